@@ -1,0 +1,5 @@
+//! Who is online, and who is in this room: the answers to a backend's questions.
+
+fn main() -> Result<(), rollcall::runtime::Error> {
+    rollcall::runtime::run_query()
+}

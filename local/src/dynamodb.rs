@@ -1,0 +1,70 @@
+//! The embedded DynamoDB, served over HTTP so that other programs can use it too.
+
+use std::path::Path;
+
+use dynoxide::{Database, server};
+use tokio::net::TcpListener;
+
+/// Why the embedded DynamoDB cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder cannot be made or used.
+    #[error("the data folder {folder} cannot be used: {cause}")]
+    Folder {
+        /// Its path.
+        folder: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// There is no memory for it.
+    #[error("no database can be made in memory: {0}")]
+    Memory(String),
+}
+
+/// An embedded DynamoDB.
+pub struct Embedded(Database);
+
+impl Embedded {
+    /// Opens the database in `folder`, or makes both.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Folder`] if the folder cannot be made, or holds something else under that name.
+    pub fn in_folder(folder: &Path) -> Result<Self, OpenError> {
+        let failed =
+            |cause: String| OpenError::Folder { folder: folder.display().to_string(), cause };
+        std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
+        let file = folder.join("dynamodb.sqlite");
+        let path = file.to_str().ok_or_else(|| failed("its path is not UTF-8".to_owned()))?;
+        let database = Database::new(path).map_err(|error| failed(error.to_string()))?;
+        Ok(Self(database))
+    }
+
+    /// Makes a database that is gone when it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Memory`] if `SQLite` fails.
+    pub fn in_memory() -> Result<Self, OpenError> {
+        Database::memory().map(Self).map_err(|error| OpenError::Memory(error.to_string()))
+    }
+
+    /// Serves DynamoDB's HTTP API until `stop` resolves.
+    ///
+    /// # Errors
+    ///
+    /// The server's own message if it fails.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), String> {
+        server::serve_with_shutdown(listener, self.0, stop).await
+    }
+}
+
+impl std::fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Embedded").finish_non_exhaustive()
+    }
+}

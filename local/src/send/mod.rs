@@ -1,0 +1,55 @@
+//! Plays the providers: sends callbacks as they do, correctly signed.
+
+pub mod zego;
+
+use reqwest::Client;
+use rollcall::callback::Reply;
+
+/// A callback that is ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Callback {
+    /// The path it is posted to.
+    pub route: &'static str,
+    /// The body.
+    pub body: String,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: reqwest::StatusCode,
+    /// The value of `x-rollcall-outcome`, if there was one.
+    pub outcome: Option<String>,
+    /// The body.
+    pub body: String,
+}
+
+impl Callback {
+    /// Where it goes: `url` is the gateway's, or the whole callback URL.
+    #[must_use]
+    pub fn url(&self, url: &str) -> String {
+        let url = url.trim_end_matches('/');
+        if url.ends_with(self.route) { url.to_owned() } else { format!("{url}{}", self.route) }
+    }
+
+    /// Posts it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no answer.
+    pub async fn send(&self, client: &Client, url: &str) -> reqwest::Result<Answer> {
+        let response = client
+            .post(self.url(url))
+            .header("content-type", "application/json")
+            .body(self.body.clone())
+            .send()
+            .await?;
+        let outcome = response.headers().get(Reply::OUTCOME_HEADER);
+        Ok(Answer {
+            status: response.status(),
+            outcome: outcome.and_then(|value| value.to_str().ok()).map(str::to_owned),
+            body: response.text().await?,
+        })
+    }
+}

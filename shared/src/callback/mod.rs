@@ -1,0 +1,173 @@
+//! A callback on its way in: raw, then verified, then parsed.
+//!
+//! Authentication and reply belong to the [`Provider`], event identity and parsing to the
+//! [`Callback`]. A [`Verified`] request cannot be had without a [`SecretMatch`], and only a
+//! `Verified` request of its own provider can be parsed.
+
+mod request;
+mod secret;
+mod verified;
+
+use std::time::Duration;
+
+pub use request::{RawRequest, Reply};
+pub use secret::{Secret, SecretMatch, find_match};
+pub use verified::Verified;
+
+use crate::domain::{Change, IdError, MAX_EVENT_TIME_AHEAD, Outcome, ProviderName};
+
+/// A provider: how its requests are verified and how they are answered.
+pub trait Provider: Sized + 'static {
+    /// The name in routes, keys and logs.
+    const NAME: ProviderName;
+
+    /// The longest body that is read, in bytes.
+    const BODY_LIMIT: usize;
+
+    /// The secrets of the provider's apps, as the configuration holds them.
+    type Apps: Send + Sync;
+
+    /// What verification leaves of a request for parsing.
+    type Body: Send;
+
+    /// Checks that the provider sent this request.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError`], and then nothing of the request may be used.
+    fn verify(
+        request: &RawRequest,
+        apps: &Self::Apps,
+        max_age: Duration,
+    ) -> Result<Verified<Self>, VerifyError>;
+
+    /// Puts what became of a request into the provider's own dialect.
+    fn reply(answer: &Result<Outcome, Rejection>) -> Reply;
+}
+
+/// A callback type: which requests it takes and what they change.
+pub trait Callback: 'static {
+    /// The provider that sends it.
+    type Provider: Provider;
+
+    /// The name of its Lambda function, and of its folder in `functions/`.
+    const FUNCTION: &'static str;
+
+    /// The paths it is posted to.
+    const ROUTES: &'static [&'static str];
+
+    /// The provider's name of the event.
+    const EVENT: &'static str;
+
+    /// Says what a verified request changes; nothing, if it is not an event that is recorded.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseError`] if the request is not a whole event of this type.
+    fn parse(request: &Verified<Self::Provider>) -> Result<Option<Change>, ParseError>;
+}
+
+/// Why the sender of a request could not be verified.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// The body is in no format that could hold a signature.
+    #[error("the body cannot be read: {0}")]
+    UnreadableBody(&'static str),
+    /// A field that the signature needs is missing or has the wrong type.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// No such app is configured.
+    #[error("this app is not configured here: add it to ROLLCALL_APPS")]
+    UnknownApp,
+    /// The app has no secret, so nothing can be verified.
+    #[error("no callback secret is configured for this app")]
+    NoSecret,
+    /// The signed time lies too far behind our clock.
+    #[error("`{field}` lies more than {limit_s} s in the past")]
+    Expired {
+        /// The field that holds the time.
+        field: &'static str,
+        /// The limit, in seconds.
+        limit_s: u64,
+    },
+    /// The signed time lies too far ahead of our clock.
+    #[error("`{field}` lies more than {limit_s} s in the future")]
+    Future {
+        /// The field that holds the time.
+        field: &'static str,
+        /// The limit, in seconds.
+        limit_s: u64,
+    },
+    /// The signature belongs to none of the app's secrets.
+    #[error("the signature does not match: check the callback secret of this app")]
+    WrongSignature,
+}
+
+/// Why a verified request is not an event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// A field is missing or wrong.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// The event belongs to another route.
+    #[error("`event` is `{event}`, which this route does not take: send it to {route}")]
+    WrongRoute {
+        /// The event that came.
+        event: &'static str,
+        /// Where it belongs.
+        route: &'static str,
+    },
+}
+
+/// What is wrong with one field of a body.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FieldError {
+    /// The field is not there, null or empty.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    /// The field is neither a string nor a number.
+    #[error("`{0}` is neither a string nor a number")]
+    NotScalar(&'static str),
+    /// The field is not a whole number in its range.
+    #[error("`{0}` is not a whole number in range")]
+    NotInteger(&'static str),
+    /// The field is not a usable id.
+    #[error("`{0}` {1}")]
+    Id(&'static str, IdError),
+    /// The field claims a time too far ahead of our clock.
+    #[error("`{0}` lies more than {limit} s in the future", limit = MAX_EVENT_TIME_AHEAD.as_secs())]
+    Future(&'static str),
+}
+
+/// Why a request was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The sender could not be verified.
+    #[error(transparent)]
+    Unverified(#[from] VerifyError),
+    /// The sender is known, but the request makes no sense.
+    #[error(transparent)]
+    Malformed(#[from] ParseError),
+    /// The body is too long.
+    #[error("the body is longer than {limit} bytes")]
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The change could not be stored in time. The cause is logged, not told.
+    #[error("the event could not be stored: send it again")]
+    NotStored,
+}
+
+impl Rejection {
+    /// The HTTP status that all providers' replies use for it.
+    #[must_use]
+    pub fn status(&self) -> http::StatusCode {
+        match self {
+            Self::Unverified(_) => http::StatusCode::UNAUTHORIZED,
+            Self::Malformed(_) => http::StatusCode::BAD_REQUEST,
+            Self::TooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NotStored => http::StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What comes in and what goes out, free of any server's types.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde::Serialize;
+
+use crate::domain::UnixMillis;
+
+/// A request as it arrived. Nothing in it is to be trusted.
+#[derive(Debug, Clone)]
+pub struct RawRequest {
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, byte for byte as it was sent: an API Gateway's base64 is already undone.
+    pub body: Bytes,
+    /// When it arrived, by our clock.
+    pub received_at: UnixMillis,
+}
+
+/// An answer with a JSON body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The value of `x-rollcall-outcome`; callbacks have it, queries do not.
+    pub outcome: Option<&'static str>,
+    /// The body, in JSON.
+    pub body: String,
+}
+
+impl Reply {
+    /// The header that tells what became of a callback.
+    pub const OUTCOME_HEADER: &'static str = "x-rollcall-outcome";
+
+    /// A reply with `body` in JSON.
+    #[must_use]
+    pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
+        match serde_json::to_string(body) {
+            Ok(body) => Self { status, outcome: None, body },
+            Err(error) => {
+                tracing::error!(%error, "an answer could not be written as JSON");
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                Self { status, outcome: None, body: "{}".to_owned() }
+            }
+        }
+    }
+
+    /// The same reply, with the outcome header.
+    #[must_use]
+    pub fn with_outcome(self, outcome: &'static str) -> Self {
+        Self { outcome: Some(outcome), ..self }
+    }
+}
+
+impl From<Reply> for http::Response<String> {
+    fn from(reply: Reply) -> Self {
+        let mut response = Self::new(reply.body);
+        *response.status_mut() = reply.status;
+        let headers = response.headers_mut();
+        let json = http::HeaderValue::from_static("application/json");
+        headers.insert(http::header::CONTENT_TYPE, json);
+        if let Some(outcome) = reply.outcome {
+            headers.insert(Reply::OUTCOME_HEADER, http::HeaderValue::from_static(outcome));
+        }
+        response
+    }
+}

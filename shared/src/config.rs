@@ -1,0 +1,219 @@
+//! The environment variables that configure Rollcall.
+
+use std::{collections::HashMap, num::ParseIntError, time::Duration};
+
+use serde::{Deserialize, de::IgnoredAny};
+
+use crate::{
+    callback::{Provider, Secret},
+    domain::AppId,
+    providers::zego::{self, Zego},
+};
+
+/// How far a signed time may lie behind or ahead of our clock, unless `ROLLCALL_MAX_AGE_SECONDS`
+/// says otherwise: longer than a provider's retries take.
+const DEFAULT_MAX_AGE: Duration = Duration::from_mins(10);
+
+/// The time for one answer, unless `ROLLCALL_BUDGET_MS` says otherwise.
+const DEFAULT_BUDGET: Duration = Duration::from_millis(1500);
+
+const DAY: Duration = Duration::from_hours(24);
+const DEFAULT_RETENTION_DAYS: u32 = 30;
+const MIN_RETENTION_DAYS: u32 = 15;
+
+/// What is wrong with the environment. Never holds a value that could be a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// `ROLLCALL_APPS` cannot be read.
+    #[error(
+        "ROLLCALL_APPS is broken at line {line}, column {column}: it has to look like \
+         {{\"zego\":{{\"1\":{{\"callback_secrets\":[\"...\"]}}}}}}"
+    )]
+    Apps {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+    },
+    /// An app's id is no id.
+    #[error("ROLLCALL_APPS names an app that cannot be: its id is empty or too long")]
+    AppId,
+    /// A number is none.
+    #[error("{name} is not a whole number: {source}")]
+    Number {
+        /// The variable.
+        name: &'static str,
+        /// The cause.
+        source: ParseIntError,
+    },
+    /// `RETENTION_DAYS` is too small.
+    #[error("RETENTION_DAYS has to be at least {MIN_RETENTION_DAYS}")]
+    Retention,
+    /// A variable is not UTF-8.
+    #[error("{0} is not UTF-8")]
+    NotUnicode(&'static str),
+}
+
+/// The configuration of a function, from its environment.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `ROLLCALL_TABLE`: the DynamoDB table; default `rollcall`.
+    pub table: String,
+    /// `ROLLCALL_MAX_AGE_SECONDS`: how far a signed time may lie behind or ahead of our clock;
+    /// default 600.
+    pub max_age: Duration,
+    /// `ROLLCALL_BUDGET_MS`: the time for one answer; default 1500.
+    pub budget: Duration,
+    /// `RETENTION_DAYS`: how long ended sessions are kept; default 30, at least 15.
+    pub retention: Duration,
+}
+
+impl Config {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if a variable is set to something it cannot be.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let days = number("RETENTION_DAYS")?.unwrap_or(DEFAULT_RETENTION_DAYS);
+        if days < MIN_RETENTION_DAYS {
+            return Err(ConfigError::Retention);
+        }
+        let max_age = number("ROLLCALL_MAX_AGE_SECONDS")?.map(Duration::from_secs);
+        let budget = number("ROLLCALL_BUDGET_MS")?.map(Duration::from_millis);
+        Ok(Self {
+            table: variable("ROLLCALL_TABLE")?.unwrap_or_else(|| "rollcall".to_owned()),
+            max_age: max_age.unwrap_or(DEFAULT_MAX_AGE),
+            budget: budget.unwrap_or(DEFAULT_BUDGET),
+            retention: DAY * days,
+        })
+    }
+}
+
+/// The apps whose callbacks are accepted, with their secrets.
+#[derive(Debug, Clone, Default)]
+pub struct Apps {
+    /// ZEGOCLOUD's.
+    pub zego: zego::Apps,
+}
+
+/// Apps among which those of provider `P` are.
+pub trait AppsOf<P: Provider> {
+    /// The apps of that provider, and no other's secrets.
+    fn apps(&self) -> &P::Apps;
+}
+
+impl AppsOf<Zego> for Apps {
+    fn apps(&self) -> &zego::Apps {
+        &self.zego
+    }
+}
+
+impl Apps {
+    /// Reads `ROLLCALL_APPS`; `None` if it is not set.
+    ///
+    /// # Errors
+    ///
+    /// As [`Apps::from_json`].
+    pub fn from_env() -> Result<Option<Self>, ConfigError> {
+        variable("ROLLCALL_APPS")?.as_deref().map(Self::from_json).transpose()
+    }
+
+    /// Reads apps from JSON.
+    ///
+    /// ```
+    /// use rollcall::config::Apps;
+    ///
+    /// let apps = Apps::from_json(r#"{"zego":{"1":{"callback_secrets":["current","previous"]}}}"#)?;
+    /// assert_eq!(apps.zego[&"1".parse().unwrap()].len(), 2);
+    /// # Ok::<(), rollcall::config::ConfigError>(())
+    /// ```
+    ///
+    /// An empty secret is left out, with a warning: it verifies nothing. An app that is left
+    /// without any is known, but all its callbacks are refused.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if it is not such JSON.
+    pub fn from_json(json: &str) -> Result<Self, ConfigError> {
+        // The error's own text may quote what it found, and that may be a secret.
+        let apps: AppsJson = serde_json::from_str(json)
+            .map_err(|error| ConfigError::Apps { line: error.line(), column: error.column() })?;
+        let mut zego = zego::Apps::new();
+        for (id, app) in apps.zego {
+            let id: AppId = id.parse().map_err(|_| ConfigError::AppId)?;
+            let given = app.callback_secrets.len();
+            let secrets: Vec<_> =
+                app.callback_secrets.into_iter().filter_map(Secret::new).collect();
+            if secrets.is_empty() || secrets.len() < given {
+                tracing::warn!(app = %id, usable = secrets.len(), given, "a ZEGO app has an empty callback secret or none");
+            }
+            zego.insert(id, secrets);
+        }
+        Ok(Self { zego })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AppsJson {
+    #[serde(default)]
+    zego: HashMap<String, ZegoAppJson>,
+    // The contract's other providers may share the JSON with us.
+    #[serde(default, rename = "openim")]
+    _openim: IgnoredAny,
+    #[serde(default, rename = "tencent")]
+    _tencent: IgnoredAny,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ZegoAppJson {
+    callback_secrets: Vec<String>,
+}
+
+fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
+    match std::env::var(name) {
+        Ok(text) if text.is_empty() => Ok(None),
+        Ok(text) => Ok(Some(text)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(ConfigError::NotUnicode(name)),
+    }
+}
+
+fn number<N: std::str::FromStr<Err = ParseIntError>>(
+    name: &'static str,
+) -> Result<Option<N>, ConfigError> {
+    let parse = |text: String| text.parse().map_err(|source| ConfigError::Number { name, source });
+    variable(name)?.map(parse).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_apps_are_told_by_their_place_and_never_by_their_content() {
+        for json in
+            ["", "nonsense", r#"{"zego":{"1":{"callback_secrets":"hunter2"}}}"#, r#"{"zeego":{}}"#]
+        {
+            let error = Apps::from_json(json).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn an_empty_secret_is_left_out() {
+        let apps = Apps::from_json(
+            r#"{"zego":{"1":{"callback_secrets":["","x"]},"2":{"callback_secrets":[""]}}}"#,
+        );
+        let zego = apps.unwrap().zego;
+        assert_eq!(zego[&"1".parse().unwrap()].len(), 1);
+        assert!(zego[&"2".parse().unwrap()].is_empty());
+    }
+
+    #[test]
+    fn the_other_providers_may_share_the_json() {
+        assert!(Apps::from_json(r#"{"openim":{"main":{"secrets":[]}},"tencent":{}}"#).is_ok());
+    }
+}

@@ -1,0 +1,260 @@
+//! The mark that an event leaves on a seat, and its order among the marks of that seat.
+
+use std::{cmp::Ordering, fmt};
+
+use super::{IdError, SessionId, UnixMillis};
+
+/// Where an event stands among all events of its seat.
+///
+/// Compared field by field, from the first to the last. For ZEGO these are `login_time`,
+/// `session_id` (shorter first) and `user_update_seq`: login and logout carry all three.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Order {
+    /// When the session began.
+    pub time: UnixMillis,
+    /// Which session it is.
+    pub session: SessionId,
+    /// The provider's own count within the room's life.
+    pub sequence: u64,
+}
+
+/// Whether an event took or left the seat. At the same [`Order`] leaving comes last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Somebody took the seat.
+    Enter = 1,
+    /// Somebody left it.
+    Leave = 2,
+}
+
+/// A person's role in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The provider named none.
+    Unspecified,
+    /// Publishes.
+    Anchor,
+    /// Listens.
+    Audience,
+    /// Not a person: cloud recording, moderation. Kept, but not counted.
+    Admin,
+    /// A code that has no name here.
+    Other(u16),
+}
+
+impl Role {
+    /// Whether who holds it counts as a person in the room.
+    #[must_use]
+    pub fn is_person(self) -> bool {
+        self != Self::Admin
+    }
+
+    fn code(self) -> u16 {
+        match self {
+            Self::Unspecified => 0,
+            Self::Anchor => 1,
+            Self::Audience => 2,
+            Self::Admin => 4,
+            Self::Other(code) => code,
+        }
+    }
+}
+
+/// By code, as stored marks sort.
+impl Ord for Role {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.code().cmp(&other.code())
+    }
+}
+
+impl PartialOrd for Role {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Codes as in ZEGO's `user_role`.
+impl From<u16> for Role {
+    fn from(code: u16) -> Self {
+        match code {
+            0 => Self::Unspecified,
+            1 => Self::Anchor,
+            2 => Self::Audience,
+            4 => Self::Admin,
+            other => Self::Other(other),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unspecified => f.write_str("unspecified"),
+            Self::Anchor => f.write_str("anchor"),
+            Self::Audience => f.write_str("audience"),
+            Self::Admin => f.write_str("admin"),
+            Self::Other(code) => write!(f, "role_{code}"),
+        }
+    }
+}
+
+/// Why somebody left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LeaveReason {
+    /// The provider gave none.
+    Unspecified,
+    /// They left of their own accord.
+    Normal,
+    /// Their heartbeat stopped.
+    HeartbeatTimeout,
+    /// Their connection broke.
+    Disconnected,
+    /// They were kicked out, or logged in again somewhere else: ZEGO has one code for both.
+    Kicked,
+    /// Their token expired.
+    TokenExpired,
+    /// A code of the provider's that has no name here.
+    Other(u8),
+}
+
+impl LeaveReason {
+    const OTHER: u16 = 0x100;
+
+    fn code(self) -> u16 {
+        match self {
+            Self::Unspecified => 0,
+            Self::Normal => 1,
+            Self::HeartbeatTimeout => 2,
+            Self::Disconnected => 3,
+            Self::Kicked => 4,
+            Self::TokenExpired => 5,
+            Self::Other(code) => Self::OTHER + u16::from(code),
+        }
+    }
+
+    fn from_code(code: u16) -> Option<Self> {
+        Some(match code {
+            0 => Self::Unspecified,
+            1 => Self::Normal,
+            2 => Self::HeartbeatTimeout,
+            3 => Self::Disconnected,
+            4 => Self::Kicked,
+            5 => Self::TokenExpired,
+            other => Self::Other(u8::try_from(other.checked_sub(Self::OTHER)?).ok()?),
+        })
+    }
+}
+
+impl fmt::Display for LeaveReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unspecified => f.write_str("unspecified"),
+            Self::Normal => f.write_str("normal"),
+            Self::HeartbeatTimeout => f.write_str("heartbeat_timeout"),
+            Self::Disconnected => f.write_str("disconnected"),
+            Self::Kicked => f.write_str("kicked"),
+            Self::TokenExpired => f.write_str("token_expired"),
+            Self::Other(code) => write!(f, "reason_{code}"),
+        }
+    }
+}
+
+/// What one event leaves on a seat: its idempotency key, and all that a reader needs of it.
+///
+/// Marks of one seat are totally ordered, and their bytes sort as they do, so that DynamoDB can
+/// compare them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    /// Its place among the events of the seat.
+    pub order: Order,
+    /// Whether it took or left the seat.
+    pub kind: Kind,
+    /// When it happened, by the provider's clock.
+    pub at: UnixMillis,
+    /// The person's role.
+    pub role: Role,
+    /// Why they left; [`LeaveReason::Unspecified`] on entering.
+    pub reason: LeaveReason,
+}
+
+/// Stored bytes that are not a mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a mark")]
+pub struct MarkError;
+
+impl Mark {
+    /// The mark as it is stored: big-endian numbers in the order of the fields, the session
+    /// preceded by its length in one byte.
+    ///
+    /// ```
+    /// use rollcall::domain::{Kind, LeaveReason, Mark, Order, Role, UnixMillis};
+    ///
+    /// let mark = Mark {
+    ///     order: Order { time: UnixMillis(1_499_676_978_027), session: "792".parse()?, sequence: 1 },
+    ///     kind: Kind::Enter,
+    ///     at: UnixMillis(1_499_676_978_027),
+    ///     role: Role::Audience,
+    ///     reason: LeaveReason::Unspecified,
+    /// };
+    /// assert_eq!(Mark::from_bytes(&mark.to_bytes()), Ok(mark));
+    /// # Ok::<(), rollcall::domain::IdError>(())
+    /// ```
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let session = self.order.session.as_str().as_bytes();
+        let mut bytes = Vec::with_capacity(30 + session.len());
+        bytes.extend(self.order.time.0.to_be_bytes());
+        // An id has at most 255 bytes.
+        bytes.push(u8::try_from(session.len()).unwrap_or(u8::MAX));
+        bytes.extend(session);
+        bytes.extend(self.order.sequence.to_be_bytes());
+        bytes.push(self.kind as u8);
+        bytes.extend(self.at.0.to_be_bytes());
+        bytes.extend(self.role.code().to_be_bytes());
+        bytes.extend(self.reason.code().to_be_bytes());
+        bytes
+    }
+
+    /// Reads what [`Mark::to_bytes`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`MarkError`] for any other bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, MarkError> {
+        let mut rest = bytes;
+        let time = UnixMillis(take_u64(&mut rest)?);
+        let [length] = take(&mut rest)?;
+        let (session, mut rest) = rest.split_at_checked(length.into()).ok_or(MarkError)?;
+        let session = std::str::from_utf8(session).map_err(|_| MarkError)?;
+        let session = session.parse().map_err(|_: IdError| MarkError)?;
+        let sequence = take_u64(&mut rest)?;
+        let kind = match take(&mut rest)? {
+            [1] => Kind::Enter,
+            [2] => Kind::Leave,
+            _ => return Err(MarkError),
+        };
+        let at = UnixMillis(take_u64(&mut rest)?);
+        let role = Role::from(u16::from_be_bytes(take(&mut rest)?));
+        let reason = LeaveReason::from_code(u16::from_be_bytes(take(&mut rest)?));
+        if !rest.is_empty() {
+            return Err(MarkError);
+        }
+        Ok(Self {
+            order: Order { time, session, sequence },
+            kind,
+            at,
+            role,
+            reason: reason.ok_or(MarkError)?,
+        })
+    }
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], MarkError> {
+    let (head, tail) = bytes.split_first_chunk().ok_or(MarkError)?;
+    *bytes = tail;
+    Ok(*head)
+}
+
+fn take_u64(bytes: &mut &[u8]) -> Result<u64, MarkError> {
+    take(bytes).map(u64::from_be_bytes)
+}

@@ -1,0 +1,17 @@
+//! What the callbacks of every provider come down to. Knows no wire format and no database.
+
+mod change;
+mod id;
+mod life;
+mod mark;
+mod outcome;
+mod time;
+mod visit;
+
+pub use change::{Boundary, Change, Details, LifeChange, Roster, SeatChange};
+pub use id::{App, AppId, IdError, LifeId, ProviderName, RoomId, SessionId, UserId};
+pub use life::Life;
+pub use mark::{Kind, LeaveReason, Mark, MarkError, Order, Role};
+pub use outcome::Outcome;
+pub use time::{MAX_EVENT_TIME_AHEAD, UnixMillis, UnixSeconds};
+pub use visit::{Ending, Visit};

@@ -1,0 +1,35 @@
+//! What became of a verified callback.
+
+use std::fmt;
+
+/// What became of a callback that was verified and well formed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Stored, and it was the newest event of its seat, or the first of its kind of a life.
+    Applied,
+    /// Stored beside newer events of its seat: it cannot move anybody.
+    Stale,
+    /// It had been stored before.
+    Duplicate,
+    /// Nothing that Rollcall records: acknowledged and not stored.
+    Ignored,
+}
+
+impl Outcome {
+    /// The value of the header `x-rollcall-outcome`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Stale => "stale",
+            Self::Duplicate => "duplicate",
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,73 @@
+//! A stay of a person in a room, derived from the marks on their seat.
+
+use super::{LeaveReason, Role, SessionId, UnixMillis};
+
+/// One stay of a person in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Visit {
+    /// The provider's session.
+    pub session: SessionId,
+    /// The role at the end of the stay, or now.
+    pub role: Role,
+    /// When it began.
+    pub entered_at: UnixMillis,
+    /// How it ended; `None` while it lasts.
+    pub ending: Option<Ending>,
+}
+
+/// How a visit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The provider said so.
+    Left {
+        /// When.
+        at: UnixMillis,
+        /// Why.
+        reason: LeaveReason,
+    },
+    /// The callback of the end never came, but the person had a newer session in that room.
+    Superseded {
+        /// When the newer session began.
+        at: UnixMillis,
+    },
+    /// The callback of the end never came, but the room's life ended.
+    RoomClosed {
+        /// When the room closed.
+        at: UnixMillis,
+    },
+    /// The callback of the end never came, but a newer life of the room began.
+    RoomReplaced {
+        /// When the newer life began.
+        at: UnixMillis,
+    },
+}
+
+impl Ending {
+    /// When the visit ended.
+    #[must_use]
+    pub fn at(self) -> UnixMillis {
+        match self {
+            Self::Left { at, .. }
+            | Self::Superseded { at }
+            | Self::RoomClosed { at }
+            | Self::RoomReplaced { at } => at,
+        }
+    }
+
+    /// Whether the end was inferred, because its own callback never came.
+    #[must_use]
+    pub fn is_assumed(self) -> bool {
+        !matches!(self, Self::Left { .. })
+    }
+
+    /// Why it ended, as answers name it.
+    #[must_use]
+    pub fn reason(self) -> String {
+        match self {
+            Self::Left { reason, .. } => reason.to_string(),
+            Self::Superseded { .. } => "superseded".to_owned(),
+            Self::RoomClosed { .. } => "room_closed".to_owned(),
+            Self::RoomReplaced { .. } => "room_replaced".to_owned(),
+        }
+    }
+}

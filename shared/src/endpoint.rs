@@ -1,0 +1,52 @@
+//! Every callback type in one list, for whoever serves them all in one process.
+
+use futures::{FutureExt, future::BoxFuture};
+
+use crate::{
+    callback::{Callback, RawRequest, Reply},
+    config::{Apps, AppsOf},
+    handler::Receiver,
+    providers::zego::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
+};
+
+/// A callback type as a value.
+#[derive(Debug, Clone, Copy)]
+pub struct Endpoint {
+    /// The name of its Lambda function.
+    pub function: &'static str,
+    /// The paths it is posted to.
+    pub routes: &'static [&'static str],
+    receive: for<'a> fn(&'a Receiver, &'a RawRequest) -> BoxFuture<'a, Reply>,
+}
+
+impl Endpoint {
+    /// All callback types.
+    pub const ALL: [Self; 4] = [
+        Self::of::<RoomLogin>(),
+        Self::of::<RoomLogout>(),
+        Self::of::<RoomCreate>(),
+        Self::of::<RoomClose>(),
+    ];
+
+    const fn of<C: Callback>() -> Self
+    where
+        Apps: AppsOf<C::Provider>,
+    {
+        Self {
+            function: C::FUNCTION,
+            routes: C::ROUTES,
+            receive: |receiver, request| receiver.receive::<C>(request).boxed(),
+        }
+    }
+
+    /// The callback type that is posted to `path`.
+    #[must_use]
+    pub fn at(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|endpoint| endpoint.routes.contains(&path))
+    }
+
+    /// Takes a request from raw to reply, as [`Receiver::receive`].
+    pub async fn receive(&self, receiver: &Receiver, request: &RawRequest) -> Reply {
+        (self.receive)(receiver, request).await
+    }
+}

@@ -1,0 +1,32 @@
+//! Rollcall's shared crate: it verifies, parses, models and stores the callbacks that ZEGOCLOUD
+//! sends to a backend, and answers who is online and who is in which room.
+//!
+//! There is one way through the house, and the modules are its rooms:
+//!
+//! ```text
+//! request -> verify -> parse -> change -> store -> outcome -> reply
+//! ```
+//!
+//! | module | what it holds | what it may know |
+//! | --- | --- | --- |
+//! | [`domain`] | ids, times, marks, changes, visits | nothing else |
+//! | [`callback`] | raw and verified requests, the traits [`callback::Provider`] and [`callback::Callback`] | `domain` |
+//! | [`providers`] | one folder per provider: verification, wire format, reply; one file per callback type | `callback`, `domain` |
+//! | [`store`] | DynamoDB: keys, conditions, index attributes | `domain` |
+//! | [`handler`] | the one pipeline from a raw request to a reply | all of the above |
+//! | [`endpoint`] | every callback type in one list | `handler` and `providers` |
+//! | [`query`] | the answers to a backend's questions | `domain`, `providers`, `store` |
+//! | [`config`] | the environment variables of the contract | `providers` |
+//! | [`runtime`] | Lambda's runner, the environment and the clock | everything |
+#![warn(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod callback;
+pub mod config;
+pub mod domain;
+pub mod endpoint;
+pub mod handler;
+pub mod providers;
+pub mod query;
+pub mod runtime;
+pub mod store;

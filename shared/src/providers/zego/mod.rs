@@ -1,0 +1,81 @@
+//! ZEGOCLOUD's room callbacks (Server API, "Callback", RTC).
+//!
+//! POST to one URL per event, any 2xx is success, five retries after 2, 4, 8, 16 and 32 s, then
+//! the callback is lost. Order is not guaranteed.
+
+mod body;
+mod event;
+mod room_close;
+mod room_create;
+mod room_login;
+mod room_logout;
+mod signature;
+mod visits;
+
+use std::{collections::HashMap, time::Duration};
+
+use http::StatusCode;
+use serde::Serialize;
+
+pub use body::Fields;
+pub use room_close::RoomClose;
+pub use room_create::RoomCreate;
+pub use room_login::RoomLogin;
+pub use room_logout::RoomLogout;
+pub use signature::sign;
+pub use visits::visits;
+
+use crate::{
+    callback::{Callback, Provider, RawRequest, Rejection, Reply, Secret, Verified, VerifyError},
+    domain::{AppId, Outcome, ProviderName},
+};
+
+/// The events that have a route, and the route they belong to.
+const ROUTES: [(&str, &str); 4] = [
+    (RoomLogin::EVENT, RoomLogin::ROUTES[0]),
+    (RoomLogout::EVENT, RoomLogout::ROUTES[0]),
+    (RoomCreate::EVENT, RoomCreate::ROUTES[0]),
+    (RoomClose::EVENT, RoomClose::ROUTES[0]),
+];
+
+/// ZEGOCLOUD as a [`Provider`].
+#[derive(Debug)]
+pub struct Zego;
+
+/// ZEGO's apps by `AppID`, each with its callback secrets. The first secret signs, all verify.
+pub type Apps = HashMap<AppId, Vec<Secret>>;
+
+impl Provider for Zego {
+    const NAME: ProviderName = ProviderName::Zego;
+    const BODY_LIMIT: usize = 1 << 20;
+
+    type Apps = Apps;
+    type Body = Fields;
+
+    fn verify(
+        request: &RawRequest,
+        apps: &Apps,
+        max_age: Duration,
+    ) -> Result<Verified<Self>, VerifyError> {
+        signature::verify(request, apps, max_age)
+    }
+
+    /// ZEGO reads the status only, and takes any 2xx for success.
+    fn reply(answer: &Result<Outcome, Rejection>) -> Reply {
+        #[derive(Serialize)]
+        struct Body {
+            code: u16,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            message: Option<String>,
+        }
+        match answer {
+            Ok(outcome) => Reply::json(StatusCode::OK, &Body { code: 0, message: None })
+                .with_outcome(outcome.as_str()),
+            Err(rejection) => {
+                let status = rejection.status();
+                let body = Body { code: status.as_u16(), message: Some(rejection.to_string()) };
+                Reply::json(status, &body).with_outcome("rejected")
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! `room_close`: a life of a room ended (Server API, "Room Destroyed Callback").
+
+use super::{Zego, event};
+use crate::{
+    callback::{Callback, ParseError, Verified},
+    domain::{Boundary, Change},
+};
+
+/// The callback `room_close`.
+#[derive(Debug)]
+pub struct RoomClose;
+
+impl Callback for RoomClose {
+    type Provider = Zego;
+
+    const FUNCTION: &'static str = "zego-room-close";
+    const ROUTES: &'static [&'static str] = &["/zego/room-close"];
+    const EVENT: &'static str = "room_close";
+
+    fn parse(request: &Verified<Zego>) -> Result<Option<Change>, ParseError> {
+        if !event::is_event::<Self>(request)? {
+            return Ok(None);
+        }
+        let reason = request.body().integer("close_reason")?;
+        let at = event::time(request, "room_close_time")?;
+        event::boundary(request, Boundary::Closed { at, reason }).map(Some)
+    }
+}

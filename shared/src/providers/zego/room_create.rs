@@ -1,0 +1,32 @@
+//! `room_create`: a life of a room began (Server API, "Room Created Callback").
+
+use super::{Zego, event};
+use crate::{
+    callback::{Callback, FieldError, ParseError, Verified},
+    domain::{Boundary, Change},
+};
+
+/// The callback `room_create`.
+#[derive(Debug)]
+pub struct RoomCreate;
+
+impl Callback for RoomCreate {
+    type Provider = Zego;
+
+    const FUNCTION: &'static str = "zego-room-create";
+    const ROUTES: &'static [&'static str] = &["/zego/room-create"];
+    const EVENT: &'static str = "room_create";
+
+    fn parse(request: &Verified<Zego>) -> Result<Option<Change>, ParseError> {
+        if !event::is_event::<Self>(request)? {
+            return Ok(None);
+        }
+        let creator = match request.body().id("id_name") {
+            Ok(user) => Some(user),
+            Err(FieldError::Missing(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let at = event::time(request, "room_create_time")?;
+        event::boundary(request, Boundary::Created { at, creator }).map(Some)
+    }
+}

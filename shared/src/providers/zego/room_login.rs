@@ -1,0 +1,32 @@
+//! `room_login`: somebody entered a room (Server API, "User Logged in Callback").
+
+use super::{Zego, event};
+use crate::{
+    callback::{Callback, ParseError, Verified},
+    domain::{Change, Kind, LeaveReason},
+};
+
+/// The callback `room_login`.
+#[derive(Debug)]
+pub struct RoomLogin;
+
+impl Callback for RoomLogin {
+    type Provider = Zego;
+
+    const FUNCTION: &'static str = "zego-room-login";
+    const ROUTES: &'static [&'static str] = &["/zego/room-login"];
+    const EVENT: &'static str = "room_login";
+
+    fn parse(request: &Verified<Zego>) -> Result<Option<Change>, ParseError> {
+        if !event::is_event::<Self>(request)? {
+            return Ok(None);
+        }
+        let login = event::SeatEvent {
+            kind: Kind::Enter,
+            at: "login_time",
+            reason: LeaveReason::Unspecified,
+            details: &["room_name", "auth_level", "relogin", "callback_data", "term_type"],
+        };
+        event::seat(request, &login).map(Some)
+    }
+}

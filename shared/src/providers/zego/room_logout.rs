@@ -1,0 +1,45 @@
+//! `room_logout`: somebody left a room (Server API, "User Logged out Callback").
+
+use super::{Zego, event};
+use crate::{
+    callback::{Callback, ParseError, Verified},
+    domain::{Change, Kind, LeaveReason},
+};
+
+/// The callback `room_logout`.
+#[derive(Debug)]
+pub struct RoomLogout;
+
+impl Callback for RoomLogout {
+    type Provider = Zego;
+
+    const FUNCTION: &'static str = "zego-room-logout";
+    const ROUTES: &'static [&'static str] = &["/zego/room-logout"];
+    const EVENT: &'static str = "room_logout";
+
+    fn parse(request: &Verified<Zego>) -> Result<Option<Change>, ParseError> {
+        if !event::is_event::<Self>(request)? {
+            return Ok(None);
+        }
+        let logout = event::SeatEvent {
+            kind: Kind::Leave,
+            at: "logout_time",
+            reason: reason(request.body().integer("reason")?),
+            details: &[],
+        };
+        event::seat(request, &logout).map(Some)
+    }
+}
+
+/// Codes of the page as of 2026-03-16. Before, 3 was a kick only; now it is a new login, too.
+fn reason(code: Option<u8>) -> LeaveReason {
+    match code {
+        None => LeaveReason::Unspecified,
+        Some(0) => LeaveReason::Normal,
+        Some(1) => LeaveReason::HeartbeatTimeout,
+        Some(2) => LeaveReason::Disconnected,
+        Some(3) => LeaveReason::Kicked,
+        Some(4) => LeaveReason::TokenExpired,
+        Some(other) => LeaveReason::Other(other),
+    }
+}

@@ -1,0 +1,18 @@
+//! The opaque cursor of a list. It comes back from a client, so it is only a place to start from:
+//! which partition is read never depends on it.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::QueryError;
+
+pub(super) fn write(place: &impl Serialize) -> Option<String> {
+    let json = serde_json::to_vec(place).ok()?;
+    Some(BASE64_URL_SAFE_NO_PAD.encode(json))
+}
+
+pub(super) fn read<T: DeserializeOwned>(cursor: &str) -> Result<T, QueryError> {
+    let json = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
+    let place = json.and_then(|json| serde_json::from_slice(&json).ok());
+    place.ok_or_else(|| QueryError::BadParameter("next", "is no cursor of ours".to_owned()))
+}

@@ -1,0 +1,53 @@
+//! What can be wrong with a question, and how it is said.
+
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::{callback::Reply, store::StoreError};
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// No such path, or not with this method.
+    #[error(
+        "there is no such route; an id with a character outside [A-Za-z0-9._~-] is asked for as \
+         a parameter: /users?user=... or /rooms?room=..."
+    )]
+    NoRoute,
+    /// No provider of that name.
+    #[error("there is no such provider")]
+    UnknownProvider,
+    /// Nothing is known of what was asked for.
+    #[error("this {0} is not known")]
+    Unknown(&'static str),
+    /// A parameter or the body is wrong.
+    #[error("`{0}` {1}")]
+    BadParameter(&'static str, String),
+    /// The records could not be read. The cause is logged, not told.
+    #[error("the records cannot be read just now")]
+    Store(#[from] StoreError),
+}
+
+impl QueryError {
+    /// The error as an answer.
+    #[must_use]
+    pub fn reply(&self) -> Reply {
+        #[derive(Serialize)]
+        struct Body {
+            error: Content,
+        }
+        #[derive(Serialize)]
+        struct Content {
+            code: &'static str,
+            message: String,
+        }
+        let (status, code) = match self {
+            Self::NoRoute | Self::UnknownProvider | Self::Unknown(_) => {
+                (StatusCode::NOT_FOUND, "not_found")
+            }
+            Self::BadParameter(..) => (StatusCode::BAD_REQUEST, "bad_parameter"),
+            Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        };
+        Reply::json(status, &Body { error: Content { code, message: self.to_string() } })
+    }
+}

@@ -1,0 +1,298 @@
+//! Who is online, and where.
+
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
+use serde::{Deserialize, Serialize};
+
+use super::{QueryError, cursor};
+use crate::{
+    domain::{App, Ending, Life, LifeId, RoomId, UnixMillis, UserId, Visit},
+    providers,
+    store::{RosterPage, Seat, Store, StoreError},
+};
+
+/// How many users can be asked for at once.
+const MAX_USERS: usize = 100;
+
+/// How many of them are read at the same time.
+const CONCURRENT_USERS: usize = 10;
+
+/// A person, with the visits that are open and the last one that ended in each room.
+#[derive(Debug, Serialize)]
+pub(super) struct UserPresence {
+    provider: &'static str,
+    app: String,
+    user: String,
+    online: bool,
+    last_seen_at: u64,
+    sessions: Vec<Session>,
+}
+
+#[derive(Debug, Serialize)]
+struct Session {
+    room: String,
+    life: String,
+    session: String,
+    device: Option<String>,
+    name: Option<String>,
+    role: String,
+    entered_at: u64,
+    left_at: Option<u64>,
+    reason: Option<String>,
+    assumed: bool,
+}
+
+/// Whether one of several people is online.
+#[derive(Debug, Serialize)]
+pub(super) struct UserSummary {
+    user: String,
+    online: bool,
+    last_seen_at: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct UserSummaries {
+    users: Vec<UserSummary>,
+}
+
+/// A page of the people in a room.
+#[derive(Debug, Serialize)]
+pub(super) struct RoomPresence {
+    provider: &'static str,
+    app: String,
+    room: String,
+    life: String,
+    open: bool,
+    online: usize,
+    members: Vec<RoomMember>,
+    next: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct RoomMember {
+    user: String,
+    name: Option<String>,
+    role: String,
+    session: String,
+    entered_at: u64,
+}
+
+/// Where a page of a roster ended, and what its first page counted.
+#[derive(Debug, Serialize, Deserialize)]
+struct Place {
+    life: String,
+    after: String,
+    online: usize,
+}
+
+/// One seat of a user, with the visits that its marks tell of.
+struct Occupied {
+    seat: Seat,
+    visits: Vec<Visit>,
+}
+
+impl Occupied {
+    fn open(&mut self) -> Option<&mut Visit> {
+        self.visits.last_mut().filter(|visit| visit.ending.is_none())
+    }
+}
+
+pub(super) async fn user(
+    store: &Store,
+    app: &App,
+    user: &UserId,
+    now: UnixMillis,
+) -> Result<UserPresence, QueryError> {
+    let seats = store.seats(app, user, now).await?;
+    let seen = seats.iter().flat_map(|seat| &seat.marks).map(|mark| mark.at).max();
+    let last_seen_at = seen.ok_or(QueryError::Unknown("user"))?.0;
+
+    let mut rooms = BTreeMap::<RoomId, Vec<Occupied>>::new();
+    for seat in seats {
+        let visits = providers::visits(app.provider, &seat.marks);
+        rooms.entry(seat.room.clone()).or_default().push(Occupied { seat, visits });
+    }
+    let rooms = rooms.into_iter().map(|(room, seats)| end_ghosts(store, app, room, seats, now));
+    let mut sessions: Vec<Session> =
+        try_join_all(rooms).await?.into_iter().flat_map(current_sessions).collect();
+    sessions.sort_by_key(|session| (session.left_at.is_some(), u64::MAX - session.entered_at));
+    Ok(UserPresence {
+        provider: app.provider.as_str(),
+        app: app.id.to_string(),
+        user: user.to_string(),
+        online: sessions.iter().any(|session| session.left_at.is_none()),
+        last_seen_at,
+        sessions,
+    })
+}
+
+/// Ends the visits to one room whose leave was lost, but whose life has ended or was replaced by a
+/// newer one.
+async fn end_ghosts(
+    store: &Store,
+    app: &App,
+    room: RoomId,
+    mut seats: Vec<Occupied>,
+    now: UnixMillis,
+) -> Result<Vec<Occupied>, StoreError> {
+    if !seats.iter_mut().any(|seat| seat.open().is_some()) {
+        return Ok(seats);
+    }
+    // The index may lag behind the seats that were just read.
+    let logins: Vec<(LifeId, UnixMillis)> = seats
+        .iter()
+        .flat_map(|occupied| {
+            let life = &occupied.seat.life;
+            occupied.seat.marks.iter().map(|mark| (life.clone(), mark.order.time))
+        })
+        .collect();
+    let newest = store.newest_life(app, &room, logins, now).await?;
+    for occupied in &mut seats {
+        let life = occupied.seat.life.clone();
+        if let Some(visit) = occupied.open() {
+            let life = match &newest {
+                Some(newest) if newest.id == life => newest.clone(),
+                _ => store.life(app, &room, &life, now).await?,
+            };
+            visit.ending = ghost_ending(&life, newest.as_ref()).map(|ending| match ending {
+                // Two servers' clocks: nobody leaves before they came.
+                Ending::RoomClosed { at } => Ending::RoomClosed { at: at.max(visit.entered_at) },
+                Ending::RoomReplaced { at } => {
+                    Ending::RoomReplaced { at: at.max(visit.entered_at) }
+                }
+                other => other,
+            });
+        }
+    }
+    Ok(seats)
+}
+
+fn ghost_ending(life: &Life, newest: Option<&Life>) -> Option<Ending> {
+    if let Some(at) = life.closed {
+        return Some(Ending::RoomClosed { at });
+    }
+    let newest = newest.filter(|newest| newest.id != life.id)?;
+    newest.began().map(|at| Ending::RoomReplaced { at })
+}
+
+/// Of one room: the visits that are open, and the last one that ended.
+fn current_sessions(seats: Vec<Occupied>) -> Vec<Session> {
+    let (mut current, mut last_ended) = (Vec::new(), None::<Session>);
+    for Occupied { seat, visits } in seats {
+        for visit in visits {
+            let session = Session {
+                room: seat.room.to_string(),
+                life: seat.life.to_string(),
+                session: visit.session.to_string(),
+                device: None,
+                name: seat.name.clone(),
+                role: visit.role.to_string(),
+                entered_at: visit.entered_at.0,
+                left_at: visit.ending.map(|ending| ending.at().0),
+                reason: visit.ending.map(Ending::reason),
+                assumed: visit.ending.is_some_and(Ending::is_assumed),
+            };
+            let rank = |session: &Session| (session.left_at, session.entered_at);
+            if session.left_at.is_none() {
+                current.push(session);
+            } else if last_ended.as_ref().is_none_or(|last| rank(&session) >= rank(last)) {
+                last_ended = Some(session);
+            }
+        }
+    }
+    current.extend(last_ended);
+    current
+}
+
+/// Reads `{"users":["a","b"]}`.
+pub(super) fn read_users(body: &[u8]) -> Result<Vec<UserId>, QueryError> {
+    #[derive(Deserialize)]
+    struct Body {
+        users: Vec<String>,
+    }
+    let bad = |why: &str| QueryError::BadParameter("users", why.to_owned());
+    let body: Body = serde_json::from_slice(body)
+        .map_err(|_| bad(r#"is missing: the body has to be {"users":["..."]}"#))?;
+    if body.users.len() > MAX_USERS {
+        return Err(bad(&format!("holds more than {MAX_USERS} ids")));
+    }
+    let id = |text: String| text.parse().map_err(|error| bad(&format!("holds an id that {error}")));
+    body.users.into_iter().map(id).collect()
+}
+
+pub(super) async fn users(
+    store: &Store,
+    app: &App,
+    users: Vec<UserId>,
+    now: UnixMillis,
+) -> Result<UserSummaries, QueryError> {
+    let summaries = stream::iter(users).map(async |id| {
+        let presence = match user(store, app, &id, now).await {
+            Ok(presence) => Some(presence),
+            Err(QueryError::Unknown(_)) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(UserSummary {
+            user: id.to_string(),
+            online: presence.as_ref().is_some_and(|presence| presence.online),
+            last_seen_at: presence.map(|presence| presence.last_seen_at),
+        })
+    });
+    Ok(UserSummaries { users: summaries.buffered(CONCURRENT_USERS).try_collect().await? })
+}
+
+pub(super) async fn room(
+    store: &Store,
+    app: &App,
+    room: &RoomId,
+    limit: usize,
+    next: Option<&str>,
+    now: UnixMillis,
+) -> Result<RoomPresence, QueryError> {
+    let place = next.map(cursor::read::<Place>).transpose()?;
+    let life = store.newest_life(app, room, [], now).await?.ok_or(QueryError::Unknown("room"))?;
+    if place.as_ref().is_some_and(|place| place.life != life.id.as_str()) {
+        let why = "belongs to an older life of the room: start again without it";
+        return Err(QueryError::BadParameter("next", why.to_owned()));
+    }
+    let mut answer = RoomPresence {
+        provider: app.provider.as_str(),
+        app: app.id.to_string(),
+        room: room.to_string(),
+        life: life.id.to_string(),
+        open: life.closed.is_none(),
+        online: 0,
+        members: Vec::new(),
+        next: None,
+    };
+    if !answer.open {
+        return Ok(answer);
+    }
+    let is_in = |seat: &Seat| open_visit(app, seat).is_some();
+    let after = place.as_ref().map(|place| place.after.as_str());
+    let page = RosterPage { after, limit, is_in: &is_in };
+    let roster = store.roster(app, room, &life, &page, now).await?;
+    // Every page gives the number that the first one counted.
+    answer.online = place.map_or(roster.count, |place| place.online);
+    for member in roster.members {
+        if let Some(visit) = open_visit(app, &member.seat) {
+            answer.members.push(RoomMember {
+                user: member.user.to_string(),
+                name: member.seat.name,
+                role: visit.role.to_string(),
+                session: visit.session.to_string(),
+                entered_at: visit.entered_at.0,
+            });
+        }
+    }
+    let (life, online) = (answer.life.clone(), answer.online);
+    answer.next = roster.next.and_then(|after| cursor::write(&Place { life, after, online }));
+    Ok(answer)
+}
+
+/// The visit that makes somebody count as a person in the room of this seat.
+fn open_visit(app: &App, seat: &Seat) -> Option<Visit> {
+    let visits = providers::visits(app.provider, &seat.marks);
+    visits.into_iter().last().filter(|visit| visit.ending.is_none() && visit.role.is_person())
+}

@@ -1,0 +1,183 @@
+//! The Lambda functions' main: the only place that names Lambda's runner, the environment and the
+//! clock.
+
+use std::{convert::Infallible, fmt::Debug, str::FromStr, sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use http::Response;
+use lambda_http::{
+    Adapter, Body, LambdaEvent, Request, RequestExt,
+    lambda_runtime::{self, Service, service_fn},
+    request::LambdaRequest,
+    tower::ServiceExt,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::Serialize;
+use tracing_subscriber::filter::LevelFilter;
+
+pub use lambda_http::Error;
+
+use crate::{
+    callback::{Callback, RawRequest, Reply},
+    config::{Apps, AppsOf, Config},
+    domain::UnixMillis,
+    handler::Receiver,
+    query::{Queries, QueryRequest},
+    store::{self, Store},
+};
+
+/// What is left as it is in a path: all that an id may hold to travel in one, and the separator.
+const PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'_').remove(b'~').remove(b'-');
+
+/// Runs the function of one callback type until Lambda ends it.
+///
+/// # Errors
+///
+/// If the environment is not as the contract says, or the runtime API is not there.
+pub fn run_callback<C: Callback>() -> Result<(), Error>
+where
+    Apps: AppsOf<C::Provider>,
+{
+    run(async {
+        let config = Config::from_env()?;
+        let receiver = Arc::new(Receiver {
+            apps: Arc::new(Apps::from_env()?.unwrap_or_default()),
+            store: connect(&config).await?,
+            max_age: config.max_age,
+            budget: config.budget,
+        });
+        lambda_runtime::run(callback_service::<C>(receiver)).await
+    })
+}
+
+/// Runs the function that answers queries until Lambda ends it.
+///
+/// # Errors
+///
+/// As [`run_callback`].
+pub fn run_query() -> Result<(), Error> {
+    run(async {
+        let config = Config::from_env()?;
+        let queries = Arc::new(Queries { store: connect(&config).await? });
+        lambda_runtime::run(query_service(queries)).await
+    })
+}
+
+/// The time by the machine's clock.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one clock")]
+pub fn now() -> UnixMillis {
+    SystemTime::now().into()
+}
+
+fn run(function: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    log_to_stdout();
+    // A function has one request at a time, and at 256 MB a seventh of a CPU.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(function).inspect_err(|error| {
+        tracing::error!(%error, "the function cannot start");
+    })
+}
+
+/// One JSON object per line, which is what CloudWatch Logs Insights reads by itself. The level is
+/// Lambda's own setting.
+fn log_to_stdout() {
+    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok();
+    let level = level.and_then(|level| LevelFilter::from_str(&level).ok());
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_target(false)
+        .with_current_span(false)
+        .with_max_level(level.unwrap_or(LevelFilter::INFO))
+        .init();
+}
+
+async fn connect(config: &Config) -> Result<Store, Error> {
+    let client = store::connect(config.budget).await?;
+    Ok(Store::new(client, &config.table, config.retention))
+}
+
+/// What a callback's function does with Lambda's events.
+pub fn callback_service<C: Callback>(
+    receiver: Arc<Receiver>,
+) -> impl Service<
+    LambdaEvent<LambdaRequest>,
+    Response: Serialize + Debug + Send,
+    Error = Infallible,
+    Future: Send,
+>
+where
+    Apps: AppsOf<C::Provider>,
+{
+    service(move |request| {
+        let receiver = receiver.clone();
+        async move { receiver.receive::<C>(&raw_request(request)).await }
+    })
+}
+
+/// What the function that answers queries does with Lambda's events.
+pub fn query_service(
+    queries: Arc<Queries>,
+) -> impl Service<
+    LambdaEvent<LambdaRequest>,
+    Response: Serialize + Debug + Send,
+    Error = Infallible,
+    Future: Send,
+> {
+    service(move |request| {
+        let queries = queries.clone();
+        async move { queries.answer(&query_request(request)).await }
+    })
+}
+
+fn service<F, A>(
+    answer: F,
+) -> impl Service<
+    LambdaEvent<LambdaRequest>,
+    Response: Serialize + Debug + Send,
+    Error = Infallible,
+    Future: Send,
+>
+where
+    F: Fn(Request) -> A + Send + 'static,
+    A: Future<Output = Reply> + Send + 'static,
+{
+    let service = service_fn(move |request| {
+        let reply = answer(request);
+        async move { Ok::<Response<String>, Infallible>(reply.await.into()) }
+    });
+    Adapter::from(service).map_request(with_escaped_path)
+}
+
+/// API Gateway hands over paths decoded, and a decoded path need not be a URI, without which
+/// `lambda_http` cannot build a request.
+fn with_escaped_path(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
+    if let LambdaRequest::ApiGatewayV2(request) = &mut event.payload {
+        let path = request.raw_path.take();
+        request.raw_path = path.map(|path| utf8_percent_encode(&path, PATH).to_string());
+    }
+    event
+}
+
+fn raw_request(request: Request) -> RawRequest {
+    let (parts, body) = request.into_parts();
+    RawRequest { headers: parts.headers, body: bytes(body), received_at: now() }
+}
+
+fn query_request(request: Request) -> QueryRequest {
+    let path = percent_decode_str(request.raw_http_path()).decode_utf8_lossy().into_owned();
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let (parts, body) = request.into_parts();
+    QueryRequest { method: parts.method, path, query, body: bytes(body), received_at: now() }
+}
+
+/// The body as it was sent: `lambda_http` has undone base64.
+fn bytes(body: Body) -> Bytes {
+    match body {
+        Body::Text(text) => text.into(),
+        Body::Binary(bytes) => bytes.into(),
+        _ => Bytes::new(),
+    }
+}

@@ -1,0 +1,102 @@
+//! Reading and writing attributes.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{
+    primitives::Blob,
+    types::AttributeValue::{self, B, Bs, M, N, Ns, S},
+};
+
+use super::{StoreError, table::EXPIRES_AT};
+use crate::domain::{Mark, UnixMillis, UnixSeconds};
+
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// The newest mark of a seat. It is what decides whether a write moves anybody.
+pub(super) const NEWEST: &str = "k";
+/// All marks of a seat but for those that were moved.
+pub(super) const MARKS: &str = "marks";
+/// The provider's sequence numbers of those marks.
+pub(super) const SEQUENCES: &str = "seqs";
+pub(super) const DISPLAY_NAME: &str = "display_name";
+pub(super) const DETAILS: &str = "details";
+pub(super) const CREATED_AT: &str = "created_at";
+pub(super) const CREATOR: &str = "creator";
+pub(super) const CLOSED_AT: &str = "closed_at";
+pub(super) const CLOSE_REASON: &str = "close_reason";
+
+pub(super) fn string(text: impl Into<String>) -> AttributeValue {
+    S(text.into())
+}
+
+pub(super) fn number(number: u64) -> AttributeValue {
+    N(number.to_string())
+}
+
+pub(super) fn text<'a>(item: &'a Item, name: &str) -> Result<&'a str, StoreError> {
+    match item.get(name) {
+        Some(S(text)) => Ok(text),
+        _ => Err(StoreError::Item("a string is missing")),
+    }
+}
+
+pub(super) fn millis(item: &Item, name: &str) -> Result<Option<UnixMillis>, StoreError> {
+    match item.get(name) {
+        None => Ok(None),
+        Some(N(number)) => match number.parse() {
+            Ok(number) => Ok(Some(UnixMillis(number))),
+            Err(_) => Err(StoreError::Item("a time is not a whole number")),
+        },
+        Some(_) => Err(StoreError::Item("a time is not a number")),
+    }
+}
+
+pub(super) fn newest(item: &Item) -> Result<Mark, StoreError> {
+    match item.get(NEWEST) {
+        Some(B(bytes)) => read_mark(bytes.as_ref()),
+        _ => Err(StoreError::Item("the newest mark is missing")),
+    }
+}
+
+pub(super) fn read_mark(bytes: &[u8]) -> Result<Mark, StoreError> {
+    Mark::from_bytes(bytes).map_err(|_| StoreError::Item("a mark is not one"))
+}
+
+/// The bytes of the marks of a seat; none if it has none.
+pub(super) fn mark_bytes(item: &Item) -> &[Blob] {
+    match item.get(MARKS) {
+        Some(Bs(marks)) => marks,
+        _ => &[],
+    }
+}
+
+pub(super) fn marks(item: &Item) -> Result<Vec<Mark>, StoreError> {
+    mark_bytes(item).iter().map(|bytes| read_mark(bytes.as_ref())).collect()
+}
+
+/// Whether the item's time has come. DynamoDB may take days to delete it.
+pub(super) fn is_expired(item: &Item, now: UnixMillis) -> bool {
+    match item.get(EXPIRES_AT) {
+        Some(N(at)) => at.parse().is_ok_and(|at| UnixSeconds(at) <= now.seconds()),
+        _ => false,
+    }
+}
+
+/// The size of attributes as DynamoDB counts it, closely enough.
+pub(super) fn size(item: &Item) -> usize {
+    item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+}
+
+fn value_size(value: &AttributeValue) -> usize {
+    match value {
+        S(text) => text.len(),
+        N(digits) => digits.len() / 2 + 1,
+        B(bytes) => bytes.as_ref().len(),
+        Bs(set) => set.iter().map(|bytes| bytes.as_ref().len()).sum(),
+        Ns(set) => set.iter().map(|digits| digits.len() / 2 + 1).sum(),
+        M(map) => {
+            3 + map.iter().map(|(name, value)| 1 + name.len() + value_size(value)).sum::<usize>()
+        }
+        _ => 1,
+    }
+}

@@ -1,0 +1,188 @@
+//! Keys. Any id may contain any character, so ids are escaped before they are joined: no two
+//! different ids, and no two kinds of item, can ever meet.
+//!
+//! | item | `pk` | `sk` | `gsi1pk` | `gsi1sk` |
+//! | --- | --- | --- | --- | --- |
+//! | seat | user | `seat#ROOM#LIFE` | shard of the room | `in#TIME#LIFE#USER` or `left#...` |
+//! | moved marks of a seat | user | `moved#ROOM#LIFE#MARK` | shard of the room | `moved#TIME#LIFE#USER` |
+//! | life | room | `life#LIFE` | lives of the room | `TIME#LIFE` |
+//!
+//! A user's partition is `PROVIDER#APP#user#USER`, a room's `PROVIDER#APP#room#ROOM`, to which the
+//! index adds `#0` to `#3` for its shards and `#lives` for its lives. Times have 16 decimal digits,
+//! so that they sort.
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use sha1::{Digest, Sha1};
+
+use super::StoreError;
+use crate::domain::{App, Kind, LifeId, RoomId, UnixMillis, UserId};
+
+/// Into how many partitions of the index a room is spread.
+pub(super) const SHARDS: u8 = 4;
+
+/// The prefix of the sort keys of seats.
+pub(super) const SEAT: &str = "seat#";
+
+const ESCAPED: &AsciiSet = &CONTROLS.add(b'#').add(b'%');
+
+fn escape(id: &str) -> String {
+    utf8_percent_encode(id, ESCAPED).to_string()
+}
+
+fn unescape<T: std::str::FromStr>(part: Option<&str>) -> Result<T, StoreError> {
+    part.and_then(|part| percent_decode_str(part).decode_utf8().ok()?.parse().ok())
+        .ok_or(StoreError::Item("its key does not hold the ids it should"))
+}
+
+pub(super) fn user(app: &App, user: &UserId) -> String {
+    format!("{}#{}#user#{}", app.provider, escape(app.id.as_str()), escape(user.as_str()))
+}
+
+pub(super) fn room(app: &App, room: &RoomId) -> String {
+    format!("{}#{}#room#{}", app.provider, escape(app.id.as_str()), escape(room.as_str()))
+}
+
+pub(super) fn seat(room: &RoomId, life: &LifeId) -> String {
+    format!("{SEAT}{}#{}", escape(room.as_str()), escape(life.as_str()))
+}
+
+/// `oldest` is the oldest of the marks that are moved.
+pub(super) fn moved(room: &RoomId, life: &LifeId, oldest: &[u8]) -> String {
+    let (room, life) = (escape(room.as_str()), escape(life.as_str()));
+    format!("moved#{room}#{life}#{}", hex::encode(oldest))
+}
+
+pub(super) fn life(life: &LifeId) -> String {
+    format!("life#{}", escape(life.as_str()))
+}
+
+/// The shard of a room's index that holds a user. A fixed hash: it is stored.
+pub(super) fn shard_of(app: &App, room: &RoomId, user: &UserId) -> String {
+    shard(app, room, Sha1::digest(user.as_str())[0] % SHARDS)
+}
+
+pub(super) fn shard(app: &App, id: &RoomId, shard: u8) -> String {
+    format!("{}#{shard}", room(app, id))
+}
+
+pub(super) fn lives(app: &App, id: &RoomId) -> String {
+    format!("{}#lives", room(app, id))
+}
+
+/// The part of a room's index that a row is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    /// Seats whose newest event took them.
+    In,
+    /// Seats whose newest event left them.
+    Left,
+    /// Older marks of seats.
+    Moved,
+}
+
+impl Section {
+    pub(super) fn prefix(self) -> &'static str {
+        match self {
+            Self::In => "in#",
+            Self::Left => "left#",
+            Self::Moved => "moved#",
+        }
+    }
+}
+
+impl From<Kind> for Section {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Enter => Self::In,
+            Kind::Leave => Self::Left,
+        }
+    }
+}
+
+/// The place of a seat in its room's index: by the time its newest session began.
+pub(super) fn row(section: Section, time: UnixMillis, life: &LifeId, user: &UserId) -> String {
+    let (life, user) = (escape(life.as_str()), escape(user.as_str()));
+    format!("{}{:016}#{life}#{user}", section.prefix(), time.0)
+}
+
+/// Where the rows of a section begin that are not older than `time`.
+pub(super) fn rows_from(section: Section, time: UnixMillis) -> String {
+    format!("{}{:016}", section.prefix(), time.0)
+}
+
+/// Where the rows of a section end: `$` is the character after `#`.
+pub(super) fn rows_end(section: Section) -> String {
+    section.prefix().replace('#', "$")
+}
+
+pub(super) fn life_row(began: UnixMillis, life: &LifeId) -> String {
+    format!("{:016}#{}", began.0, escape(life.as_str()))
+}
+
+/// The user of a partition.
+pub(super) fn parse_user(pk: &str) -> Result<UserId, StoreError> {
+    unescape(pk.split('#').nth(3))
+}
+
+/// The room and the life of a seat's sort key.
+pub(super) fn parse_seat(sk: &str) -> Result<(RoomId, LifeId), StoreError> {
+    let mut parts = sk.split('#').skip(1);
+    Ok((unescape(parts.next())?, unescape(parts.next())?))
+}
+
+/// The life of a life's sort key.
+pub(super) fn parse_life(sk: &str) -> Result<LifeId, StoreError> {
+    unescape(sk.split('#').nth(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::domain::{AppId, ProviderName};
+
+    fn app(id: &str) -> App {
+        App { provider: ProviderName::Zego, id: id.parse::<AppId>().unwrap() }
+    }
+
+    /// Promise 7: ids made to collide with one another's keys.
+    #[test]
+    fn promise_7_isolated_no_two_ids_share_a_key() {
+        let ids = ["a", "a#", "#a", "a#user#a", "a%23", "%23", "#", "%", "a#0", "ä", "\0", "a/b"];
+        let mut keys = HashSet::new();
+        for a in ids {
+            for b in ids {
+                let (room_id, user_id) = (b.parse().unwrap(), b.parse().unwrap());
+                assert!(keys.insert(user(&app(a), &user_id)));
+                assert!(keys.insert(room(&app(a), &room_id)));
+                assert!(keys.insert(lives(&app(a), &room_id)));
+                for number in 0..SHARDS {
+                    assert!(keys.insert(shard(&app(a), &room_id, number)));
+                }
+                let (room_id, life_id) = (a.parse().unwrap(), b.parse().unwrap());
+                assert!(keys.insert(seat(&room_id, &life_id)));
+            }
+        }
+    }
+
+    #[test]
+    fn ids_come_back_from_keys() {
+        for id in ["a", "a#b%23", "ä\u{0}", "😀 ", "in#"] {
+            let user_id: UserId = id.parse().unwrap();
+            assert_eq!(parse_user(&user(&app(id), &user_id)).unwrap(), user_id);
+            let (room_id, life_id) = (id.parse().unwrap(), "7".parse().unwrap());
+            assert_eq!(parse_seat(&seat(&room_id, &life_id)).unwrap(), (room_id, life_id));
+        }
+    }
+
+    #[test]
+    fn rows_sort_by_time_within_their_section() {
+        let (life, user) = ("9".parse().unwrap(), "u".parse().unwrap());
+        let at = |time| row(Section::In, UnixMillis(time), &life, &user);
+        assert!(at(999) < at(1000));
+        assert!(at(u64::from(u32::MAX)) < rows_end(Section::In));
+        assert!(rows_from(Section::In, UnixMillis(1000)) < at(1000));
+        assert!(at(999) < rows_from(Section::In, UnixMillis(1000)));
+    }
+}

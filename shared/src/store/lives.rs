@@ -1,0 +1,136 @@
+//! Reading the lives of a room.
+
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use futures::future::try_join_all;
+
+use super::{
+    INDEX, Store, StoreError,
+    item::{self, CLOSED_AT, CREATED_AT, Item},
+    keys::{self, SHARDS, Section},
+    table::{INDEX_PK, INDEX_SK, PK, SK},
+};
+use crate::domain::{App, Life, LifeId, RoomId, UnixMillis};
+
+/// How many of a room's newest life items are looked at: enough to pass over expired ones.
+const NEWEST_LIVES: i32 = 4;
+
+impl Store {
+    /// What is known of one life of a room, read consistently.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or the item cannot be read.
+    pub async fn life(
+        &self,
+        app: &App,
+        room: &RoomId,
+        life: &LifeId,
+        now: UnixMillis,
+    ) -> Result<Life, StoreError> {
+        let read = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key(PK, item::string(keys::room(app, room)))
+            .key(SK, item::string(keys::life(life)))
+            .send()
+            .await?;
+        let mut found = Life::unknown(life.clone());
+        if let Some(item) = read.item.filter(|item| !item::is_expired(item, now)) {
+            found.created = item::millis(&item, CREATED_AT)?;
+            found.closed = item::millis(&item, CLOSED_AT)?;
+        }
+        Ok(found)
+    }
+
+    /// The newest life of a room, by the time it began. `None` if nothing is known of the room.
+    ///
+    /// Its candidates come from the index: the newest lives with a creation or a close, and those
+    /// of the people who came last, whether they are in or have left. `logins` are further
+    /// candidates that the caller knows of, since the index may lag behind.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
+    pub async fn newest_life(
+        &self,
+        app: &App,
+        room: &RoomId,
+        logins: impl IntoIterator<Item = (LifeId, UnixMillis)>,
+        now: UnixMillis,
+    ) -> Result<Option<Life>, StoreError> {
+        let of_seats = (0..SHARDS)
+            .flat_map(|shard| [(shard, Section::In), (shard, Section::Left)])
+            .map(|(shard, section)| self.newest_login(app, room, shard, section, now));
+        let (ids, of_seats) =
+            tokio::try_join!(self.newest_life_ids(app, room, now), try_join_all(of_seats))?;
+
+        let mut candidates: Vec<Life> = ids.into_iter().map(Life::unknown).collect();
+        for (id, at) in of_seats.into_iter().flatten().chain(logins) {
+            if !candidates.iter().any(|life| life.id == id) {
+                candidates.push(Life::unknown(id.clone()));
+            }
+            for life in candidates.iter_mut().filter(|life| life.id == id) {
+                life.saw_login(at);
+            }
+        }
+        let read = candidates.into_iter().map(async |candidate| {
+            let first_login = candidate.first_login;
+            let life = self.life(app, room, &candidate.id, now).await?;
+            Ok::<_, StoreError>(Life { first_login, ..life })
+        });
+        Ok(Life::newest(try_join_all(read).await?))
+    }
+
+    /// A query of one partition of the index, newest first.
+    pub(super) fn query_index(&self, partition: String) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .index_name(INDEX)
+            .scan_index_forward(false)
+            .expression_attribute_values(":pk", item::string(partition))
+    }
+
+    async fn newest_life_ids(
+        &self,
+        app: &App,
+        room: &RoomId,
+        now: UnixMillis,
+    ) -> Result<Vec<LifeId>, StoreError> {
+        let page = self
+            .query_index(keys::lives(app, room))
+            .key_condition_expression(format!("{INDEX_PK} = :pk"))
+            .limit(NEWEST_LIVES)
+            .send()
+            .await?;
+        let fresh = page.items().iter().filter(|item| !item::is_expired(item, now));
+        fresh.map(|item| keys::parse_life(item::text(item, SK)?)).collect()
+    }
+
+    /// The newest login in one section of one shard.
+    async fn newest_login(
+        &self,
+        app: &App,
+        room: &RoomId,
+        shard: u8,
+        section: Section,
+        now: UnixMillis,
+    ) -> Result<Option<(LifeId, UnixMillis)>, StoreError> {
+        let page = self
+            .query_index(keys::shard(app, room, shard))
+            .key_condition_expression(format!(
+                "{INDEX_PK} = :pk AND begins_with({INDEX_SK}, :section)"
+            ))
+            .expression_attribute_values(":section", item::string(section.prefix()))
+            .limit(1)
+            .send()
+            .await?;
+        let login = |item: &Item| {
+            let (_, life) = keys::parse_seat(item::text(item, SK)?)?;
+            Ok((life, item::newest(item)?.order.time))
+        };
+        page.items().iter().find(|item| !item::is_expired(item, now)).map(login).transpose()
+    }
+}

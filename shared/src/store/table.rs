@@ -1,0 +1,106 @@
+//! The table and its index: the one definition that the laptop, the tests and `template.yaml`
+//! agree on.
+
+use aws_sdk_dynamodb::{
+    Client,
+    error::{BuildError, SdkError},
+    operation::create_table::CreateTableError,
+    types::{
+        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
+        Projection, ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
+        TimeToLiveSpecification,
+    },
+};
+
+use super::StoreError;
+
+/// The name of the index.
+pub const INDEX: &str = "gsi1";
+
+pub(super) const PK: &str = "pk";
+pub(super) const SK: &str = "sk";
+pub(super) const INDEX_PK: &str = "gsi1pk";
+pub(super) const INDEX_SK: &str = "gsi1sk";
+pub(super) const EXPIRES_AT: &str = "expires_at";
+
+/// What the table looks like. All keys are strings, billing is on demand, the index projects
+/// everything, and the stream carries new and old images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableDefinition {
+    /// Partition and sort key of the table.
+    pub key: [&'static str; 2],
+    /// The name of its one index.
+    pub index: &'static str,
+    /// Partition and sort key of the index.
+    pub index_key: [&'static str; 2],
+    /// The attribute with the time, in Unix seconds, from which DynamoDB may delete an item.
+    pub ttl: &'static str,
+}
+
+/// Rollcall's table.
+pub const TABLE: TableDefinition = TableDefinition {
+    key: [PK, SK],
+    index: INDEX,
+    index_key: [INDEX_PK, INDEX_SK],
+    ttl: EXPIRES_AT,
+};
+
+impl TableDefinition {
+    /// Makes the table if there is none of that name. For DynamoDB on a laptop and in tests: in
+    /// the cloud `template.yaml` makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or refuses.
+    pub async fn create(&self, client: &Client, table: &str) -> Result<(), StoreError> {
+        let attributes = self.key.into_iter().chain(self.index_key).map(|name| {
+            AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(ScalarAttributeType::S)
+                .build()
+        });
+        let index = GlobalSecondaryIndex::builder()
+            .index_name(self.index)
+            .set_key_schema(Some(key_schema(self.index_key)?))
+            .projection(Projection::builder().projection_type(ProjectionType::All).build())
+            .build();
+        let stream = StreamSpecification::builder()
+            .stream_enabled(true)
+            .stream_view_type(StreamViewType::NewAndOldImages)
+            .build();
+        let created = client
+            .create_table()
+            .table_name(table)
+            .set_key_schema(Some(key_schema(self.key)?))
+            .set_attribute_definitions(Some(attributes.collect::<Result<_, _>>()?))
+            .global_secondary_indexes(index?)
+            .billing_mode(BillingMode::PayPerRequest)
+            .stream_specification(stream?)
+            .send()
+            .await;
+        match created {
+            Ok(_) => {}
+            Err(error) if is_in_use(&error) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        let ttl = TimeToLiveSpecification::builder().attribute_name(self.ttl).enabled(true).build();
+        client
+            .update_time_to_live()
+            .table_name(table)
+            .time_to_live_specification(ttl?)
+            .send()
+            .await?;
+        Ok(())
+    }
+}
+
+fn key_schema([pk, sk]: [&str; 2]) -> Result<Vec<KeySchemaElement>, BuildError> {
+    let element = |name: &str, key_type| {
+        KeySchemaElement::builder().attribute_name(name).key_type(key_type).build()
+    };
+    [element(pk, KeyType::Hash), element(sk, KeyType::Range)].into_iter().collect()
+}
+
+fn is_in_use(error: &SdkError<CreateTableError>) -> bool {
+    error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception)
+}
