@@ -100,6 +100,7 @@ async fn connect(config: &Config) -> Result<Store, Error> {
 }
 
 /// What a callback's function does with Lambda's events.
+#[must_use]
 pub fn callback_service<C: Callback>(
     receiver: Arc<Receiver>,
 ) -> impl Service<
@@ -118,6 +119,7 @@ where
 }
 
 /// What the function that answers queries does with Lambda's events.
+#[must_use]
 pub fn query_service(
     queries: Arc<Queries>,
 ) -> impl Service<

@@ -1,1 +1,16 @@
+//! Tests across crates: whole callbacks against a real store.
+//!
+//! The promises of `docs/design.md` are named in the tests that guard them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+mod callbacks;
+mod convergence;
+mod hostile;
+mod lambda_events;
+mod queries;
+mod seats;
+mod template;
+mod wire;

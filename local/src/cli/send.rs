@@ -3,11 +3,13 @@
 use std::{path::Path, process::ExitCode};
 
 use clap::{Args, Subcommand};
-use reqwest::Client;
 use rollcall::{callback::Secret, config::Apps, domain::AppId, runtime};
 use rollcall_local::{
     EXAMPLE_APPS,
-    send::zego::{EventName, Options, Rooms, nonce},
+    send::{
+        client,
+        zego::{EventName, Options, Rooms, nonce},
+    },
 };
 
 use super::Failure;
@@ -112,11 +114,4 @@ fn secret(given: Option<String>, app: &str) -> Result<Secret, Failure> {
     first.ok_or_else(|| {
         format!("no secret is known of ZEGO app {app}: give one with --secret").into()
     })
-}
-
-/// A client that speaks TLS by `ring`, like the rest of Rollcall.
-fn client() -> Result<Client, Failure> {
-    // It fails only if a provider is installed already, which is just as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Ok(Client::builder().build()?)
 }

@@ -5,6 +5,17 @@ pub mod zego;
 use reqwest::Client;
 use rollcall::callback::Reply;
 
+/// An HTTP client whose TLS is by `ring`, like the rest of Rollcall's.
+///
+/// # Errors
+///
+/// If the machine's certificates cannot be read.
+pub fn client() -> reqwest::Result<Client> {
+    // It fails only if a provider is installed already, which is just as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().build()
+}
+
 /// A callback that is ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Callback {

@@ -1,0 +1,212 @@
+//! What the tests share: a gateway with a store of its own, and events to send to it.
+
+mod events;
+mod proxy;
+mod table;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use aws_sdk_dynamodb::Client;
+pub(crate) use events::{Moment, zego_event};
+use http::{Method, StatusCode};
+pub(crate) use proxy::Proxy;
+use rollcall::{
+    callback::{RawRequest, Reply},
+    config::Apps,
+    domain::UnixMillis,
+    endpoint::Endpoint,
+    handler::Receiver,
+    query::{Queries, QueryRequest},
+    runtime,
+    store::{self, Store, TABLE},
+};
+use rollcall_local::{
+    dynamodb::Embedded,
+    gateway::Gateway,
+    send::{Answer, Callback, zego::Event},
+};
+use serde_json::Value;
+pub(crate) use table::{dump, dump_union};
+use tokio::net::TcpListener;
+
+/// The callback secret of ZEGO app `1`.
+pub(crate) const SECRET: &str = "5f4dcc3b5aa765d61d8327deb882cf99";
+/// The second secret of the same app.
+pub(crate) const PREVIOUS_SECRET: &str = "e99a18c428cb38d5f260853678922e03";
+/// ZEGO app `2` has this one.
+pub(crate) const OTHER_SECRET: &str = "0d107d09f5bbe40cade3de5c71e9e9b7";
+
+pub(crate) const TABLE_NAME: &str = "rollcall-test";
+pub(crate) const RETENTION: Duration = Duration::from_hours(30 * 24);
+const BUDGET: Duration = Duration::from_secs(20);
+
+/// An embedded DynamoDB in memory with Rollcall's table, served on a port of its own.
+pub(crate) struct Database {
+    pub(crate) url: String,
+    pub(crate) client: Client,
+}
+
+impl Database {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(Embedded::in_memory().unwrap().serve(listener, std::future::pending()));
+        let client = store::connect_to(&url, BUDGET);
+        TABLE.create(&client, TABLE_NAME).await.unwrap();
+        Self { url, client }
+    }
+}
+
+/// Apps as `ROLLCALL_APPS` names them, with the number of the app standing for its id.
+pub(crate) fn apps() -> Apps {
+    Apps::from_json(&format!(
+        r#"{{"zego":{{
+            "1":{{"callback_secrets":["{SECRET}","{PREVIOUS_SECRET}"]}},
+            "2":{{"callback_secrets":["{OTHER_SECRET}"]}},
+            "3":{{"callback_secrets":[""]}},
+            "4":{{"callback_secrets":[]}}}}}}"#
+    ))
+    .unwrap()
+}
+
+/// The handlers on a store, called in this process with a clock of the test's own.
+#[derive(Clone)]
+pub(crate) struct Handlers {
+    pub(crate) receiver: Receiver,
+    pub(crate) queries: Queries,
+}
+
+impl Handlers {
+    pub(crate) fn on(database_url: &str) -> Self {
+        let client = store::connect_to(database_url, BUDGET);
+        let store = Store::new(client, TABLE_NAME, RETENTION);
+        let receiver = Receiver {
+            apps: Arc::new(apps()),
+            store: store.clone(),
+            max_age: Duration::from_mins(10),
+            budget: BUDGET,
+        };
+        Self { receiver, queries: Queries { store } }
+    }
+
+    /// The same handlers, for one more app that has the first app's secret.
+    pub(crate) fn for_app(&self, id: &str) -> Self {
+        let mut apps = (*self.receiver.apps).clone();
+        let secrets = apps.zego[&"1".parse().unwrap()].clone();
+        apps.zego.insert(id.parse().unwrap(), secrets);
+        let receiver = Receiver { apps: Arc::new(apps), ..self.receiver.clone() };
+        Self { receiver, queries: self.queries.clone() }
+    }
+
+    pub(crate) async fn deliver(&self, callback: &Callback, received_at: UnixMillis) -> Reply {
+        let endpoint = Endpoint::at(callback.route).unwrap();
+        let body = callback.body.clone().into();
+        let request = RawRequest { headers: http::HeaderMap::new(), body, received_at };
+        endpoint.receive(&self.receiver, &request).await
+    }
+
+    pub(crate) async fn get(
+        &self,
+        path: &str,
+        query: &str,
+        now: UnixMillis,
+    ) -> (StatusCode, Value) {
+        let request = QueryRequest {
+            method: Method::GET,
+            path: path.to_owned(),
+            query: query.to_owned(),
+            body: bytes::Bytes::new(),
+            received_at: now,
+        };
+        let reply = self.queries.answer(&request).await;
+        (reply.status, serde_json::from_str(&reply.body).unwrap())
+    }
+}
+
+/// A gateway as `cargo run` starts it, over HTTP, with a store of its own.
+pub(crate) struct TestApp {
+    pub(crate) url: String,
+    pub(crate) http: reqwest::Client,
+    pub(crate) database: Database,
+}
+
+impl TestApp {
+    pub(crate) async fn start() -> Self {
+        let database = Database::start().await;
+        let Handlers { receiver, queries } = Handlers::on(&database.url);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let gateway = Gateway { receiver, queries };
+        tokio::spawn(gateway.serve(listener, std::future::pending()));
+        Self { url, http: rollcall_local::send::client().unwrap(), database }
+    }
+
+    /// Posts an event, signed just now with app 1's first secret.
+    pub(crate) async fn send(&self, event: &Event) -> Answer {
+        let now = runtime::now().seconds();
+        let nonce = rollcall_local::send::zego::nonce(now);
+        let secret = rollcall::callback::Secret::new(SECRET.to_owned()).unwrap();
+        event.callback(&secret, now, &nonce).send(&self.http, &self.url).await.unwrap()
+    }
+
+    /// Posts an event and says what became of it.
+    pub(crate) async fn outcome(&self, event: &Event) -> String {
+        let answer = self.send(event).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(answer.body, r#"{"code":0}"#);
+        answer.outcome.unwrap()
+    }
+
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
+        let request =
+            self.http.post(format!("{}{path}", self.url)).header("content-type", content_type);
+        let response = request.body(body).send().await.unwrap();
+        let outcome = response.headers().get(Reply::OUTCOME_HEADER);
+        Answer {
+            status: response.status(),
+            outcome: outcome.map(|value| value.to_str().unwrap().to_owned()),
+            body: response.text().await.unwrap(),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let response = self.http.get(format!("{}{path}", self.url)).send().await.unwrap();
+        let status = response.status();
+        (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
+    }
+
+    pub(crate) async fn room(&self, room: &str) -> Value {
+        let (status, body) = self.get(&format!("/presence/zego/1/rooms/{room}")).await;
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    pub(crate) async fn user(&self, user: &str) -> Value {
+        let (status, body) = self.get(&format!("/presence/zego/1/users/{user}")).await;
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    /// The ids of the people in a room.
+    pub(crate) async fn members(&self, room: &str) -> Vec<String> {
+        names(&self.room(room).await)
+    }
+
+    pub(crate) async fn records(&self) -> HashMap<String, Value> {
+        dump(&self.database.client).await
+    }
+}
+
+/// The ids of the people in a room's answer, sorted.
+pub(crate) fn names(room: &Value) -> Vec<String> {
+    let members = room["members"].as_array().unwrap();
+    let mut names: Vec<_> =
+        members.iter().map(|member| member["user"].as_str().unwrap().to_owned()).collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,79 @@
+//! A proxy between the handlers and the store: it counts what passes, and can refuse it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, StatusCode};
+use tokio::net::TcpListener;
+
+type Refuses = dyn Fn(&Request) -> bool + Send + Sync;
+
+/// A request to DynamoDB.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// The operation, such as `UpdateItem`.
+    pub(crate) operation: String,
+    /// Its JSON.
+    pub(crate) body: String,
+}
+
+#[derive(Clone)]
+pub(crate) struct Proxy {
+    pub(crate) url: String,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    target: String,
+    http: reqwest::Client,
+    seen: Mutex<Vec<Request>>,
+    refuses: Mutex<Box<Refuses>>,
+}
+
+impl Proxy {
+    pub(crate) async fn before(target: &str) -> Self {
+        let shared = Arc::new(Shared {
+            target: target.to_owned(),
+            http: rollcall_local::send::client().unwrap(),
+            seen: Mutex::default(),
+            refuses: Mutex::new(Box::new(|_| false)),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(pass).with_state(shared.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { url, shared }
+    }
+
+    /// What has passed since the last call, refused or not.
+    pub(crate) fn take(&self) -> Vec<Request> {
+        std::mem::take(&mut self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on, answers 500 to those requests, as DynamoDB does on a bad day.
+    pub(crate) fn refuse(&self, requests: impl Fn(&Request) -> bool + Send + Sync + 'static) {
+        *self.shared.refuses.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(requests);
+    }
+}
+
+async fn pass(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers["x-amz-target"].to_str().unwrap();
+    let request = Request {
+        operation: target.rsplit('.').next().unwrap().to_owned(),
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    };
+    let refused = shared.refuses.lock().unwrap_or_else(PoisonError::into_inner)(&request);
+    shared.seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    if refused {
+        let error = r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}"#;
+        return (StatusCode::INTERNAL_SERVER_ERROR, error).into_response();
+    }
+    let sent = shared.http.post(&shared.target).headers(headers).body(body).send().await.unwrap();
+    let (status, headers) = (sent.status(), sent.headers().clone());
+    (status, headers, sent.bytes().await.unwrap()).into_response()
+}

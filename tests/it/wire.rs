@@ -1,0 +1,76 @@
+//! What callbacks and questions cost, counted between the handlers and the store.
+
+use rollcall_local::send::zego::{
+    Event,
+    EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
+};
+
+use crate::support::{Database, Handlers, Moment, Proxy, SECRET, zego_event};
+
+#[tokio::test]
+async fn an_event_in_order_is_one_request_and_a_late_one_two() {
+    let database = Database::start().await;
+    let proxy = Proxy::before(&database.url).await;
+    let handlers = Handlers::on(&proxy.url);
+    let start = Moment::recent();
+    let login = zego_event(RoomLogin, start.plus(0));
+    let logout = Event { name: RoomLogout, at: start.plus(10), sequence: 2, ..login.clone() };
+    let again = Event {
+        session: "100000000000000002".to_owned(),
+        sequence: 5,
+        ..zego_event(RoomLogin, start.plus(20))
+    };
+    let late = Event { name: RoomLogout, at: start.plus(15), sequence: 4, ..login.clone() };
+    let deliveries = [
+        (&zego_event(RoomCreate, start.plus(0)), "applied", 1),
+        (&login, "applied", 1),
+        (&login, "duplicate", 1),
+        (&logout, "applied", 1),
+        (&again, "applied", 1),
+        (&late, "stale", 2),
+        (&late, "duplicate", 1),
+        (&logout, "duplicate", 1),
+        (&zego_event(RoomClose, start.plus(30)), "applied", 1),
+        (&zego_event(RoomClose, start.plus(30)), "duplicate", 1),
+    ];
+    for (event, outcome, requests) in deliveries {
+        let reply = deliver(&handlers, event, start).await;
+        assert_eq!(reply.outcome, Some(outcome), "{event:?}");
+        let seen = proxy.take();
+        assert_eq!(seen.len(), requests, "{event:?}: {seen:?}");
+        assert!(seen.iter().all(|request| request.operation == "UpdateItem"));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_callback_is_no_request_at_all() {
+    let database = Database::start().await;
+    let proxy = Proxy::before(&database.url).await;
+    let handlers = Handlers::on(&proxy.url);
+    let start = Moment::recent();
+    let unknown = Event { app: "9".to_owned(), ..zego_event(RoomLogin, start.plus(0)) };
+    assert_eq!(deliver(&handlers, &unknown, start).await.status, 401);
+    assert!(proxy.take().is_empty());
+}
+
+/// Promise 4: no success before the change is stored.
+#[tokio::test]
+async fn promise_4_durable_a_store_that_fails_is_answered_with_503() {
+    let database = Database::start().await;
+    let proxy = Proxy::before(&database.url).await;
+    let handlers = Handlers::on(&proxy.url);
+    let start = Moment::recent();
+    let login = zego_event(RoomLogin, start.plus(0));
+    proxy.refuse(|_| true);
+    let reply = deliver(&handlers, &login, start).await;
+    assert_eq!((reply.status.as_u16(), reply.outcome), (503, Some("rejected")));
+    // ZEGO sends it again.
+    proxy.refuse(|_| false);
+    assert_eq!(deliver(&handlers, &login, start).await.outcome, Some("applied"));
+}
+
+async fn deliver(handlers: &Handlers, event: &Event, start: Moment) -> rollcall::callback::Reply {
+    let now = start.plus(1000);
+    let secret = rollcall::callback::Secret::new(SECRET.to_owned()).unwrap();
+    handlers.deliver(&event.callback(&secret, now.seconds(), "1"), now).await
+}
