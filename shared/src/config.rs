@@ -136,6 +136,10 @@ impl Apps {
     ///
     /// [`ConfigError`] if it is not such JSON.
     pub fn from_json(json: &str) -> Result<Self, ConfigError> {
+        // Serde would take a list for a struct's fields, and an empty one for the defaults.
+        if !json.trim_start().starts_with('{') {
+            return Err(ConfigError::Apps { line: 1, column: 1 });
+        }
         // The error's own text may quote what it found, and that may be a secret.
         let apps: AppsJson = serde_json::from_str(json)
             .map_err(|error| ConfigError::Apps { line: error.line(), column: error.column() })?;
@@ -194,9 +198,13 @@ mod tests {
 
     #[test]
     fn broken_apps_are_told_by_their_place_and_never_by_their_content() {
-        for json in
-            ["", "nonsense", r#"{"zego":{"1":{"callback_secrets":"hunter2"}}}"#, r#"{"zeego":{}}"#]
-        {
+        for json in [
+            "",
+            "nonsense",
+            "[]",
+            r#"{"zego":{"1":{"callback_secrets":"hunter2"}}}"#,
+            r#"{"zeego":{}}"#,
+        ] {
             let error = Apps::from_json(json).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"));
         }

@@ -1,1 +1,453 @@
+//! Promise 1: requests that nobody signed, and signed ones that make no sense.
 
+use rollcall::{callback::Secret, domain::UnixSeconds, providers::zego, runtime};
+use serde_json::{Value, json};
+
+use crate::support::{OTHER_SECRET, SECRET, TestApp};
+
+const LOGIN: &str = "/zego/room-login";
+const CREATE: &str = "/zego/room-create";
+const CLOSE: &str = "/zego/room-close";
+const LOGOUT: &str = "/zego/room-logout";
+const NONCE: &str = "7301444403500000001";
+
+/// A whole event for a route, without a signature.
+fn event(route: &str) -> Value {
+    let now = runtime::now().0;
+    match route {
+        LOGIN | LOGOUT => json!({
+            "event": if route == LOGIN { "room_login" } else { "room_logout" },
+            "appid": "1", "nonce": NONCE, "room_id": "lobby", "room_seq": "7",
+            "user_account": "ada", "user_nickname": "Ada", "session_id": "s1",
+            "login_time": now.to_string(), "logout_time": now.to_string(), "reason": "0",
+            "user_role": "2", "user_update_seq": "1"
+        }),
+        _ => json!({
+            "event": if route == CREATE { "room_create" } else { "room_close" },
+            "appid": 1, "nonce": NONCE, "room_id": "lobby", "room_session_id": 7,
+            "room_create_time": now.to_string(), "room_close_time": now.to_string(),
+            "close_reason": 0, "id_name": "ada"
+        }),
+    }
+}
+
+fn signature(secret: &str, timestamp: &str, nonce: &str) -> String {
+    zego::sign(&Secret::new(secret.to_owned()).unwrap(), timestamp, nonce)
+}
+
+/// Signs a body at a time, after whatever was done to it.
+fn signed_at(mut body: Value, at: UnixSeconds) -> Value {
+    body["timestamp"] = json!(at.to_string());
+    body["signature"] = json!(signature(SECRET, &at.to_string(), NONCE));
+    body
+}
+
+fn signed(body: Value) -> Value {
+    signed_at(body, runtime::now().seconds())
+}
+
+fn with(mut body: Value, field: &str, value: Value) -> Value {
+    body[field] = value;
+    body
+}
+
+fn without(mut body: Value, field: &str) -> Value {
+    body.as_object_mut().unwrap().remove(field);
+    body
+}
+
+/// A bad request: what is wrong with it, where it goes, its body, the status it gets, and what the
+/// message has to say.
+struct Bad(String, &'static str, Vec<u8>, u16, &'static str);
+
+#[expect(clippy::needless_pass_by_value, reason = "so that the tables read well")]
+fn bad(
+    why: impl Into<String>,
+    route: &'static str,
+    body: impl ToString,
+    status: u16,
+    says: &'static str,
+) -> Bad {
+    Bad(why.into(), route, body.to_string().into_bytes(), status, says)
+}
+
+#[tokio::test]
+async fn promise_1_authentic_a_bad_request_is_refused_and_leaves_nothing() {
+    let app = TestApp::start().await;
+    let mut requests = unsigned();
+    requests.extend(unreadable());
+    requests.extend(malformed());
+    assert!(requests.len() >= 100, "{} bad requests", requests.len());
+    for Bad(why, route, body, status, says) in requests {
+        let shown = String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
+        let answer = app.post(route, "application/json", body).await;
+        assert_eq!(answer.status, status, "{why}: {shown}: {}", answer.body);
+        assert_eq!(answer.outcome.as_deref(), Some("rejected"), "{why}");
+        let read: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(read["code"], status, "{why}");
+        assert!(read["message"].as_str().unwrap().contains(says), "{why}: {}", answer.body);
+        for secret in [SECRET, OTHER_SECRET] {
+            assert!(!answer.body.contains(secret), "{why}: {}", answer.body);
+        }
+    }
+    assert!(app.records().await.is_empty());
+    // And the gateway is still there.
+    let login = signed(event(LOGIN)).to_string();
+    assert_eq!(
+        app.post(LOGIN, "application/json", login).await.outcome.as_deref(),
+        Some("applied")
+    );
+}
+
+fn unsigned() -> Vec<Bad> {
+    let now = runtime::now().seconds();
+    let good = signed(event(LOGIN));
+    let with_signature = |value: &str| with(good.clone(), "signature", json!(value));
+    let timestamp = now.to_string();
+    let right = signature(SECRET, &timestamp, NONCE);
+    let unsorted = {
+        // The bug that is seen in the wild: secret, timestamp, nonce as they come.
+        use sha1::Digest;
+        hex::encode(sha1::Sha1::digest(format!("{SECRET}{timestamp}{NONCE}")))
+    };
+    let expired = |s: u64| signed_at(event(LOGIN), UnixSeconds(now.0 - s));
+    let future = |s: u64| signed_at(event(LOGIN), UnixSeconds(now.0 + s));
+    let wrong = "the signature does not match";
+    let mut requests = vec![
+        bad("a zero signature", LOGIN, with_signature(&"0".repeat(40)), 401, wrong),
+        bad("one digit off", LOGIN, with_signature(&flip(&right)), 401, wrong),
+        bad("half a signature", LOGIN, with_signature(&right[..20]), 401, wrong),
+        bad("a prefix", LOGIN, with_signature(&right[..39]), 401, wrong),
+        bad("one digit more", LOGIN, with_signature(&format!("{right}0")), 401, wrong),
+        bad("a space behind", LOGIN, with_signature(&format!("{right} ")), 401, wrong),
+        bad("two signatures", LOGIN, with_signature(&format!("{right},{right}")), 401, wrong),
+        bad("unsorted", LOGIN, with_signature(&unsorted), 401, wrong),
+        bad(
+            "another app's secret",
+            LOGIN,
+            with_signature(&signature(OTHER_SECRET, &timestamp, NONCE)),
+            401,
+            wrong,
+        ),
+        bad("the secret itself", LOGIN, with_signature(SECRET), 401, wrong),
+        bad("another nonce", LOGIN, with(good.clone(), "nonce", json!("1")), 401, wrong),
+        bad(
+            "a second later",
+            LOGIN,
+            with(good.clone(), "timestamp", json!((now.0 + 1).to_string())),
+            401,
+            wrong,
+        ),
+        bad("an empty signature", LOGIN, with_signature(""), 401, "`signature` is missing"),
+        bad(
+            "a null signature",
+            LOGIN,
+            with(good.clone(), "signature", Value::Null),
+            401,
+            "`signature` is missing",
+        ),
+        bad(
+            "a list of signatures",
+            LOGIN,
+            with(good.clone(), "signature", json!([right])),
+            401,
+            "`signature`",
+        ),
+        bad(
+            "an object",
+            LOGIN,
+            with(good.clone(), "signature", json!({"a": right})),
+            401,
+            "`signature`",
+        ),
+        bad("a boolean", LOGIN, with(good.clone(), "signature", json!(true)), 401, "`signature`"),
+        bad("expired by a second", LOGIN, expired(601 + 2), 401, "in the past"),
+        bad("expired by a day", LOGIN, expired(86_400), 401, "in the past"),
+        bad(
+            "the page's own time",
+            LOGIN,
+            signed_at(event(LOGIN), UnixSeconds(1_499_676_978)),
+            401,
+            "in the past",
+        ),
+        bad(
+            "a time in ms",
+            LOGIN,
+            signed_at(event(LOGIN), UnixSeconds(now.0 * 1000)),
+            401,
+            "in the future",
+        ),
+        bad("11 minutes ahead", LOGIN, future(660), 401, "in the future"),
+        bad(
+            "at the end of time",
+            LOGIN,
+            signed_at(event(LOGIN), UnixSeconds(u64::MAX)),
+            401,
+            "in the future",
+        ),
+        bad("at the beginning", LOGIN, signed_at(event(LOGIN), UnixSeconds(0)), 401, "in the past"),
+        bad(
+            "an unknown app",
+            LOGIN,
+            signed(with(event(LOGIN), "appid", json!("9"))),
+            401,
+            "not configured",
+        ),
+        bad(
+            "app 01",
+            LOGIN,
+            signed(with(event(LOGIN), "appid", json!("01"))),
+            401,
+            "not configured",
+        ),
+        bad(
+            "app 1.0",
+            LOGIN,
+            signed(with(event(LOGIN), "appid", json!(1.0))),
+            401,
+            "not configured",
+        ),
+        bad(
+            "an app too long",
+            LOGIN,
+            signed(with(event(LOGIN), "appid", json!("1".repeat(9999)))),
+            401,
+            "not configured",
+        ),
+        bad("another app", LOGIN, signed(with(event(LOGIN), "appid", json!("2"))), 401, wrong),
+        bad("an app whose secret is empty", LOGIN, empty_secret("3"), 401, "no callback secret"),
+        bad("an app without secrets", LOGIN, empty_secret("4"), 401, "no callback secret"),
+    ];
+    for field in ["appid", "timestamp", "nonce", "signature"] {
+        for route in [LOGIN, LOGOUT, CREATE, CLOSE] {
+            let body = without(signed(event(route)), field);
+            requests.push(bad(format!("no {field}"), route, body, 401, "is missing"));
+        }
+    }
+    for timestamp in ["-1", "1e9", "0x10", "now", "1.5", "99999999999999999999", "+1700000000"] {
+        let mut body = with(event(LOGIN), "timestamp", json!(timestamp));
+        body["signature"] = json!(signature(SECRET, timestamp, NONCE));
+        requests.push(bad(format!("time {timestamp}"), LOGIN, body, 401, "`timestamp`"));
+    }
+    requests
+}
+
+/// Signed as if the secret of an app were empty.
+fn empty_secret(app: &str) -> Value {
+    use sha1::Digest;
+    let timestamp = runtime::now().seconds().to_string();
+    let mut parts = ["", &timestamp, NONCE];
+    parts.sort_unstable();
+    let mut body = with(event(LOGIN), "appid", json!(app));
+    body["signature"] = json!(hex::encode(sha1::Sha1::digest(parts.concat())));
+    body["timestamp"] = json!(timestamp);
+    body
+}
+
+/// Without a body that can be read there is no signature, so nobody is verified.
+fn unreadable() -> Vec<Bad> {
+    let good = signed(event(LOGIN)).to_string();
+    let twice = good.replacen('{', r#"{"room_id":"kitchen","#, 1);
+    let says = "the body cannot be read";
+    let texts: Vec<(&str, String)> = vec![
+        ("nothing", String::new()),
+        ("spaces", "   ".to_owned()),
+        ("text", "room_login".to_owned()),
+        ("a list", "[]".to_owned()),
+        ("a list of events", format!("[{good}]")),
+        ("a string", format!("{good:?}")),
+        ("a number", "17".to_owned()),
+        ("null", "null".to_owned()),
+        ("half an object", good[..good.len() / 2].to_owned()),
+        ("two objects", format!("{good}{good}")),
+        ("something behind", format!("{good}x")),
+        ("a field twice", twice),
+        ("deep lists", "[".repeat(100_000)),
+        ("deep objects", r#"{"a":"#.repeat(100_000)),
+        ("single quotes", good.replace('"', "'")),
+        ("no quotes", good.replace('"', "")),
+        ("a bad escape", good.replace("lobby", r"lo\xbby")),
+        ("half a surrogate", good.replace("lobby", r"lo\ud800by")),
+        ("a control character", good.replace("lobby", "lo\u{1}by")),
+        ("percent, then nothing", "%".to_owned()),
+        ("percent-encoded text", "%7Broom".to_owned()),
+        ("percent-encoded list", "%5B%5D".to_owned()),
+        ("bytes that are no UTF-8, encoded", "%7B%22%FF%22%3A1%7D".to_owned()),
+        ("a form with a field twice", "event=room_login&event=room_login".to_owned()),
+        ("XML", "<event>room_login</event>".to_owned()),
+        ("NaN", r#"{"timestamp":NaN}"#.to_owned()),
+        ("a byte order mark", format!("\u{feff}{good}")),
+    ];
+    let mut requests: Vec<Bad> =
+        texts.into_iter().map(|(why, body)| bad(why, LOGIN, body, 401, says)).collect();
+    let mut latin1 = good.into_bytes();
+    latin1[3] = 0xE4;
+    requests.push(Bad("no UTF-8".to_owned(), LOGIN, latin1, 401, says));
+    requests.push(Bad("zeros".to_owned(), LOGIN, vec![0; 100], 401, says));
+    requests.push(bad("an object without fields", LOGIN, "{}", 401, "is missing"));
+    requests.push(bad("an empty form", LOGIN, "=", 401, "is missing"));
+    requests
+}
+
+/// Signed, and still no event.
+fn malformed() -> Vec<Bad> {
+    let mut requests = Vec::new();
+    let required: [(&str, &[&str]); 4] = [
+        (
+            LOGIN,
+            &[
+                "event",
+                "room_id",
+                "room_seq",
+                "user_account",
+                "session_id",
+                "login_time",
+                "user_update_seq",
+            ],
+        ),
+        (
+            LOGOUT,
+            &[
+                "event",
+                "room_id",
+                "room_seq",
+                "user_account",
+                "session_id",
+                "login_time",
+                "logout_time",
+                "user_update_seq",
+            ],
+        ),
+        (CREATE, &["event", "room_id", "room_session_id", "room_create_time"]),
+        (CLOSE, &["event", "room_id", "room_session_id", "room_close_time"]),
+    ];
+    for (route, fields) in required {
+        for &field in fields {
+            let event = signed(event(route));
+            requests.push(bad(
+                format!("no {field}"),
+                route,
+                without(event.clone(), field),
+                400,
+                "is missing",
+            ));
+            requests.push(bad(
+                format!("empty {field}"),
+                route,
+                with(event.clone(), field, json!("")),
+                400,
+                "is missing",
+            ));
+            requests.push(bad(
+                format!("{field} a list"),
+                route,
+                with(event, field, json!(["x"])),
+                400,
+                field,
+            ));
+        }
+    }
+    let numbers = ["room_seq", "login_time", "user_update_seq", "user_role"];
+    for field in numbers {
+        for number in [
+            json!("x"),
+            json!(-1),
+            json!(1.5),
+            json!("1e3"),
+            json!("99999999999999999999"),
+            json!("+1"),
+            json!(" 1"),
+        ] {
+            let body = signed(with(event(LOGIN), field, number.clone()));
+            requests.push(bad(format!("{field} {number}"), LOGIN, body, 400, field));
+        }
+    }
+    for field in ["room_id", "user_account", "session_id"] {
+        let body = signed(with(event(LOGIN), field, json!("x".repeat(256))));
+        requests.push(bad(format!("long {field}"), LOGIN, body, 400, "longer than 255"));
+    }
+    let ahead = (runtime::now().0 + 660_000).to_string();
+    let times = [
+        (LOGIN, "login_time"),
+        (LOGOUT, "login_time"),
+        (LOGOUT, "logout_time"),
+        (CREATE, "room_create_time"),
+        (CLOSE, "room_close_time"),
+    ];
+    for (route, field) in times {
+        let body = signed(with(event(route), field, json!(ahead)));
+        requests.push(bad(format!("{field} ahead"), route, body, 400, "in the future"));
+    }
+    for route in [LOGIN, LOGOUT, CREATE, CLOSE] {
+        for other in [LOGIN, LOGOUT, CREATE, CLOSE] {
+            if route != other {
+                requests.push(bad(
+                    format!("{other} at {route}"),
+                    route,
+                    signed(event(other)),
+                    400,
+                    other,
+                ));
+            }
+        }
+    }
+    requests
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_read_and_refused() {
+    let app = TestApp::start().await;
+    let padded = |length: usize| {
+        let body = signed(event(LOGIN)).to_string();
+        let padding = " ".repeat(length - body.len());
+        body + &padding
+    };
+    for (length, status) in [(1 << 20, 200), ((1 << 20) + 1, 413), (2 << 20, 413), (12 << 20, 413)]
+    {
+        let answer = app.post(LOGIN, "application/json", padded(length)).await;
+        assert_eq!(answer.status, status, "{length} bytes: {}", answer.body);
+        if status == 413 {
+            assert_eq!(answer.outcome.as_deref(), Some("rejected"));
+            assert!(answer.body.contains("1048576 bytes"), "{}", answer.body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn unknown_fields_are_accepted_however_deep() {
+    let app = TestApp::start().await;
+    let body = signed(event(LOGIN)).to_string();
+    let deep = format!(r#"{{"later":{}{},"#, "[".repeat(5000), "]".repeat(5000));
+    let answer = app.post(LOGIN, "application/json", body.replacen('{', &deep, 1)).await;
+    assert_eq!(answer.outcome.as_deref(), Some("applied"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn ids_of_any_character_are_kept_apart() {
+    let app = TestApp::start().await;
+    let ids = ["#", "a#b", "a%23b", "a/b", "a b", "é", "😀", "\u{0}", "\"", "..", "s:1", "?x=1&y"];
+    for (index, id) in ids.iter().enumerate() {
+        let mut body = with(event(LOGIN), "user_account", json!(id));
+        body["room_id"] = json!(id);
+        body["session_id"] = json!(format!("s{index}"));
+        let answer = app.post(LOGIN, "application/json", signed(body).to_string()).await;
+        assert_eq!(answer.outcome.as_deref(), Some("applied"), "{id:?}: {}", answer.body);
+    }
+    for id in ids {
+        let asked = percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC);
+        for (what, plural) in [("room", "rooms"), ("user", "users")] {
+            let (status, answer) =
+                app.get(&format!("/presence/zego/1/{plural}?{what}={asked}")).await;
+            assert_eq!(status, 200, "{id:?}: {answer}");
+            assert_eq!(answer[what], *id);
+        }
+        let (_, room) = app.get(&format!("/presence/zego/1/rooms?room={asked}")).await;
+        assert_eq!(room["online"], 1, "{id:?}");
+        assert_eq!(room["members"][0]["user"], *id);
+    }
+}
+
+fn flip(text: &str) -> String {
+    let last = if text.ends_with('0') { '1' } else { '0' };
+    format!("{}{last}", &text[..text.len() - 1])
+}

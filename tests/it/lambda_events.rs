@@ -1,1 +1,95 @@
+//! What Lambda hands over: events of an HTTP API in payload format 2.0.
 
+use std::sync::Arc;
+
+use lambda_http::{
+    LambdaEvent,
+    lambda_runtime::{Context, Service},
+    request::LambdaRequest,
+};
+use rollcall::{
+    callback::Secret,
+    providers::zego::RoomLogin,
+    runtime::{self, callback_service, query_service},
+};
+use rollcall_local::send::zego::EventName;
+use serde_json::{Value, json};
+
+use crate::support::{Database, Handlers, Moment, SECRET, zego_event};
+
+fn event(method: &str, path: &str, query: &str, body: Option<&str>, is_base64: bool) -> Value {
+    json!({
+        "version": "2.0", "routeKey": format!("{method} {path}"), "rawPath": path,
+        "rawQueryString": query,
+        "headers": { "content-type": "application/json", "host": "x.execute-api.eu-central-1.amazonaws.com" },
+        "requestContext": {
+            "accountId": "1", "apiId": "x", "domainName": "x.execute-api.eu-central-1.amazonaws.com",
+            "domainPrefix": "x", "requestId": "r", "routeKey": "$default", "stage": "$default",
+            "time": "22/Nov/2026:07:32:00 +0000", "timeEpoch": 1_795_332_720_000_u64,
+            "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "1.2.3.4", "userAgent": "Go" }
+        },
+        "body": body, "isBase64Encoded": is_base64
+    })
+}
+
+/// Sends an event through a function's service and reads the answer that Lambda would get.
+macro_rules! answer {
+    ($service:expr, $event:expr) => {{
+        let request: LambdaRequest = serde_json::from_value($event).unwrap();
+        let response = $service.call(LambdaEvent::new(request, Context::default())).await.unwrap();
+        serde_json::to_value(response).unwrap()
+    }};
+}
+
+#[tokio::test]
+async fn a_body_in_base64_is_verified_as_it_was_sent() {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+
+    let database = Database::start().await;
+    let handlers = Handlers::on(&database.url);
+    let mut function = callback_service::<RoomLogin>(Arc::new(handlers.receiver));
+    let now = runtime::now().seconds();
+    let secret = Secret::new(SECRET.to_owned()).unwrap();
+    let login = zego_event(EventName::RoomLogin, Moment::recent().plus(0));
+    let body = login.callback(&secret, now, "1").body;
+
+    let encoded = event("POST", "/zego/room-login", "", Some(&BASE64_STANDARD.encode(&body)), true);
+    let first = answer!(function, encoded);
+    assert_eq!(first["statusCode"], 200, "{first}");
+    assert_eq!(first["headers"]["x-rollcall-outcome"], "applied");
+    assert_eq!(first["headers"]["content-type"], "application/json");
+    assert_eq!(first["body"], r#"{"code":0}"#);
+
+    let plain = event("POST", "/zego/room-login", "", Some(&body), false);
+    let second = answer!(function, plain);
+    assert_eq!(second["headers"]["x-rollcall-outcome"], "duplicate");
+
+    let none = answer!(function, event("POST", "/zego/room-login", "", None, false));
+    assert_eq!(none["statusCode"], 401);
+}
+
+/// An API Gateway decodes the path before the function sees it, and then it need not be a URI.
+#[tokio::test]
+async fn a_decoded_path_asks_for_ids_of_any_character() {
+    let database = Database::start().await;
+    let handlers = Handlers::on(&database.url);
+    let now = runtime::now();
+    let secret = Secret::new(SECRET.to_owned()).unwrap();
+    for user in ["ada lovelace", "100%", "50%25", "é", "a?b#c", "😀"] {
+        let login = rollcall_local::send::zego::Event {
+            user: user.to_owned(),
+            ..zego_event(EventName::RoomLogin, Moment::recent().plus(0))
+        };
+        let reply = handlers.deliver(&login.callback(&secret, now.seconds(), "1"), now).await;
+        assert_eq!(reply.outcome, Some("applied"));
+        let mut function = query_service(Arc::new(handlers.queries.clone()));
+        let path = format!("/presence/zego/1/users/{user}");
+        let found = answer!(function, event("GET", &path, "", None, false));
+        assert_eq!(found["statusCode"], 200, "{user}: {found}");
+        let body: Value = serde_json::from_str(found["body"].as_str().unwrap()).unwrap();
+        assert_eq!(body["user"], user);
+    }
+    let mut function = query_service(Arc::new(handlers.queries));
+    let asked = event("GET", "/presence/zego/1/users", "user=ada%20lovelace", None, false);
+    assert_eq!(answer!(function, asked)["statusCode"], 200);
+}

@@ -2,7 +2,7 @@
 //!
 //! The promises of `docs/design.md` are named in the tests that guard them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::too_many_lines)]
 
 mod support;
 

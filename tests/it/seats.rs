@@ -1,1 +1,173 @@
+//! Seats that grow: the move of their oldest marks, and who may expire.
 
+use rollcall::{callback::Secret, domain::UnixMillis};
+use rollcall_local::send::zego::{
+    Event,
+    EventName::{RoomLogin, RoomLogout},
+};
+use serde_json::Value;
+
+use crate::support::{
+    Database, Handlers, Moment, Proxy, RETENTION, SECRET, dump, dump_union, zego_event,
+};
+
+/// One unit of a write is a kilobyte; the last event may go beyond it before the seat is lightened.
+const MAX_SEAT_BYTES: usize = 1024 + 200;
+
+/// Ada comes and goes `times` times.
+fn comings_and_goings(start: Moment, times: u64) -> Vec<Event> {
+    (0..times)
+        .flat_map(|time| {
+            let session = (100_000_000_000_000_000 + time).to_string();
+            let login = Event {
+                session,
+                sequence: 2 * time + 1,
+                ..zego_event(RoomLogin, start.plus(100 * time))
+            };
+            let at = start.plus(100 * time + 50);
+            let logout = Event { name: RoomLogout, at, sequence: 2 * time + 2, ..login.clone() };
+            [login, logout]
+        })
+        .collect()
+}
+
+async fn deliver(handlers: &Handlers, event: &Event, now: UnixMillis) -> String {
+    let secret = Secret::new(SECRET.to_owned()).unwrap();
+    let reply = handlers.deliver(&event.callback(&secret, now.seconds(), "1"), now).await;
+    reply.outcome.unwrap().to_owned()
+}
+
+/// The size of Ada's seat, as DynamoDB counts it: names and values, binary ones half their hex.
+async fn seat_size(database: &Database) -> usize {
+    fn size(value: &Value) -> usize {
+        match value {
+            Value::Array(set) => set.iter().map(size).sum(),
+            Value::Object(map) => map.iter().map(|(name, value)| name.len() + size(value)).sum(),
+            value => value.as_str().map_or(0, str::len),
+        }
+    }
+    let seat = &dump(&database.client).await["zego#1#user#ada seat#lobby#7"];
+    let hex = size(&seat["marks"]) + size(&seat["k"]);
+    size(seat) - hex / 2
+}
+
+#[tokio::test]
+async fn a_seat_stays_small_and_no_mark_is_lost() {
+    let database = Database::start().await;
+    let handlers = Handlers::on(&database.url);
+    let start = Moment::recent();
+    let now = start.plus(60_000);
+    let mut events = comings_and_goings(start, 100);
+    events.pop();
+    for event in &events {
+        assert_eq!(deliver(&handlers, event, now).await, "applied");
+        assert!(seat_size(&database).await <= MAX_SEAT_BYTES);
+    }
+    let items = dump(&database.client).await;
+    assert!(items.len() > 5, "marks were moved, a few at a time: {} items", items.len());
+    let all = dump_union(&database.client, "1", ["user#ada".to_owned()]).await;
+    let seat = all.values().next().unwrap();
+    assert_eq!(seat["marks"].as_array().unwrap().len(), events.len());
+    assert_eq!(seat["seqs"].as_array().unwrap().len(), events.len());
+    assert_in_since(&handlers, start.plus(9900), Some(start.plus(9850)), now).await;
+
+    // Old events that come again may be stored again, and still move nobody.
+    for event in events.iter().step_by(7) {
+        assert_ne!(deliver(&handlers, event, now).await, "applied");
+    }
+    assert_in_since(&handlers, start.plus(9900), Some(start.plus(9850)), now).await;
+    let again = dump_union(&database.client, "1", ["user#ada".to_owned()]).await;
+    assert_eq!(again.values().next().unwrap()["marks"], seat["marks"]);
+}
+
+/// Relogins that keep their session are marks of one session, none of which may go that matters.
+#[tokio::test]
+async fn a_session_with_many_relogins_ends_when_it_ends() {
+    let database = Database::start().await;
+    let handlers = Handlers::on(&database.url);
+    let start = Moment::recent();
+    let now = start.plus(60_000);
+    let login = zego_event(RoomLogin, start.plus(0));
+    // The logout with the highest sequence tells of the first login's time, so it is an old mark.
+    let logout = Event { name: RoomLogout, at: start.plus(900), sequence: 999, ..login.clone() };
+    deliver(&handlers, &login, now).await;
+    deliver(&handlers, &logout, now).await;
+    for time in 1..60 {
+        let again = Event { login_time: start.plus(time), sequence: time + 1, ..login.clone() };
+        deliver(&handlers, &again, now).await;
+    }
+    assert!(seat_size(&database).await <= MAX_SEAT_BYTES);
+    let (_, ada) = handlers.get("/presence/zego/1/users/ada", "", now).await;
+    assert_eq!(ada["online"], false);
+    assert_eq!(ada["sessions"][0]["entered_at"], start.0);
+    let (_, room) = handlers.get("/presence/zego/1/rooms/lobby", "", now).await;
+    assert_eq!(room["online"], 0);
+}
+
+#[tokio::test]
+async fn a_crash_between_the_two_writes_of_a_move_changes_nothing() {
+    let database = Database::start().await;
+    let proxy = Proxy::before(&database.url).await;
+    let handlers = Handlers::on(&proxy.url);
+    let start = Moment::recent();
+    let now = start.plus(60_000);
+    // The marks are added to the other item; that they are deleted from the seat fails.
+    proxy.refuse(|request| request.body.contains("DELETE marks"));
+    let events = comings_and_goings(start, 8);
+    for event in &events {
+        assert_eq!(deliver(&handlers, event, now).await, "applied");
+    }
+    let count = async || {
+        let all = dump_union(&database.client, "1", ["user#ada".to_owned()]).await;
+        all.values().next().unwrap()["marks"].as_array().unwrap().len()
+    };
+    assert_eq!(count().await, events.len());
+    assert!(dump(&database.client).await.len() > 1, "some marks are in both places");
+
+    proxy.refuse(|_| false);
+    let back = Event {
+        session: "200000000000000000".to_owned(),
+        sequence: 99,
+        ..zego_event(RoomLogin, start.plus(5000))
+    };
+    deliver(&handlers, &back, now).await;
+    assert_eq!(count().await, events.len() + 1);
+    assert!(seat_size(&database).await <= MAX_SEAT_BYTES);
+    assert_in_since(&handlers, start.plus(5000), Some(start.plus(750)), now).await;
+}
+
+#[tokio::test]
+async fn readers_compare_the_time_and_do_not_wait_for_ttl() {
+    let database = Database::start().await;
+    let handlers = Handlers::on(&database.url);
+    let start = Moment::recent();
+    let now = start.plus(1000);
+    let close = zego_event(rollcall_local::send::zego::EventName::RoomClose, start.plus(500));
+    deliver(&handlers, &zego_event(RoomLogin, start.plus(0)), now).await;
+    deliver(&handlers, &close, now).await;
+    let expiry = now.after(RETENTION);
+    let status = async |path: &str, at| handlers.get(path, "", at).await.0.as_u16();
+    let (user, room) = ("/presence/zego/1/users/ada", "/presence/zego/1/rooms/lobby");
+    assert_eq!(status(user, UnixMillis(expiry.0 - 1000)).await, 200);
+    assert_eq!(status(user, UnixMillis(expiry.0 + 1000)).await, 404);
+    // The life is remembered twice as long, so that no late login can open it again.
+    assert_eq!(status(room, UnixMillis(expiry.0 + 1000)).await, 200);
+    let twice = expiry.after(RETENTION);
+    assert_eq!(status(room, UnixMillis(twice.0 - 1000)).await, 200);
+    assert_eq!(status(room, UnixMillis(twice.0 + 1000)).await, 404);
+}
+
+/// Ada is in the lobby since `entered`, and had left before at `left`.
+async fn assert_in_since(
+    handlers: &Handlers,
+    entered: UnixMillis,
+    left: Option<UnixMillis>,
+    now: UnixMillis,
+) {
+    let (_, ada) = handlers.get("/presence/zego/1/users/ada", "", now).await;
+    assert_eq!(ada["sessions"][0]["entered_at"], entered.0, "{ada}");
+    assert_eq!(ada["sessions"][0]["left_at"], Value::Null);
+    assert_eq!(ada["sessions"][1]["left_at"].as_u64(), left.map(|left| left.0));
+    let (_, room) = handlers.get("/presence/zego/1/rooms/lobby", "", now).await;
+    assert_eq!(room["members"][0]["entered_at"], entered.0);
+}

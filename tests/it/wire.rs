@@ -74,3 +74,28 @@ async fn deliver(handlers: &Handlers, event: &Event, start: Moment) -> rollcall:
     let secret = rollcall::callback::Secret::new(SECRET.to_owned()).unwrap();
     handlers.deliver(&event.callback(&secret, now.seconds(), "1"), now).await
 }
+
+/// A user is read consistently: right after the callback they are online, however far the index
+/// lags behind.
+#[tokio::test]
+async fn a_user_does_not_wait_for_the_index() {
+    let database = Database::start().await;
+    let proxy = Proxy::before(&database.url).await;
+    let handlers = Handlers::on(&proxy.url);
+    let start = Moment::recent();
+    proxy.lag();
+    let login = zego_event(RoomLogin, start.plus(0));
+    let newer = Event { life: 6, ..zego_event(RoomLogin, start.plus(100)) };
+    for event in [&newer, &login] {
+        assert_eq!(deliver(&handlers, event, start).await.outcome, Some("applied"));
+    }
+    let (_, ada) = handlers.get("/presence/zego/1/users/ada", "", start.plus(1000)).await;
+    let open: Vec<_> = ada["sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|session| session["left_at"].is_null())
+        .map(|session| &session["life"])
+        .collect();
+    assert_eq!(open, ["6"], "the newer life is the open one: {ada}");
+}

@@ -64,19 +64,15 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let (stop, stopped) = watch::channel(());
     let mut servers = JoinSet::<Result<(), String>>::new();
 
-    let dynamodb = match args.dynamodb_endpoint {
-        Some(url) => url,
-        None => {
-            let listener = bind(args.dynamodb_port, "--dynamodb-port").await?;
-            let database = if args.in_memory {
-                Embedded::in_memory()?
-            } else {
-                Embedded::in_folder(&args.data)?
-            };
-            let url = format!("http://{}", listener.local_addr()?);
-            servers.spawn(database.serve(listener, until(stopped.clone())));
-            url
-        }
+    let dynamodb = if let Some(url) = args.dynamodb_endpoint {
+        url
+    } else {
+        let listener = bind(args.dynamodb_port, "--dynamodb-port").await?;
+        let database =
+            if args.in_memory { Embedded::in_memory()? } else { Embedded::in_folder(&args.data)? };
+        let url = format!("http://{}", listener.local_addr()?);
+        servers.spawn(database.serve(listener, until(stopped.clone())));
+        url
     };
     let client = store::connect_to(&dynamodb, config.budget);
     TABLE.create(&client, &config.table).await?;

@@ -258,3 +258,61 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], MarkError> {
 fn take_u64(bytes: &mut &[u8]) -> Result<u64, MarkError> {
     take(bytes).map(u64::from_be_bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn mark() -> impl Strategy<Value = Mark> {
+        let reason = prop_oneof![
+            Just(LeaveReason::Unspecified),
+            Just(LeaveReason::Normal),
+            Just(LeaveReason::TokenExpired),
+            any::<u8>().prop_map(LeaveReason::Other),
+        ];
+        // Few values, so that marks often agree in their first fields.
+        let time = prop_oneof![Just(0), Just(255), Just(256), Just(u64::MAX)];
+        let kind = prop_oneof![Just(Kind::Enter), Just(Kind::Leave)];
+        let role = prop_oneof![0..6_u16, any::<u16>()].prop_map(Role::from);
+        (time.clone(), "[19a]{1,3}|.{1,60}", time.clone(), kind, time, role, reason).prop_map(
+            |(time, session, sequence, kind, at, role, reason)| Mark {
+                order: Order {
+                    time: UnixMillis(time),
+                    session: session.parse().unwrap(),
+                    sequence,
+                },
+                kind,
+                at: UnixMillis(at),
+                role,
+                reason,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn marks_come_back_from_their_bytes(mark in mark()) {
+            prop_assert_eq!(Mark::from_bytes(&mark.to_bytes()), Ok(mark));
+        }
+
+        #[test]
+        fn bytes_sort_as_their_marks_do(a in mark(), b in mark()) {
+            prop_assert_eq!(a.cmp(&b), a.to_bytes().cmp(&b.to_bytes()));
+        }
+
+        #[test]
+        fn other_bytes_are_no_mark_and_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            if let Ok(mark) = Mark::from_bytes(&bytes) {
+                prop_assert_eq!(mark.to_bytes(), bytes);
+            }
+        }
+
+        #[test]
+        fn half_a_mark_is_none(mark in mark(), cut in any::<prop::sample::Index>()) {
+            let bytes = mark.to_bytes();
+            prop_assert_eq!(Mark::from_bytes(&bytes[..cut.index(bytes.len())]), Err(MarkError));
+        }
+    }
+}

@@ -7,7 +7,7 @@
 //! When a seat outgrows one write unit, its oldest marks are first added to another item and then
 //! deleted here. Readers take the union, so a crash in between changes nothing.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -28,6 +28,9 @@ use crate::domain::{App, Kind, LifeId, Mark, Outcome, RoomId, SeatChange, UnixMi
 
 /// A seat beyond this size is lightened: up to here one write unit is enough.
 const MAX_SEAT_BYTES: usize = 1024;
+
+/// How long an answer waits for marks to be moved.
+const MAX_MOVE_TIME: Duration = Duration::from_millis(300);
 
 /// How many of the newest marks always stay on the seat.
 const NEWEST_KEPT: usize = 4;
@@ -139,16 +142,19 @@ impl Store {
     }
 
     /// Moves the oldest marks away if the seat has grown too large. The event is stored already,
-    /// so a failure only leaves the work to the next write.
+    /// so if that fails or takes too long, the next event on the seat will try again.
     async fn lighten(&self, change: &SeatChange, seat: &Item, received_at: UnixMillis) {
-        let keys_size = keys::user(&change.app, &change.user).len()
+        let keys = keys::user(&change.app, &change.user).len()
             + keys::seat(&change.room, &change.life).len();
-        // A W2 returns marks and sequences only: the rest is estimated by what W1 wrote there.
-        if item::size(seat) + keys_size <= MAX_SEAT_BYTES {
+        // A W2 returns marks and sequences only, and so moves a little later than a W1.
+        if item::size(seat) + keys <= MAX_SEAT_BYTES {
             return;
         }
-        if let Err(error) = self.move_oldest_marks(change, seat, received_at).await {
-            tracing::warn!(%error, "the oldest marks of a seat could not be moved: the next event will");
+        let moved = self.move_oldest_marks(change, seat, received_at);
+        match tokio::time::timeout(MAX_MOVE_TIME, moved).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the oldest marks of a seat were not moved"),
+            Err(_) => tracing::warn!("the oldest marks of a seat were not moved in time"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! A proxy between the handlers and the store: it counts what passes, and can refuse it.
+//! A proxy between the handlers and the store: it counts what passes, and can answer instead.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,10 +11,10 @@ use axum::{
 use http::{HeaderMap, StatusCode};
 use tokio::net::TcpListener;
 
-type Refuses = dyn Fn(&Request) -> bool + Send + Sync;
+type Instead = dyn Fn(&Request) -> Option<(StatusCode, &'static str)> + Send + Sync;
 
 /// A request to DynamoDB.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Request {
     /// The operation, such as `UpdateItem`.
     pub(crate) operation: String,
@@ -32,7 +32,7 @@ struct Shared {
     target: String,
     http: reqwest::Client,
     seen: Mutex<Vec<Request>>,
-    refuses: Mutex<Box<Refuses>>,
+    instead: Mutex<Box<Instead>>,
 }
 
 impl Proxy {
@@ -41,7 +41,7 @@ impl Proxy {
             target: target.to_owned(),
             http: rollcall_local::send::client().unwrap(),
             seen: Mutex::default(),
-            refuses: Mutex::new(Box::new(|_| false)),
+            instead: Mutex::new(Box::new(|_| None)),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -50,14 +50,30 @@ impl Proxy {
         Self { url, shared }
     }
 
-    /// What has passed since the last call, refused or not.
+    /// What has come since the last call, passed on or not.
     pub(crate) fn take(&self) -> Vec<Request> {
         std::mem::take(&mut self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// From now on, answers 500 to those requests, as DynamoDB does on a bad day.
     pub(crate) fn refuse(&self, requests: impl Fn(&Request) -> bool + Send + Sync + 'static) {
-        *self.shared.refuses.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(requests);
+        let error = r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}"#;
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        self.instead(move |request| requests(request).then_some((status, error)));
+    }
+
+    /// From now on, finds nothing in the index, as DynamoDB may for a moment after a write.
+    pub(crate) fn lag(&self) {
+        let nothing = r#"{"Items":[],"Count":0,"ScannedCount":0}"#;
+        let is_index = |request: &Request| request.body.contains("\"IndexName\"");
+        self.instead(move |request| is_index(request).then_some((StatusCode::OK, nothing)));
+    }
+
+    fn instead(
+        &self,
+        answer: impl Fn(&Request) -> Option<(StatusCode, &'static str)> + Send + Sync + 'static,
+    ) {
+        *self.shared.instead.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(answer);
     }
 }
 
@@ -67,11 +83,10 @@ async fn pass(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes
         operation: target.rsplit('.').next().unwrap().to_owned(),
         body: String::from_utf8(body.to_vec()).unwrap(),
     };
-    let refused = shared.refuses.lock().unwrap_or_else(PoisonError::into_inner)(&request);
+    let instead = shared.instead.lock().unwrap_or_else(PoisonError::into_inner)(&request);
     shared.seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-    if refused {
-        let error = r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}"#;
-        return (StatusCode::INTERNAL_SERVER_ERROR, error).into_response();
+    if let Some(answer) = instead {
+        return answer.into_response();
     }
     let sent = shared.http.post(&shared.target).headers(headers).body(body).send().await.unwrap();
     let (status, headers) = (sent.status(), sent.headers().clone());

@@ -78,19 +78,12 @@ pub(crate) async fn dump_union(
 fn to_json(value: &AttributeValue) -> Value {
     match value {
         S(text) | N(text) => json!(text),
-        B(bytes) => json!(hex(bytes.as_ref())),
-        Bs(set) => json!(set.iter().map(|bytes| hex(bytes.as_ref())).collect::<BTreeSet<_>>()),
+        B(bytes) => json!(hex::encode(bytes.as_ref())),
+        Bs(set) => {
+            json!(set.iter().map(|bytes| hex::encode(bytes.as_ref())).collect::<BTreeSet<_>>())
+        }
         Ns(set) => json!(set.iter().collect::<BTreeSet<_>>()),
         M(map) => map.iter().map(|(name, value)| (name.clone(), to_json(value))).collect(),
         other => panic!("nothing writes {other:?}"),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
 }

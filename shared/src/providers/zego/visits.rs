@@ -64,3 +64,79 @@ fn walk(session: &[&Mark]) -> Vec<Visit> {
 fn left(mark: &Mark) -> Ending {
     Ending::Left { at: mark.at, reason: mark.reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{LeaveReason, Order, Role, UnixMillis};
+
+    fn mark(kind: Kind, time: u64, session: &str, sequence: u64, at: u64) -> Mark {
+        let session = session.parse().unwrap();
+        Mark {
+            order: Order { time: UnixMillis(time), session, sequence },
+            kind,
+            at: UnixMillis(at),
+            role: Role::Audience,
+            reason: LeaveReason::Unspecified,
+        }
+    }
+
+    fn enter(time: u64, session: &str, sequence: u64) -> Mark {
+        mark(Kind::Enter, time, session, sequence, time)
+    }
+
+    fn leave(time: u64, session: &str, sequence: u64, at: u64) -> Mark {
+        mark(Kind::Leave, time, session, sequence, at)
+    }
+
+    /// Each visit as (entered, left).
+    fn stays(marks: &[Mark]) -> Vec<(u64, Option<u64>)> {
+        let stay = |visit: Visit| (visit.entered_at.0, visit.ending.map(|ending| ending.at().0));
+        visits(marks).into_iter().map(stay).collect()
+    }
+
+    #[test]
+    fn nobody_was_on_a_seat_without_marks() {
+        assert_eq!(stays(&[]), []);
+    }
+
+    #[test]
+    fn a_visit_lasts_from_login_to_logout() {
+        assert_eq!(stays(&[enter(10, "s1", 1)]), [(10, None)]);
+        assert_eq!(stays(&[enter(10, "s1", 1), leave(10, "s1", 2, 15)]), [(10, Some(15))]);
+        assert_eq!(stays(&[leave(10, "s1", 2, 15)]), [(10, Some(15))], "the login was lost");
+    }
+
+    #[test]
+    fn a_newer_session_ends_an_older_one_even_when_it_has_ended_too() {
+        let lost = [enter(10, "s1", 1), enter(20, "s2", 3), leave(20, "s2", 4, 25)];
+        assert_eq!(stays(&lost), [(10, Some(20)), (20, Some(25))]);
+        assert!(visits(&lost)[0].ending.unwrap().is_assumed());
+    }
+
+    #[test]
+    fn within_a_session_the_higher_sequence_speaks() {
+        let relogin = [enter(10, "s1", 1), leave(10, "s1", 2, 15), enter(10, "s1", 3)];
+        assert_eq!(stays(&relogin), [(10, Some(15)), (10, None)]);
+        let late_logout = [enter(10, "s1", 1), enter(20, "s1", 2), leave(10, "s1", 3, 25)];
+        assert_eq!(stays(&late_logout), [(10, Some(25))]);
+    }
+
+    #[test]
+    fn a_login_that_comes_twice_with_two_times_is_one_visit() {
+        assert_eq!(stays(&[enter(10, "s1", 1), enter(20, "s1", 2)]), [(10, None)]);
+    }
+
+    #[test]
+    fn the_newest_mark_speaks_when_the_provider_contradicts_itself() {
+        // A logout of the later time has a lower sequence than a login of the earlier one.
+        let marks = [enter(10, "s1", 5), leave(20, "s1", 3, 25)];
+        assert!(visits(&marks).iter().all(|visit| visit.ending.is_some()));
+    }
+
+    #[test]
+    fn sessions_of_the_same_millisecond_are_ordered_by_their_number() {
+        let marks = [enter(10, "9", 1), enter(10, "10", 2), leave(10, "9", 3, 12)];
+        assert_eq!(stays(&marks), [(10, Some(12)), (10, None)]);
+    }
+}

@@ -1,0 +1,253 @@
+//! The command line as a new user meets it: the real program, in a folder of its own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![cfg(unix)]
+
+use std::{
+    path::Path,
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+/// Whatever takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn rollcall(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
+    command.current_dir(folder).env_remove("ROLLCALL_APPS").env_remove("RUST_LOG");
+    command.kill_on_drop(true);
+    command
+}
+
+/// `cargo run` on free ports.
+struct Running {
+    child: Child,
+    url: String,
+    dynamodb: String,
+}
+
+impl Running {
+    async fn start(folder: &Path, args: &[&str]) -> Self {
+        let args = [&["--port", "0", "--dynamodb-port", "0"], args].concat();
+        Self::start_with(folder, &args).await
+    }
+
+    async fn start_with(folder: &Path, args: &[&str]) -> Self {
+        let mut child = rollcall(folder)
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+        let mut urls = first.split([' ', ',']).filter(|word| word.starts_with("http://"));
+        let url = urls.next().unwrap().to_owned();
+        let dynamodb = urls.next().unwrap().to_owned();
+        // The rest of the output is read, or the program would wait for it.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self { child, url, dynamodb }
+    }
+
+    async fn send(&self, folder: &Path, args: &[&str]) -> String {
+        let output = self.send_output(folder, args).await;
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    async fn send_output(&self, folder: &Path, args: &[&str]) -> Output {
+        output(rollcall(folder).arg("send").args(args).args(["--url", &self.url])).await
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let client = rollcall_local::send::client().unwrap();
+        let text = client.get(format!("{}{path}", self.url)).send().await.unwrap().text().await;
+        serde_json::from_str(&text.unwrap()).unwrap()
+    }
+
+    /// Asks it to stop, and returns its exit code and its log.
+    async fn stop(mut self) -> (Option<i32>, String) {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").arg(id).status().await.unwrap().success());
+        let status = timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).await.unwrap();
+        (status.code(), log)
+    }
+}
+
+async fn output(command: &mut Command) -> Output {
+    timeout(PATIENCE, command.output()).await.expect("it ends by itself").unwrap()
+}
+
+#[tokio::test]
+async fn the_readme_s_first_minutes() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let running = Running::start(folder, &[]).await;
+    let ok = r#"{"code":0}"#;
+
+    let login = ["zego", "room-login", "--user", "ada", "--room", "lobby"];
+    assert_eq!(running.send(folder, &login).await, format!("200 applied {ok}\n"));
+    let three_times = [&login[..], &["--times", "3"]].concat();
+    let expected = format!("200 applied {ok}\n200 duplicate {ok}\n200 duplicate {ok}\n");
+    assert_eq!(running.send(folder, &three_times).await, expected);
+    let room = running.get("/presence/zego/1/rooms/lobby").await;
+    assert_eq!(room["online"], 1);
+    assert_eq!(room["members"][0]["user"], "ada");
+
+    let logout = ["zego", "room-logout", "--user", "ada", "--room", "lobby"];
+    assert_eq!(running.send(folder, &logout).await, format!("200 applied {ok}\n"));
+    assert_eq!(running.get("/presence/zego/1/rooms/lobby").await["online"], 0);
+    let ada = running.get("/presence/zego/1/users/ada").await;
+    assert!(ada["sessions"][0]["entered_at"].as_u64() < ada["sessions"][0]["left_at"].as_u64());
+
+    let (code, log) = running.stop().await;
+    assert_eq!(code, Some(0));
+    assert_eq!(log.lines().count(), 5, "one line per callback: {log}");
+    for part in [
+        "provider=\"zego\"",
+        "event=\"room_login\"",
+        "app=\"1\"",
+        "user=\"ada\"",
+        "room=\"lobby\"",
+        "outcome=\"applied\"",
+        "duration_ms=",
+    ] {
+        assert!(log.lines().next().unwrap().contains(part), "{part}: {log}");
+    }
+}
+
+#[tokio::test]
+async fn records_survive_a_restart_and_other_programs_see_the_table() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let running = Running::start(folder, &["--data", "records"]).await;
+    running.send(folder, &["zego", "room-login"]).await;
+    let client = rollcall::store::connect_to(&running.dynamodb, std::time::Duration::from_secs(5));
+    let tables = client.list_tables().send().await.unwrap();
+    assert_eq!(tables.table_names(), ["rollcall"]);
+    assert_eq!(running.stop().await.0, Some(0));
+
+    let running = Running::start(folder, &["--data", "records"]).await;
+    assert_eq!(running.get("/presence/zego/1/rooms/lobby").await["online"], 1);
+    assert_eq!(running.stop().await.0, Some(0));
+
+    let running = Running::start(folder, &["--in-memory"]).await;
+    assert_eq!(running.get("/presence/zego/1/rooms/lobby").await["error"]["code"], "not_found");
+    assert_eq!(running.stop().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn another_dynamodb_can_be_used() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let first = Running::start(folder, &["--in-memory"]).await;
+    first.send(folder, &["zego", "room-login"]).await;
+    let args = ["--port", "0", "--dynamodb-endpoint", &first.dynamodb];
+    let second = Running::start_with(folder, &args).await;
+    assert_eq!(second.get("/presence/zego/1/rooms/lobby").await["online"], 1);
+    assert_eq!(second.stop().await.0, Some(0));
+    assert_eq!(first.stop().await.0, Some(0));
+}
+
+#[tokio::test]
+async fn a_room_has_one_life_until_it_is_closed() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let running = Running::start(folder, &["--in-memory"]).await;
+    let lives = async |events: &[&str]| -> Vec<String> {
+        let mut lives = Vec::new();
+        for event in events {
+            let printed = running.send(folder, &["zego", event, "--print"]).await;
+            assert!(running.send(folder, &["zego", event]).await.starts_with("200 applied"));
+            let (post, body) = printed.split_once('\n').unwrap();
+            assert_eq!(post, format!("POST {}/zego/{event}", running.url));
+            let body: Value = serde_json::from_str(body).unwrap();
+            let room_seq = body["room_seq"].as_str().map(str::to_owned);
+            lives.push(room_seq.unwrap_or_else(|| body["room_session_id"].to_string()));
+        }
+        lives
+    };
+    // What is only printed has not happened, so a life that begins with it gets another number.
+    let first = lives(&["room-login", "room-create", "room-logout", "room-close"]).await;
+    assert_eq!(first[1..], [first[1].clone(), first[1].clone(), first[1].clone()]);
+    let second = lives(&["room-login", "room-logout"]).await;
+    assert_ne!(second[1], first[1]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_refused_and_never_shown() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let running = Running::start(folder, &["--in-memory"]).await;
+    let output = running.send_output(folder, &["zego", "room-login", "--secret", "hunter2"]).await;
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.starts_with("401 rejected"), "{stdout}");
+    assert!(!output.status.success());
+    let (_, log) = running.stop().await;
+    assert!(log.contains("outcome=\"rejected\" status=401"), "{log}");
+    assert!(!stdout.contains("hunter2") && !log.contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_start_that_fails_says_why_in_one_line() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    std::fs::write(folder.join("a-file"), "no folder").unwrap();
+    std::fs::create_dir(folder.join("broken")).unwrap();
+    std::fs::write(folder.join("broken/dynamodb.sqlite"), "no database ".repeat(999)).unwrap();
+
+    let free = ["--port", "0", "--dynamodb-port", "0"];
+    let failures: [(&str, &[&str], &str); 9] = [
+        ("", &["--port", &port, "--dynamodb-port", "0"], "choose another port with --port"),
+        (
+            "",
+            &["--port", "0", "--dynamodb-port", &port],
+            "choose another port with --dynamodb-port",
+        ),
+        ("", &[&free[..], &["--data", "a-file"]].concat(), "the data folder a-file cannot be used"),
+        ("", &[&free[..], &["--data", "broken"]].concat(), "the data folder broken cannot be used"),
+        ("", &["--port", "0", "--dynamodb-endpoint", "http://127.0.0.1:1"], "DynamoDB"),
+        ("nonsense", &free, "ROLLCALL_APPS is broken at line 1, column 1"),
+        ("[]", &free, "ROLLCALL_APPS is broken"),
+        (r#"{"zego":{"1":{"callback_secrets":"hunter2"}}}"#, &free, "ROLLCALL_APPS is broken"),
+        (r#"{"zego":{"":{"callback_secrets":["hunter2"]}}}"#, &free, "ROLLCALL_APPS names an app"),
+    ];
+    for (apps, args, says) in failures {
+        let output = output(rollcall(folder).args(args).env("ROLLCALL_APPS", apps)).await;
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{args:?}: {stderr}");
+        assert!(stderr.contains(says), "{args:?}: {stderr}");
+        assert!(!stderr.contains("hunter2"), "{stderr}");
+    }
+}
+
+#[tokio::test]
+async fn send_without_a_gateway_says_so() {
+    let folder = TempDir::new().unwrap();
+    let args = ["send", "zego", "room-login", "--url", "http://127.0.0.1:1"];
+    let output = output(rollcall(folder.path()).args(args)).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("does not answer"));
+}
+
+#[tokio::test]
+async fn help_lists_the_events() {
+    let folder = TempDir::new().unwrap();
+    let output = output(rollcall(folder.path()).args(["send", "--help"])).await;
+    let help = String::from_utf8(output.stdout).unwrap();
+    for event in ["room-login", "room-logout", "room-create", "room-close"] {
+        assert!(help.contains(event), "{help}");
+    }
+}
