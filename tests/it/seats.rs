@@ -113,7 +113,7 @@ async fn a_crash_between_the_two_writes_of_a_move_changes_nothing() {
     let now = start.plus(60_000);
     // The marks are added to the other item; that they are deleted from the seat fails.
     proxy.refuse(|request| request.body.contains("DELETE marks"));
-    let events = comings_and_goings(start, 8);
+    let events = comings_and_goings(start, 10);
     for event in &events {
         assert_eq!(deliver(&handlers, event, now).await, "applied");
     }
@@ -133,7 +133,7 @@ async fn a_crash_between_the_two_writes_of_a_move_changes_nothing() {
     deliver(&handlers, &back, now).await;
     assert_eq!(count().await, events.len() + 1);
     assert!(seat_size(&database).await <= MAX_SEAT_BYTES);
-    assert_in_since(&handlers, start.plus(5000), Some(start.plus(750)), now).await;
+    assert_in_since(&handlers, start.plus(5000), Some(start.plus(950)), now).await;
 }
 
 #[tokio::test]
