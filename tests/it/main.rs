@@ -6,6 +6,7 @@
 
 mod support;
 
+mod architecture;
 mod callbacks;
 mod convergence;
 mod hostile;

@@ -1,1 +1,178 @@
+//! `template.yaml`, the gateway's routes, the folders and the manifest tell the same story.
 
+use std::{collections::BTreeSet, path::Path};
+
+use aws_sdk_dynamodb::types::KeySchemaElement;
+use rollcall::endpoint::Endpoint;
+use saphyr::{LoadableYamlNode, Scalar, Yaml};
+use serde_json::{Map, Value, json};
+
+use crate::support::{Database, TABLE_NAME};
+
+/// The routes that the contract gives to the function `query`.
+const QUERY_ROUTES: [(&str, &str); 5] = [
+    ("GET", "/presence/{provider}/{app}/users/{user}"),
+    ("GET", "/presence/{provider}/{app}/users"),
+    ("POST", "/presence/{provider}/{app}/users"),
+    ("GET", "/presence/{provider}/{app}/rooms/{room}"),
+    ("GET", "/presence/{provider}/{app}/rooms"),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn template() -> Value {
+    let text = std::fs::read_to_string(root().join("template.yaml")).unwrap();
+    to_json(&Yaml::load_from_str(&text).unwrap()[0])
+}
+
+/// A tagged node, such as `!Ref Table`, becomes `{"!Ref": "Table"}`.
+fn to_json(yaml: &Yaml<'_>) -> Value {
+    match yaml {
+        Yaml::Mapping(mapping) => {
+            let pair = |(key, value): (&Yaml<'_>, &Yaml<'_>)| {
+                (key.as_str().unwrap().to_owned(), to_json(value))
+            };
+            Value::Object(mapping.iter().map(pair).collect::<Map<_, _>>())
+        }
+        Yaml::Sequence(nodes) => nodes.iter().map(to_json).collect(),
+        Yaml::Tagged(tag, node) => json!({ format!("!{}", tag.suffix): to_json(node) }),
+        Yaml::Value(Scalar::String(text)) => json!(text),
+        Yaml::Value(Scalar::Integer(number)) => json!(number),
+        Yaml::Value(Scalar::Boolean(flag)) => json!(flag),
+        other => panic!("{other:?} in template.yaml"),
+    }
+}
+
+/// The functions of the template, by the folder that they are built from.
+fn functions(template: &Value) -> Vec<(String, Value)> {
+    let resources = template["Resources"].as_object().unwrap().values();
+    let functions = resources.filter(|resource| resource["Type"] == "AWS::Serverless::Function");
+    functions
+        .map(|function| {
+            let properties = function["Properties"].clone();
+            let folder = properties["CodeUri"].as_str().unwrap();
+            (folder.strip_prefix("functions/").unwrap().to_owned(), properties)
+        })
+        .collect()
+}
+
+/// Every (method, path, function) that the contract knows.
+fn contract() -> BTreeSet<(String, String, String)> {
+    let route = |method: &str, path: &str, function: &str| {
+        (method.to_owned(), path.to_owned(), function.to_owned())
+    };
+    let callbacks = Endpoint::ALL.into_iter().flat_map(|endpoint| {
+        endpoint.routes.iter().map(move |path| route("POST", path, endpoint.function))
+    });
+    let queries = QUERY_ROUTES.iter().map(|(method, path)| route(method, path, "query"));
+    callbacks.chain(queries).collect()
+}
+
+#[test]
+fn every_folder_in_functions_has_its_block_and_every_block_its_folder() {
+    let folders: BTreeSet<String> = std::fs::read_dir(root().join("functions"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let blocks = functions(&template()).into_iter().map(|(folder, _)| folder).collect();
+    assert_eq!(folders, blocks);
+    let served: BTreeSet<String> = Endpoint::ALL
+        .into_iter()
+        .map(|endpoint| endpoint.function.to_owned())
+        .chain(["query".to_owned()])
+        .collect();
+    assert_eq!(folders, served, "what is deployed is what the local gateway serves");
+}
+
+#[test]
+fn the_template_has_the_contracts_routes() {
+    let mut routes = BTreeSet::new();
+    for (function, properties) in functions(&template()) {
+        for event in properties["Events"].as_object().unwrap().values() {
+            let properties = &event["Properties"];
+            let method = properties["Method"].as_str().unwrap().to_owned();
+            let path = properties["Path"].as_str().unwrap().to_owned();
+            // Providers cannot sign for IAM; everybody else has to.
+            let authorizer =
+                if path.starts_with("/presence") { json!("AWS_IAM") } else { Value::Null };
+            assert_eq!(properties["Auth"]["Authorizer"], authorizer, "{path}");
+            routes.insert((method, path, function.clone()));
+        }
+    }
+    assert_eq!(routes, contract());
+}
+
+#[test]
+fn cargo_lambda_watch_has_the_contracts_routes() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let router = &manifest["workspace"]["metadata"]["lambda"]["watch"]["router"];
+    let mut routes = BTreeSet::new();
+    for (path, targets) in router.as_table().unwrap() {
+        for target in targets.as_array().unwrap() {
+            let text = |name: &str| target[name].as_str().unwrap().to_owned();
+            routes.insert((text("method"), path.clone(), text("function")));
+        }
+    }
+    assert_eq!(routes, contract());
+}
+
+#[tokio::test]
+async fn the_template_makes_the_table_that_the_store_makes() {
+    let database = Database::start().await;
+    let described = database.client.describe_table().table_name(TABLE_NAME).send().await.unwrap();
+    let made = described.table().unwrap();
+    let keys = |schema: &[KeySchemaElement]| -> Value {
+        let key = |element: &KeySchemaElement| json!({ "AttributeName": element.attribute_name, "KeyType": element.key_type.as_str() });
+        schema.iter().map(key).collect()
+    };
+
+    let template = template();
+    let table = &template["Resources"]["Table"];
+    let told = &table["Properties"];
+    assert_eq!(told["KeySchema"], keys(made.key_schema()));
+    let [index] = made.global_secondary_indexes() else { panic!("there is one index") };
+    let expected = json!([{
+        "IndexName": index.index_name().unwrap(),
+        "KeySchema": keys(index.key_schema()),
+        "Projection": {
+            "ProjectionType": index.projection().unwrap().projection_type().unwrap().as_str()
+        }
+    }]);
+    assert_eq!(told["GlobalSecondaryIndexes"], expected);
+    let sorted = |attributes: Vec<Value>| -> BTreeSet<String> {
+        attributes.iter().map(Value::to_string).collect()
+    };
+    let attributes = made.attribute_definitions().iter().map(|attribute| {
+        json!({
+            "AttributeName": attribute.attribute_name,
+            "AttributeType": attribute.attribute_type.as_str()
+        })
+    });
+    let told_attributes = told["AttributeDefinitions"].as_array().unwrap().clone();
+    assert_eq!(sorted(told_attributes), sorted(attributes.collect()));
+    let billing = made.billing_mode_summary().unwrap().billing_mode().unwrap();
+    assert_eq!(told["BillingMode"], billing.as_str());
+    let stream = made.stream_specification().unwrap().stream_view_type().unwrap();
+    assert_eq!(told["StreamSpecification"]["StreamViewType"], stream.as_str());
+    let ttl = database.client.describe_time_to_live().table_name(TABLE_NAME).send().await.unwrap();
+    let ttl = ttl.time_to_live_description().unwrap();
+    let expected = json!({ "AttributeName": ttl.attribute_name().unwrap(), "Enabled": true });
+    assert_eq!(told["TimeToLiveSpecification"], expected);
+    assert_eq!(table["DeletionPolicy"], "Retain", "the table outlives the stack");
+}
+
+/// Timeouts above the provider's would hide our own 503.
+#[test]
+fn callbacks_end_before_their_provider_gives_up() {
+    let template = template();
+    let timeout = &template["Globals"]["Function"]["Timeout"];
+    assert!(timeout.as_u64().unwrap() <= 4);
+    for (function, properties) in functions(&template) {
+        if function != "query" {
+            assert!(properties["Timeout"].is_null(), "{function} has the common timeout");
+        }
+    }
+}

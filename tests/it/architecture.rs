@@ -1,0 +1,137 @@
+//! The invariants of `docs/design.md`, by a look at the sources.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Every Rust file below a folder, by its path in the project, without its tests.
+fn sources(folder: &str) -> BTreeMap<String, String> {
+    fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, files);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    let mut files = Vec::new();
+    walk(&root().join(folder), &mut files);
+    assert!(!files.is_empty(), "{folder} has no sources");
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
+        (path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned(), code)
+    };
+    files.into_iter().map(read).collect()
+}
+
+/// The modules of the crate that a source names in `crate::module` or `crate::{module, ...}`.
+fn modules_of(code: &str) -> Vec<String> {
+    let mut modules = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        if rest.starts_with('{') {
+            let (mut depth, mut start) = (0, 1);
+            for (index, character) in rest.char_indices() {
+                match character {
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    ',' if depth == 1 => start = index + 1,
+                    _ => {}
+                }
+                if depth == 0 {
+                    break;
+                }
+                if depth == 1 && rest[index..].starts_with("::") {
+                    modules.push(rest[start..index].trim().to_owned());
+                    start = index;
+                }
+            }
+        } else {
+            modules.extend(rest.split("::").next().map(str::to_owned));
+        }
+    }
+    modules.retain(|module| module.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+    modules
+}
+
+#[test]
+fn the_scan_sees_what_a_source_names() {
+    let code = "use crate::{a::{B, c::D}, e::F};\nuse crate::g::H;\nfn i() { crate::j::k() }";
+    assert_eq!(modules_of(code), ["a", "e", "g", "j"]);
+}
+
+#[test]
+fn every_module_names_only_what_it_may_know() {
+    let may_know: [(&str, &[&str]); 4] = [
+        ("shared/src/domain", &[]),
+        ("shared/src/callback", &["domain"]),
+        ("shared/src/providers", &["callback", "domain"]),
+        ("shared/src/store", &["domain"]),
+    ];
+    for (folder, allowed) in may_know {
+        for (file, code) in sources(folder) {
+            for module in modules_of(&code) {
+                assert!(allowed.contains(&module.as_str()), "{file} names {module}");
+            }
+        }
+    }
+}
+
+#[test]
+fn only_the_store_names_dynamodb_and_only_the_runtime_names_lambda_and_the_environment() {
+    let places = [
+        ("aws_sdk_dynamodb", "shared/src/store/"),
+        ("lambda_http", "shared/src/runtime.rs"),
+        ("SystemTime::now", "shared/src/runtime.rs"),
+    ];
+    for (file, code) in sources("shared/src") {
+        for (name, place) in places {
+            let found = code
+                .lines()
+                .any(|line| line.contains(name) && !line.trim_start().starts_with("//"));
+            assert!(!found || file.starts_with(place), "{file} names {name}");
+        }
+        let reads_environment = code.contains("std::env") || code.contains("env::var");
+        let may = ["shared/src/runtime.rs", "shared/src/config.rs", "shared/src/store/client.rs"];
+        assert!(!reads_environment || may.contains(&file.as_str()), "{file} reads the environment");
+    }
+}
+
+/// Promise 1: one constant-time function does every comparison of secrets.
+#[test]
+fn promise_1_authentic_secrets_are_compared_in_one_place() {
+    for (file, code) in sources("shared/src") {
+        let compares = code.contains("ct_eq") || code.contains("ConstantTimeEq");
+        assert!(!compares || file == "shared/src/callback/secret.rs", "{file} compares by itself");
+        for line in code.lines().filter(|line| line.contains("==") || line.contains("!=")) {
+            let line = line.to_lowercase();
+            for secret in ["signature", "secret", "expose("] {
+                assert!(!line.contains(secret), "{file} compares a secret: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_scans_the_table() {
+    for (file, code) in sources("shared/src") {
+        assert!(!code.contains(".scan()"), "{file} scans");
+    }
+}
+
+#[test]
+fn a_functions_main_holds_no_logic() {
+    for (file, code) in sources("functions") {
+        let lines = code.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("//!"));
+        assert!(lines.count() <= 3, "{file} is more than a call");
+    }
+}
