@@ -108,9 +108,9 @@ fn the_template_has_the_contracts_routes() {
 fn cargo_lambda_watch_has_the_contracts_routes() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let manifest: toml::Table = manifest.parse().unwrap();
-    let router = &manifest["workspace"]["metadata"]["lambda"]["watch"]["router"];
+    let watched = &manifest["workspace"]["metadata"]["lambda"]["watch"]["router"];
     let mut routes = BTreeSet::new();
-    for (path, targets) in router.as_table().unwrap() {
+    for (path, targets) in watched.as_table().unwrap() {
         for target in targets.as_array().unwrap() {
             let text = |name: &str| target[name].as_str().unwrap().to_owned();
             routes.insert((text("method"), path.clone(), text("function")));

@@ -3,7 +3,7 @@
 pub mod zego;
 
 use reqwest::Client;
-use rollcall::callback::Reply;
+use rollcall::{callback::Reply, endpoint::Endpoint};
 
 /// An HTTP client whose TLS is by `ring`, like the rest of Rollcall's.
 ///
@@ -37,11 +37,15 @@ pub struct Answer {
 }
 
 impl Callback {
-    /// Where it goes: `url` is the gateway's, or the whole callback URL.
+    /// Where it goes: `url` is the gateway's, or the whole URL of a callback, were it another one's.
     #[must_use]
     pub fn url(&self, url: &str) -> String {
-        let url = url.trim_end_matches('/');
-        if url.ends_with(self.route) { url.to_owned() } else { format!("{url}{}", self.route) }
+        let mut routes = Endpoint::ALL.into_iter().flat_map(|endpoint| endpoint.routes);
+        if routes.any(|route| url.ends_with(route)) {
+            url.to_owned()
+        } else {
+            format!("{}{}", url.trim_end_matches('/'), self.route)
+        }
     }
 
     /// Posts it.

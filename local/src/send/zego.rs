@@ -305,6 +305,7 @@ struct Room {
     life: u64,
     began_at: u64,
     create_sent: bool,
+    close_sent: bool,
     sequence: u64,
     users: BTreeMap<String, Session>,
 }
@@ -318,7 +319,14 @@ struct Session {
 impl Room {
     fn begin(life: Option<u64>, now: UnixMillis) -> Self {
         let life = life.unwrap_or_else(|| fastrand::u64(1 << 62..1 << 63));
-        Self { life, began_at: now.0, create_sent: false, sequence: 0, users: BTreeMap::new() }
+        Self {
+            life,
+            began_at: now.0,
+            create_sent: false,
+            close_sent: false,
+            sequence: 0,
+            users: BTreeMap::new(),
+        }
     }
 }
 
@@ -360,15 +368,17 @@ impl Rooms {
     /// What happens now: the next event in a room, with the ids that fit what happened before.
     pub fn happen(&mut self, name: EventName, options: &Options, now: UnixMillis) -> Event {
         let rooms = self.0.entry(options.app.clone()).or_default();
-        let is_over = rooms.get(&options.room).is_none_or(|room| {
-            let created_again = name == EventName::RoomCreate && room.create_sent;
-            options.life.map_or(created_again, |life| life != room.life)
-        });
-        if is_over {
-            rooms.insert(options.room.clone(), Room::begin(options.life, now));
-        }
         let begin = || Room::begin(options.life, now);
         let room = rooms.entry(options.room.clone()).or_insert_with(begin);
+        let begins_anew = match name {
+            EventName::RoomLogin => room.close_sent,
+            EventName::RoomCreate => room.create_sent,
+            // These may come late.
+            EventName::RoomLogout | EventName::RoomClose => false,
+        };
+        if options.life.map_or(begins_anew, |life| life != room.life) {
+            *room = begin();
+        }
         let was_in = room.users.get(&options.user).cloned();
         let (relogin, session, at) = match name {
             EventName::RoomLogin => (was_in.is_some(), Session::begin(now), now.0),
@@ -406,7 +416,8 @@ impl Rooms {
             }
             EventName::RoomCreate => room.create_sent = true,
             EventName::RoomClose => {
-                rooms.remove(&options.room);
+                room.close_sent = true;
+                room.users.clear();
             }
         }
         event

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use aws_config::{
-    BehaviorVersion, Region, environment::EnvironmentVariableCredentialsProvider,
-    retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig,
+    BehaviorVersion, Region,
+    environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider},
+    retry::RetryConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig,
     timeout::TimeoutConfig,
 };
 use aws_sdk_dynamodb::{Client, config::Credentials};
@@ -46,6 +48,8 @@ pub async fn connect(budget: Duration) -> Result<Client, ConnectError> {
     }
     let config = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.build_https())
+        // Lambda sets them. Other sources would be asked over the network.
+        .region(EnvironmentVariableRegionProvider::new())
         .credentials_provider(EnvironmentVariableCredentialsProvider::new())
         .timeout_config(timeouts(budget))
         .retry_config(RetryConfig::standard())

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 
-pub use client::{connect, connect_to};
+pub use client::{ConnectError, connect, connect_to};
 pub use error::StoreError;
 pub use roster::{Member, Roster, RosterPage};
 pub use seat::Seat;
