@@ -1,7 +1,9 @@
 //! The Lambda functions' main: the only place that names Lambda's runner, the environment and the
 //! clock.
 
-use std::{convert::Infallible, fmt::Debug, str::FromStr, sync::Arc, time::SystemTime};
+use std::{
+    convert::Infallible, fmt::Debug, marker::PhantomData, str::FromStr, sync::Arc, time::SystemTime,
+};
 
 use bytes::Bytes;
 use http::Response;
@@ -41,13 +43,13 @@ where
 {
     run(async {
         let config = Config::from_env()?;
-        let receiver = Arc::new(Receiver {
+        let receiver = Receiver {
             apps: Arc::new(Apps::from_env()?.unwrap_or_default()),
             store: connect(&config).await?,
             max_age: config.max_age,
             budget: config.budget,
-        });
-        lambda_runtime::run(callback_service::<C>(receiver)).await
+        };
+        lambda_runtime::run(service(CallbackFunction::<C>::new(receiver))).await
     })
 }
 
@@ -59,8 +61,7 @@ where
 pub fn run_query() -> Result<(), Error> {
     run(async {
         let config = Config::from_env()?;
-        let queries = Arc::new(Queries { store: connect(&config).await? });
-        lambda_runtime::run(query_service(queries)).await
+        lambda_runtime::run(service(Queries { store: connect(&config).await? })).await
     })
 }
 
@@ -99,56 +100,55 @@ async fn connect(config: &Config) -> Result<Store, Error> {
     Ok(Store::new(client, &config.table, config.retention))
 }
 
-/// What a callback's function does with Lambda's events.
-#[must_use]
-pub fn callback_service<C: Callback>(
-    receiver: Arc<Receiver>,
-) -> impl Service<
-    LambdaEvent<LambdaRequest>,
-    Response: Serialize + Debug + Send,
-    Error = Infallible,
-    Future: Send,
->
+/// What a Lambda function does with a request of its HTTP API.
+pub trait Function: Send + Sync + 'static {
+    /// Answers one request.
+    fn answer(&self, request: Request) -> impl Future<Output = Reply> + Send;
+}
+
+/// The function of callback type `C`.
+#[derive(Debug)]
+pub struct CallbackFunction<C> {
+    receiver: Receiver,
+    callback: PhantomData<fn() -> C>,
+}
+
+impl<C> CallbackFunction<C> {
+    /// Takes callbacks with `receiver`.
+    #[must_use]
+    pub fn new(receiver: Receiver) -> Self {
+        Self { receiver, callback: PhantomData }
+    }
+}
+
+impl<C: Callback> Function for CallbackFunction<C>
 where
     Apps: AppsOf<C::Provider>,
 {
-    service(move |request| {
-        let receiver = receiver.clone();
-        async move { receiver.receive::<C>(&raw_request(request)).await }
-    })
+    async fn answer(&self, request: Request) -> Reply {
+        self.receiver.receive::<C>(&raw_request(request)).await
+    }
 }
 
-/// What the function that answers queries does with Lambda's events.
-#[must_use]
-pub fn query_service(
-    queries: Arc<Queries>,
+impl Function for Queries {
+    async fn answer(&self, request: Request) -> Reply {
+        Self::answer(self, &query_request(request)).await
+    }
+}
+
+/// Serves the events that Lambda hands to a function.
+pub fn service(
+    function: impl Function,
 ) -> impl Service<
     LambdaEvent<LambdaRequest>,
     Response: Serialize + Debug + Send,
     Error = Infallible,
     Future: Send,
 > {
-    service(move |request| {
-        let queries = queries.clone();
-        async move { queries.answer(&query_request(request)).await }
-    })
-}
-
-fn service<F, A>(
-    answer: F,
-) -> impl Service<
-    LambdaEvent<LambdaRequest>,
-    Response: Serialize + Debug + Send,
-    Error = Infallible,
-    Future: Send,
->
-where
-    F: Fn(Request) -> A + Send + 'static,
-    A: Future<Output = Reply> + Send + 'static,
-{
+    let function = Arc::new(function);
     let service = service_fn(move |request| {
-        let reply = answer(request);
-        async move { Ok::<Response<String>, Infallible>(reply.await.into()) }
+        let function = function.clone();
+        async move { Ok::<Response<String>, Infallible>(function.answer(request).await.into()) }
     });
     Adapter::from(service).map_request(with_escaped_path)
 }

@@ -1,7 +1,5 @@
 //! What Lambda hands over: events of an HTTP API in payload format 2.0.
 
-use std::sync::Arc;
-
 use lambda_http::{
     LambdaEvent,
     lambda_runtime::{Context, Service},
@@ -10,7 +8,7 @@ use lambda_http::{
 use rollcall::{
     callback::Secret,
     providers::zego::RoomLogin,
-    runtime::{self, callback_service, query_service},
+    runtime::{self, CallbackFunction, service},
 };
 use rollcall_local::send::zego::EventName;
 use serde_json::{Value, json};
@@ -47,7 +45,7 @@ async fn a_body_in_base64_is_verified_as_it_was_sent() {
 
     let database = Database::start().await;
     let handlers = Handlers::on(&database.url);
-    let mut function = callback_service::<RoomLogin>(Arc::new(handlers.receiver));
+    let mut function = service(CallbackFunction::<RoomLogin>::new(handlers.receiver));
     let now = runtime::now().seconds();
     let secret = Secret::new(SECRET.to_owned()).unwrap();
     let login = zego_event(EventName::RoomLogin, Moment::recent().plus(0));
@@ -82,14 +80,14 @@ async fn a_decoded_path_asks_for_ids_of_any_character() {
         };
         let reply = handlers.deliver(&login.callback(&secret, now.seconds(), "1"), now).await;
         assert_eq!(reply.outcome, Some("applied"));
-        let mut function = query_service(Arc::new(handlers.queries.clone()));
+        let mut function = service(handlers.queries.clone());
         let path = format!("/presence/zego/1/users/{user}");
         let found = answer!(function, event("GET", &path, "", None, false));
         assert_eq!(found["statusCode"], 200, "{user}: {found}");
         let body: Value = serde_json::from_str(found["body"].as_str().unwrap()).unwrap();
         assert_eq!(body["user"], user);
     }
-    let mut function = query_service(Arc::new(handlers.queries));
+    let mut function = service(handlers.queries);
     let asked = event("GET", "/presence/zego/1/users", "user=ada%20lovelace", None, false);
     assert_eq!(answer!(function, asked)["statusCode"], 200);
 }

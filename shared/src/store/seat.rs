@@ -217,7 +217,7 @@ impl Store {
         Ok(())
     }
 
-    /// All seats of a user, read consistently. `None` if nothing is known of them.
+    /// All seats of a user, read consistently; none if nothing is known of them.
     ///
     /// # Errors
     ///
