@@ -16,7 +16,7 @@ use rollcall::{
     callback::{RawRequest, Reply},
     endpoint::Endpoint,
     handler::Receiver,
-    query::{Queries, QueryRequest},
+    query::{self, Queries, QueryRequest},
     runtime,
 };
 use serde::Serialize;
@@ -67,10 +67,11 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
     if parts.method == Method::POST
         && let Some(endpoint) = Endpoint::at(&path)
     {
-        let request = RawRequest { headers: parts.headers, body, received_at };
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        let request = RawRequest { headers: parts.headers, query, body, received_at };
         return response(endpoint.receive(&gateway.receiver, &request).await);
     }
-    if path.starts_with("/presence/") {
+    if query::ROOTS.iter().any(|root| path.starts_with(root)) {
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let path = path.into_owned();
         let request = QueryRequest { method: parts.method, path, query, body, received_at };

@@ -7,7 +7,10 @@ use serde::{Deserialize, de::IgnoredAny};
 use crate::{
     callback::{Provider, Secret},
     domain::AppId,
-    providers::zego::{self, Zego},
+    providers::{
+        openim::{self, AppCredentials, Basic, OpenIm},
+        zego::{self, Zego},
+    },
 };
 
 /// How far a signed time may lie behind or ahead of our clock, unless `ROLLCALL_MAX_AGE_SECONDS`
@@ -38,6 +41,13 @@ pub enum ConfigError {
     /// An app's id is no id.
     #[error("ROLLCALL_APPS names an app that cannot be: its id is empty or too long")]
     AppId,
+    /// Two `OpenIM` apps have a credential in common, so it could not tell which one a request is
+    /// for.
+    #[error("ROLLCALL_APPS gives the OpenIM apps `{0}` and `{1}` a credential in common")]
+    SharedCredential(AppId, AppId),
+    /// A user of Basic credentials cannot have a colon.
+    #[error("ROLLCALL_APPS gives the OpenIM app `{0}` a `basic` user with a colon")]
+    BasicUser(AppId),
     /// A number is none.
     #[error("{name} is not a whole number: {source}")]
     Number {
@@ -95,6 +105,8 @@ impl Config {
 pub struct Apps {
     /// ZEGOCLOUD's.
     pub zego: zego::Apps,
+    /// `OpenIM`'s.
+    pub openim: openim::Apps,
 }
 
 /// Apps among which those of provider `P` are.
@@ -106,6 +118,12 @@ pub trait AppsOf<P: Provider> {
 impl AppsOf<Zego> for Apps {
     fn apps(&self) -> &zego::Apps {
         &self.zego
+    }
+}
+
+impl AppsOf<OpenIm> for Apps {
+    fn apps(&self) -> &openim::Apps {
+        &self.openim
     }
 }
 
@@ -143,19 +161,65 @@ impl Apps {
         // The error's own text may quote what it found, and that may be a secret.
         let apps: AppsJson = serde_json::from_str(json)
             .map_err(|error| ConfigError::Apps { line: error.line(), column: error.column() })?;
-        let mut zego = zego::Apps::new();
-        for (id, app) in apps.zego {
-            let id: AppId = id.parse().map_err(|_| ConfigError::AppId)?;
-            let given = app.callback_secrets.len();
-            let secrets: Vec<_> =
-                app.callback_secrets.into_iter().filter_map(Secret::new).collect();
-            if secrets.is_empty() || secrets.len() < given {
-                tracing::warn!(app = %id, usable = secrets.len(), given, "a ZEGO app has an empty callback secret or none");
-            }
-            zego.insert(id, secrets);
-        }
-        Ok(Self { zego })
+        Ok(Self { zego: zego_apps(apps.zego)?, openim: openim_apps(apps.openim)? })
     }
+}
+
+fn zego_apps(apps: HashMap<String, ZegoAppJson>) -> Result<zego::Apps, ConfigError> {
+    let app = |(id, app): (String, ZegoAppJson)| {
+        let id = app_id(&id)?;
+        let secrets = secrets(&id, app.callback_secrets);
+        if secrets.is_empty() {
+            tracing::warn!(app = %id, "a ZEGO app has no callback secret: it is refused");
+        }
+        Ok((id, secrets))
+    };
+    apps.into_iter().map(app).collect()
+}
+
+fn openim_apps(apps: HashMap<String, OpenImAppJson>) -> Result<openim::Apps, ConfigError> {
+    let mut read = openim::Apps::new();
+    for (id, app) in apps {
+        let id = app_id(&id)?;
+        let mut basic = Vec::new();
+        for BasicJson { user, password } in app.basic {
+            if user.contains(':') {
+                return Err(ConfigError::BasicUser(id));
+            }
+            let password = secrets(&id, vec![password]).pop();
+            basic.extend(password.map(|password| Basic { user, password }));
+        }
+        let credentials = AppCredentials { secrets: secrets(&id, app.secrets), basic };
+        if credentials.secrets.is_empty() && credentials.basic.is_empty() {
+            tracing::warn!(app = %id, "an OpenIM app has no credentials: it is refused");
+        }
+        read.insert(id, credentials);
+    }
+    let mut owners = HashMap::new();
+    for (id, app) in &read {
+        let of_body = app.secrets.iter().map(|secret| ("secret", secret.expose().to_owned()));
+        let of_url = app.basic.iter().map(|basic| ("basic", basic.user_pass()));
+        for credential in of_body.chain(of_url) {
+            if let Some(other) = owners.insert(credential, id).filter(|other| *other != id) {
+                return Err(ConfigError::SharedCredential(other.clone(), id.clone()));
+            }
+        }
+    }
+    Ok(read)
+}
+
+fn app_id(id: &str) -> Result<AppId, ConfigError> {
+    id.parse().map_err(|_| ConfigError::AppId)
+}
+
+/// Leaves out what is empty: it verifies nothing.
+fn secrets(app: &AppId, texts: Vec<String>) -> Vec<Secret> {
+    let given = texts.len();
+    let secrets: Vec<Secret> = texts.into_iter().filter_map(Secret::new).collect();
+    if secrets.len() < given {
+        tracing::warn!(%app, "an app has an empty secret: it is left out");
+    }
+    secrets
 }
 
 #[derive(Deserialize)]
@@ -163,9 +227,9 @@ impl Apps {
 struct AppsJson {
     #[serde(default)]
     zego: HashMap<String, ZegoAppJson>,
-    // The contract's other providers may share the JSON with us.
-    #[serde(default, rename = "openim")]
-    _openim: IgnoredAny,
+    #[serde(default)]
+    openim: HashMap<String, OpenImAppJson>,
+    // The contract's other provider may share the JSON with us.
     #[serde(default, rename = "tencent")]
     _tencent: IgnoredAny,
 }
@@ -174,6 +238,22 @@ struct AppsJson {
 #[serde(deny_unknown_fields)]
 struct ZegoAppJson {
     callback_secrets: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OpenImAppJson {
+    #[serde(default)]
+    secrets: Vec<String>,
+    #[serde(default)]
+    basic: Vec<BasicJson>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BasicJson {
+    user: String,
+    password: String,
 }
 
 fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
@@ -218,6 +298,25 @@ mod tests {
         let zego = apps.unwrap().zego;
         assert_eq!(zego[&"1".parse().unwrap()].len(), 1);
         assert!(zego[&"2".parse().unwrap()].is_empty());
+    }
+
+    #[test]
+    fn two_openim_apps_cannot_have_a_credential_in_common() {
+        for (a, b) in [
+            (r#"{"secrets":["x","y"]}"#, r#"{"secrets":["y"]}"#),
+            (
+                r#"{"basic":[{"user":"u","password":"p"}]}"#,
+                r#"{"basic":[{"user":"u","password":"p"}]}"#,
+            ),
+        ] {
+            let json = format!(r#"{{"openim":{{"one":{a},"two":{b}}}}}"#);
+            let error = Apps::from_json(&json).unwrap_err();
+            assert!(matches!(error, ConfigError::SharedCredential(..)), "{error}");
+        }
+        let same_app = r#"{"openim":{"one":{"secrets":["x","x"]},"two":{"secrets":["z"]}}}"#;
+        assert!(Apps::from_json(same_app).is_ok());
+        let colon = r#"{"openim":{"one":{"basic":[{"user":"a:b","password":"c"}]}}}"#;
+        assert!(matches!(Apps::from_json(colon), Err(ConfigError::BasicUser(_))));
     }
 
     #[test]

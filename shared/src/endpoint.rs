@@ -6,7 +6,10 @@ use crate::{
     callback::{Callback, RawRequest, Reply},
     config::{Apps, AppsOf},
     handler::Receiver,
-    providers::zego::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
+    providers::{
+        openim::{Any, UserOffline, UserOnline, UserRegister},
+        zego::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
+    },
 };
 
 /// A callback type as a value.
@@ -21,11 +24,16 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// All callback types.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 8] = [
         Self::of::<RoomLogin>(),
         Self::of::<RoomLogout>(),
         Self::of::<RoomCreate>(),
         Self::of::<RoomClose>(),
+        Self::of::<UserRegister>(),
+        Self::of::<UserOnline>(),
+        Self::of::<UserOffline>(),
+        // The last one, since its routes take in the others'.
+        Self::of::<Any>(),
     ];
 
     const fn of<C: Callback>() -> Self
@@ -39,10 +47,15 @@ impl Endpoint {
         }
     }
 
-    /// The callback type that is posted to `path`.
+    /// The callback type that is posted to `path`. A route that ends in `{proxy+}` takes whatever
+    /// follows, as in an API Gateway.
     #[must_use]
     pub fn at(path: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|endpoint| endpoint.routes.contains(&path))
+        let takes = |route: &str| match route.strip_suffix("{proxy+}") {
+            Some(prefix) => path.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()),
+            None => route == path,
+        };
+        Self::ALL.into_iter().find(|endpoint| endpoint.routes.iter().any(|route| takes(route)))
     }
 
     /// Takes a request from raw to reply, as [`Receiver::receive`].

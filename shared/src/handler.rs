@@ -5,12 +5,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::{StreamExt, TryStreamExt, stream};
+
 use crate::{
-    callback::{Callback, Provider, RawRequest, Rejection, Reply},
+    callback::{Callback, Parsed, Provider, RawRequest, Rejection, Reply},
     config::{Apps, AppsOf},
-    domain::{Change, Outcome, UserId},
+    domain::{Change, Outcome, RoomId, UserId},
     store::{Store, StoreError},
 };
+
+/// How many changes of one request are stored at the same time.
+const CONCURRENT_CHANGES: usize = 32;
 
 /// What a callback needs on its way.
 #[derive(Debug, Clone)]
@@ -33,29 +38,39 @@ impl Receiver {
         Apps: AppsOf<C::Provider>,
     {
         let started = Instant::now();
-        let (change, answer) = match change::<C>(self.apps.apps(), request, self.max_age) {
-            Ok(change) => {
-                let answer = self.store(change.as_ref(), request, started).await;
-                (change, answer)
+        let (changes, answer) = match parse::<C>(self.apps.apps(), request, self.max_age) {
+            Ok(Parsed { changes, left_out }) => {
+                let stored = self.store(&changes, request, started).await;
+                let answer = match left_out {
+                    Some(error) => stored.and(Err(Rejection::Malformed(error))),
+                    None => stored,
+                };
+                (changes, answer)
             }
-            Err(rejection) => (None, Err(rejection)),
+            Err(rejection) => (Vec::new(), Err(rejection)),
         };
-        log::<C>(change.as_ref(), &answer, started.elapsed());
-        C::Provider::reply(&answer)
+        log::<C>(&changes, &answer, started.elapsed());
+        C::Provider::reply(request, &answer)
     }
 
+    /// Stores all changes of a request, a bounded number of them at the same time.
     async fn store(
         &self,
-        change: Option<&Change>,
+        changes: &[Change],
         request: &RawRequest,
         started: Instant,
     ) -> Result<Outcome, Rejection> {
-        let Some(change) = change else { return Ok(Outcome::Ignored) };
+        let mut writes = Vec::with_capacity(changes.len());
+        for change in changes {
+            writes.push(self.store.apply(change, request.received_at));
+        }
+        let all = stream::iter(writes).buffer_unordered(CONCURRENT_CHANGES);
+        let most_notable = all.try_fold(Outcome::Ignored, async |most_notable, outcome| {
+            Ok(most_notable.max(outcome))
+        });
         let left = self.budget.saturating_sub(started.elapsed());
-        let stored =
-            tokio::time::timeout(left, self.store.apply(change, request.received_at)).await;
-        let stored = stored.unwrap_or(Err(StoreError::OutOfTime));
-        stored.map_err(|error| {
+        let stored = tokio::time::timeout(left, most_notable).await;
+        stored.unwrap_or(Err(StoreError::OutOfTime)).map_err(|error| {
             tracing::error!(%error, "a callback could not be stored");
             Rejection::NotStored
         })
@@ -63,11 +78,11 @@ impl Receiver {
 }
 
 /// Verifies and parses: what the request changes, if its sender and its form are right.
-fn change<C: Callback>(
+fn parse<C: Callback>(
     apps: &<C::Provider as Provider>::Apps,
     request: &RawRequest,
     max_age: Duration,
-) -> Result<Option<Change>, Rejection> {
+) -> Result<Parsed, Rejection> {
     let limit = C::Provider::BODY_LIMIT;
     if request.body.len() > limit {
         return Err(Rejection::TooLarge { limit });
@@ -76,26 +91,35 @@ fn change<C: Callback>(
     Ok(C::parse(&verified)?)
 }
 
-fn log<C: Callback>(
-    change: Option<&Change>,
-    answer: &Result<Outcome, Rejection>,
-    elapsed: Duration,
-) {
+fn log<C: Callback>(changes: &[Change], answer: &Result<Outcome, Rejection>, elapsed: Duration) {
     let provider = C::Provider::NAME.as_str();
     let event = C::EVENT;
     let duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
-    let app = change.map(|change| change.app().id.as_str());
+    // A batch is about more people than a line can name.
+    let change = changes.first().filter(|_| changes.len() == 1);
+    let count = (changes.len() > 1).then_some(changes.len());
+    let app = changes.first().map(|change| change.app().id.as_str());
     let user = change.and_then(Change::user).map(UserId::as_str);
-    let room = change.map(|change| change.room().as_str());
+    let room = change.and_then(Change::room).map(RoomId::as_str);
     match answer {
         Ok(outcome) => {
             let outcome = outcome.as_str();
-            tracing::info!(provider, event, app, user, room, outcome, duration_ms, "callback");
+            tracing::info!(
+                provider,
+                event,
+                app,
+                user,
+                room,
+                count,
+                outcome,
+                duration_ms,
+                "callback"
+            );
         }
         Err(rejection) => {
             let status = rejection.status().as_u16();
             tracing::warn!(
-                provider, event, app, user, room, outcome = "rejected", status,
+                provider, event, app, user, room, count, outcome = "rejected", status,
                 reason = %rejection, duration_ms, "callback"
             );
         }

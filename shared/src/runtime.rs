@@ -164,8 +164,9 @@ fn with_escaped_path(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<Lambd
 }
 
 fn raw_request(request: Request) -> RawRequest {
+    let query = request.uri().query().unwrap_or_default().to_owned();
     let (parts, body) = request.into_parts();
-    RawRequest { headers: parts.headers, body: bytes(body), received_at: now() }
+    RawRequest { headers: parts.headers, query, body: bytes(body), received_at: now() }
 }
 
 fn query_request(request: Request) -> QueryRequest {

@@ -4,12 +4,14 @@
 //! [`Callback`]. A [`Verified`] request cannot be had without a [`SecretMatch`], and only a
 //! `Verified` request of its own provider can be parsed.
 
+mod fields;
 mod request;
 mod secret;
 mod verified;
 
 use std::time::Duration;
 
+pub use fields::Fields;
 pub use request::{RawRequest, Reply};
 pub use secret::{Secret, SecretMatch, find_match};
 pub use verified::Verified;
@@ -42,7 +44,7 @@ pub trait Provider: Sized + 'static {
     ) -> Result<Verified<Self>, VerifyError>;
 
     /// Puts what became of a request into the provider's own dialect.
-    fn reply(answer: &Result<Outcome, Rejection>) -> Reply;
+    fn reply(request: &RawRequest, answer: &Result<Outcome, Rejection>) -> Reply;
 }
 
 /// A callback type: which requests it takes and what they change.
@@ -59,12 +61,36 @@ pub trait Callback: 'static {
     /// The provider's name of the event.
     const EVENT: &'static str;
 
-    /// Says what a verified request changes; nothing, if it is not an event that is recorded.
+    /// Says what a verified request changes.
     ///
     /// # Errors
     ///
     /// [`ParseError`] if the request is not a whole event of this type.
-    fn parse(request: &Verified<Self::Provider>) -> Result<Option<Change>, ParseError>;
+    fn parse(request: &Verified<Self::Provider>) -> Result<Parsed, ParseError>;
+}
+
+/// What a verified request comes down to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parsed {
+    /// What it changes; nothing, if it is not an event that is recorded.
+    pub changes: Vec<Change>,
+    /// What of a batch makes no sense, if the rest is to be stored all the same: a provider that
+    /// never repeats itself would lose all of it. The answer is a rejection that says so.
+    pub left_out: Option<ParseError>,
+}
+
+impl Parsed {
+    /// A request that is acknowledged and not stored.
+    #[must_use]
+    pub fn ignored() -> Self {
+        Self { changes: Vec::new(), left_out: None }
+    }
+}
+
+impl From<Change> for Parsed {
+    fn from(change: Change) -> Self {
+        Self { changes: vec![change], left_out: None }
+    }
 }
 
 /// Why the sender of a request could not be verified.
@@ -98,6 +124,12 @@ pub enum VerifyError {
         /// The limit, in seconds.
         limit_s: u64,
     },
+    /// The request has no credentials.
+    #[error("there are no credentials: {0}")]
+    NoCredentials(&'static str),
+    /// The credentials belong to no app.
+    #[error("the credentials belong to no app that is configured here")]
+    WrongCredentials,
     /// The signature belongs to none of the app's secrets.
     #[error("the signature does not match: check the callback secret of this app")]
     WrongSignature,
@@ -109,6 +141,16 @@ pub enum ParseError {
     /// A field is missing or wrong.
     #[error(transparent)]
     Field(#[from] FieldError),
+    /// Some entries of a batch are unusable; the others were stored.
+    #[error("{left_out} of {all} users were not recorded, the others were; the first: {first}")]
+    PartOfBatch {
+        /// How many were left out.
+        left_out: usize,
+        /// How many there were.
+        all: usize,
+        /// What is wrong with the first of them.
+        first: FieldError,
+    },
     /// The event belongs to another route.
     #[error("`event` is `{event}`, which this route does not take: send it to {route}")]
     WrongRoute {
@@ -134,6 +176,9 @@ pub enum FieldError {
     /// The field is not a usable id.
     #[error("`{0}` {1}")]
     Id(&'static str, IdError),
+    /// The field is neither an object nor an array of objects, each with its fields named once.
+    #[error("`{0}` is neither a user nor an array of users")]
+    NotUsers(&'static str),
     /// The field claims a time too far ahead of our clock.
     #[error("`{0}` lies more than {limit} s in the future", limit = MAX_EVENT_TIME_AHEAD.as_secs())]
     Future(&'static str),

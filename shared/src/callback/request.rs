@@ -11,6 +11,8 @@ use crate::domain::UnixMillis;
 pub struct RawRequest {
     /// The headers.
     pub headers: HeaderMap,
+    /// The query string as it was sent.
+    pub query: String,
     /// The body, byte for byte as it was sent: an API Gateway's base64 is already undone.
     pub body: Bytes,
     /// When it arrived, by our clock.

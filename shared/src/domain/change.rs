@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{App, LifeId, Mark, RoomId, UnixMillis, UserId};
+use super::{App, Kind, LifeId, Mark, Platform, RoomId, SessionId, UnixMillis, UserId};
 
 /// What a verified callback says has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,10 @@ pub enum Change {
     Seat(SeatChange),
     /// A room's life began or ended.
     Life(LifeChange),
+    /// A person's device came online or went offline.
+    Device(DeviceChange),
+    /// A user was registered.
+    Registration(Registration),
 }
 
 /// Somebody took or left a seat: a person's place in one life of a room.
@@ -75,6 +79,57 @@ pub enum Boundary {
     },
 }
 
+/// A person's device came online or went offline. The device, the kind and the time are its
+/// idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceChange {
+    /// The app it happened in.
+    pub app: App,
+    /// Whose device.
+    pub user: UserId,
+    /// What kind of device.
+    pub platform: Platform,
+    /// Which connection of it, if the provider says so.
+    pub connection: Option<SessionId>,
+    /// Whether it came or went.
+    pub kind: Kind,
+    /// When, by the provider's clock. It is also the order among the events of the device.
+    pub at: UnixMillis,
+}
+
+/// A user was registered. The user is the idempotency key: the earliest receipt stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// The app it happened in.
+    pub app: App,
+    /// Who.
+    pub user: UserId,
+    /// When they were registered, if whoever registered them said so.
+    pub create_time: Option<UnixMillis>,
+    /// When we were told.
+    pub recorded_at: UnixMillis,
+    /// Display name.
+    pub name: Option<String>,
+    /// Address of their picture.
+    pub avatar_url: Option<String>,
+    /// Opaque data of the app's own.
+    pub extra: Option<String>,
+    /// Whether `extra` is only the beginning of what was sent.
+    pub extra_truncated: bool,
+    /// `OpenIM`'s `appMangerLevel`: 0 and 1 ordinary, 2 admin, 3 notification account, 4 robot.
+    pub manager_level: Option<i32>,
+    /// `OpenIM`'s `globalRecvMsgOpt`.
+    pub receive_option: Option<i32>,
+}
+
+impl Registration {
+    /// When the user was registered, as well as is known.
+    #[must_use]
+    pub fn registered_at(&self) -> UnixMillis {
+        self.create_time.unwrap_or(self.recorded_at)
+    }
+}
+
 impl Change {
     /// The app it happened in.
     #[must_use]
@@ -82,15 +137,18 @@ impl Change {
         match self {
             Self::Seat(seat) => &seat.app,
             Self::Life(life) => &life.app,
+            Self::Device(device) => &device.app,
+            Self::Registration(registration) => &registration.app,
         }
     }
 
-    /// The room it happened in.
+    /// The room it happened in, if it happened in one.
     #[must_use]
-    pub fn room(&self) -> &RoomId {
+    pub fn room(&self) -> Option<&RoomId> {
         match self {
-            Self::Seat(seat) => &seat.room,
-            Self::Life(life) => &life.room,
+            Self::Seat(seat) => Some(&seat.room),
+            Self::Life(life) => Some(&life.room),
+            Self::Device(_) | Self::Registration(_) => None,
         }
     }
 
@@ -100,6 +158,8 @@ impl Change {
         match self {
             Self::Seat(seat) => Some(&seat.user),
             Self::Life(_) => None,
+            Self::Device(device) => Some(&device.user),
+            Self::Registration(registration) => Some(&registration.user),
         }
     }
 }

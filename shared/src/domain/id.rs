@@ -71,7 +71,7 @@ macro_rules! id {
 }
 
 id!(
-    /// One customer's application at a provider: a ZEGO `AppID`.
+    /// One customer's application at a provider: a ZEGO `AppID`, an `OpenIM` installation.
     AppId
 );
 id!(
@@ -92,19 +92,30 @@ id!(
     SessionId
 );
 
+id!(
+    /// A kind of device, as the provider names it: `IOS`, `Web`.
+    Platform
+);
+
 /// The providers whose callbacks Rollcall answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ProviderName {
     /// ZEGOCLOUD.
     Zego,
+    /// `OpenIM`.
+    OpenIm,
 }
 
 impl ProviderName {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Zego, Self::OpenIm];
+
     /// The name in routes, keys and logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Zego => "zego",
+            Self::OpenIm => "openim",
         }
     }
 }

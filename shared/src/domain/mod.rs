@@ -1,6 +1,7 @@
 //! What the callbacks of every provider come down to. Knows no wire format and no database.
 
 mod change;
+mod device;
 mod id;
 mod life;
 mod mark;
@@ -8,8 +9,11 @@ mod outcome;
 mod time;
 mod visit;
 
-pub use change::{Boundary, Change, Details, LifeChange, Roster, SeatChange};
-pub use id::{App, AppId, IdError, LifeId, ProviderName, RoomId, SessionId, UserId};
+pub use change::{
+    Boundary, Change, Details, DeviceChange, LifeChange, Registration, Roster, SeatChange,
+};
+pub use device::Device;
+pub use id::{App, AppId, IdError, LifeId, Platform, ProviderName, RoomId, SessionId, UserId};
 pub use life::Life;
 pub use mark::{Kind, LeaveReason, Mark, MarkError, Order, Role};
 pub use outcome::Outcome;

@@ -2,17 +2,18 @@
 
 use std::fmt;
 
-/// What became of a callback that was verified and well formed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What became of a callback that was verified and well formed. Of a batch, it is the greatest that
+/// occurred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
-    /// Stored, and it was the newest event of its seat, or the first of its kind of a life.
-    Applied,
-    /// Stored beside newer events of its seat: it cannot move anybody.
-    Stale,
-    /// It had been stored before.
-    Duplicate,
     /// Nothing that Rollcall records: acknowledged and not stored.
     Ignored,
+    /// It had been stored before.
+    Duplicate,
+    /// Stored beside newer events of its seat or device: it cannot move anybody.
+    Stale,
+    /// Stored, and it was the newest event of its seat or device, or the first of its kind.
+    Applied,
 }
 
 impl Outcome {

@@ -35,6 +35,12 @@ pub enum Ending {
         /// When the room closed.
         at: UnixMillis,
     },
+    /// The callback of the end never came, and neither did the repetition of the beginning that
+    /// was due.
+    LeaseExpired {
+        /// When the lease ran out.
+        at: UnixMillis,
+    },
     /// The callback of the end never came, but a newer life of the room began.
     RoomReplaced {
         /// When the newer life began.
@@ -50,6 +56,7 @@ impl Ending {
             Self::Left { at, .. }
             | Self::Superseded { at }
             | Self::RoomClosed { at }
+            | Self::LeaseExpired { at }
             | Self::RoomReplaced { at } => at,
         }
     }
@@ -68,6 +75,7 @@ impl Ending {
             Self::Superseded { .. } => "superseded".to_owned(),
             Self::RoomClosed { .. } => "room_closed".to_owned(),
             Self::RoomReplaced { .. } => "room_replaced".to_owned(),
+            Self::LeaseExpired { .. } => "lease_expired".to_owned(),
         }
     }
 }

@@ -1,10 +1,11 @@
-//! The answers to a backend's questions: who is online, who is in this room.
+//! The answers to a backend's questions: who is online, who is in this room, who is registered.
 //!
-//! Only one function and one route table: [`Queries::answer`] takes any path below `/presence`.
+//! Only one function and one route table: [`Queries::answer`] takes any path below [`ROOTS`].
 
 mod cursor;
 mod error;
 mod presence;
+mod registrations;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -18,8 +19,14 @@ use crate::{
     store::Store,
 };
 
+/// What the paths of all questions begin with.
+pub const ROOTS: [&str; 2] = ["/presence/", "/registrations/"];
+
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
+
+/// The last time that a key can hold.
+const LAST_TIME: UnixMillis = UnixMillis(9_999_999_999_999_998);
 
 /// A question.
 #[derive(Debug, Clone)]
@@ -49,6 +56,8 @@ enum Question {
     User(UserId),
     Users,
     Room(RoomId),
+    Registration(UserId),
+    Registrations,
 }
 
 impl Queries {
@@ -80,26 +89,43 @@ impl Queries {
                 let answer = presence::room(&self.store, &app, &room, limit, next, now).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
+            Question::Registration(user) => {
+                let answer = registrations::user(&self.store, &app, &user).await?;
+                Reply::json(StatusCode::OK, &answer)
+            }
+            Question::Registrations => {
+                let from = parameters.time("from")?.unwrap_or(UnixMillis(0));
+                let to = parameters.time("to")?.unwrap_or(LAST_TIME);
+                let (limit, next) = (parameters.limit()?, parameters.get("next"));
+                let answer = registrations::list(&self.store, &app, from, to, limit, next).await?;
+                Reply::json(StatusCode::OK, &answer)
+            }
         })
     }
 }
 
 fn route(request: &QueryRequest, parameters: &Parameters) -> Result<(App, Question), QueryError> {
     let segments: Vec<&str> = request.path.trim_start_matches('/').split('/').collect();
-    let ["presence", provider, app, question @ ..] = segments.as_slice() else {
+    let [root, provider, app, question @ ..] = segments.as_slice() else {
         return Err(QueryError::NoRoute);
     };
-    let provider = providers::by_name(provider).ok_or(QueryError::UnknownProvider)?;
-    let app = App { provider, id: id("app", Some(app))? };
-    let question = match (request.method.as_str(), question) {
-        ("GET", ["users", user]) => Question::User(id("user", Some(user))?),
-        ("GET", ["users"]) => Question::User(id("user", parameters.get("user"))?),
-        ("POST", ["users"]) => Question::Users,
-        ("GET", ["rooms", room]) => Question::Room(id("room", Some(room))?),
-        ("GET", ["rooms"]) => Question::Room(id("room", parameters.get("room"))?),
+    let question = match (request.method.as_str(), *root, question) {
+        ("GET", "presence", ["users", user]) => Question::User(id("user", Some(user))?),
+        ("GET", "presence", ["users"]) => Question::User(id("user", parameters.get("user"))?),
+        ("POST", "presence", ["users"]) => Question::Users,
+        ("GET", "presence", ["rooms", room]) => Question::Room(id("room", Some(room))?),
+        ("GET", "presence", ["rooms"]) => Question::Room(id("room", parameters.get("room"))?),
+        ("GET", "registrations", ["users", user]) => {
+            Question::Registration(id("user", Some(user))?)
+        }
+        ("GET", "registrations", ["users"]) => {
+            Question::Registration(id("user", parameters.get("user"))?)
+        }
+        ("GET", "registrations", []) => Question::Registrations,
         _ => return Err(QueryError::NoRoute),
     };
-    Ok((app, question))
+    let provider = providers::by_name(provider).ok_or(QueryError::UnknownProvider)?;
+    Ok((App { provider, id: id("app", Some(app))? }, question))
 }
 
 fn id<I: std::str::FromStr<Err = crate::domain::IdError>>(
@@ -122,6 +148,15 @@ impl Parameters {
     fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// A time in Unix ms.
+    fn time(&self, name: &'static str) -> Result<Option<UnixMillis>, QueryError> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        match text.parse() {
+            Ok(time) if UnixMillis(time) <= LAST_TIME => Ok(Some(UnixMillis(time))),
+            _ => Err(QueryError::BadParameter(name, "is not a time in Unix ms".to_owned())),
+        }
     }
 
     fn limit(&self) -> Result<usize, QueryError> {

@@ -1,13 +1,16 @@
 //! Who is online, and where.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{QueryError, cursor};
 use crate::{
-    domain::{App, Ending, Life, LifeId, RoomId, UnixMillis, UserId, Visit},
+    domain::{
+        App, Device, Ending, Life, LifeId, Platform, ProviderName, RoomId, UnixMillis, UserId,
+        Visit,
+    },
     providers,
     store::{RosterPage, Seat, Store, StoreError},
 };
@@ -18,26 +21,27 @@ const MAX_USERS: usize = 100;
 /// How many of them are read at the same time.
 const CONCURRENT_USERS: usize = 10;
 
-/// A person, with the visits that are open and the last one that ended in each room.
+/// A person, with the visits that are open, and the last one that ended in each room and on each
+/// kind of device.
 #[derive(Debug, Serialize)]
 pub(super) struct UserPresence {
     provider: &'static str,
     app: String,
     user: String,
     online: bool,
-    last_seen_at: u64,
+    last_seen_at: Option<u64>,
     sessions: Vec<Session>,
 }
 
 #[derive(Debug, Serialize)]
 struct Session {
-    room: String,
-    life: String,
-    session: String,
+    room: Option<String>,
+    life: Option<String>,
+    session: Option<String>,
     device: Option<String>,
     name: Option<String>,
-    role: String,
-    entered_at: u64,
+    role: Option<String>,
+    entered_at: Option<u64>,
     left_at: Option<u64>,
     reason: Option<String>,
     assumed: bool,
@@ -104,27 +108,100 @@ pub(super) async fn user(
     user: &UserId,
     now: UnixMillis,
 ) -> Result<UserPresence, QueryError> {
+    let (last_seen_at, mut sessions) = match app.provider {
+        ProviderName::Zego => in_rooms(store, app, user, now).await?,
+        ProviderName::OpenIm => on_devices(store, app, user, now).await?,
+    }
+    .ok_or(QueryError::Unknown("user"))?;
+    sessions.sort_by_key(|session| (session.left_at.is_some(), Reverse(session.entered_at)));
+    Ok(UserPresence {
+        provider: app.provider.as_str(),
+        app: app.id.to_string(),
+        user: user.to_string(),
+        online: sessions.iter().any(|session| session.left_at.is_none()),
+        last_seen_at: last_seen_at.map(|at| at.0),
+        sessions,
+    })
+}
+
+/// When a user was last seen, and their sessions; `None` if they are not known.
+type Seen = Option<(Option<UnixMillis>, Vec<Session>)>;
+
+async fn in_rooms(
+    store: &Store,
+    app: &App,
+    user: &UserId,
+    now: UnixMillis,
+) -> Result<Seen, StoreError> {
     let seats = store.seats(app, user, now).await?;
     let seen = seats.iter().flat_map(|seat| &seat.marks).map(|mark| mark.at).max();
-    let last_seen_at = seen.ok_or(QueryError::Unknown("user"))?.0;
-
     let mut rooms = BTreeMap::<RoomId, Vec<Occupied>>::new();
     for seat in seats {
         let visits = providers::visits(app.provider, &seat.marks);
         rooms.entry(seat.room.clone()).or_default().push(Occupied { seat, visits });
     }
     let rooms = rooms.into_iter().map(|(room, seats)| end_ghosts(store, app, room, seats, now));
-    let mut sessions: Vec<Session> =
-        try_join_all(rooms).await?.into_iter().flat_map(current_sessions).collect();
-    sessions.sort_by_key(|session| (session.left_at.is_some(), u64::MAX - session.entered_at));
-    Ok(UserPresence {
-        provider: app.provider.as_str(),
-        app: app.id.to_string(),
-        user: user.to_string(),
-        online: sessions.iter().any(|session| session.left_at.is_none()),
-        last_seen_at,
-        sessions,
-    })
+    let sessions = try_join_all(rooms).await?.into_iter().flat_map(|seats| {
+        let sessions = seats.into_iter().flat_map(|Occupied { seat, visits }| {
+            visits.into_iter().map(move |visit| Session::in_room(&seat, &visit))
+        });
+        current_sessions(sessions)
+    });
+    Ok(seen.map(|seen| (Some(seen), sessions.collect())))
+}
+
+/// Somebody who is registered is known, even if no device of theirs was ever online.
+async fn on_devices(
+    store: &Store,
+    app: &App,
+    user: &UserId,
+    now: UnixMillis,
+) -> Result<Seen, StoreError> {
+    let devices = store.devices(app, user, now).await?;
+    if devices.is_empty() {
+        return Ok(store.registration(app, user).await?.map(|_| (None, Vec::new())));
+    }
+    let seen = devices.iter().flat_map(|device| [device.entered_at, device.left_at]).max();
+    let mut platforms = BTreeMap::<Platform, Vec<Session>>::new();
+    for device in devices {
+        let ending = providers::device_ending(app.provider, &device, now);
+        let session = Session::on_device(&device, ending);
+        platforms.entry(device.platform).or_default().push(session);
+    }
+    let sessions = platforms.into_values().flat_map(current_sessions).collect();
+    Ok(Some((seen.flatten(), sessions)))
+}
+
+impl Session {
+    fn in_room(seat: &Seat, visit: &Visit) -> Self {
+        Self {
+            room: Some(seat.room.to_string()),
+            life: Some(seat.life.to_string()),
+            session: Some(visit.session.to_string()),
+            device: None,
+            name: seat.name.clone(),
+            role: Some(visit.role.to_string()),
+            entered_at: Some(visit.entered_at.0),
+            left_at: visit.ending.map(|ending| ending.at().0),
+            reason: visit.ending.map(Ending::reason),
+            assumed: visit.ending.is_some_and(Ending::is_assumed),
+        }
+    }
+
+    fn on_device(device: &Device, ending: Option<Ending>) -> Self {
+        Self {
+            room: None,
+            life: None,
+            session: device.connection.as_ref().map(ToString::to_string),
+            device: Some(device.platform.to_string()),
+            name: None,
+            role: None,
+            entered_at: device.entered_at.map(|at| at.0),
+            left_at: ending.map(|ending| ending.at().0),
+            reason: ending.map(Ending::reason),
+            assumed: ending.is_some_and(Ending::is_assumed),
+        }
+    }
 }
 
 /// Ends the visits to one room whose leave was lost, but whose life has ended or was replaced by a
@@ -176,29 +253,15 @@ fn ghost_ending(life: &Life, newest: Option<&Life>) -> Option<Ending> {
     newest.began().map(|at| Ending::RoomReplaced { at })
 }
 
-/// Of one room: the visits that are open, and the last one that ended.
-fn current_sessions(seats: Vec<Occupied>) -> Vec<Session> {
+/// Of one room or kind of device: the sessions that are open, and the last one that ended.
+fn current_sessions(sessions: impl IntoIterator<Item = Session>) -> Vec<Session> {
+    let rank = |session: &Session| (session.left_at, session.entered_at);
     let (mut current, mut last_ended) = (Vec::new(), None::<Session>);
-    for Occupied { seat, visits } in seats {
-        for visit in visits {
-            let session = Session {
-                room: seat.room.to_string(),
-                life: seat.life.to_string(),
-                session: visit.session.to_string(),
-                device: None,
-                name: seat.name.clone(),
-                role: visit.role.to_string(),
-                entered_at: visit.entered_at.0,
-                left_at: visit.ending.map(|ending| ending.at().0),
-                reason: visit.ending.map(Ending::reason),
-                assumed: visit.ending.is_some_and(Ending::is_assumed),
-            };
-            let rank = |session: &Session| (session.left_at, session.entered_at);
-            if session.left_at.is_none() {
-                current.push(session);
-            } else if last_ended.as_ref().is_none_or(|last| rank(&session) >= rank(last)) {
-                last_ended = Some(session);
-            }
+    for session in sessions {
+        if session.left_at.is_none() {
+            current.push(session);
+        } else if last_ended.as_ref().is_none_or(|last| rank(&session) >= rank(last)) {
+            last_ended = Some(session);
         }
     }
     current.extend(last_ended);
@@ -236,7 +299,7 @@ pub(super) async fn users(
         Ok(UserSummary {
             user: id.to_string(),
             online: presence.as_ref().is_some_and(|presence| presence.online),
-            last_seen_at: presence.map(|presence| presence.last_seen_at),
+            last_seen_at: presence.and_then(|presence| presence.last_seen_at),
         })
     });
     Ok(UserSummaries { users: summaries.buffered(CONCURRENT_USERS).try_collect().await? })

@@ -25,6 +25,16 @@ pub(super) const CREATOR: &str = "creator";
 pub(super) const CLOSED_AT: &str = "closed_at";
 pub(super) const CLOSE_REASON: &str = "close_reason";
 
+pub(super) const ENTERED_AT: &str = "entered_at";
+pub(super) const LEFT_AT: &str = "left_at";
+pub(super) const RECORDED_AT: &str = "recorded_at";
+pub(super) const CREATE_TIME: &str = "create_time";
+pub(super) const AVATAR_URL: &str = "avatar_url";
+pub(super) const EXTRA: &str = "extra";
+pub(super) const EXTRA_TRUNCATED: &str = "extra_truncated";
+pub(super) const MANAGER_LEVEL: &str = "manager_level";
+pub(super) const RECEIVE_OPTION: &str = "receive_option";
+
 pub(super) fn string(text: impl Into<String>) -> AttributeValue {
     S(text.into())
 }
@@ -38,6 +48,11 @@ pub(super) fn text<'a>(item: &'a Item, name: &str) -> Result<&'a str, StoreError
         Some(S(text)) => Ok(text),
         _ => Err(StoreError::Item("a string is missing")),
     }
+}
+
+/// The text of an attribute that need not be there.
+pub(super) fn optional_text(item: &Item, name: &str) -> Option<String> {
+    item.get(name).and_then(|value| value.as_s().ok()).cloned()
 }
 
 pub(super) fn millis(item: &Item, name: &str) -> Result<Option<UnixMillis>, StoreError> {

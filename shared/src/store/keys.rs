@@ -6,6 +6,8 @@
 //! | seat | user | `seat#ROOM#LIFE` | shard of the room | `in#TIME#LIFE#USER` or `left#...` |
 //! | moved marks of a seat | user | `moved#ROOM#LIFE#MARK` | shard of the room | `moved#TIME#LIFE#USER` |
 //! | life | room | `life#LIFE` | lives of the room | `TIME#LIFE` |
+//! | device | user | `device#PLATFORM#CONNECTION` | | |
+//! | registration | user | `registration` | shard of the app | `TIME#USER` |
 //!
 //! A user's partition is `PROVIDER#APP#user#USER`, a room's `PROVIDER#APP#room#ROOM`, to which the
 //! index adds `#0` to `#3` for its shards and `#lives` for its lives. Times have 16 decimal digits,
@@ -15,10 +17,16 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use sha1::{Digest, Sha1};
 
 use super::StoreError;
-use crate::domain::{App, Kind, LifeId, RoomId, UnixMillis, UserId};
+use crate::domain::{App, Kind, LifeId, Platform, RoomId, SessionId, UnixMillis, UserId};
 
 /// Into how many partitions of the index a room is spread.
 pub(super) const SHARDS: u8 = 4;
+
+/// The sort key of a registration.
+pub(super) const REGISTRATION: &str = "registration";
+
+/// The prefix of the sort keys of devices.
+pub(super) const DEVICE: &str = "device#";
 
 /// The prefix of the sort keys of seats.
 pub(super) const SEAT: &str = "seat#";
@@ -56,9 +64,38 @@ pub(super) fn life(life: &LifeId) -> String {
     format!("life#{}", escape(life.as_str()))
 }
 
-/// The shard of a room's index that holds a user. A fixed hash: it is stored.
+/// A device without a connection has an empty last part, which no id can be.
+pub(super) fn device(platform: &Platform, connection: Option<&SessionId>) -> String {
+    let connection = connection.map_or_else(String::new, |id| escape(id.as_str()));
+    format!("{DEVICE}{}#{connection}", escape(platform.as_str()))
+}
+
+/// The shard that a user falls to. A fixed hash: it is stored.
+fn shard_number(user: &UserId) -> u8 {
+    Sha1::digest(user.as_str())[0] % SHARDS
+}
+
+/// The shard of a room's index that holds a user.
 pub(super) fn shard_of(app: &App, room: &RoomId, user: &UserId) -> String {
-    shard(app, room, Sha1::digest(user.as_str())[0] % SHARDS)
+    shard(app, room, shard_number(user))
+}
+
+/// The shard of an app's registrations that holds a user's.
+pub(super) fn registrations_of(app: &App, user: &UserId) -> String {
+    registrations(app, shard_number(user))
+}
+
+pub(super) fn registrations(app: &App, shard: u8) -> String {
+    format!("{}#{}#registrations#{shard}", app.provider, escape(app.id.as_str()))
+}
+
+pub(super) fn registration_row(at: UnixMillis, user: &UserId) -> String {
+    format!("{}#{}", time(at), escape(user.as_str()))
+}
+
+/// A time that sorts.
+pub(super) fn time(at: UnixMillis) -> String {
+    format!("{:016}", at.0)
 }
 
 pub(super) fn shard(app: &App, id: &RoomId, shard: u8) -> String {
@@ -102,12 +139,12 @@ impl From<Kind> for Section {
 /// The place of a seat in its room's index: by the time its newest session began.
 pub(super) fn row(section: Section, time: UnixMillis, life: &LifeId, user: &UserId) -> String {
     let (life, user) = (escape(life.as_str()), escape(user.as_str()));
-    format!("{}{:016}#{life}#{user}", section.prefix(), time.0)
+    format!("{}{}#{life}#{user}", section.prefix(), self::time(time))
 }
 
 /// Where the rows of a section begin that are not older than `time`.
 pub(super) fn rows_from(section: Section, time: UnixMillis) -> String {
-    format!("{}{:016}", section.prefix(), time.0)
+    format!("{}{}", section.prefix(), self::time(time))
 }
 
 /// Where the rows of a section end: `$` is the character after `#`.
@@ -116,7 +153,7 @@ pub(super) fn rows_end(section: Section) -> String {
 }
 
 pub(super) fn life_row(began: UnixMillis, life: &LifeId) -> String {
-    format!("{:016}#{}", began.0, escape(life.as_str()))
+    format!("{}#{}", time(began), escape(life.as_str()))
 }
 
 /// The user of a partition.
@@ -128,6 +165,14 @@ pub(super) fn parse_user(pk: &str) -> Result<UserId, StoreError> {
 pub(super) fn parse_seat(sk: &str) -> Result<(RoomId, LifeId), StoreError> {
     let mut parts = sk.split('#').skip(1);
     Ok((unescape(parts.next())?, unescape(parts.next())?))
+}
+
+/// The platform and the connection of a device's sort key.
+pub(super) fn parse_device(sk: &str) -> Result<(Platform, Option<SessionId>), StoreError> {
+    let mut parts = sk.split('#').skip(1);
+    let platform = unescape(parts.next())?;
+    let connection = parts.next().filter(|connection| !connection.is_empty());
+    Ok((platform, connection.map(|connection| unescape(Some(connection))).transpose()?))
 }
 
 /// The life of a life's sort key.

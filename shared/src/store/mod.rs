@@ -6,11 +6,13 @@
 //! once.
 
 mod client;
+mod device;
 mod error;
 mod item;
 mod keys;
 mod life;
 mod lives;
+mod registration;
 mod roster;
 mod seat;
 mod table;
@@ -21,11 +23,16 @@ use aws_sdk_dynamodb::Client;
 
 pub use client::{ConnectError, connect, connect_to};
 pub use error::StoreError;
+pub use registration::{Registrations, RegistrationsPage};
 pub use roster::{Member, Roster, RosterPage};
 pub use seat::Seat;
 pub use table::{INDEX, TABLE, TableDefinition};
 
-use crate::domain::{Change, Outcome, UnixMillis, UnixSeconds};
+use self::{
+    item::Item,
+    table::{PK, SK},
+};
+use crate::domain::{App, Change, Outcome, UnixMillis, UnixSeconds, UserId};
 
 /// The table, and how long what is in it is kept.
 #[derive(Debug, Clone)]
@@ -57,7 +64,35 @@ impl Store {
         match change {
             Change::Seat(change) => self.apply_seat(change, received_at).await,
             Change::Life(change) => self.apply_life(change, received_at).await,
+            Change::Device(change) => self.apply_device(change, received_at).await,
+            Change::Registration(registration) => self.register(registration).await,
         }
+    }
+
+    /// The items of a user whose sort keys begin with `prefix`, read consistently, but for those
+    /// whose time has come.
+    async fn of_user(
+        &self,
+        app: &App,
+        user: &UserId,
+        prefix: &str,
+        now: UnixMillis,
+    ) -> Result<Vec<Item>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression(format!("{PK} = :pk AND begins_with({SK}, :prefix)"))
+            .expression_attribute_values(":pk", item::string(keys::user(app, user)))
+            .expression_attribute_values(":prefix", item::string(prefix));
+        let mut pages = query.into_paginator().send();
+        let mut items = Vec::new();
+        while let Some(page) = pages.try_next().await? {
+            let fresh = page.items.unwrap_or_default().into_iter();
+            items.extend(fresh.filter(|item| !item::is_expired(item, now)));
+        }
+        Ok(items)
     }
 
     fn seat_expiry(&self, received_at: UnixMillis) -> UnixSeconds {

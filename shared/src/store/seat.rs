@@ -228,24 +228,8 @@ impl Store {
         user: &UserId,
         now: UnixMillis,
     ) -> Result<Vec<Seat>, StoreError> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression(format!("{PK} = :pk AND begins_with({SK}, :seat)"))
-            .expression_attribute_values(":pk", item::string(keys::user(app, user)))
-            .expression_attribute_values(":seat", item::string(keys::SEAT));
-        let mut pages = query.into_paginator().send();
-        let mut seats = Vec::new();
-        while let Some(page) = pages.try_next().await? {
-            for item in page.items.unwrap_or_default() {
-                if !item::is_expired(&item, now) {
-                    seats.push(read_seat(&item)?);
-                }
-            }
-        }
-        Ok(seats)
+        let items = self.of_user(app, user, keys::SEAT, now).await?;
+        items.iter().map(read_seat).collect()
     }
 }
 
@@ -304,6 +288,6 @@ fn movable(marks: &[Mark]) -> Vec<Mark> {
 
 pub(super) fn read_seat(item: &Item) -> Result<Seat, StoreError> {
     let (room, life) = keys::parse_seat(item::text(item, SK)?)?;
-    let name = item.get(DISPLAY_NAME).and_then(|name| name.as_s().ok()).cloned();
+    let name = item::optional_text(item, DISPLAY_NAME);
     Ok(Seat { room, life, name, marks: item::marks(item)? })
 }

@@ -101,7 +101,8 @@ impl Handlers {
     pub(crate) async fn deliver(&self, callback: &Callback, received_at: UnixMillis) -> Reply {
         let endpoint = Endpoint::at(callback.route).unwrap();
         let body = callback.body.clone().into();
-        let request = RawRequest { headers: http::HeaderMap::new(), body, received_at };
+        let request =
+            RawRequest { headers: http::HeaderMap::new(), query: String::new(), body, received_at };
         endpoint.receive(&self.receiver, &request).await
     }
 

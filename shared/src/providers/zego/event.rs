@@ -1,8 +1,8 @@
 //! What the room callbacks have in common: the event's name, seats and lives.
 
-use super::{Fields, ROUTES, Zego};
+use super::{ROUTES, Zego};
 use crate::{
-    callback::{Callback, FieldError, ParseError, Verified},
+    callback::{Callback, FieldError, Fields, ParseError, Parsed, Verified},
     domain::{
         Boundary, Change, Details, Kind, LeaveReason, LifeChange, LifeId, Mark, Order, Role,
         Roster, SeatChange, UnixMillis,
@@ -44,7 +44,7 @@ pub(super) struct SeatEvent {
 
 /// Reads a login or a logout. Both carry the session's `login_time`, `session_id` and the room's
 /// `user_update_seq`, so either tells by itself where it stands.
-pub(super) fn seat(request: &Verified<Zego>, event: &SeatEvent) -> Result<Change, ParseError> {
+pub(super) fn seat(request: &Verified<Zego>, event: &SeatEvent) -> Result<Parsed, ParseError> {
     let body = request.body();
     let now = request.received_at();
     let role = body.integer::<u16>("user_role")?.map_or(Role::Unspecified, Role::from);
@@ -65,25 +65,25 @@ pub(super) fn seat(request: &Verified<Zego>, event: &SeatEvent) -> Result<Change
             details.insert(name, text);
         }
     }
-    Ok(Change::Seat(SeatChange {
+    Ok(Parsed::from(Change::Seat(SeatChange {
         app: request.app(),
         user: body.id("user_account")?,
         room: body.id("room_id")?,
         life: life(body, "room_seq")?,
         mark,
         roster: Roster { name: kept(body, "user_nickname")?, details },
-    }))
+    })))
 }
 
 /// Reads the beginning or the end of a room's life.
-pub(super) fn boundary(request: &Verified<Zego>, boundary: Boundary) -> Result<Change, ParseError> {
+pub(super) fn boundary(request: &Verified<Zego>, boundary: Boundary) -> Result<Parsed, ParseError> {
     let body = request.body();
-    Ok(Change::Life(LifeChange {
+    Ok(Parsed::from(Change::Life(LifeChange {
         app: request.app(),
         room: body.id("room_id")?,
         life: life(body, "room_session_id")?,
         boundary,
-    }))
+    })))
 }
 
 /// The event time of a boundary.

@@ -17,7 +17,6 @@ use std::{collections::HashMap, time::Duration};
 use http::StatusCode;
 use serde::Serialize;
 
-pub use body::Fields;
 pub use room_close::RoomClose;
 pub use room_create::RoomCreate;
 pub use room_login::RoomLogin;
@@ -26,7 +25,9 @@ pub use signature::sign;
 pub use visits::visits;
 
 use crate::{
-    callback::{Callback, Provider, RawRequest, Rejection, Reply, Secret, Verified, VerifyError},
+    callback::{
+        Callback, Fields, Provider, RawRequest, Rejection, Reply, Secret, Verified, VerifyError,
+    },
     domain::{AppId, Outcome, ProviderName},
 };
 
@@ -61,7 +62,7 @@ impl Provider for Zego {
     }
 
     /// ZEGO reads the status only, and takes any 2xx for success.
-    fn reply(answer: &Result<Outcome, Rejection>) -> Reply {
+    fn reply(_request: &RawRequest, answer: &Result<Outcome, Rejection>) -> Reply {
         #[derive(Serialize)]
         struct Body {
             code: u16,

@@ -2,8 +2,8 @@
 
 use super::{Zego, event};
 use crate::{
-    callback::{Callback, ParseError, Verified},
-    domain::{Boundary, Change},
+    callback::{Callback, ParseError, Parsed, Verified},
+    domain::Boundary,
 };
 
 /// The callback `room_close`.
@@ -17,12 +17,12 @@ impl Callback for RoomClose {
     const ROUTES: &'static [&'static str] = &["/zego/room-close"];
     const EVENT: &'static str = "room_close";
 
-    fn parse(request: &Verified<Zego>) -> Result<Option<Change>, ParseError> {
+    fn parse(request: &Verified<Zego>) -> Result<Parsed, ParseError> {
         if !event::is_event::<Self>(request)? {
-            return Ok(None);
+            return Ok(Parsed::ignored());
         }
         let reason = request.body().integer("close_reason")?;
         let at = event::time(request, "room_close_time")?;
-        event::boundary(request, Boundary::Closed { at, reason }).map(Some)
+        event::boundary(request, Boundary::Closed { at, reason })
     }
 }

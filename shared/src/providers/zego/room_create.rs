@@ -2,8 +2,8 @@
 
 use super::{Zego, event};
 use crate::{
-    callback::{Callback, FieldError, ParseError, Verified},
-    domain::{Boundary, Change},
+    callback::{Callback, FieldError, ParseError, Parsed, Verified},
+    domain::Boundary,
 };
 
 /// The callback `room_create`.
@@ -17,9 +17,9 @@ impl Callback for RoomCreate {
     const ROUTES: &'static [&'static str] = &["/zego/room-create"];
     const EVENT: &'static str = "room_create";
 
-    fn parse(request: &Verified<Zego>) -> Result<Option<Change>, ParseError> {
+    fn parse(request: &Verified<Zego>) -> Result<Parsed, ParseError> {
         if !event::is_event::<Self>(request)? {
-            return Ok(None);
+            return Ok(Parsed::ignored());
         }
         let creator = match request.body().id("id_name") {
             Ok(user) => Some(user),
@@ -27,6 +27,6 @@ impl Callback for RoomCreate {
             Err(error) => return Err(error.into()),
         };
         let at = event::time(request, "room_create_time")?;
-        event::boundary(request, Boundary::Created { at, creator }).map(Some)
+        event::boundary(request, Boundary::Created { at, creator })
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Zego, event};
 use crate::{
-    callback::{Callback, ParseError, Verified},
-    domain::{Change, Kind, LeaveReason},
+    callback::{Callback, ParseError, Parsed, Verified},
+    domain::{Kind, LeaveReason},
 };
 
 /// The callback `room_login`.
@@ -17,9 +17,9 @@ impl Callback for RoomLogin {
     const ROUTES: &'static [&'static str] = &["/zego/room-login"];
     const EVENT: &'static str = "room_login";
 
-    fn parse(request: &Verified<Zego>) -> Result<Option<Change>, ParseError> {
+    fn parse(request: &Verified<Zego>) -> Result<Parsed, ParseError> {
         if !event::is_event::<Self>(request)? {
-            return Ok(None);
+            return Ok(Parsed::ignored());
         }
         let login = event::SeatEvent {
             kind: Kind::Enter,
@@ -27,6 +27,6 @@ impl Callback for RoomLogin {
             reason: LeaveReason::Unspecified,
             details: &["room_name", "auth_level", "relogin", "callback_data", "term_type"],
         };
-        event::seat(request, &login).map(Some)
+        event::seat(request, &login)
     }
 }

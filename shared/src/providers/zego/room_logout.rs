@@ -2,8 +2,8 @@
 
 use super::{Zego, event};
 use crate::{
-    callback::{Callback, ParseError, Verified},
-    domain::{Change, Kind, LeaveReason},
+    callback::{Callback, ParseError, Parsed, Verified},
+    domain::{Kind, LeaveReason},
 };
 
 /// The callback `room_logout`.
@@ -17,9 +17,9 @@ impl Callback for RoomLogout {
     const ROUTES: &'static [&'static str] = &["/zego/room-logout"];
     const EVENT: &'static str = "room_logout";
 
-    fn parse(request: &Verified<Zego>) -> Result<Option<Change>, ParseError> {
+    fn parse(request: &Verified<Zego>) -> Result<Parsed, ParseError> {
         if !event::is_event::<Self>(request)? {
-            return Ok(None);
+            return Ok(Parsed::ignored());
         }
         let logout = event::SeatEvent {
             kind: Kind::Leave,
@@ -27,7 +27,7 @@ impl Callback for RoomLogout {
             reason: reason(request.body().integer("reason")?),
             details: &[],
         };
-        event::seat(request, &logout).map(Some)
+        event::seat(request, &logout)
     }
 }
 

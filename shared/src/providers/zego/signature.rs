@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sha1::{Digest, Sha1};
 
-use super::{Apps, Fields, Zego};
+use super::{Apps, Zego, body};
 use crate::{
     callback::{RawRequest, Secret, Verified, VerifyError, find_match},
     domain::{IdError, UnixSeconds},
@@ -44,7 +44,7 @@ pub(super) fn verify(
     apps: &Apps,
     max_age: Duration,
 ) -> Result<Verified<Zego>, VerifyError> {
-    let body = Fields::read(&request.body)?;
+    let body = body::read(&request.body)?;
     let app = match body.required("appid")?.parse() {
         Ok(app) => app,
         Err(IdError::Empty | IdError::TooLong) => return Err(VerifyError::UnknownApp),

@@ -1,0 +1,216 @@
+//! The named values of a body.
+//!
+//! Within one body some callbacks send numbers as strings and others as numbers, so every scalar
+//! is kept as its text.
+
+use std::{collections::HashMap, fmt, str::FromStr};
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{FieldError, VerifyError};
+use crate::domain::{IdError, MAX_EVENT_TIME_AHEAD, UnixMillis};
+
+/// The fields of a body, by their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fields(HashMap<String, Scalar>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Scalar {
+    Null,
+    /// A string's content, or a number exactly as it was written: 64-bit ids never pass through
+    /// a float, and a signed timestamp is signed as text.
+    Text(String),
+    /// Anything else, as JSON.
+    Other(String),
+}
+
+impl Fields {
+    /// Reads a JSON object.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError::UnreadableBody`] if it is anything else, or names a field twice.
+    pub fn from_json(json: &str) -> Result<Self, VerifyError> {
+        serde_json::from_str(json).map_err(|_| {
+            VerifyError::UnreadableBody("it is not one JSON object with each field named once")
+        })
+    }
+
+    /// Takes fields that are texts, as those of a form.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError::UnreadableBody`] if one is named twice.
+    pub fn from_texts(
+        texts: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, VerifyError> {
+        let mut fields = HashMap::new();
+        for (name, text) in texts {
+            if fields.insert(name, Scalar::Text(text)).is_some() {
+                return Err(VerifyError::UnreadableBody("it names a field twice"));
+            }
+        }
+        Ok(Self(fields))
+    }
+
+    /// The text of a field; `None` if it is missing, null or empty.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError::NotScalar`] for an object, an array or a boolean.
+    pub fn text(&self, name: &'static str) -> Result<Option<&str>, FieldError> {
+        match self.0.get(name) {
+            None | Some(Scalar::Null) => Ok(None),
+            Some(Scalar::Text(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+            Some(Scalar::Other(_)) => Err(FieldError::NotScalar(name)),
+        }
+    }
+
+    /// The JSON of a field that is an object, an array or a boolean; `None` if it is missing or a
+    /// scalar.
+    #[must_use]
+    pub fn nested(&self, name: &str) -> Option<&str> {
+        match self.0.get(name) {
+            Some(Scalar::Other(json)) => Some(json),
+            _ => None,
+        }
+    }
+
+    /// The text of a field that must be there.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError::Missing`], or as [`Fields::text`].
+    pub fn required(&self, name: &'static str) -> Result<&str, FieldError> {
+        self.text(name)?.ok_or(FieldError::Missing(name))
+    }
+
+    /// A whole number, written as a number or as a string.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError::NotInteger`] for a sign, a fraction, an exponent or a number out of range,
+    /// or as [`Fields::text`].
+    pub fn integer<N: FromStr>(&self, name: &'static str) -> Result<Option<N>, FieldError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = digits.then(|| text.parse().ok()).flatten();
+        number.map(Some).ok_or(FieldError::NotInteger(name))
+    }
+
+    /// A whole number that must be there.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError::Missing`], or as [`Fields::integer`].
+    pub fn required_integer<N: FromStr>(&self, name: &'static str) -> Result<N, FieldError> {
+        self.integer(name)?.ok_or(FieldError::Missing(name))
+    }
+
+    /// An id that must be there.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError::Id`] if it is too long, or as [`Fields::required`].
+    pub fn id<I: FromStr<Err = IdError>>(&self, name: &'static str) -> Result<I, FieldError> {
+        self.required(name)?.parse().map_err(|error| FieldError::Id(name, error))
+    }
+
+    /// The time of an event, in milliseconds, that must be there.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError::Future`] if it lies more than [`MAX_EVENT_TIME_AHEAD`] after `now`, or as
+    /// [`Fields::required_integer`].
+    pub fn event_time(
+        &self,
+        name: &'static str,
+        now: UnixMillis,
+    ) -> Result<UnixMillis, FieldError> {
+        let time = UnixMillis(self.required_integer(name)?);
+        if time > now.after(MAX_EVENT_TIME_AHEAD) {
+            return Err(FieldError::Future(name));
+        }
+        Ok(time)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                use serde::de::Error;
+
+                let mut fields = HashMap::new();
+                // A raw value is passed over without recursion, however deeply it is nested.
+                while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+                    let scalar = Scalar::read(value.get()).map_err(A::Error::custom)?;
+                    if fields.insert(name, scalar).is_some() {
+                        return Err(A::Error::custom("a field is named twice"));
+                    }
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+impl Scalar {
+    fn read(json: &str) -> serde_json::Result<Self> {
+        Ok(match json.as_bytes() {
+            [b'"', ..] => Self::Text(serde_json::from_str(json)?),
+            [b'-' | b'0'..=b'9', ..] => Self::Text(json.to_owned()),
+            b"null" => Self::Null,
+            _ => Self::Other(json.to_owned()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Fields {
+        Fields::from_json(body).unwrap()
+    }
+
+    #[test]
+    fn strings_and_numbers_are_the_same() {
+        let (text, number) = (read(r#"{"seq":"17"}"#), read(r#"{"seq":17}"#));
+        assert_eq!(text, number);
+        assert_eq!(text.required_integer::<u64>("seq"), Ok(17));
+    }
+
+    #[test]
+    fn a_64_bit_id_keeps_every_digit() {
+        let fields = read(r#"{"room_session_id":18446744073709551615,"other":858012925204410401}"#);
+        assert_eq!(fields.required_integer("room_session_id"), Ok(u64::MAX));
+        assert_eq!(fields.required("other"), Ok("858012925204410401"));
+    }
+
+    #[test]
+    fn no_number_is_rounded_signed_or_out_of_range() {
+        for number in ["1.0", "1e3", "-1", "\"+1\"", "\" 1\"", "18446744073709551616", "\"x\""] {
+            let fields = read(&format!(r#"{{"n":{number}}}"#));
+            assert_eq!(fields.integer::<u64>("n"), Err(FieldError::NotInteger("n")), "{number}");
+        }
+    }
+
+    #[test]
+    fn unknown_fields_may_be_nested_as_deeply_as_they_like() {
+        let deep = format!(r#"{{"event":"x","extra":{}{}}}"#, "[".repeat(9999), "]".repeat(9999));
+        assert_eq!(read(&deep).required("event"), Ok("x"));
+        assert_eq!(read(&deep).text("extra"), Err(FieldError::NotScalar("extra")));
+    }
+}

@@ -1,0 +1,79 @@
+//! Who sent it, and for which installation.
+//!
+//! OpenIM signs nothing. What it sends is the platform's `secret` in the body of registrations
+//! (3.5 to 3.8.0), and the userinfo of its callback URL as `Authorization: Basic` (all versions).
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::header::AUTHORIZATION;
+
+use super::{Apps, OpenIm};
+use crate::{
+    callback::{Fields, RawRequest, Secret, SecretMatch, Verified, VerifyError, find_match},
+    domain::AppId,
+};
+
+/// What proves that a request comes from an installation.
+#[derive(Debug, Clone, Default)]
+pub struct AppCredentials {
+    /// Values of `secret` in the body.
+    pub secrets: Vec<Secret>,
+    /// Userinfo of the callback URL.
+    pub basic: Vec<Basic>,
+}
+
+/// The userinfo of a callback URL.
+#[derive(Debug, Clone)]
+pub struct Basic {
+    /// The user; it has no colon.
+    pub user: String,
+    /// The password.
+    pub password: Secret,
+}
+
+impl Basic {
+    /// What `Authorization: Basic` carries in base64.
+    #[must_use]
+    pub fn user_pass(&self) -> String {
+        format!("{}:{}", self.user, self.password.expose())
+    }
+}
+
+/// Checks the credentials of a request, all of every app, and says whose they are.
+pub(super) fn verify(request: &RawRequest, apps: &Apps) -> Result<Verified<OpenIm>, VerifyError> {
+    let body = std::str::from_utf8(&request.body)
+        .map_err(|_| VerifyError::UnreadableBody("it is not UTF-8"))?;
+    let body = Fields::from_json(body.trim())?;
+    let secret = body.text("secret")?.unwrap_or_default();
+    let basic = basic(request).unwrap_or_default();
+    if secret.is_empty() && basic.is_empty() {
+        return Err(VerifyError::NoCredentials(
+            "neither `secret` in the body nor `Authorization: Basic`, which OpenIM makes of \
+             https://user:password@... as its callback URL",
+        ));
+    }
+    let mut found: Option<(&AppId, SecretMatch)> = None;
+    for (app, credentials) in apps {
+        let by_secret = find_match(credentials.secrets.iter().map(Secret::expose), secret);
+        let by_basic = find_match(credentials.basic.iter().map(Basic::user_pass), &basic);
+        if let Some(proof) = by_secret.or(by_basic) {
+            // The body of one app under the credentials of another is neither's.
+            if found.is_some() {
+                return Err(VerifyError::WrongCredentials);
+            }
+            found = Some((app, proof));
+        }
+    }
+    let (app, proof) = found.ok_or(VerifyError::WrongCredentials)?;
+    let app = app.clone();
+    Ok(Verified::new(&proof, app, body, request.received_at))
+}
+
+/// The user and password of `Authorization: Basic`.
+fn basic(request: &RawRequest) -> Option<Vec<u8>> {
+    let header = request.headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    BASE64_STANDARD.decode(encoded.trim()).ok()
+}

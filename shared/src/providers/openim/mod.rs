@@ -1,0 +1,60 @@
+//! OpenIM's webhooks: registrations, and devices that come online and go offline.
+//!
+//! Read off the server's sources, v2 to v3.8.3. It never looks at the status of an answer, never
+//! sends anything twice, and its two workers drop what waits. What its published page shows
+//! (`?command=userRegisterAfterCommand`, `users` an object, `"nextCode":"0"`) no server has ever
+//! sent; both dialects are understood, and each is answered in its own.
+
+mod any;
+mod command;
+mod credentials;
+mod device;
+mod reply;
+mod user_offline;
+mod user_online;
+mod user_register;
+
+use std::{collections::HashMap, time::Duration};
+
+pub use any::Any;
+pub use command::{Command, Dialect};
+pub use credentials::{AppCredentials, Basic};
+pub use device::device_ending;
+pub use user_offline::UserOffline;
+pub use user_online::UserOnline;
+pub use user_register::UserRegister;
+
+use crate::{
+    callback::{Fields, Provider, RawRequest, Rejection, Reply, Verified, VerifyError},
+    domain::{AppId, Outcome, ProviderName},
+};
+
+/// OpenIM as a [`Provider`].
+#[derive(Debug)]
+pub struct OpenIm;
+
+/// OpenIM installations by the names that the configuration gives them. No two have a credential
+/// in common, since the credential tells which one it is.
+pub type Apps = HashMap<AppId, AppCredentials>;
+
+impl Provider for OpenIm {
+    const NAME: ProviderName = ProviderName::OpenIm;
+    /// A batch of registrations has no limit of its own at the sender.
+    const BODY_LIMIT: usize = 4 << 20;
+
+    type Apps = Apps;
+    type Body = Fields;
+
+    /// The age of a request cannot be told: nothing in it is signed.
+    fn verify(
+        request: &RawRequest,
+        apps: &Apps,
+        _max_age: Duration,
+    ) -> Result<Verified<Self>, VerifyError> {
+        credentials::verify(request, apps)
+    }
+
+    fn reply(request: &RawRequest, answer: &Result<Outcome, Rejection>) -> Reply {
+        reply::reply(Dialect::of(request), answer)
+    }
+}

@@ -1,0 +1,90 @@
+//! Who is registered.
+
+use serde::{Deserialize, Serialize};
+
+use super::{QueryError, cursor};
+use crate::{
+    domain::{App, Registration, UnixMillis, UserId},
+    store::{RegistrationsPage, Store},
+};
+
+/// A user, as they were registered.
+#[derive(Debug, Serialize)]
+pub(super) struct UserRegistration {
+    provider: &'static str,
+    app: String,
+    user: String,
+    name: Option<String>,
+    avatar_url: Option<String>,
+    extra: Option<String>,
+    extra_truncated: bool,
+    manager_level: Option<i32>,
+    receive_option: Option<i32>,
+    registered_at: u64,
+    /// Where `registered_at` is from: what the provider said, or when we were told.
+    registered_at_from: &'static str,
+    recorded_at: u64,
+    source: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct RegistrationList {
+    registrations: Vec<UserRegistration>,
+    next: Option<String>,
+}
+
+/// Where a page ended.
+#[derive(Debug, Serialize, Deserialize)]
+struct Place {
+    after: String,
+}
+
+impl From<Registration> for UserRegistration {
+    fn from(registration: Registration) -> Self {
+        Self {
+            provider: registration.app.provider.as_str(),
+            registered_at: registration.registered_at().0,
+            registered_at_from: match registration.create_time {
+                Some(_) => "create_time",
+                None => "receipt",
+            },
+            app: registration.app.id.to_string(),
+            user: registration.user.to_string(),
+            name: registration.name,
+            avatar_url: registration.avatar_url,
+            extra: registration.extra,
+            extra_truncated: registration.extra_truncated,
+            manager_level: registration.manager_level,
+            receive_option: registration.receive_option,
+            recorded_at: registration.recorded_at.0,
+            source: "callback",
+        }
+    }
+}
+
+pub(super) async fn user(
+    store: &Store,
+    app: &App,
+    user: &UserId,
+) -> Result<UserRegistration, QueryError> {
+    let found = store.registration(app, user).await?;
+    found.map(UserRegistration::from).ok_or(QueryError::Unknown("registration"))
+}
+
+pub(super) async fn list(
+    store: &Store,
+    app: &App,
+    from: UnixMillis,
+    to: UnixMillis,
+    limit: usize,
+    next: Option<&str>,
+) -> Result<RegistrationList, QueryError> {
+    let place = next.map(cursor::read::<Place>).transpose()?;
+    let after = place.as_ref().map(|place| place.after.as_str());
+    let page = RegistrationsPage { from, to, after, limit };
+    let found = store.registrations(app, &page).await?;
+    Ok(RegistrationList {
+        registrations: found.registrations.into_iter().map(UserRegistration::from).collect(),
+        next: found.next.and_then(|after| cursor::write(&Place { after })),
+    })
+}

@@ -1,0 +1,222 @@
+//! Registrations: one item for each user, of which the earliest receipt stays.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::put_item::PutItemError,
+    primitives::Blob,
+    types::AttributeValue::{self, B, Bool, N},
+};
+use futures::future::try_join_all;
+use sha1::{Digest, Sha1};
+
+use super::{
+    Store, StoreError,
+    item::{
+        self, AVATAR_URL, CREATE_TIME, DISPLAY_NAME, EXTRA, EXTRA_TRUNCATED, Item, MANAGER_LEVEL,
+        RECEIVE_OPTION, RECORDED_AT,
+    },
+    keys::{self, SHARDS},
+    table::{INDEX_PK, INDEX_SK, PK, SK},
+};
+use crate::domain::{App, Outcome, Registration, UnixMillis, UserId};
+
+/// What decides between two receipts of one registration: the time, then the content.
+const EARLIEST: &str = "k";
+
+/// A part of the list of an app's registrations.
+#[derive(Debug, Clone)]
+pub struct RegistrationsPage<'a> {
+    /// The first time that is listed.
+    pub from: UnixMillis,
+    /// The last time that is listed.
+    pub to: UnixMillis,
+    /// Where the page before this one ended; `None` for the first page.
+    pub after: Option<&'a str>,
+    /// How many registrations a page has at most.
+    pub limit: usize,
+}
+
+/// One page of an app's registrations, the earliest first.
+#[derive(Debug, Clone)]
+pub struct Registrations {
+    /// The registrations on this page.
+    pub registrations: Vec<Registration>,
+    /// Where this page ends, if another one follows.
+    pub next: Option<String>,
+}
+
+impl Store {
+    pub(super) async fn register(
+        &self,
+        registration: &Registration,
+    ) -> Result<Outcome, StoreError> {
+        let written = write(registration);
+        let order = written[EARLIEST].clone();
+        let sent = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(written))
+            .condition_expression(format!("attribute_not_exists({EARLIEST}) OR {EARLIEST} > :k"))
+            .expression_attribute_values(":k", order)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Outcome::Applied),
+            Err(error) if is_condition_failure(&error) => Ok(Outcome::Duplicate),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The registration of a user, read consistently.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or the item cannot be read.
+    pub async fn registration(
+        &self,
+        app: &App,
+        user: &UserId,
+    ) -> Result<Option<Registration>, StoreError> {
+        let read = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key(PK, item::string(keys::user(app, user)))
+            .key(SK, item::string(keys::REGISTRATION))
+            .send()
+            .await?;
+        read.item.map(|item| read_registration(app, &item)).transpose()
+    }
+
+    /// A page of an app's registrations, by the time they are from.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
+    pub async fn registrations(
+        &self,
+        app: &App,
+        page: &RegistrationsPage<'_>,
+    ) -> Result<Registrations, StoreError> {
+        let shards = (0..SHARDS).map(|shard| self.shard_of_registrations(app, shard, page));
+        let rows: BTreeMap<String, Registration> =
+            try_join_all(shards).await?.into_iter().flatten().collect();
+        let mut earliest_first = rows.into_iter();
+        let (mut registrations, mut last) = (Vec::new(), None);
+        for (row, registration) in earliest_first.by_ref().take(page.limit) {
+            registrations.push(registration);
+            last = Some(row);
+        }
+        let next = last.filter(|_| earliest_first.next().is_some());
+        Ok(Registrations { registrations, next })
+    }
+
+    /// The first `limit + 1` registrations in one shard by their place in the index.
+    async fn shard_of_registrations(
+        &self,
+        app: &App,
+        shard: u8,
+        page: &RegistrationsPage<'_>,
+    ) -> Result<Vec<(String, Registration)>, StoreError> {
+        let from = page.after.map_or_else(|| keys::time(page.from), ToOwned::to_owned);
+        // A row has more behind its time, so this comes after all rows of `to`.
+        let to = keys::time(UnixMillis(page.to.0.saturating_add(1)));
+        let mut rows = Vec::new();
+        if to <= from {
+            return Ok(rows);
+        }
+        let enough = page.limit + 1;
+        let mut pages = self
+            .query_index(keys::registrations(app, shard))
+            .scan_index_forward(true)
+            .key_condition_expression(format!(
+                "{INDEX_PK} = :pk AND {INDEX_SK} BETWEEN :from AND :to"
+            ))
+            .expression_attribute_values(":from", item::string(from))
+            .expression_attribute_values(":to", item::string(to))
+            .into_paginator()
+            .page_size(i32::try_from(enough + 1).unwrap_or(i32::MAX))
+            .send();
+        while let Some(read) = pages.try_next().await? {
+            for item in read.items() {
+                let row = item::text(item, INDEX_SK)?;
+                if Some(row) != page.after {
+                    rows.push((row.to_owned(), read_registration(app, item)?));
+                }
+            }
+            if rows.len() >= enough {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+}
+
+fn is_condition_failure(error: &SdkError<PutItemError>) -> bool {
+    error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
+}
+
+fn write(registration: &Registration) -> Item {
+    let Registration { app, user, name, avatar_url, extra, .. } = registration;
+    let row = keys::registration_row(registration.registered_at(), user);
+    let integer = |number: i32| N(number.to_string());
+    let optional = [
+        (CREATE_TIME, registration.create_time.map(|time| item::number(time.0))),
+        (DISPLAY_NAME, name.as_deref().map(item::string)),
+        (AVATAR_URL, avatar_url.as_deref().map(item::string)),
+        (EXTRA, extra.as_deref().map(item::string)),
+        (MANAGER_LEVEL, registration.manager_level.map(integer)),
+        (RECEIVE_OPTION, registration.receive_option.map(integer)),
+    ];
+    let required = [
+        (PK, item::string(keys::user(app, user))),
+        (SK, item::string(keys::REGISTRATION)),
+        (INDEX_PK, item::string(keys::registrations_of(app, user))),
+        (INDEX_SK, item::string(row)),
+        (RECORDED_AT, item::number(registration.recorded_at.0)),
+        (EXTRA_TRUNCATED, Bool(registration.extra_truncated)),
+        (EARLIEST, order(registration)),
+    ];
+    let optional = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    required.into_iter().chain(optional).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The time of receipt, then something of the content, so that two receipts at the same millisecond
+/// have the same winner in any order.
+fn order(registration: &Registration) -> AttributeValue {
+    let mut content = Sha1::new();
+    for text in [&registration.name, &registration.avatar_url, &registration.extra] {
+        // The length tells two texts from one, and none from an empty one.
+        content.update(text.as_ref().map_or(u64::MAX, |text| text.len() as u64).to_be_bytes());
+        content.update(text.as_deref().unwrap_or_default());
+    }
+    let create_time = registration.create_time.map_or(0, |time| time.0);
+    content.update(create_time.to_be_bytes());
+    for number in [registration.manager_level, registration.receive_option] {
+        content.update(number.unwrap_or(-1).to_be_bytes());
+    }
+    let mut order = registration.recorded_at.0.to_be_bytes().to_vec();
+    order.extend(&content.finalize()[..8]);
+    B(Blob::new(order))
+}
+
+fn read_registration(app: &App, item: &Item) -> Result<Registration, StoreError> {
+    let integer = |name: &str| item.get(name).and_then(|value| value.as_n().ok()?.parse().ok());
+    Ok(Registration {
+        app: app.clone(),
+        user: keys::parse_user(item::text(item, PK)?)?,
+        create_time: item::millis(item, CREATE_TIME)?,
+        recorded_at: item::millis(item, RECORDED_AT)?
+            .ok_or(StoreError::Item("a registration has no time"))?,
+        name: item::optional_text(item, DISPLAY_NAME),
+        avatar_url: item::optional_text(item, AVATAR_URL),
+        extra: item::optional_text(item, EXTRA),
+        extra_truncated: item.get(EXTRA_TRUNCATED) == Some(&Bool(true)),
+        manager_level: integer(MANAGER_LEVEL),
+        receive_option: integer(RECEIVE_OPTION),
+    })
+}
