@@ -7,4 +7,10 @@ pub mod send;
 
 /// The apps that are served when `ROLLCALL_APPS` is not set, with the secrets that the providers
 /// publish in their own examples.
-pub const EXAMPLE_APPS: &str = r#"{"zego":{"1":{"callback_secrets":["secret"]}}}"#;
+pub const EXAMPLE_APPS: &str = r#"{
+    "zego": {"1": {"callback_secrets": ["secret"]}},
+    "openim": {"main": {
+        "secrets": ["openIM123"],
+        "basic": [{"user": "openim", "password": "openIM123"}]
+    }}
+}"#;

@@ -40,12 +40,17 @@ impl Running {
     }
 
     async fn start_with(folder: &Path, args: &[&str]) -> Self {
-        let mut child = rollcall(folder)
+        let child = rollcall(folder)
             .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        Self::listen(child).await
+    }
+
+    /// Reads where it listens.
+    async fn listen(mut child: Child) -> Self {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
         let mut urls = first.split([' ', ',']).filter(|word| word.starts_with("http://"));
@@ -208,7 +213,7 @@ async fn a_start_that_fails_says_why_in_one_line() {
     std::fs::write(folder.join("broken/dynamodb.sqlite"), "no database ".repeat(999)).unwrap();
 
     let free = ["--port", "0", "--dynamodb-port", "0"];
-    let failures: [(&str, &[&str], &str); 9] = [
+    let failures: [(&str, &[&str], &str); 10] = [
         ("", &["--port", &port, "--dynamodb-port", "0"], "choose another port with --port"),
         (
             "",
@@ -222,6 +227,11 @@ async fn a_start_that_fails_says_why_in_one_line() {
         ("[]", &free, "ROLLCALL_APPS is broken"),
         (r#"{"zego":{"1":{"callback_secrets":"hunter2"}}}"#, &free, "ROLLCALL_APPS is broken"),
         (r#"{"zego":{"":{"callback_secrets":["hunter2"]}}}"#, &free, "ROLLCALL_APPS names an app"),
+        (
+            r#"{"openim":{"a":{"secrets":["hunter2"]},"b":{"secrets":["hunter2"]}}}"#,
+            &free,
+            "a credential in common",
+        ),
     ];
     for (apps, args, says) in failures {
         let output = output(rollcall(folder).args(args).env("ROLLCALL_APPS", apps)).await;
@@ -231,6 +241,92 @@ async fn a_start_that_fails_says_why_in_one_line() {
         assert!(stderr.contains(says), "{args:?}: {stderr}");
         assert!(!stderr.contains("hunter2"), "{stderr}");
     }
+}
+
+/// Promise 8: secrets and tokens never reach a log, an answer or a record. Everything that is
+/// written is searched, at the most talkative level.
+#[tokio::test]
+async fn promise_8_discreet_nothing_that_is_written_holds_a_secret() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let apps = r#"{
+        "zego": {"1": {"callback_secrets": ["zego-s3cret"]}},
+        "openim": {"main": {
+            "secrets": ["openim-s3cret"],
+            "basic": [{"user": "openim", "password": "basic-s3cret"}]
+        }}
+    }"#;
+    let child = rollcall(folder)
+        .args(["--port", "0", "--dynamodb-port", "0"])
+        .env("ROLLCALL_APPS", apps)
+        .env("RUST_LOG", "rollcall=trace")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let running = Running::listen(child).await;
+    let sent: [&[&str]; 8] = [
+        &["zego", "room-login", "--secret", "zego-s3cret"],
+        &["zego", "room-login", "--secret", "another-s3cret"],
+        &["openim", "user-register", "--secret", "openim-s3cret"],
+        &["openim", "user-register", "--secret", "openim-s3cret", "--documented"],
+        &["openim", "user-register", "--secret", "another-s3cret"],
+        &["openim", "user-online", "--basic", "openim:basic-s3cret"],
+        &["openim", "user-offline", "--basic", "openim:another-s3cret"],
+        &["openim", "user-register", "--secret", "openim-s3cret", "--user", "", "--user", "bob"],
+    ];
+    let mut written = String::new();
+    for args in sent {
+        written += &running.send(folder, args).await;
+    }
+    assert_eq!(written.matches("applied").count(), 3, "{written}");
+    assert_eq!(written.matches("rejected").count(), 4, "{written}");
+    let client = rollcall_local::send::client().unwrap();
+    let token = r#"{"callbackCommand":"callbackUserOnlineCommand","token":"token-s3cret","userID":"ada","platformID":1,"seq":1}"#;
+    let basic = "Basic b3BlbmltOmJhc2ljLXMzY3JldA==";
+    let url = format!("{}/openim", running.url);
+    let answer = client.post(url).header("authorization", basic).body(token).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    written += &answer.text().await.unwrap();
+
+    let (_, log) = running.stop().await;
+    assert_eq!(log.lines().count(), 9, "{log}");
+    written += &log;
+    let mut files = 0;
+    for file in std::fs::read_dir(folder.join(".rollcall")).unwrap() {
+        written += &String::from_utf8_lossy(&std::fs::read(file.unwrap().path()).unwrap());
+        files += 1;
+    }
+    assert!(files >= 2, "the records and what was sent");
+    assert!(written.contains("callback") && written.contains("ada"));
+    assert!(!written.contains("s3cret"));
+    assert!(!written.contains("b3BlbmltOmJhc2ljLXMzY3JldA"));
+}
+
+#[tokio::test]
+async fn openim_in_both_dialects() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let running = Running::start(folder, &["--in-memory"]).await;
+    let real = r#"{"actionCode":0,"errCode":0,"errMsg":"","errDlt":"","nextCode":0}"#;
+    let documented = real.replace(r#""nextCode":0"#, r#""nextCode":"0""#);
+    let ada = ["openim", "user-register", "--user", "ada"];
+    assert_eq!(running.send(folder, &ada).await, format!("200 applied {real}\n"));
+    let ada = [&ada[..], &["--documented"]].concat();
+    assert_eq!(running.send(folder, &ada).await, format!("200 duplicate {documented}\n"));
+    assert_eq!(running.get("/registrations/openim/main/users/ada").await["name"], "ada");
+
+    let online = ["openim", "user-online", "--platform", "web"];
+    assert_eq!(running.send(folder, &online).await, format!("200 applied {real}\n"));
+    let presence = running.get("/presence/openim/main/users/ada").await;
+    assert_eq!(
+        (&presence["online"], &presence["sessions"][0]["device"]),
+        (&true.into(), &"Web".into())
+    );
+    let offline = ["openim", "user-offline", "--platform", "web", "--documented"];
+    assert!(running.send(folder, &offline).await.starts_with("200 applied"));
+    assert_eq!(running.get("/presence/openim/main/users/ada").await["online"], false);
+    running.stop().await;
 }
 
 #[tokio::test]
@@ -247,7 +343,8 @@ async fn help_lists_the_events() {
     let folder = TempDir::new().unwrap();
     let output = output(rollcall(folder.path()).args(["send", "--help"])).await;
     let help = String::from_utf8(output.stdout).unwrap();
-    for event in ["room-login", "room-logout", "room-create", "room-close"] {
+    let zego = ["room-login", "room-logout", "room-create", "room-close"];
+    for event in zego.into_iter().chain(["user-register", "user-online", "user-offline"]) {
         assert!(help.contains(event), "{help}");
     }
 }

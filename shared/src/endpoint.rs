@@ -52,7 +52,7 @@ impl Endpoint {
     #[must_use]
     pub fn at(path: &str) -> Option<Self> {
         let takes = |route: &str| match route.strip_suffix("{proxy+}") {
-            Some(prefix) => path.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()),
+            Some(prefix) => path.starts_with(prefix),
             None => route == path,
         };
         Self::ALL.into_iter().find(|endpoint| endpoint.routes.iter().any(|route| takes(route)))

@@ -38,8 +38,10 @@ impl Receiver {
         Apps: AppsOf<C::Provider>,
     {
         let started = Instant::now();
+        let mut event = C::EVENT;
         let (changes, answer) = match parse::<C>(self.apps.apps(), request, self.max_age) {
-            Ok(Parsed { changes, left_out }) => {
+            Ok(Parsed { event: told, changes, left_out }) => {
+                event = told.unwrap_or(event);
                 let stored = self.store(&changes, request, started).await;
                 let answer = match left_out {
                     Some(error) => stored.and(Err(Rejection::Malformed(error))),
@@ -49,7 +51,7 @@ impl Receiver {
             }
             Err(rejection) => (Vec::new(), Err(rejection)),
         };
-        log::<C>(&changes, &answer, started.elapsed());
+        log::<C>(event, &changes, &answer, started.elapsed());
         C::Provider::reply(request, &answer)
     }
 
@@ -91,9 +93,13 @@ fn parse<C: Callback>(
     Ok(C::parse(&verified)?)
 }
 
-fn log<C: Callback>(changes: &[Change], answer: &Result<Outcome, Rejection>, elapsed: Duration) {
+fn log<C: Callback>(
+    event: &str,
+    changes: &[Change],
+    answer: &Result<Outcome, Rejection>,
+    elapsed: Duration,
+) {
     let provider = C::Provider::NAME.as_str();
-    let event = C::EVENT;
     let duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
     // A batch is about more people than a line can name.
     let change = changes.first().filter(|_| changes.len() == 1);

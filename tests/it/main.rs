@@ -11,6 +11,7 @@ mod callbacks;
 mod convergence;
 mod hostile;
 mod lambda_events;
+mod openim;
 mod queries;
 mod seats;
 mod template;

@@ -3,13 +3,16 @@
 use std::{path::Path, process::ExitCode};
 
 use clap::{Args, Subcommand};
-use rollcall::{callback::Secret, config::Apps, domain::AppId, runtime};
+use rollcall::{
+    callback::Secret,
+    config::Apps,
+    domain::AppId,
+    providers::openim::{AppCredentials, Basic},
+    runtime,
+};
 use rollcall_local::{
     EXAMPLE_APPS,
-    send::{
-        client,
-        zego::{EventName, Options, Rooms, nonce},
-    },
+    send::{Callback, client, openim, zego},
 };
 
 use super::Failure;
@@ -17,8 +20,12 @@ use super::Failure;
 /// Where what was sent is remembered.
 const FOLDER: &str = ".rollcall";
 
+const EVENTS: &str = "Events:
+  zego    room-login | room-logout | room-create | room-close
+  openim  user-register | user-online | user-offline";
+
 #[derive(Debug, Args)]
-#[command(after_help = "Events:\n  zego  room-login | room-logout | room-create | room-close")]
+#[command(after_help = EVENTS)]
 pub(crate) struct SendArgs {
     #[command(subcommand)]
     provider: Provider,
@@ -29,9 +36,28 @@ enum Provider {
     /// ZEGOCLOUD: room-login, room-logout, room-create, room-close
     Zego {
         /// What happens
-        event: EventName,
+        event: zego::EventName,
         #[command(flatten)]
-        options: Options,
+        options: zego::Options,
+        /// The callback secret [default: the app's first one in `ROLLCALL_APPS`, else the
+        /// example's]
+        #[arg(long)]
+        secret: Option<String>,
+        #[command(flatten)]
+        delivery: Delivery,
+    },
+    /// OpenIM: user-register, user-online, user-offline
+    Openim {
+        /// What happens
+        event: openim::EventName,
+        #[command(flatten)]
+        options: openim::Options,
+        /// The `secret` in the body of a registration [default: as for ZEGO]
+        #[arg(long)]
+        secret: Option<String>,
+        /// The userinfo of the callback URL, `user:password` [default: as for ZEGO]
+        #[arg(long)]
+        basic: Option<String>,
         #[command(flatten)]
         delivery: Delivery,
     },
@@ -42,10 +68,7 @@ struct Delivery {
     /// Where Rollcall listens, or the whole callback URL
     #[arg(long, default_value = "http://127.0.0.1:9000")]
     url: String,
-    /// The callback secret [default: the app's first one in `ROLLCALL_APPS`, else the example's]
-    #[arg(long)]
-    secret: Option<String>,
-    /// Send the same signed callback that many times
+    /// Send the same callback that many times
     #[arg(long, default_value_t = 1)]
     times: u32,
     /// Show the callback without sending it
@@ -54,64 +77,107 @@ struct Delivery {
 }
 
 pub(crate) async fn run(args: SendArgs) -> Result<ExitCode, Failure> {
-    match args.provider {
-        Provider::Zego { event, options, delivery } => zego(event, &options, &delivery).await,
-    }
+    let is_accepted = match args.provider {
+        Provider::Zego { event, options, secret, delivery } => {
+            send_zego(event, &options, secret, &delivery).await?
+        }
+        Provider::Openim { event, options, secret, basic, delivery } => {
+            let credentials = openim_credentials(&options.app, secret, basic)?;
+            let event = openim::Event { name: event, options, now: runtime::now() };
+            delivery.deliver(&event.callback(&credentials)).await?
+        }
+    };
+    Ok(if is_accepted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn zego(
-    name: EventName,
-    options: &Options,
+async fn send_zego(
+    name: zego::EventName,
+    options: &zego::Options,
+    secret: Option<String>,
     delivery: &Delivery,
-) -> Result<ExitCode, Failure> {
-    let secret = secret(delivery.secret.clone(), &options.app)?;
-    let file = Rooms::file(Path::new(FOLDER));
-    let mut rooms = Rooms::read(&file);
+) -> Result<bool, Failure> {
+    let secret = zego_secret(secret, &options.app)?;
+    let file = zego::Rooms::file(Path::new(FOLDER));
+    let mut rooms = zego::Rooms::read(&file);
     let now = runtime::now();
     let event = rooms.happen(name, options, now);
-    let callback = event.callback(&secret, now.seconds(), &nonce(now.seconds()));
-    if delivery.print {
-        println!("POST {}\n{}", callback.url(&delivery.url), callback.body);
-        return Ok(ExitCode::SUCCESS);
+    let callback = event.callback(&secret, now.seconds(), &zego::nonce(now.seconds()));
+    let is_accepted = delivery.deliver(&callback).await?;
+    if is_accepted
+        && !delivery.print
+        && let Err(error) = rooms.write(&file)
+    {
+        let file = file.display();
+        eprintln!("rollcall: {file} cannot be written ({error}): a later logout will not fit");
     }
-    let client = client()?;
-    let mut all_accepted = true;
-    for _ in 0..delivery.times {
-        let answer = callback.send(&client, &delivery.url).await.map_err(|error| {
-            let cause = std::error::Error::source(&error)
-                .map_or(String::new(), |source| format!(": {source}"));
-            format!(
-                "{} does not answer{cause}; is `cargo run` running?",
-                callback.url(&delivery.url)
-            )
-        })?;
-        let outcome = answer.outcome.as_deref().unwrap_or("-");
-        println!("{} {outcome} {}", answer.status.as_u16(), answer.body);
-        all_accepted &= answer.status.is_success();
-    }
-    if !all_accepted {
-        return Ok(ExitCode::FAILURE);
-    }
-    if let Err(error) = rooms.write(&file) {
-        eprintln!(
-            "rollcall: {} cannot be written ({error}): a later logout will not fit",
-            file.display()
-        );
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(is_accepted)
 }
 
-fn secret(given: Option<String>, app: &str) -> Result<Secret, Failure> {
+impl Delivery {
+    /// Sends or prints a callback, and says whether it was accepted every time.
+    async fn deliver(&self, callback: &Callback) -> Result<bool, Failure> {
+        if self.print {
+            println!("POST {}", callback.url(&self.url));
+            for (name, value) in &callback.headers {
+                println!("{name}: {value}");
+            }
+            println!("{}", callback.body);
+            return Ok(true);
+        }
+        let client = client()?;
+        let mut is_accepted = true;
+        for _ in 0..self.times {
+            let answer = callback.send(&client, &self.url).await.map_err(|error| {
+                let cause = std::error::Error::source(&error)
+                    .map_or(String::new(), |source| format!(": {source}"));
+                let url = callback.url(&self.url);
+                format!("{url} does not answer{cause}; is `cargo run` running?")
+            })?;
+            let outcome = answer.outcome.as_deref().unwrap_or("-");
+            println!("{} {outcome} {}", answer.status.as_u16(), answer.body);
+            is_accepted &= answer.status.is_success();
+        }
+        Ok(is_accepted)
+    }
+}
+
+fn apps() -> Result<Apps, Failure> {
+    Ok(match Apps::from_env()? {
+        Some(apps) => apps,
+        None => Apps::from_json(EXAMPLE_APPS)?,
+    })
+}
+
+fn zego_secret(given: Option<String>, app: &str) -> Result<Secret, Failure> {
     if let Some(given) = given {
         return Secret::new(given).ok_or_else(|| "--secret is empty".into());
     }
-    let apps = match Apps::from_env()? {
-        Some(apps) => apps,
-        None => Apps::from_json(EXAMPLE_APPS)?,
-    };
+    let apps = apps()?;
     let secrets = app.parse().ok().and_then(|id: AppId| apps.zego.get(&id).cloned());
     let first = secrets.and_then(|secrets| secrets.into_iter().next());
     first.ok_or_else(|| {
         format!("no secret is known of ZEGO app {app}: give one with --secret").into()
     })
+}
+
+fn openim_credentials(
+    app: &str,
+    secret: Option<String>,
+    basic: Option<String>,
+) -> Result<AppCredentials, Failure> {
+    if secret.is_none() && basic.is_none() {
+        let apps = apps()?;
+        let known = app.parse().ok().and_then(|id: AppId| apps.openim.get(&id).cloned());
+        return known.ok_or_else(|| {
+            format!("nothing is known of OpenIM app {app}: give --secret or --basic").into()
+        });
+    }
+    let mut credentials = AppCredentials::default();
+    credentials.secrets.extend(secret.and_then(Secret::new));
+    if let Some(basic) = basic {
+        let (user, password) = basic.split_once(':').ok_or("--basic has to be user:password")?;
+        let password = Secret::new(password.to_owned()).ok_or("--basic has an empty password")?;
+        credentials.basic.push(Basic { user: user.to_owned(), password });
+    }
+    Ok(credentials)
 }

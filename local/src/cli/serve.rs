@@ -144,19 +144,22 @@ async fn stop_signal() -> std::io::Result<()> {
 
 /// Prints what to try.
 fn introduce(url: &str, apps: &Apps, is_example: bool) {
-    let ids: Vec<&str> = apps.zego.keys().map(AppId::as_str).collect();
+    fn names<'a>(ids: impl Iterator<Item = &'a AppId>) -> String {
+        let ids: Vec<&str> = ids.map(AppId::as_str).collect();
+        if ids.is_empty() { "none".to_owned() } else { ids.join(", ") }
+    }
     let source =
         if is_example { "example apps, since ROLLCALL_APPS is not set" } else { "ROLLCALL_APPS" };
-    println!(
-        "ZEGO apps: {} ({source}).",
-        if ids.is_empty() { "none".to_owned() } else { ids.join(", ") }
-    );
+    let (zego, openim) = (names(apps.zego.keys()), names(apps.openim.keys()));
+    println!("ZEGO apps: {zego}; OpenIM apps: {openim} ({source}).");
     let first = apps.zego.iter().find_map(|(id, secrets)| Some((id, secrets.first()?)));
     // Secrets that somebody configured stay off the screen, and so does what they sign.
     let Some((app, secret)) = first.filter(|_| is_example) else { return };
     println!("\nTry it, in another terminal:\n");
     println!("  cargo run -- send zego room-login --user ada --room lobby");
     println!("  curl {url}/presence/zego/{app}/rooms/lobby");
+    println!("  cargo run -- send openim user-register --user ada");
+    println!("  curl {url}/registrations/openim/main/users/ada");
     println!("\nor send a signed callback by hand (it is good for ten minutes):\n");
     println!("  {}", curl(url, app, secret));
     println!("\nCtrl-C stops.\n");

@@ -1,5 +1,6 @@
 //! Plays the providers: sends callbacks as they do, correctly signed.
 
+pub mod openim;
 pub mod zego;
 
 use reqwest::Client;
@@ -21,6 +22,10 @@ pub fn client() -> reqwest::Result<Client> {
 pub struct Callback {
     /// The path it is posted to.
     pub route: &'static str,
+    /// The query string, if it has one.
+    pub query: Option<String>,
+    /// Its headers, besides the content type.
+    pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: String,
 }
@@ -41,11 +46,16 @@ impl Callback {
     #[must_use]
     pub fn url(&self, url: &str) -> String {
         let mut routes = Endpoint::ALL.into_iter().flat_map(|endpoint| endpoint.routes);
-        if routes.any(|route| url.ends_with(route)) {
+        let mut url = if routes.any(|route| url.ends_with(route)) {
             url.to_owned()
         } else {
             format!("{}{}", url.trim_end_matches('/'), self.route)
+        };
+        if let Some(query) = &self.query {
+            url.push('?');
+            url.push_str(query);
         }
+        url
     }
 
     /// Posts it.
@@ -54,12 +64,11 @@ impl Callback {
     ///
     /// If there is no answer.
     pub async fn send(&self, client: &Client, url: &str) -> reqwest::Result<Answer> {
-        let response = client
-            .post(self.url(url))
-            .header("content-type", "application/json")
-            .body(self.body.clone())
-            .send()
-            .await?;
+        let mut request = client.post(self.url(url)).header("content-type", "application/json");
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        let response = request.body(self.body.clone()).send().await?;
         let outcome = response.headers().get(Reply::OUTCOME_HEADER);
         Ok(Answer {
             status: response.status(),

@@ -145,7 +145,8 @@ impl Event {
             }),
         };
         // Structs of strings and numbers always serialize.
-        Callback { route: self.name.route(), body: body.unwrap_or_default() }
+        let body = body.unwrap_or_default();
+        Callback { route: self.name.route(), query: None, headers: Vec::new(), body }
     }
 }
 

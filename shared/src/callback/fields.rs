@@ -26,6 +26,13 @@ enum Scalar {
 }
 
 impl Fields {
+    /// The same fields but for one: what must not travel on is taken out at once.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.remove(name);
+        self
+    }
+
     /// Reads a JSON object.
     ///
     /// # Errors

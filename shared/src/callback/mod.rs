@@ -72,6 +72,8 @@ pub trait Callback: 'static {
 /// What a verified request comes down to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parsed {
+    /// Which event it is, if the route takes several; for the log.
+    pub event: Option<&'static str>,
     /// What it changes; nothing, if it is not an event that is recorded.
     pub changes: Vec<Change>,
     /// What of a batch makes no sense, if the rest is to be stored all the same: a provider that
@@ -83,13 +85,13 @@ impl Parsed {
     /// A request that is acknowledged and not stored.
     #[must_use]
     pub fn ignored() -> Self {
-        Self { changes: Vec::new(), left_out: None }
+        Self { event: None, changes: Vec::new(), left_out: None }
     }
 }
 
 impl From<Change> for Parsed {
     fn from(change: Change) -> Self {
-        Self { changes: vec![change], left_out: None }
+        Self { event: None, changes: vec![change], left_out: None }
     }
 }
 

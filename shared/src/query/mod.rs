@@ -106,10 +106,10 @@ impl Queries {
 
 fn route(request: &QueryRequest, parameters: &Parameters) -> Result<(App, Question), QueryError> {
     let segments: Vec<&str> = request.path.trim_start_matches('/').split('/').collect();
-    let [root, provider, app, question @ ..] = segments.as_slice() else {
+    let [subject, provider, app, question @ ..] = segments.as_slice() else {
         return Err(QueryError::NoRoute);
     };
-    let question = match (request.method.as_str(), *root, question) {
+    let question = match (request.method.as_str(), *subject, question) {
         ("GET", "presence", ["users", user]) => Question::User(id("user", Some(user))?),
         ("GET", "presence", ["users"]) => Question::User(id("user", parameters.get("user"))?),
         ("POST", "presence", ["users"]) => Question::Users,

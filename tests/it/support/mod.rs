@@ -36,6 +36,11 @@ pub(crate) const PREVIOUS_SECRET: &str = "e99a18c428cb38d5f260853678922e03";
 /// ZEGO app `2` has this one.
 pub(crate) const OTHER_SECRET: &str = "0d107d09f5bbe40cade3de5c71e9e9b7";
 
+/// The `secret` of OpenIM app `main`.
+pub(crate) const OPENIM_SECRET: &str = "c4ca4238a0b923820dcc509a6f75849b";
+/// The password of its callback URL.
+pub(crate) const OPENIM_PASSWORD: &str = "c81e728d9d4c2f636f067f89cc14862c";
+
 pub(crate) const TABLE_NAME: &str = "rollcall-test";
 pub(crate) const RETENTION: Duration = Duration::from_hours(30 * 24);
 const BUDGET: Duration = Duration::from_secs(20);
@@ -64,7 +69,12 @@ pub(crate) fn apps() -> Apps {
             "1":{{"callback_secrets":["{SECRET}","{PREVIOUS_SECRET}"]}},
             "2":{{"callback_secrets":["{OTHER_SECRET}"]}},
             "3":{{"callback_secrets":[""]}},
-            "4":{{"callback_secrets":[]}}}}}}"#
+            "4":{{"callback_secrets":[]}}}},
+        "openim":{{
+            "main":{{"secrets":["{OPENIM_SECRET}"],
+                     "basic":[{{"user":"openim","password":"{OPENIM_PASSWORD}"}}]}},
+            "other":{{"basic":[{{"user":"openim","password":"{OTHER_SECRET}"}}]}},
+            "none":{{"secrets":[""],"basic":[{{"user":"x","password":""}}]}}}}}}"#
     ))
     .unwrap()
 }
@@ -101,8 +111,12 @@ impl Handlers {
     pub(crate) async fn deliver(&self, callback: &Callback, received_at: UnixMillis) -> Reply {
         let endpoint = Endpoint::at(callback.route).unwrap();
         let body = callback.body.clone().into();
-        let request =
-            RawRequest { headers: http::HeaderMap::new(), query: String::new(), body, received_at };
+        let mut headers = http::HeaderMap::new();
+        for (name, value) in &callback.headers {
+            headers.insert(*name, value.parse().unwrap());
+        }
+        let query = callback.query.clone().unwrap_or_default();
+        let request = RawRequest { headers, query, body, received_at };
         endpoint.receive(&self.receiver, &request).await
     }
 

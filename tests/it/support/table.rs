@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::{
     Client,
-    types::AttributeValue::{self, B, Bs, M, N, Ns, S},
+    types::AttributeValue::{self, B, Bool, Bs, M, N, Ns, S},
 };
 use serde_json::{Value, json};
 
@@ -78,6 +78,7 @@ pub(crate) async fn dump_union(
 fn to_json(value: &AttributeValue) -> Value {
     match value {
         S(text) | N(text) => json!(text),
+        Bool(flag) => json!(flag),
         B(bytes) => json!(hex::encode(bytes.as_ref())),
         Bs(set) => {
             json!(set.iter().map(|bytes| hex::encode(bytes.as_ref())).collect::<BTreeSet<_>>())

@@ -1,8 +1,8 @@
 //! Which callback it is, and in which dialect.
 
-use super::{OpenIm, device, user_register};
+use super::{OpenIm, UserOffline, UserOnline, UserRegister, device, user_register};
 use crate::{
-    callback::{FieldError, ParseError, Parsed, RawRequest, Verified},
+    callback::{Callback, FieldError, ParseError, Parsed, RawRequest, Verified},
     domain::Kind,
 };
 
@@ -49,12 +49,15 @@ pub(super) fn parse(
         (None, Some(command)) => Some(command),
         (None, None) => return Err(FieldError::Missing(FIELD).into()),
     };
-    match command {
-        Some(Command::UserRegister) => user_register::registrations(request),
-        Some(Command::UserOnline) => device::change(request, Kind::Enter),
-        Some(Command::UserOffline) => device::change(request, Kind::Leave),
-        None => Ok(Parsed::ignored()),
-    }
+    let (event, parsed) = match command {
+        Some(Command::UserRegister) => {
+            (UserRegister::EVENT, user_register::registrations(request)?)
+        }
+        Some(Command::UserOnline) => (UserOnline::EVENT, device::change(request, Kind::Enter)?),
+        Some(Command::UserOffline) => (UserOffline::EVENT, device::change(request, Kind::Leave)?),
+        None => ("other", Parsed::ignored()),
+    };
+    Ok(Parsed { event: Some(event), ..parsed })
 }
 
 /// How a request is to be answered.

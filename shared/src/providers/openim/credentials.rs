@@ -65,6 +65,8 @@ pub(super) fn verify(request: &RawRequest, apps: &Apps) -> Result<Verified<OpenI
     }
     let (app, proof) = found.ok_or(VerifyError::WrongCredentials)?;
     let app = app.clone();
+    // Neither the platform's secret nor a user's token (2.x) is of any use from here on.
+    let body = body.without("secret").without("token");
     Ok(Verified::new(&proof, app, body, request.received_at))
 }
 

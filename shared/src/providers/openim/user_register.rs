@@ -57,6 +57,7 @@ pub(super) fn registrations(request: &Verified<OpenIm>) -> Result<Parsed, ParseE
     match errors.into_iter().next() {
         Some(first) if changes.is_empty() => Err(first.into()),
         first => Ok(Parsed {
+            event: None,
             changes,
             left_out: first.map(|first| ParseError::PartOfBatch { left_out, all, first }),
         }),

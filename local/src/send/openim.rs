@@ -1,0 +1,224 @@
+//! Plays an OpenIM server: its webhooks, real field for real field.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use clap::{Args, ValueEnum};
+use rollcall::{
+    callback::{Callback as _, Secret},
+    domain::UnixMillis,
+    providers::openim::{Any, AppCredentials, UserOffline, UserOnline, UserRegister},
+};
+use serde::Serialize;
+
+use super::Callback;
+
+/// The webhooks that Rollcall records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EventName {
+    /// Users are registered.
+    UserRegister,
+    /// A device comes online, or still is.
+    UserOnline,
+    /// A device goes offline.
+    UserOffline,
+}
+
+/// The kinds of device, by the server's ids and names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Platform {
+    Ios = 1,
+    Android,
+    Windows,
+    Osx,
+    Web,
+    MiniWeb,
+    Linux,
+    Apad,
+    Ipad,
+    Admin,
+    HarmonyOs,
+}
+
+impl Platform {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ios => "IOS",
+            Self::Android => "Android",
+            Self::Windows => "Windows",
+            Self::Osx => "OSX",
+            Self::Web => "Web",
+            Self::MiniWeb => "MiniWeb",
+            Self::Linux => "Linux",
+            Self::Apad => "APad",
+            Self::Ipad => "IPad",
+            Self::Admin => "Admin",
+            Self::HarmonyOs => "HarmonyOS",
+        }
+    }
+}
+
+/// What to send; everything has a sensible default.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The name of the OpenIM installation
+    #[arg(long, default_value = "main")]
+    pub app: String,
+    /// Who; several may be registered at once
+    #[arg(long = "user", default_value = "ada")]
+    pub users: Vec<String>,
+    /// `nickname` [default: the user]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// `faceURL`
+    #[arg(long, default_value = "")]
+    pub face_url: String,
+    /// `ex`: opaque data of the app's own
+    #[arg(long, default_value = "")]
+    pub ex: String,
+    /// `createTime` in Unix ms, as the caller of the API gave it
+    #[arg(long, default_value_t = 0)]
+    pub create_time: u64,
+    /// The kind of device
+    #[arg(long, value_enum, default_value = "ios")]
+    pub platform: Platform,
+    /// `connID`: servers before 3.8 send one
+    #[arg(long, default_value = "")]
+    pub conn_id: String,
+    /// `seq`: the Unix ms of an online or offline [default: now]
+    #[arg(long)]
+    pub seq: Option<u64>,
+    /// As the published pages show it (`?command=`, `users` an object), which no server sends
+    #[arg(long)]
+    pub documented: bool,
+}
+
+/// One webhook.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Which one.
+    pub name: EventName,
+    /// What it tells.
+    pub options: Options,
+    /// When it happens.
+    pub now: UnixMillis,
+}
+
+impl Event {
+    /// The webhook as the server sends it. Registrations carry the platform's secret in their body,
+    /// as from 3.5 to 3.8.0; everything carries the userinfo of the callback URL.
+    #[must_use]
+    pub fn callback(&self, credentials: &AppCredentials) -> Callback {
+        let Options { users, documented, platform, conn_id, seq, .. } = &self.options;
+        let secret = credentials.secrets.first().map(Secret::expose);
+        let operation_id = format!("send_{}", self.now);
+        let (command, route) = match (self.name, documented) {
+            (EventName::UserRegister, false) => {
+                ("callbackAfterUserRegisterCommand", UserRegister::ROUTES[0])
+            }
+            (EventName::UserRegister, true) => ("userRegisterAfterCommand", Any::ROUTES[0]),
+            (EventName::UserOnline, false) => {
+                ("callbackAfterUserOnlineCommand", UserOnline::ROUTES[0])
+            }
+            (EventName::UserOnline, true) => ("callbackUserOnlineCommand", Any::ROUTES[0]),
+            (EventName::UserOffline, false) => {
+                ("callbackAfterUserOfflineCommand", UserOffline::ROUTES[0])
+            }
+            (EventName::UserOffline, true) => ("callbackUserOfflineCommand", Any::ROUTES[0]),
+        };
+        let body = match self.name {
+            EventName::UserRegister => {
+                let mut infos: Vec<UserInfo<'_>> =
+                    users.iter().map(|user| self.info(user)).collect();
+                let users = match infos.pop() {
+                    Some(only) if *documented && infos.is_empty() => Users::One(only),
+                    last => {
+                        infos.extend(last);
+                        Users::Many(infos)
+                    }
+                };
+                serde_json::to_string(&Register { callback_command: command, secret, users })
+            }
+            EventName::UserOnline | EventName::UserOffline => serde_json::to_string(&Device {
+                callback_command: command,
+                operation_id: &operation_id,
+                platform_id: *platform as u8,
+                platform: platform.name(),
+                user_id: users.first().map_or("ada", String::as_str),
+                seq: seq.unwrap_or(self.now.0),
+                is_app_background: (self.name == EventName::UserOnline).then_some(false),
+                conn_id,
+            }),
+        };
+        let mut headers = vec![("operationid", operation_id.clone())];
+        headers.extend(credentials.basic.first().map(|basic| {
+            ("authorization", format!("Basic {}", BASE64_STANDARD.encode(basic.user_pass())))
+        }));
+        Callback {
+            route,
+            query: documented.then(|| format!("command={command}&contenttype=json")),
+            headers,
+            // Structs of strings and numbers always serialize.
+            body: body.unwrap_or_default(),
+        }
+    }
+
+    fn info<'a>(&'a self, user: &'a str) -> UserInfo<'a> {
+        UserInfo {
+            user_id: user,
+            nickname: self.options.name.as_deref().unwrap_or(user),
+            face_url: &self.options.face_url,
+            ex: &self.options.ex,
+            create_time: self.options.create_time,
+            app_manger_level: 0,
+            global_recv_msg_opt: 0,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Register<'a> {
+    callback_command: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a str>,
+    users: Users<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Users<'a> {
+    One(UserInfo<'a>),
+    Many(Vec<UserInfo<'a>>),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UserInfo<'a> {
+    #[serde(rename = "userID")]
+    user_id: &'a str,
+    nickname: &'a str,
+    #[serde(rename = "faceURL")]
+    face_url: &'a str,
+    ex: &'a str,
+    create_time: u64,
+    app_manger_level: i32,
+    global_recv_msg_opt: i32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Device<'a> {
+    callback_command: &'a str,
+    #[serde(rename = "operationID")]
+    operation_id: &'a str,
+    #[serde(rename = "platformID")]
+    platform_id: u8,
+    platform: &'a str,
+    #[serde(rename = "userID")]
+    user_id: &'a str,
+    seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_app_background: Option<bool>,
+    #[serde(rename = "connID")]
+    conn_id: &'a str,
+}
