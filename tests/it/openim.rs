@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Database, Handlers, OPENIM_PASSWORD, OPENIM_SECRET, OTHER_SECRET, Proxy, TestApp, apps, dump,
+    openim_event,
 };
 
 const REGISTER: &str = "/openim/callbackAfterUserRegisterCommand";
@@ -487,29 +488,15 @@ fn main_credentials() -> AppCredentials {
     apps().openim[&"main".parse().unwrap()].clone()
 }
 
-fn options(users: Vec<String>) -> Options {
-    Options {
-        app: "main".to_owned(),
-        users,
-        name: None,
-        face_url: String::new(),
-        ex: String::new(),
-        create_time: 0,
-        platform: Platform::Ios,
-        conn_id: String::new(),
-        seq: None,
-        documented: false,
-    }
-}
-
 fn register(users: Vec<String>, now: UnixMillis) -> Event {
-    Event { name: EventName::UserRegister, options: options(users), now }
+    let event = openim_event(EventName::UserRegister, now);
+    Event { options: Options { users, ..event.options }, ..event }
 }
 
 fn device(name: EventName, platform: Platform, conn_id: &str, seq: u64) -> Event {
+    let event = openim_event(name, NOW);
     let conn_id = conn_id.to_owned();
-    let options = Options { platform, conn_id, seq: Some(seq), ..options(vec!["ada".to_owned()]) };
-    Event { name, options, now: NOW }
+    Event { options: Options { platform, conn_id, seq: Some(seq), ..event.options }, ..event }
 }
 
 async fn ada(handlers: &Handlers, now: UnixMillis) -> Value {

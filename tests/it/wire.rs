@@ -5,7 +5,7 @@ use rollcall_local::send::zego::{
     EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
 };
 
-use crate::support::{Database, Handlers, Moment, Proxy, SECRET, zego_event};
+use crate::support::{Database, Handlers, Moment, Proxy, SECRET, apps, openim_event, zego_event};
 
 #[tokio::test]
 async fn an_event_in_order_is_one_request_and_a_late_one_two() {
@@ -98,4 +98,30 @@ async fn a_user_does_not_wait_for_the_index() {
         .map(|session| &session["life"])
         .collect();
     assert_eq!(open, ["6"], "the newer life is the open one: {ada}");
+}
+
+#[tokio::test]
+async fn a_device_and_a_registration_are_one_request_each() {
+    use rollcall_local::send::openim::EventName;
+
+    let database = Database::start().await;
+    let proxy = Proxy::before(&database.url).await;
+    let handlers = Handlers::on(&proxy.url);
+    let credentials = apps().openim[&"main".parse().unwrap()].clone();
+    let now = Moment::recent().plus(0);
+    let operations = [
+        (EventName::UserRegister, "PutItem"),
+        (EventName::UserOnline, "UpdateItem"),
+        (EventName::UserOffline, "UpdateItem"),
+    ];
+    for (name, operation) in operations {
+        for outcome in ["applied", "duplicate"] {
+            let event = openim_event(name, now);
+            let reply = handlers.deliver(&event.callback(&credentials), now).await;
+            assert_eq!(reply.outcome, Some(outcome), "{name:?}");
+            let seen = proxy.take();
+            assert_eq!(seen.len(), 1, "{name:?}: {seen:?}");
+            assert_eq!(seen[0].operation, operation);
+        }
+    }
 }

@@ -1,7 +1,10 @@
 //! Events with sensible ids, so that a test only names what matters to it.
 
 use rollcall::{domain::UnixMillis, runtime};
-use rollcall_local::send::zego::{Event, EventName};
+use rollcall_local::send::{
+    openim,
+    zego::{Event, EventName},
+};
 
 /// A time that the test counts from: long enough ago for all that follows to be in the past.
 #[derive(Debug, Clone, Copy)]
@@ -35,4 +38,21 @@ pub(crate) fn zego_event(name: EventName, at: UnixMillis) -> Event {
         relogin: false,
         reason: 0,
     }
+}
+
+/// An event of Ada's iPhone, or her registration, at an OpenIM server without connection ids.
+pub(crate) fn openim_event(name: openim::EventName, now: UnixMillis) -> openim::Event {
+    let options = openim::Options {
+        app: "main".to_owned(),
+        users: vec!["ada".to_owned()],
+        name: None,
+        face_url: String::new(),
+        ex: String::new(),
+        create_time: 0,
+        platform: openim::Platform::Ios,
+        conn_id: String::new(),
+        seq: None,
+        documented: false,
+    };
+    openim::Event { name, options, now }
 }

@@ -7,7 +7,7 @@ mod table;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::Client;
-pub(crate) use events::{Moment, zego_event};
+pub(crate) use events::{Moment, openim_event, zego_event};
 use http::{Method, StatusCode};
 pub(crate) use proxy::Proxy;
 use rollcall::{
