@@ -2,13 +2,14 @@
 
 use std::{collections::HashMap, num::ParseIntError, time::Duration};
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 
 use crate::{
     callback::{Provider, Secret},
     domain::AppId,
     providers::{
         openim::{self, AppCredentials, Basic, OpenIm},
+        tencent,
         zego::{self, Zego},
     },
 };
@@ -107,6 +108,8 @@ pub struct Apps {
     pub zego: zego::Apps,
     /// `OpenIM`'s.
     pub openim: openim::Apps,
+    /// Tencent's.
+    pub tencent: tencent::Apps,
 }
 
 /// Apps among which those of provider `P` are.
@@ -161,7 +164,11 @@ impl Apps {
         // The error's own text may quote what it found, and that may be a secret.
         let apps: AppsJson = serde_json::from_str(json)
             .map_err(|error| ConfigError::Apps { line: error.line(), column: error.column() })?;
-        Ok(Self { zego: zego_apps(apps.zego)?, openim: openim_apps(apps.openim)? })
+        Ok(Self {
+            zego: zego_apps(apps.zego)?,
+            openim: openim_apps(apps.openim)?,
+            tencent: tencent_apps(apps.tencent)?,
+        })
     }
 }
 
@@ -208,6 +215,19 @@ fn openim_apps(apps: HashMap<String, OpenImAppJson>) -> Result<openim::Apps, Con
     Ok(read)
 }
 
+fn tencent_apps(apps: HashMap<String, TencentAppJson>) -> Result<tencent::Apps, ConfigError> {
+    let app = |(id, app): (String, TencentAppJson)| {
+        let id = app_id(&id)?;
+        let credentials = tencent::AppCredentials {
+            secret_keys: secrets(&id, app.secret_keys),
+            chat_tokens: secrets(&id, app.chat_tokens),
+            trtc_keys: secrets(&id, app.trtc_keys),
+        };
+        Ok((id, credentials))
+    };
+    apps.into_iter().map(app).collect()
+}
+
 fn app_id(id: &str) -> Result<AppId, ConfigError> {
     id.parse().map_err(|_| ConfigError::AppId)
 }
@@ -229,9 +249,8 @@ struct AppsJson {
     zego: HashMap<String, ZegoAppJson>,
     #[serde(default)]
     openim: HashMap<String, OpenImAppJson>,
-    // The contract's other provider may share the JSON with us.
-    #[serde(default, rename = "tencent")]
-    _tencent: IgnoredAny,
+    #[serde(default)]
+    tencent: HashMap<String, TencentAppJson>,
 }
 
 #[derive(Deserialize)]
@@ -247,6 +266,17 @@ struct OpenImAppJson {
     secrets: Vec<String>,
     #[serde(default)]
     basic: Vec<BasicJson>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TencentAppJson {
+    #[serde(default)]
+    secret_keys: Vec<String>,
+    #[serde(default)]
+    chat_tokens: Vec<String>,
+    #[serde(default)]
+    trtc_keys: Vec<String>,
 }
 
 #[derive(Deserialize)]

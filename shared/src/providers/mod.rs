@@ -1,6 +1,7 @@
 //! The providers, one folder each. A provider never touches the store.
 
 pub mod openim;
+pub mod tencent;
 pub mod zego;
 
 use crate::domain::{Device, Ending, Mark, ProviderName, UnixMillis, Visit};
