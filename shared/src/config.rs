@@ -9,7 +9,7 @@ use crate::{
     domain::AppId,
     providers::{
         openim::{self, AppCredentials, Basic, OpenIm},
-        tencent,
+        tencent::{self, Chat, Trtc},
         zego::{self, Zego},
     },
 };
@@ -127,6 +127,18 @@ impl AppsOf<Zego> for Apps {
 impl AppsOf<OpenIm> for Apps {
     fn apps(&self) -> &openim::Apps {
         &self.openim
+    }
+}
+
+impl AppsOf<Chat> for Apps {
+    fn apps(&self) -> &tencent::Apps {
+        &self.tencent
+    }
+}
+
+impl AppsOf<Trtc> for Apps {
+    fn apps(&self) -> &tencent::Apps {
+        &self.tencent
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     handler::Receiver,
     providers::{
         openim::{Any, UserOffline, UserOnline, UserRegister},
+        tencent::{ChatState, TrtcEvent},
         zego::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
     },
 };
@@ -24,7 +25,7 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// All callback types.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::of::<RoomLogin>(),
         Self::of::<RoomLogout>(),
         Self::of::<RoomCreate>(),
@@ -32,6 +33,8 @@ impl Endpoint {
         Self::of::<UserRegister>(),
         Self::of::<UserOnline>(),
         Self::of::<UserOffline>(),
+        Self::of::<ChatState>(),
+        Self::of::<TrtcEvent>(),
         // The last one, since its routes take in the others'.
         Self::of::<Any>(),
     ];

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::support::{Database, TABLE_NAME};
 
 /// The routes that the contract gives to the function `query`.
-const QUERY_ROUTES: [(&str, &str); 8] = [
+const QUERY_ROUTES: [(&str, &str); 9] = [
     ("GET", "/presence/{provider}/{app}/users/{user}"),
     ("GET", "/presence/{provider}/{app}/users"),
     ("POST", "/presence/{provider}/{app}/users"),
@@ -19,6 +19,7 @@ const QUERY_ROUTES: [(&str, &str); 8] = [
     ("GET", "/registrations/{provider}/{app}/users/{user}"),
     ("GET", "/registrations/{provider}/{app}/users"),
     ("GET", "/registrations/{provider}/{app}"),
+    ("GET", "/usage/{provider}/{app}"),
 ];
 
 fn root() -> &'static Path {

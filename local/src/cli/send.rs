@@ -12,7 +12,7 @@ use rollcall::{
 };
 use rollcall_local::{
     EXAMPLE_APPS,
-    send::{Callback, client, openim, zego},
+    send::{Callback, client, openim, tencent, zego},
 };
 
 use super::Failure;
@@ -22,7 +22,9 @@ const FOLDER: &str = ".rollcall";
 
 const EVENTS: &str = "Events:
   zego    room-login | room-logout | room-create | room-close
-  openim  user-register | user-online | user-offline";
+  openim  user-register | user-online | user-offline
+  tencent chat-login | chat-logout | chat-disconnect | trtc-enter | trtc-exit | trtc-create
+          | trtc-dismiss | trtc-role";
 
 #[derive(Debug, Args)]
 #[command(after_help = EVENTS)]
@@ -61,6 +63,19 @@ enum Provider {
         #[command(flatten)]
         delivery: Delivery,
     },
+    /// Tencent: Chat's chat-login, chat-logout, chat-disconnect and TRTC's trtc-enter, trtc-exit,
+    /// trtc-create, trtc-dismiss, trtc-role
+    Tencent {
+        /// What happens
+        event: tencent::EventName,
+        #[command(flatten)]
+        options: tencent::Options,
+        /// Chat's token or TRTC's key [default: as for ZEGO]
+        #[arg(long)]
+        secret: Option<String>,
+        #[command(flatten)]
+        delivery: Delivery,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -85,6 +100,11 @@ pub(crate) async fn run(args: SendArgs) -> Result<ExitCode, Failure> {
             let credentials = openim_credentials(&options.app, secret, basic)?;
             let event = openim::Event { name: event, options, now: runtime::now() };
             delivery.deliver(&event.callback(&credentials)).await?
+        }
+        Provider::Tencent { event, options, secret, delivery } => {
+            let secret = tencent_secret(secret, &options.app, event)?;
+            let event = tencent::Event { name: event, options, now: runtime::now() };
+            delivery.deliver(&event.callback(&secret)).await?
         }
     };
     Ok(if is_accepted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -157,6 +177,23 @@ fn zego_secret(given: Option<String>, app: &str) -> Result<Secret, Failure> {
     let first = secrets.and_then(|secrets| secrets.into_iter().next());
     first.ok_or_else(|| {
         format!("no secret is known of ZEGO app {app}: give one with --secret").into()
+    })
+}
+
+fn tencent_secret(
+    given: Option<String>,
+    app: &str,
+    event: tencent::EventName,
+) -> Result<Secret, Failure> {
+    if let Some(given) = given {
+        return Secret::new(given).ok_or_else(|| "--secret is empty".into());
+    }
+    let apps = apps()?;
+    let known = app.parse().ok().and_then(|id: AppId| apps.tencent.get(&id).cloned());
+    let secrets = known.map(|app| if event.is_chat() { app.chat_tokens } else { app.trtc_keys });
+    let first = secrets.and_then(|secrets| secrets.into_iter().next());
+    first.ok_or_else(|| {
+        format!("no secret is known of Tencent app {app}: give one with --secret").into()
     })
 }
 

@@ -151,7 +151,8 @@ fn introduce(url: &str, apps: &Apps, is_example: bool) {
     let source =
         if is_example { "example apps, since ROLLCALL_APPS is not set" } else { "ROLLCALL_APPS" };
     let (zego, openim) = (names(apps.zego.keys()), names(apps.openim.keys()));
-    println!("ZEGO apps: {zego}; OpenIM apps: {openim} ({source}).");
+    let tencent = names(apps.tencent.keys());
+    println!("Apps of ZEGO: {zego}; OpenIM: {openim}; Tencent: {tencent} ({source}).");
     let first = apps.zego.iter().find_map(|(id, secrets)| Some((id, secrets.first()?)));
     // Secrets that somebody configured stay off the screen, and so does what they sign.
     let Some((app, secret)) = first.filter(|_| is_example) else { return };

@@ -1,6 +1,7 @@
 //! Plays the providers: sends callbacks as they do, correctly signed.
 
 pub mod openim;
+pub mod tencent;
 pub mod zego;
 
 use reqwest::Client;

@@ -18,9 +18,11 @@ pub struct Fields(HashMap<String, Scalar>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Scalar {
     Null,
-    /// A string's content, or a number exactly as it was written: 64-bit ids never pass through
-    /// a float, and a signed timestamp is signed as text.
+    /// A string's content.
     Text(String),
+    /// A number exactly as it was written: 64-bit ids never pass through a float, and a signed
+    /// timestamp is signed as text.
+    Number(String),
     /// Anything else, as JSON.
     Other(String),
 }
@@ -69,9 +71,27 @@ impl Fields {
     pub fn text(&self, name: &'static str) -> Result<Option<&str>, FieldError> {
         match self.0.get(name) {
             None | Some(Scalar::Null) => Ok(None),
-            Some(Scalar::Text(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+            Some(Scalar::Text(text) | Scalar::Number(text)) => {
+                Ok(Some(text.as_str()).filter(|text| !text.is_empty()))
+            }
             Some(Scalar::Other(_)) => Err(FieldError::NotScalar(name)),
         }
+    }
+
+    /// The fields of a field that is an object and must be there.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError::Missing`], or [`FieldError::NotObject`].
+    pub fn object(&self, name: &'static str) -> Result<Self, FieldError> {
+        let json = self.nested(name).ok_or(FieldError::Missing(name))?;
+        Self::from_json(json).map_err(|_| FieldError::NotObject(name))
+    }
+
+    /// Whether a field is there and was written as a number, not as a string.
+    #[must_use]
+    pub fn is_number(&self, name: &str) -> bool {
+        matches!(self.0.get(name), Some(Scalar::Number(_)))
     }
 
     /// The JSON of a field that is an object, an array or a boolean; `None` if it is missing or a
@@ -177,7 +197,7 @@ impl Scalar {
     fn read(json: &str) -> serde_json::Result<Self> {
         Ok(match json.as_bytes() {
             [b'"', ..] => Self::Text(serde_json::from_str(json)?),
-            [b'-' | b'0'..=b'9', ..] => Self::Text(json.to_owned()),
+            [b'-' | b'0'..=b'9', ..] => Self::Number(json.to_owned()),
             b"null" => Self::Null,
             _ => Self::Other(json.to_owned()),
         })
@@ -195,8 +215,10 @@ mod tests {
     #[test]
     fn strings_and_numbers_are_the_same() {
         let (text, number) = (read(r#"{"seq":"17"}"#), read(r#"{"seq":17}"#));
-        assert_eq!(text, number);
+        assert_eq!(text.required("seq"), number.required("seq"));
         assert_eq!(text.required_integer::<u64>("seq"), Ok(17));
+        assert_eq!(number.required_integer::<u64>("seq"), Ok(17));
+        assert_eq!((text.is_number("seq"), number.is_number("seq")), (false, true));
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub use request::{RawRequest, Reply};
 pub use secret::{Secret, SecretMatch, find_match};
 pub use verified::Verified;
 
-use crate::domain::{Change, IdError, MAX_EVENT_TIME_AHEAD, Outcome, ProviderName};
+use crate::domain::{Change, IdError, MAX_EVENT_TIME_AHEAD, Outcome, ProviderName, UnixSeconds};
 
 /// A provider: how its requests are verified and how they are answered.
 pub trait Provider: Sized + 'static {
@@ -137,6 +137,29 @@ pub enum VerifyError {
     WrongSignature,
 }
 
+impl VerifyError {
+    /// Checks that a signed time lies at most `max_age` behind and ahead of our clock.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError::Expired`] or [`VerifyError::Future`].
+    pub fn check_age(
+        field: &'static str,
+        at: UnixSeconds,
+        now: UnixSeconds,
+        max_age: Duration,
+    ) -> Result<(), Self> {
+        let limit_s = max_age.as_secs();
+        if at.after(max_age) < now {
+            return Err(Self::Expired { field, limit_s });
+        }
+        if at > now.after(max_age) {
+            return Err(Self::Future { field, limit_s });
+        }
+        Ok(())
+    }
+}
+
 /// Why a verified request is not an event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
@@ -178,6 +201,9 @@ pub enum FieldError {
     /// The field is not a usable id.
     #[error("`{0}` {1}")]
     Id(&'static str, IdError),
+    /// The field is no object, or names a field twice.
+    #[error("`{0}` is not an object as it should be")]
+    NotObject(&'static str),
     /// The field is neither an object nor an array of objects, each with its fields named once.
     #[error("`{0}` is neither a user nor an array of users")]
     NotUsers(&'static str),

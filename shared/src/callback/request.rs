@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
-use crate::domain::UnixMillis;
+use super::Rejection;
+use crate::domain::{Outcome, UnixMillis};
 
 /// A request as it arrived. Nothing in it is to be trusted.
 #[derive(Debug, Clone)]
@@ -43,6 +44,27 @@ impl Reply {
                 tracing::error!(%error, "an answer could not be written as JSON");
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
                 Self { status, outcome: None, body: "{}".to_owned() }
+            }
+        }
+    }
+
+    /// `{"code":0}` for a success, the status as `code` and a `message` for a rejection: for
+    /// providers that read the status only.
+    #[must_use]
+    pub fn coded(answer: &Result<Outcome, Rejection>) -> Self {
+        #[derive(Serialize)]
+        struct Body {
+            code: u16,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            message: Option<String>,
+        }
+        match answer {
+            Ok(outcome) => Self::json(StatusCode::OK, &Body { code: 0, message: None })
+                .with_outcome(outcome.as_str()),
+            Err(rejection) => {
+                let status = rejection.status();
+                let body = Body { code: status.as_u16(), message: Some(rejection.to_string()) };
+                Self::json(status, &body).with_outcome("rejected")
             }
         }
     }

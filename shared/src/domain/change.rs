@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{App, Kind, LifeId, Mark, Platform, RoomId, SessionId, UnixMillis, UserId};
+use super::{App, LeaveReason, LifeId, Mark, Platform, RoomId, SessionId, UnixMillis, UserId};
 
 /// What a verified callback says has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum Change {
     Seat(SeatChange),
     /// A room's life began or ended.
     Life(LifeChange),
+    /// A room was created or dismissed, and its lives have no names.
+    Boundary(BoundaryChange),
     /// A person's device came online or went offline.
     Device(DeviceChange),
     /// A user was registered.
@@ -26,8 +28,8 @@ pub struct SeatChange {
     pub user: UserId,
     /// Where.
     pub room: RoomId,
-    /// In which life of the room.
-    pub life: LifeId,
+    /// In which life of the room, if the provider tells them apart.
+    pub life: Option<LifeId>,
     /// Order, time, kind, session and reason. It is also the idempotency key: the same event
     /// always leaves the same mark, however often and whenever it is sent.
     pub mark: Mark,
@@ -60,6 +62,17 @@ pub struct LifeChange {
     pub boundary: Boundary,
 }
 
+/// A room was created or dismissed. The event itself is the idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundaryChange {
+    /// The app it happened in.
+    pub app: App,
+    /// Which room.
+    pub room: RoomId,
+    /// What happened, and when.
+    pub boundary: Boundary,
+}
+
 /// One end of a room's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Boundary {
@@ -79,7 +92,7 @@ pub enum Boundary {
     },
 }
 
-/// A person's device came online or went offline. The device, the kind and the time are its
+/// Something happened to a person's device. The device, what happened and the time are its
 /// idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceChange {
@@ -91,19 +104,74 @@ pub struct DeviceChange {
     pub platform: Platform,
     /// Which connection of it, if the provider says so.
     pub connection: Option<SessionId>,
-    /// Whether it came or went.
-    pub kind: Kind,
+    /// What happened.
+    pub event: DeviceEvent,
     /// When, by the provider's clock. It is also the order among the events of the device.
     pub at: UnixMillis,
 }
 
-/// A user was registered. The user is the idempotency key: the earliest receipt stays.
+impl DeviceChange {
+    /// The registration that a login is, if it is the user's first.
+    #[must_use]
+    pub fn first_login(&self, received_at: UnixMillis) -> Registration {
+        Registration {
+            app: self.app.clone(),
+            user: self.user.clone(),
+            source: RegistrationSource::FirstLogin,
+            create_time: Some(self.at),
+            recorded_at: received_at,
+            name: None,
+            avatar_url: None,
+            extra: None,
+            extra_truncated: false,
+            manager_level: None,
+            receive_option: None,
+        }
+    }
+}
+
+/// What can happen to a device. Of each the newest is kept, whichever came first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceEvent {
+    /// It came online, or still is.
+    Online(Account),
+    /// It went offline, without its user having asked for it.
+    Offline(LeaveReason),
+    /// Its user logged out.
+    LoggedOut,
+    /// A login on another platform pushed it offline.
+    Kicked,
+    /// A login on the same platform pushed another device of that platform offline.
+    KickedByItself,
+}
+
+/// What coming online tells of the account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Account {
+    /// Nothing: accounts are registered elsewhere.
+    Registered,
+    /// An account registers itself at its first login, and its logins are counted by month.
+    RegistersItself,
+}
+
+/// How it is known that a user is registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RegistrationSource {
+    /// The provider told of the registration. The earliest receipt stays.
+    Callback,
+    /// The provider tells of no registrations: it was the first login. The earliest login stays.
+    FirstLogin,
+}
+
+/// A user was registered. The user is the idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
     /// The app it happened in.
     pub app: App,
     /// Who.
     pub user: UserId,
+    /// How it is known.
+    pub source: RegistrationSource,
     /// When they were registered, if whoever registered them said so.
     pub create_time: Option<UnixMillis>,
     /// When we were told.
@@ -128,6 +196,25 @@ impl Registration {
     pub fn registered_at(&self) -> UnixMillis {
         self.create_time.unwrap_or(self.recorded_at)
     }
+
+    /// The time of which the earliest stays.
+    #[must_use]
+    pub fn order(&self) -> UnixMillis {
+        match self.source {
+            RegistrationSource::Callback => self.recorded_at,
+            RegistrationSource::FirstLogin => self.registered_at(),
+        }
+    }
+}
+
+impl Boundary {
+    /// When it happened.
+    #[must_use]
+    pub fn at(&self) -> UnixMillis {
+        match self {
+            Self::Created { at, .. } | Self::Closed { at, .. } => *at,
+        }
+    }
 }
 
 impl Change {
@@ -137,6 +224,7 @@ impl Change {
         match self {
             Self::Seat(seat) => &seat.app,
             Self::Life(life) => &life.app,
+            Self::Boundary(boundary) => &boundary.app,
             Self::Device(device) => &device.app,
             Self::Registration(registration) => &registration.app,
         }
@@ -148,6 +236,7 @@ impl Change {
         match self {
             Self::Seat(seat) => Some(&seat.room),
             Self::Life(life) => Some(&life.room),
+            Self::Boundary(boundary) => Some(&boundary.room),
             Self::Device(_) | Self::Registration(_) => None,
         }
     }
@@ -157,7 +246,7 @@ impl Change {
     pub fn user(&self) -> Option<&UserId> {
         match self {
             Self::Seat(seat) => Some(&seat.user),
-            Self::Life(_) => None,
+            Self::Life(_) | Self::Boundary(_) => None,
             Self::Device(device) => Some(&device.user),
             Self::Registration(registration) => Some(&registration.user),
         }

@@ -104,11 +104,13 @@ pub enum ProviderName {
     Zego,
     /// `OpenIM`.
     OpenIm,
+    /// Tencent Chat and TRTC.
+    Tencent,
 }
 
 impl ProviderName {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Zego, Self::OpenIm];
+    pub const ALL: [Self; 3] = [Self::Zego, Self::OpenIm, Self::Tencent];
 
     /// The name in routes, keys and logs.
     #[must_use]
@@ -116,6 +118,7 @@ impl ProviderName {
         match self {
             Self::Zego => "zego",
             Self::OpenIm => "openim",
+            Self::Tencent => "tencent",
         }
     }
 }

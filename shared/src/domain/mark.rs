@@ -7,24 +7,27 @@ use super::{IdError, SessionId, UnixMillis};
 /// Where an event stands among all events of its seat.
 ///
 /// Compared field by field, from the first to the last. For ZEGO these are `login_time`,
-/// `session_id` (shorter first) and `user_update_seq`: login and logout carry all three.
+/// `session_id` (shorter first) and `user_update_seq`: login and logout carry all three. TRTC has
+/// the time of the event and, at the same millisecond, the rank of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Order {
-    /// When the session began.
+    /// When the session began; where there are no sessions, when the event happened.
     pub time: UnixMillis,
-    /// Which session it is.
-    pub session: SessionId,
-    /// The provider's own count within the room's life.
+    /// Which session it is, if the provider has sessions.
+    pub session: Option<SessionId>,
+    /// The provider's own count within the room's life, or a rank.
     pub sequence: u64,
 }
 
-/// Whether an event took or left the seat. At the same [`Order`] leaving comes last.
+/// What an event says of the seat. At the same [`Order`] leaving comes after taking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Somebody took the seat.
     Enter = 1,
     /// Somebody left it.
     Leave = 2,
+    /// Somebody is on it, who has been there before: their role or their network changed.
+    Stay = 3,
 }
 
 /// A person's role in a room.
@@ -120,7 +123,7 @@ pub enum LeaveReason {
 impl LeaveReason {
     const OTHER: u16 = 0x100;
 
-    fn code(self) -> u16 {
+    pub(super) fn code(self) -> u16 {
         match self {
             Self::Unspecified => 0,
             Self::Normal => 1,
@@ -132,7 +135,7 @@ impl LeaveReason {
         }
     }
 
-    fn from_code(code: u16) -> Option<Self> {
+    pub(super) fn from_code(code: u16) -> Option<Self> {
         Some(match code {
             0 => Self::Unspecified,
             1 => Self::Normal,
@@ -190,7 +193,7 @@ impl Mark {
     /// use rollcall::domain::{Kind, LeaveReason, Mark, Order, Role, UnixMillis};
     ///
     /// let mark = Mark {
-    ///     order: Order { time: UnixMillis(1_499_676_978_027), session: "792".parse()?, sequence: 1 },
+    ///     order: Order { time: UnixMillis(1_499_676_978_027), session: Some("792".parse()?), sequence: 1 },
     ///     kind: Kind::Enter,
     ///     at: UnixMillis(1_499_676_978_027),
     ///     role: Role::Audience,
@@ -201,7 +204,7 @@ impl Mark {
     /// ```
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let session = self.order.session.as_str().as_bytes();
+        let session = self.order.session.as_ref().map_or("", SessionId::as_str).as_bytes();
         let mut bytes = Vec::with_capacity(30 + session.len());
         bytes.extend(self.order.time.0.to_be_bytes());
         // An id has at most 255 bytes.
@@ -226,11 +229,15 @@ impl Mark {
         let [length] = take(&mut rest)?;
         let (session, mut rest) = rest.split_at_checked(length.into()).ok_or(MarkError)?;
         let session = std::str::from_utf8(session).map_err(|_| MarkError)?;
-        let session = session.parse().map_err(|_: IdError| MarkError)?;
+        let session = match session {
+            "" => None,
+            session => Some(session.parse().map_err(|_: IdError| MarkError)?),
+        };
         let sequence = take_u64(&mut rest)?;
         let kind = match take(&mut rest)? {
             [1] => Kind::Enter,
             [2] => Kind::Leave,
+            [3] => Kind::Stay,
             _ => return Err(MarkError),
         };
         let at = UnixMillis(take_u64(&mut rest)?);
@@ -274,15 +281,11 @@ mod tests {
         ];
         // Few values, so that marks often agree in their first fields.
         let time = prop_oneof![Just(0), Just(255), Just(256), Just(u64::MAX)];
-        let kind = prop_oneof![Just(Kind::Enter), Just(Kind::Leave)];
+        let kind = prop_oneof![Just(Kind::Enter), Just(Kind::Leave), Just(Kind::Stay)];
         let role = prop_oneof![0..6_u16, any::<u16>()].prop_map(Role::from);
-        (time.clone(), "[19a]{1,3}|.{1,60}", time.clone(), kind, time, role, reason).prop_map(
+        (time.clone(), "[19a]{0,3}|.{1,60}", time.clone(), kind, time, role, reason).prop_map(
             |(time, session, sequence, kind, at, role, reason)| Mark {
-                order: Order {
-                    time: UnixMillis(time),
-                    session: session.parse().unwrap(),
-                    sequence,
-                },
+                order: Order { time: UnixMillis(time), session: session.parse().ok(), sequence },
                 kind,
                 at: UnixMillis(at),
                 role,

@@ -5,17 +5,20 @@ mod device;
 mod id;
 mod life;
 mod mark;
+mod month;
 mod outcome;
 mod time;
 mod visit;
 
 pub use change::{
-    Boundary, Change, Details, DeviceChange, LifeChange, Registration, Roster, SeatChange,
+    Account, Boundary, BoundaryChange, Change, Details, DeviceChange, DeviceEvent, LifeChange,
+    Registration, RegistrationSource, Roster, SeatChange,
 };
-pub use device::Device;
+pub use device::{Device, Stamp};
 pub use id::{App, AppId, IdError, LifeId, Platform, ProviderName, RoomId, SessionId, UserId};
 pub use life::Life;
 pub use mark::{Kind, LeaveReason, Mark, MarkError, Order, Role};
+pub use month::{Month, MonthError};
 pub use outcome::Outcome;
 pub use time::{MAX_EVENT_TIME_AHEAD, UnixMillis, UnixSeconds};
 pub use visit::{Ending, Visit};

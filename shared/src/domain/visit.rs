@@ -5,8 +5,8 @@ use super::{LeaveReason, Role, SessionId, UnixMillis};
 /// One stay of a person in a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Visit {
-    /// The provider's session.
-    pub session: SessionId,
+    /// The provider's session, if it has sessions.
+    pub session: Option<SessionId>,
     /// The role at the end of the stay, or now.
     pub role: Role,
     /// When it began.

@@ -19,6 +19,7 @@ pub fn visits(provider: ProviderName, marks: &[Mark]) -> Vec<Visit> {
         ProviderName::Zego => zego::visits(marks),
         // It has no rooms.
         ProviderName::OpenIm => Vec::new(),
+        ProviderName::Tencent => tencent::visits(marks),
     }
 }
 
@@ -27,6 +28,7 @@ pub fn visits(provider: ProviderName, marks: &[Mark]) -> Vec<Visit> {
 pub fn device_ending(provider: ProviderName, device: &Device, now: UnixMillis) -> Option<Ending> {
     match provider {
         ProviderName::OpenIm => openim::device_ending(device, now),
+        ProviderName::Tencent => tencent::device_ending(device),
         // It has no devices: nobody is online through one.
         ProviderName::Zego => Some(Ending::Superseded { at: now }),
     }

@@ -6,6 +6,7 @@ mod cursor;
 mod error;
 mod presence;
 mod registrations;
+mod usage;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -14,13 +15,13 @@ pub use error::QueryError;
 
 use crate::{
     callback::Reply,
-    domain::{App, RoomId, UnixMillis, UserId},
+    domain::{App, Month, MonthError, ProviderName, RoomId, UnixMillis, UserId},
     providers,
     store::Store,
 };
 
 /// What the paths of all questions begin with.
-pub const ROOTS: [&str; 2] = ["/presence/", "/registrations/"];
+pub const ROOTS: [&str; 3] = ["/presence/", "/registrations/", "/usage/"];
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
@@ -58,6 +59,7 @@ enum Question {
     Room(RoomId),
     Registration(UserId),
     Registrations,
+    Usage(Month),
 }
 
 impl Queries {
@@ -93,6 +95,9 @@ impl Queries {
                 let answer = registrations::user(&self.store, &app, &user).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
+            Question::Usage(month) => {
+                Reply::json(StatusCode::OK, &usage::month(&self.store, &app, month).await?)
+            }
             Question::Registrations => {
                 let from = parameters.time("from")?.unwrap_or(UnixMillis(0));
                 let to = parameters.time("to")?.unwrap_or(LAST_TIME);
@@ -122,6 +127,14 @@ fn route(request: &QueryRequest, parameters: &Parameters) -> Result<(App, Questi
             Question::Registration(id("user", parameters.get("user"))?)
         }
         ("GET", "registrations", []) => Question::Registrations,
+        // Only Tencent counts its users by month.
+        ("GET", "usage", []) if *provider == ProviderName::Tencent.as_str() => {
+            let month =
+                parameters.get("month").map_or(Ok(Month::from(request.received_at)), str::parse);
+            Question::Usage(month.map_err(|error: MonthError| {
+                QueryError::BadParameter("month", error.to_string())
+            })?)
+        }
         _ => return Err(QueryError::NoRoute),
     };
     let provider = providers::by_name(provider).ok_or(QueryError::UnknownProvider)?;

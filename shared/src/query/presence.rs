@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::{QueryError, cursor};
 use crate::{
     domain::{
-        App, Device, Ending, Life, LifeId, Platform, ProviderName, RoomId, UnixMillis, UserId,
-        Visit,
+        App, Boundary, Device, Ending, Life, LifeId, MAX_EVENT_TIME_AHEAD, Platform, ProviderName,
+        RoomId, Stamp, UnixMillis, UserId, Visit,
     },
-    providers,
-    store::{RosterPage, Seat, Store, StoreError},
+    providers::{self, tencent},
+    store::{Member, RosterPage, Seat, Store, StoreError},
 };
 
 /// How many users can be asked for at once.
@@ -66,7 +66,7 @@ pub(super) struct RoomPresence {
     provider: &'static str,
     app: String,
     room: String,
-    life: String,
+    life: Option<String>,
     open: bool,
     online: usize,
     members: Vec<RoomMember>,
@@ -78,7 +78,7 @@ struct RoomMember {
     user: String,
     name: Option<String>,
     role: String,
-    session: String,
+    session: Option<String>,
     entered_at: u64,
 }
 
@@ -111,6 +111,13 @@ pub(super) async fn user(
     let (last_seen_at, mut sessions) = match app.provider {
         ProviderName::Zego => in_rooms(store, app, user, now).await?,
         ProviderName::OpenIm => on_devices(store, app, user, now).await?,
+        ProviderName::Tencent => {
+            let (rooms, devices) = tokio::try_join!(
+                in_rooms(store, app, user, now),
+                on_devices(store, app, user, now)
+            )?;
+            both(rooms, devices)
+        }
     }
     .ok_or(QueryError::Unknown("user"))?;
     sessions.sort_by_key(|session| (session.left_at.is_some(), Reverse(session.entered_at)));
@@ -127,6 +134,16 @@ pub(super) async fn user(
 /// When a user was last seen, and their sessions; `None` if they are not known.
 type Seen = Option<(Option<UnixMillis>, Vec<Session>)>;
 
+fn both(a: Seen, b: Seen) -> Seen {
+    match (a, b) {
+        (Some((a_seen, mut a)), Some((b_seen, b))) => {
+            a.extend(b);
+            Some((a_seen.max(b_seen), a))
+        }
+        (a, b) => a.or(b),
+    }
+}
+
 async fn in_rooms(
     store: &Store,
     app: &App,
@@ -140,7 +157,8 @@ async fn in_rooms(
         let visits = providers::visits(app.provider, &seat.marks);
         rooms.entry(seat.room.clone()).or_default().push(Occupied { seat, visits });
     }
-    let rooms = rooms.into_iter().map(|(room, seats)| end_ghosts(store, app, room, seats, now));
+    let rooms =
+        rooms.into_iter().map(|(room, seats)| end_ghosts(store, app, user, room, seats, now));
     let sessions = try_join_all(rooms).await?.into_iter().flat_map(|seats| {
         let sessions = seats.into_iter().flat_map(|Occupied { seat, visits }| {
             visits.into_iter().map(move |visit| Session::in_room(&seat, &visit))
@@ -161,7 +179,8 @@ async fn on_devices(
     if devices.is_empty() {
         return Ok(store.registration(app, user).await?.map(|_| (None, Vec::new())));
     }
-    let seen = devices.iter().flat_map(|device| [device.entered_at, device.left_at]).max();
+    let seen = devices.iter().flat_map(|device| [device.online, device.offline, device.logged_out]);
+    let seen = seen.flatten().map(Stamp::at).max();
     let mut platforms = BTreeMap::<Platform, Vec<Session>>::new();
     for device in devices {
         let ending = providers::device_ending(app.provider, &device, now);
@@ -169,15 +188,15 @@ async fn on_devices(
         platforms.entry(device.platform).or_default().push(session);
     }
     let sessions = platforms.into_values().flat_map(current_sessions).collect();
-    Ok(Some((seen.flatten(), sessions)))
+    Ok(Some((seen, sessions)))
 }
 
 impl Session {
     fn in_room(seat: &Seat, visit: &Visit) -> Self {
         Self {
             room: Some(seat.room.to_string()),
-            life: Some(seat.life.to_string()),
-            session: Some(visit.session.to_string()),
+            life: seat.life.as_ref().map(ToString::to_string),
+            session: visit.session.as_ref().map(ToString::to_string),
             device: None,
             name: seat.name.clone(),
             role: Some(visit.role.to_string()),
@@ -196,7 +215,7 @@ impl Session {
             device: Some(device.platform.to_string()),
             name: None,
             role: None,
-            entered_at: device.entered_at.map(|at| at.0),
+            entered_at: device.online.map(|online| online.at().0),
             left_at: ending.map(|ending| ending.at().0),
             reason: ending.map(Ending::reason),
             assumed: ending.is_some_and(Ending::is_assumed),
@@ -204,11 +223,11 @@ impl Session {
     }
 }
 
-/// Ends the visits to one room whose leave was lost, but whose life has ended or was replaced by a
-/// newer one.
+/// Ends the visits to one room whose leave was lost, but which the room itself has ended since.
 async fn end_ghosts(
     store: &Store,
     app: &App,
+    user: &UserId,
     room: RoomId,
     mut seats: Vec<Occupied>,
     now: UnixMillis,
@@ -216,41 +235,49 @@ async fn end_ghosts(
     if !seats.iter_mut().any(|seat| seat.open().is_some()) {
         return Ok(seats);
     }
+    if app.provider == ProviderName::Tencent {
+        let boundaries = store.boundaries(app, &room, now).await?;
+        for occupied in &mut seats {
+            let ending = boundary_ending(&boundaries, user, &occupied.seat);
+            if let Some(visit) = occupied.open() {
+                visit.ending = ending;
+            }
+        }
+        return Ok(seats);
+    }
     // The index may lag behind the seats that were just read.
     let logins: Vec<(LifeId, UnixMillis)> = seats
         .iter()
-        .flat_map(|occupied| {
-            let life = &occupied.seat.life;
-            occupied.seat.marks.iter().map(|mark| (life.clone(), mark.order.time))
-        })
+        .filter_map(|occupied| Some((occupied.seat.life.clone()?, &occupied.seat.marks)))
+        .flat_map(|(life, marks)| marks.iter().map(move |mark| (life.clone(), mark.order.time)))
         .collect();
     let newest = store.newest_life(app, &room, logins, now).await?;
     for occupied in &mut seats {
-        let life = occupied.seat.life.clone();
+        let Some(id) = occupied.seat.life.clone() else { continue };
         if let Some(visit) = occupied.open() {
             let life = match &newest {
-                Some(newest) if newest.id == life => newest.clone(),
-                _ => store.life(app, &room, &life, now).await?,
+                Some(newest) if newest.id == id => newest.clone(),
+                _ => store.life(app, &room, &id, now).await?,
             };
-            visit.ending = ghost_ending(&life, newest.as_ref()).map(|ending| match ending {
-                // Two servers' clocks: nobody leaves before they came.
-                Ending::RoomClosed { at } => Ending::RoomClosed { at: at.max(visit.entered_at) },
-                Ending::RoomReplaced { at } => {
-                    Ending::RoomReplaced { at: at.max(visit.entered_at) }
-                }
-                other => other,
-            });
+            visit.ending = ghost_ending(&life, newest.as_ref(), visit.entered_at);
         }
     }
     Ok(seats)
 }
 
-fn ghost_ending(life: &Life, newest: Option<&Life>) -> Option<Ending> {
+/// Two servers' clocks may differ, but nobody leaves before they came.
+fn ghost_ending(life: &Life, newest: Option<&Life>, entered_at: UnixMillis) -> Option<Ending> {
     if let Some(at) = life.closed {
-        return Some(Ending::RoomClosed { at });
+        return Some(Ending::RoomClosed { at: at.max(entered_at) });
     }
     let newest = newest.filter(|newest| newest.id != life.id)?;
-    newest.began().map(|at| Ending::RoomReplaced { at })
+    newest.began().map(|at| Ending::RoomReplaced { at: at.max(entered_at) })
+}
+
+/// How the newest boundary that concerns somebody ended their stay.
+fn boundary_ending(boundaries: &[Boundary], user: &UserId, seat: &Seat) -> Option<Ending> {
+    let newest = seat.marks.iter().max()?;
+    boundaries.iter().find_map(|boundary| tencent::ends(boundary, user, newest))
 }
 
 /// Of one room or kind of device: the sessions that are open, and the last one that ended.
@@ -305,6 +332,79 @@ pub(super) async fn users(
     Ok(UserSummaries { users: summaries.buffered(CONCURRENT_USERS).try_collect().await? })
 }
 
+/// What is known of a room, whoever is in it.
+enum RoomState {
+    /// Its newest life.
+    Life(Life),
+    /// When it was created and dismissed, the newest first.
+    Boundaries(Vec<Boundary>),
+}
+
+impl RoomState {
+    async fn read(
+        store: &Store,
+        app: &App,
+        room: &RoomId,
+        now: UnixMillis,
+    ) -> Result<Option<Self>, StoreError> {
+        if app.provider != ProviderName::Tencent {
+            return Ok(store.newest_life(app, room, [], now).await?.map(Self::Life));
+        }
+        let boundaries = store.boundaries(app, room, now).await?;
+        let is_known = !boundaries.is_empty() || store.is_room_known(app, room, now).await?;
+        Ok(is_known.then_some(Self::Boundaries(boundaries)))
+    }
+
+    /// The life that answers name; where lives have no names there is none.
+    fn life(&self) -> Option<String> {
+        match self {
+            Self::Life(life) => Some(life.id.to_string()),
+            Self::Boundaries(_) => None,
+        }
+    }
+
+    /// Changes when a new life begins, so that a cursor of the old one can be told.
+    fn version(&self) -> String {
+        match self {
+            Self::Life(life) => life.id.to_string(),
+            Self::Boundaries(boundaries) => {
+                boundaries.first().map_or_else(String::new, |newest| newest.at().to_string())
+            }
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::Life(life) => life.closed.is_some(),
+            Self::Boundaries(boundaries) => {
+                matches!(boundaries.first(), Some(Boundary::Closed { .. }))
+            }
+        }
+    }
+
+    /// Whoever entered well before that is not in any more.
+    fn since(&self) -> UnixMillis {
+        let began = match self {
+            Self::Life(life) => life.created,
+            Self::Boundaries(boundaries) => boundaries.first().map(Boundary::at),
+        };
+        began.unwrap_or(UnixMillis(0)).before(MAX_EVENT_TIME_AHEAD)
+    }
+
+    /// The visit that makes somebody count as a person in the room.
+    fn visit(&self, app: &App, member: &Member) -> Option<Visit> {
+        let is_here = match self {
+            Self::Life(life) => member.seat.life.as_ref() == Some(&life.id),
+            Self::Boundaries(boundaries) => {
+                boundary_ending(boundaries, &member.user, &member.seat).is_none()
+            }
+        };
+        let visits = providers::visits(app.provider, &member.seat.marks);
+        let last = visits.into_iter().last().filter(|_| is_here);
+        last.filter(|visit| visit.ending.is_none() && visit.role.is_person())
+    }
+}
+
 pub(super) async fn room(
     store: &Store,
     app: &App,
@@ -314,8 +414,8 @@ pub(super) async fn room(
     now: UnixMillis,
 ) -> Result<RoomPresence, QueryError> {
     let place = next.map(cursor::read::<Place>).transpose()?;
-    let life = store.newest_life(app, room, [], now).await?.ok_or(QueryError::Unknown("room"))?;
-    if place.as_ref().is_some_and(|place| place.life != life.id.as_str()) {
+    let state = RoomState::read(store, app, room, now).await?.ok_or(QueryError::Unknown("room"))?;
+    if place.as_ref().is_some_and(|place| place.life != state.version()) {
         let why = "belongs to an older life of the room: start again without it";
         return Err(QueryError::BadParameter("next", why.to_owned()));
     }
@@ -323,39 +423,35 @@ pub(super) async fn room(
         provider: app.provider.as_str(),
         app: app.id.to_string(),
         room: room.to_string(),
-        life: life.id.to_string(),
-        open: life.closed.is_none(),
+        life: state.life(),
+        open: !state.is_closed(),
         online: 0,
         members: Vec::new(),
         next: None,
     };
-    if !answer.open {
+    // Nobody comes back to a closed life; but a creation may have been lost after a dismissal.
+    if matches!(state, RoomState::Life(_)) && state.is_closed() {
         return Ok(answer);
     }
-    let is_in = |seat: &Seat| open_visit(app, seat).is_some();
+    let is_in = |member: &Member| state.visit(app, member).is_some();
     let after = place.as_ref().map(|place| place.after.as_str());
-    let page = RosterPage { after, limit, is_in: &is_in };
-    let roster = store.roster(app, room, &life, &page, now).await?;
+    let page = RosterPage { since: state.since(), after, limit, is_in: &is_in };
+    let roster = store.roster(app, room, &page, now).await?;
     // Every page gives the number that the first one counted.
     answer.online = place.map_or(roster.count, |place| place.online);
+    answer.open |= answer.online > 0;
     for member in roster.members {
-        if let Some(visit) = open_visit(app, &member.seat) {
+        if let Some(visit) = state.visit(app, &member) {
             answer.members.push(RoomMember {
                 user: member.user.to_string(),
                 name: member.seat.name,
                 role: visit.role.to_string(),
-                session: visit.session.to_string(),
+                session: visit.session.as_ref().map(ToString::to_string),
                 entered_at: visit.entered_at.0,
             });
         }
     }
-    let (life, online) = (answer.life.clone(), answer.online);
+    let (life, online) = (state.version(), answer.online);
     answer.next = roster.next.and_then(|after| cursor::write(&Place { life, after, online }));
     Ok(answer)
-}
-
-/// The visit that makes somebody count as a person in the room of this seat.
-fn open_visit(app: &App, seat: &Seat) -> Option<Visit> {
-    let visits = providers::visits(app.provider, &seat.marks);
-    visits.into_iter().last().filter(|visit| visit.ending.is_none() && visit.role.is_person())
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{QueryError, cursor};
 use crate::{
-    domain::{App, Registration, UnixMillis, UserId},
+    domain::{App, Registration, RegistrationSource, UnixMillis, UserId},
     store::{RegistrationsPage, Store},
 };
 
@@ -44,9 +44,10 @@ impl From<Registration> for UserRegistration {
         Self {
             provider: registration.app.provider.as_str(),
             registered_at: registration.registered_at().0,
-            registered_at_from: match registration.create_time {
-                Some(_) => "create_time",
-                None => "receipt",
+            registered_at_from: match (registration.source, registration.create_time) {
+                (RegistrationSource::FirstLogin, _) => "first_login",
+                (RegistrationSource::Callback, Some(_)) => "create_time",
+                (RegistrationSource::Callback, None) => "receipt",
             },
             app: registration.app.id.to_string(),
             user: registration.user.to_string(),
@@ -57,7 +58,10 @@ impl From<Registration> for UserRegistration {
             manager_level: registration.manager_level,
             receive_option: registration.receive_option,
             recorded_at: registration.recorded_at.0,
-            source: "callback",
+            source: match registration.source {
+                RegistrationSource::Callback => "callback",
+                RegistrationSource::FirstLogin => "first_login",
+            },
         }
     }
 }

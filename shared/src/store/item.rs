@@ -25,8 +25,14 @@ pub(super) const CREATOR: &str = "creator";
 pub(super) const CLOSED_AT: &str = "closed_at";
 pub(super) const CLOSE_REASON: &str = "close_reason";
 
-pub(super) const ENTERED_AT: &str = "entered_at";
-pub(super) const LEFT_AT: &str = "left_at";
+/// The newest event of each kind of a device, see [`crate::domain::Stamp`].
+pub(super) const ONLINE_STAMP: &str = "online_stamp";
+pub(super) const OFFLINE_STAMP: &str = "offline_stamp";
+pub(super) const LOGOUT_STAMP: &str = "logout_stamp";
+pub(super) const KICKED_STAMP: &str = "kicked_stamp";
+/// The month that the login of `online_stamp` is counted for.
+pub(super) const COUNTED_MONTH: &str = "counted_month";
+pub(super) const SOURCE: &str = "source";
 pub(super) const RECORDED_AT: &str = "recorded_at";
 pub(super) const CREATE_TIME: &str = "create_time";
 pub(super) const AVATAR_URL: &str = "avatar_url";

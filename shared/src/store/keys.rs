@@ -7,6 +7,8 @@
 //! | moved marks of a seat | user | `moved#ROOM#LIFE#MARK` | shard of the room | `moved#TIME#LIFE#USER` |
 //! | life | room | `life#LIFE` | lives of the room | `TIME#LIFE` |
 //! | device | user | `device#PLATFORM#CONNECTION` | | |
+//! | boundary | room | `boundary#TIME#...` | lives of the room | `TIME#...` |
+//! | month | user | `month#MONTH` | shard of the app's month | `USER` |
 //! | registration | user | `registration` | shard of the app | `TIME#USER` |
 //!
 //! A user's partition is `PROVIDER#APP#user#USER`, a room's `PROVIDER#APP#room#ROOM`, to which the
@@ -17,10 +19,19 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use sha1::{Digest, Sha1};
 
 use super::StoreError;
-use crate::domain::{App, Kind, LifeId, Platform, RoomId, SessionId, UnixMillis, UserId};
+use crate::domain::{
+    App, Boundary, Kind, LifeId, Month, Platform, RoomId, SessionId, UnixMillis, UserId,
+};
 
 /// Into how many partitions of the index a room is spread.
 pub(super) const SHARDS: u8 = 4;
+
+/// Into how many partitions of the index a month's active users are spread. A month begins with all
+/// of them at once.
+pub(super) const MONTH_SHARDS: u8 = 16;
+
+/// The prefix of the sort keys of boundaries.
+pub(super) const BOUNDARY: &str = "boundary#";
 
 /// The sort key of a registration.
 pub(super) const REGISTRATION: &str = "registration";
@@ -50,13 +61,18 @@ pub(super) fn room(app: &App, room: &RoomId) -> String {
     format!("{}#{}#room#{}", app.provider, escape(app.id.as_str()), escape(room.as_str()))
 }
 
-pub(super) fn seat(room: &RoomId, life: &LifeId) -> String {
-    format!("{SEAT}{}#{}", escape(room.as_str()), escape(life.as_str()))
+/// Where lives have no names, the last part is empty, which no id can be.
+pub(super) fn seat(room: &RoomId, life: Option<&LifeId>) -> String {
+    format!("{SEAT}{}#{}", escape(room.as_str()), life_part(life))
+}
+
+fn life_part(life: Option<&LifeId>) -> String {
+    life.map_or_else(String::new, |life| escape(life.as_str()))
 }
 
 /// `oldest` is the oldest of the marks that are moved.
-pub(super) fn moved(room: &RoomId, life: &LifeId, oldest: &[u8]) -> String {
-    let (room, life) = (escape(room.as_str()), escape(life.as_str()));
+pub(super) fn moved(room: &RoomId, life: Option<&LifeId>, oldest: &[u8]) -> String {
+    let (room, life) = (escape(room.as_str()), life_part(life));
     format!("moved#{room}#{life}#{}", hex::encode(oldest))
 }
 
@@ -70,19 +86,47 @@ pub(super) fn device(platform: &Platform, connection: Option<&SessionId>) -> Str
     format!("{DEVICE}{}#{connection}", escape(platform.as_str()))
 }
 
-/// The shard that a user falls to. A fixed hash: it is stored.
-fn shard_number(user: &UserId) -> u8 {
-    Sha1::digest(user.as_str())[0] % SHARDS
+/// The shard of so many that a user falls to. A fixed hash: it is stored.
+fn shard_number(user: &UserId, shards: u8) -> u8 {
+    Sha1::digest(user.as_str())[0] % shards
+}
+
+pub(super) fn month(month: Month) -> String {
+    format!("month#{month}")
+}
+
+/// The shard of a month that holds a user.
+pub(super) fn month_of(app: &App, month: Month, user: &UserId) -> String {
+    month_shard(app, month, shard_number(user, MONTH_SHARDS))
+}
+
+pub(super) fn month_shard(app: &App, month: Month, shard: u8) -> String {
+    format!("{}#{}#month#{month}#{shard}", app.provider, escape(app.id.as_str()))
+}
+
+pub(super) fn month_row(user: &UserId) -> String {
+    escape(user.as_str())
+}
+
+/// By its time; at the same millisecond a creation comes before a dismissal.
+pub(super) fn boundary_row(boundary: &Boundary) -> String {
+    match boundary {
+        Boundary::Created { at, creator } => {
+            let creator = creator.as_ref().map_or_else(String::new, |id| escape(id.as_str()));
+            format!("{}#1#{creator}", time(*at))
+        }
+        Boundary::Closed { at, .. } => format!("{}#2", time(*at)),
+    }
 }
 
 /// The shard of a room's index that holds a user.
 pub(super) fn shard_of(app: &App, room: &RoomId, user: &UserId) -> String {
-    shard(app, room, shard_number(user))
+    shard(app, room, shard_number(user, SHARDS))
 }
 
 /// The shard of an app's registrations that holds a user's.
 pub(super) fn registrations_of(app: &App, user: &UserId) -> String {
-    registrations(app, shard_number(user))
+    registrations(app, shard_number(user, SHARDS))
 }
 
 pub(super) fn registrations(app: &App, shard: u8) -> String {
@@ -130,15 +174,20 @@ impl Section {
 impl From<Kind> for Section {
     fn from(kind: Kind) -> Self {
         match kind {
-            Kind::Enter => Self::In,
+            Kind::Enter | Kind::Stay => Self::In,
             Kind::Leave => Self::Left,
         }
     }
 }
 
 /// The place of a seat in its room's index: by the time its newest session began.
-pub(super) fn row(section: Section, time: UnixMillis, life: &LifeId, user: &UserId) -> String {
-    let (life, user) = (escape(life.as_str()), escape(user.as_str()));
+pub(super) fn row(
+    section: Section,
+    time: UnixMillis,
+    life: Option<&LifeId>,
+    user: &UserId,
+) -> String {
+    let (life, user) = (life_part(life), escape(user.as_str()));
     format!("{}{}#{life}#{user}", section.prefix(), self::time(time))
 }
 
@@ -162,9 +211,11 @@ pub(super) fn parse_user(pk: &str) -> Result<UserId, StoreError> {
 }
 
 /// The room and the life of a seat's sort key.
-pub(super) fn parse_seat(sk: &str) -> Result<(RoomId, LifeId), StoreError> {
+pub(super) fn parse_seat(sk: &str) -> Result<(RoomId, Option<LifeId>), StoreError> {
     let mut parts = sk.split('#').skip(1);
-    Ok((unescape(parts.next())?, unescape(parts.next())?))
+    let room = unescape(parts.next())?;
+    let life = parts.next().filter(|life| !life.is_empty());
+    Ok((room, life.map(|life| unescape(Some(life))).transpose()?))
 }
 
 /// The platform and the connection of a device's sort key.
@@ -206,7 +257,7 @@ mod tests {
                     assert!(keys.insert(shard(&app(a), &room_id, number)));
                 }
                 let (room_id, life_id) = (a.parse().unwrap(), b.parse().unwrap());
-                assert!(keys.insert(seat(&room_id, &life_id)));
+                assert!(keys.insert(seat(&room_id, Some(&life_id))));
             }
         }
     }
@@ -216,15 +267,19 @@ mod tests {
         for id in ["a", "a#b%23", "ä\u{0}", "😀 ", "in#"] {
             let user_id: UserId = id.parse().unwrap();
             assert_eq!(parse_user(&user(&app(id), &user_id)).unwrap(), user_id);
-            let (room_id, life_id) = (id.parse().unwrap(), "7".parse().unwrap());
-            assert_eq!(parse_seat(&seat(&room_id, &life_id)).unwrap(), (room_id, life_id));
+            let (room_id, life_id) = (id.parse().unwrap(), "7".parse().ok());
+            assert_eq!(
+                parse_seat(&seat(&room_id, life_id.as_ref())).unwrap(),
+                (room_id.clone(), life_id)
+            );
+            assert_eq!(parse_seat(&seat(&room_id, None)).unwrap(), (room_id, None));
         }
     }
 
     #[test]
     fn rows_sort_by_time_within_their_section() {
-        let (life, user) = ("9".parse().unwrap(), "u".parse().unwrap());
-        let at = |time| row(Section::In, UnixMillis(time), &life, &user);
+        let (life, user) = ("9".parse().ok(), "u".parse().unwrap());
+        let at = |time| row(Section::In, UnixMillis(time), life.as_ref(), &user);
         assert!(at(999) < at(1000));
         assert!(at(u64::from(u32::MAX)) < rows_end(Section::In));
         assert!(rows_from(Section::In, UnixMillis(1000)) < at(1000));

@@ -118,6 +118,36 @@ impl Store {
         section: Section,
         now: UnixMillis,
     ) -> Result<Option<(LifeId, UnixMillis)>, StoreError> {
+        let seat = self.newest_seat(app, room, shard, section, now).await?;
+        Ok(seat.and_then(|(life, login)| Some((life?, login))))
+    }
+
+    /// Whether anybody was ever seen in a room whose lives have no names.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
+    pub async fn is_room_known(
+        &self,
+        app: &App,
+        room: &RoomId,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let seats = (0..SHARDS)
+            .flat_map(|shard| [(shard, Section::In), (shard, Section::Left)])
+            .map(|(shard, section)| self.newest_seat(app, room, shard, section, now));
+        Ok(try_join_all(seats).await?.into_iter().any(|seat| seat.is_some()))
+    }
+
+    /// The life and the time of the newest row in one section of one shard.
+    async fn newest_seat(
+        &self,
+        app: &App,
+        room: &RoomId,
+        shard: u8,
+        section: Section,
+        now: UnixMillis,
+    ) -> Result<Option<(Option<LifeId>, UnixMillis)>, StoreError> {
         let page = self
             .query_index(keys::shard(app, room, shard))
             .key_condition_expression(format!(

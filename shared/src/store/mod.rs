@@ -5,6 +5,7 @@
 //! order of arrival leaves the same. A *life* is one life of a room: its two ends are each written
 //! once.
 
+mod boundary;
 mod client;
 mod device;
 mod error;
@@ -12,6 +13,7 @@ mod item;
 mod keys;
 mod life;
 mod lives;
+mod month;
 mod registration;
 mod roster;
 mod seat;
@@ -64,6 +66,7 @@ impl Store {
         match change {
             Change::Seat(change) => self.apply_seat(change, received_at).await,
             Change::Life(change) => self.apply_life(change, received_at).await,
+            Change::Boundary(change) => self.apply_boundary(change, received_at).await,
             Change::Device(change) => self.apply_device(change, received_at).await,
             Change::Registration(registration) => self.register(registration).await,
         }

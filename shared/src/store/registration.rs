@@ -15,14 +15,14 @@ use super::{
     Store, StoreError,
     item::{
         self, AVATAR_URL, CREATE_TIME, DISPLAY_NAME, EXTRA, EXTRA_TRUNCATED, Item, MANAGER_LEVEL,
-        RECEIVE_OPTION, RECORDED_AT,
+        RECEIVE_OPTION, RECORDED_AT, SOURCE,
     },
     keys::{self, SHARDS},
     table::{INDEX_PK, INDEX_SK, PK, SK},
 };
-use crate::domain::{App, Outcome, Registration, UnixMillis, UserId};
+use crate::domain::{App, Outcome, Registration, RegistrationSource, UnixMillis, UserId};
 
-/// What decides between two receipts of one registration: the time, then the content.
+/// What decides between two registrations of one user: the time, then the content.
 const EARLIEST: &str = "k";
 
 /// A part of the list of an app's registrations.
@@ -160,6 +160,15 @@ fn is_condition_failure(error: &SdkError<PutItemError>) -> bool {
     error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
 }
 
+const FIRST_LOGIN: &str = "first_login";
+
+fn source_name(source: RegistrationSource) -> &'static str {
+    match source {
+        RegistrationSource::Callback => "callback",
+        RegistrationSource::FirstLogin => FIRST_LOGIN,
+    }
+}
+
 fn write(registration: &Registration) -> Item {
     let Registration { app, user, name, avatar_url, extra, .. } = registration;
     let row = keys::registration_row(registration.registered_at(), user);
@@ -178,6 +187,7 @@ fn write(registration: &Registration) -> Item {
         (INDEX_PK, item::string(keys::registrations_of(app, user))),
         (INDEX_SK, item::string(row)),
         (RECORDED_AT, item::number(registration.recorded_at.0)),
+        (SOURCE, item::string(source_name(registration.source))),
         (EXTRA_TRUNCATED, Bool(registration.extra_truncated)),
         (EARLIEST, order(registration)),
     ];
@@ -185,7 +195,7 @@ fn write(registration: &Registration) -> Item {
     required.into_iter().chain(optional).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// The time of receipt, then something of the content, so that two receipts at the same millisecond
+/// The time of which the earliest stays, then something of the content, so that two receipts at the same millisecond
 /// have the same winner in any order.
 fn order(registration: &Registration) -> AttributeValue {
     let mut content = Sha1::new();
@@ -199,7 +209,7 @@ fn order(registration: &Registration) -> AttributeValue {
     for number in [registration.manager_level, registration.receive_option] {
         content.update(number.unwrap_or(-1).to_be_bytes());
     }
-    let mut order = registration.recorded_at.0.to_be_bytes().to_vec();
+    let mut order = registration.order().0.to_be_bytes().to_vec();
     order.extend(&content.finalize()[..8]);
     B(Blob::new(order))
 }
@@ -209,6 +219,10 @@ fn read_registration(app: &App, item: &Item) -> Result<Registration, StoreError>
     Ok(Registration {
         app: app.clone(),
         user: keys::parse_user(item::text(item, PK)?)?,
+        source: match item::text(item, SOURCE)? {
+            FIRST_LOGIN => RegistrationSource::FirstLogin,
+            _ => RegistrationSource::Callback,
+        },
         create_time: item::millis(item, CREATE_TIME)?,
         recorded_at: item::millis(item, RECORDED_AT)?
             .ok_or(StoreError::Item("a registration has no time"))?,

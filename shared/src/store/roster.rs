@@ -11,25 +11,27 @@ use super::{
     seat::{Seat, read_seat},
     table::{INDEX_PK, INDEX_SK, PK},
 };
-use crate::domain::{App, Life, MAX_EVENT_TIME_AHEAD, RoomId, UnixMillis, UserId};
+use crate::domain::{App, RoomId, UnixMillis, UserId};
 
 /// A row of a room's roster: a person and their seat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// Who.
     pub user: UserId,
-    /// Their seat in the room's life.
+    /// Their seat in the room.
     pub seat: Seat,
 }
 
 /// Which part of a roster to read, and by which rule somebody is in it.
 pub struct RosterPage<'a> {
+    /// Whoever entered before that is not looked at.
+    pub since: UnixMillis,
     /// Where the page before this one ended; `None` for the first page.
     pub after: Option<&'a str>,
     /// How many members a page has at most.
     pub limit: usize,
-    /// Whether the marks on a seat say that a person is in.
-    pub is_in: &'a (dyn Fn(&Seat) -> bool + Sync),
+    /// Whether a person is in, by the marks on their seat.
+    pub is_in: &'a (dyn Fn(&Member) -> bool + Sync),
 }
 
 impl std::fmt::Debug for RosterPage<'_> {
@@ -53,7 +55,7 @@ pub struct Roster {
 }
 
 impl Store {
-    /// A page of the people in one life of a room.
+    /// A page of the people in a room.
     ///
     /// The first page reads all rows of the people in the room, since it counts them; a later one
     /// only as many as it returns. What is kept in memory is one page of each shard.
@@ -65,12 +67,10 @@ impl Store {
         &self,
         app: &App,
         room: &RoomId,
-        life: &Life,
         page: &RosterPage<'_>,
         now: UnixMillis,
     ) -> Result<Roster, StoreError> {
-        let shards =
-            (0..SHARDS).map(|shard| self.shard_of_roster(app, room, shard, life, page, now));
+        let shards = (0..SHARDS).map(|shard| self.shard_of_roster(app, room, shard, page, now));
         let mut count = 0;
         let mut rows = BTreeMap::new();
         for (shard_rows, shard_count) in try_join_all(shards).await? {
@@ -93,13 +93,10 @@ impl Store {
         app: &App,
         room: &RoomId,
         shard: u8,
-        life: &Life,
         page: &RosterPage<'_>,
         now: UnixMillis,
     ) -> Result<(BTreeMap<String, Member>, usize), StoreError> {
-        // Whoever logged in well before this life began is in an older one.
-        let began = life.created.unwrap_or(UnixMillis(0)).before(MAX_EVENT_TIME_AHEAD);
-        let from = keys::rows_from(Section::In, began);
+        let from = keys::rows_from(Section::In, page.since);
         let to = page.after.map_or_else(|| keys::rows_end(Section::In), ToOwned::to_owned);
         let (mut rows, mut count) = (BTreeMap::new(), 0);
         if to <= from {
@@ -123,7 +120,7 @@ impl Store {
                     continue;
                 }
                 let member = read_member(item)?;
-                if member.seat.life == life.id && (page.is_in)(&member.seat) {
+                if (page.is_in)(&member) {
                     count += 1;
                     if rows.len() <= page.limit {
                         rows.insert(row.to_owned(), member);

@@ -32,16 +32,17 @@ const MAX_SEAT_BYTES: usize = 1024;
 /// How long an answer waits for marks to be moved.
 const MAX_MOVE_TIME: Duration = Duration::from_millis(300);
 
-/// How many of the newest marks always stay on the seat.
+/// How many of the newest marks, and of the newest of each kind, always stay on the seat.
 const NEWEST_KEPT: usize = 4;
+const NEWEST_OF_KIND_KEPT: usize = 2;
 
 /// A person's seat in one life of a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seat {
     /// Which room.
     pub room: RoomId,
-    /// Which life of it.
-    pub life: LifeId,
+    /// Which life of it, if the provider tells them apart.
+    pub life: Option<LifeId>,
     /// The person's display name, by the newest event.
     pub name: Option<String>,
     /// The marks on the seat. Some of the oldest may have been moved away: never those that tell
@@ -83,7 +84,8 @@ impl Store {
         mark: &Blob,
         received_at: UnixMillis,
     ) -> Result<Written, StoreError> {
-        let SeatChange { app, user, room, life, roster, .. } = change;
+        let SeatChange { app, user, room, roster, .. } = change;
+        let life = change.life.as_ref();
         let section = Section::from(change.mark.kind);
         let row = keys::row(section, change.mark.order.time, life, user);
         let details =
@@ -117,7 +119,8 @@ impl Store {
 
     /// W2.
     async fn write_older(&self, change: &SeatChange, mark: &Blob) -> Result<Written, StoreError> {
-        let SeatChange { app, user, room, life, .. } = change;
+        let SeatChange { app, user, room, .. } = change;
+        let life = change.life.as_ref();
         let update = self
             .update_seat(app, user, room, life)
             .condition_expression(format!("attribute_exists({NEWEST})"))
@@ -130,7 +133,7 @@ impl Store {
         app: &App,
         user: &UserId,
         room: &RoomId,
-        life: &LifeId,
+        life: Option<&LifeId>,
     ) -> UpdateItemFluentBuilder {
         self.client
             .update_item()
@@ -145,7 +148,7 @@ impl Store {
     /// so if that fails or takes too long, the next event on the seat will try again.
     async fn lighten(&self, change: &SeatChange, seat: &Item, received_at: UnixMillis) {
         let keys = keys::user(&change.app, &change.user).len()
-            + keys::seat(&change.room, &change.life).len();
+            + keys::seat(&change.room, change.life.as_ref()).len();
         // A W2 returns marks and sequences only, and so moves a little later than a W1.
         if item::size(seat) + keys <= MAX_SEAT_BYTES {
             return;
@@ -164,7 +167,8 @@ impl Store {
         seat: &Item,
         received_at: UnixMillis,
     ) -> Result<(), StoreError> {
-        let SeatChange { app, user, room, life, .. } = change;
+        let SeatChange { app, user, room, .. } = change;
+        let life = change.life.as_ref();
         let marks = item::marks(seat)?;
         let leaving = movable(&marks);
         let Some(oldest) = leaving.first() else { return Ok(()) };
@@ -271,6 +275,10 @@ fn movable(marks: &[Mark]) -> Vec<Mark> {
     let mut sorted: Vec<&Mark> = marks.iter().collect();
     sorted.sort();
     let mut kept: BTreeSet<&Mark> = sorted.iter().rev().take(NEWEST_KEPT).copied().collect();
+    for kind in [Kind::Enter, Kind::Leave] {
+        let of_kind = sorted.iter().rev().filter(|mark| mark.kind == kind);
+        kept.extend(of_kind.take(NEWEST_OF_KIND_KEPT).copied());
+    }
     let mut sessions = Vec::new();
     for mark in sorted.iter().rev() {
         if sessions.len() < 2 && !sessions.contains(&&mark.order.session) {

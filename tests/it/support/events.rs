@@ -2,7 +2,7 @@
 
 use rollcall::{domain::UnixMillis, runtime};
 use rollcall_local::send::{
-    openim,
+    openim, tencent,
     zego::{Event, EventName},
 };
 
@@ -38,6 +38,16 @@ pub(crate) fn zego_event(name: EventName, at: UnixMillis) -> Event {
         relogin: false,
         reason: 0,
     }
+}
+
+/// An event of Ada's, on her iPhone or in the lobby.
+pub(crate) fn tencent_event(name: tencent::EventName, at: UnixMillis) -> tencent::Event {
+    let options = tencent::Options {
+        app: "1400000000".to_owned(),
+        time: Some(at.0),
+        ..tencent::Options::for_user("ada", "lobby")
+    };
+    tencent::Event { name, options, now: at }
 }
 
 /// An event of Ada's iPhone, or her registration, at an OpenIM server without connection ids.

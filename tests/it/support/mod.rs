@@ -7,7 +7,7 @@ mod table;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::Client;
-pub(crate) use events::{Moment, openim_event, zego_event};
+pub(crate) use events::{Moment, openim_event, tencent_event, zego_event};
 use http::{Method, StatusCode};
 pub(crate) use proxy::Proxy;
 use rollcall::{
@@ -40,6 +40,14 @@ pub(crate) const OTHER_SECRET: &str = "0d107d09f5bbe40cade3de5c71e9e9b7";
 pub(crate) const OPENIM_SECRET: &str = "c4ca4238a0b923820dcc509a6f75849b";
 /// The password of its callback URL.
 pub(crate) const OPENIM_PASSWORD: &str = "c81e728d9d4c2f636f067f89cc14862c";
+
+/// The key of `UserSig` of Tencent app 1400000000, as published in Tencent's samples.
+pub(crate) const USER_SIG_KEY: &str =
+    "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
+/// Its token of Chat's callbacks.
+pub(crate) const CHAT_TOKEN: &str = "a87ff679a2f3e71d9181a67b7542122c";
+/// Its first key of TRTC's callbacks.
+pub(crate) const TRTC_KEY: &str = "e4da3b7fbbce2345d7772b0674a318d5";
 
 pub(crate) const TABLE_NAME: &str = "rollcall-test";
 pub(crate) const RETENTION: Duration = Duration::from_hours(30 * 24);
@@ -74,7 +82,12 @@ pub(crate) fn apps() -> Apps {
             "main":{{"secrets":["{OPENIM_SECRET}"],
                      "basic":[{{"user":"openim","password":"{OPENIM_PASSWORD}"}}]}},
             "other":{{"basic":[{{"user":"openim","password":"{OTHER_SECRET}"}}]}},
-            "none":{{"secrets":[""],"basic":[{{"user":"x","password":""}}]}}}}}}"#
+            "none":{{"secrets":[""],"basic":[{{"user":"x","password":""}}]}}}},
+        "tencent":{{
+            "1400000000":{{"secret_keys":["{USER_SIG_KEY}"],"chat_tokens":["{CHAT_TOKEN}"],
+                           "trtc_keys":["{TRTC_KEY}","{SECRET}"]}},
+            "1400000001":{{"chat_tokens":["{OTHER_SECRET}"],"trtc_keys":["{OTHER_SECRET}"]}},
+            "1400000002":{{}}}}}}"#
     ))
     .unwrap()
 }
@@ -104,6 +117,8 @@ impl Handlers {
         let mut apps = (*self.receiver.apps).clone();
         let secrets = apps.zego[&"1".parse().unwrap()].clone();
         apps.zego.insert(id.parse().unwrap(), secrets);
+        let credentials = apps.tencent[&"1400000000".parse().unwrap()].clone();
+        apps.tencent.insert(id.parse().unwrap(), credentials);
         let receiver = Receiver { apps: Arc::new(apps), ..self.receiver.clone() };
         Self { receiver, queries: self.queries.clone() }
     }

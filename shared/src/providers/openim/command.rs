@@ -3,7 +3,7 @@
 use super::{OpenIm, UserOffline, UserOnline, UserRegister, device, user_register};
 use crate::{
     callback::{Callback, FieldError, ParseError, Parsed, RawRequest, Verified},
-    domain::Kind,
+    domain::{Account, DeviceEvent, LeaveReason},
 };
 
 /// The callbacks that are recorded. OpenIM has about fifty others on the same URL.
@@ -37,6 +37,9 @@ impl Command {
     }
 }
 
+const ONLINE: DeviceEvent = DeviceEvent::Online(Account::Registered);
+const OFFLINE: DeviceEvent = DeviceEvent::Offline(LeaveReason::Unspecified);
+
 /// Reads whatever command the body names: it is the authority, wherever the request arrived.
 /// `route` is what the route stands for, in case the body names none.
 pub(super) fn parse(
@@ -53,8 +56,8 @@ pub(super) fn parse(
         Some(Command::UserRegister) => {
             (UserRegister::EVENT, user_register::registrations(request)?)
         }
-        Some(Command::UserOnline) => (UserOnline::EVENT, device::change(request, Kind::Enter)?),
-        Some(Command::UserOffline) => (UserOffline::EVENT, device::change(request, Kind::Leave)?),
+        Some(Command::UserOnline) => (UserOnline::EVENT, device::change(request, ONLINE)?),
+        Some(Command::UserOffline) => (UserOffline::EVENT, device::change(request, OFFLINE)?),
         None => ("other", Parsed::ignored()),
     };
     Ok(Parsed { event: Some(event), ..parsed })

@@ -6,7 +6,7 @@ use super::OpenIm;
 use crate::{
     callback::{FieldError, Fields, ParseError, Parsed, Verified},
     domain::{
-        Change, Device, DeviceChange, Ending, Kind, LeaveReason, Platform, SessionId, UnixMillis,
+        Change, Device, DeviceChange, DeviceEvent, Ending, Platform, SessionId, Stamp, UnixMillis,
     },
 };
 
@@ -30,7 +30,7 @@ const PLATFORMS: [&str; 11] = [
 ];
 
 /// Reads one event of a device.
-pub(super) fn change(request: &Verified<OpenIm>, kind: Kind) -> Result<Parsed, ParseError> {
+pub(super) fn change(request: &Verified<OpenIm>, event: DeviceEvent) -> Result<Parsed, ParseError> {
     let body = request.body();
     let connection = match body.id::<SessionId>("connID") {
         Ok(connection) => Some(connection),
@@ -42,7 +42,7 @@ pub(super) fn change(request: &Verified<OpenIm>, kind: Kind) -> Result<Parsed, P
         user: body.id("userID")?,
         platform: platform(body)?,
         connection,
-        kind,
+        event,
         at: body.event_time("seq", request.received_at())?,
     })))
 }
@@ -67,27 +67,33 @@ fn platform(body: &Fields) -> Result<Platform, FieldError> {
 /// word online is a lease.
 #[must_use]
 pub fn device_ending(device: &Device, now: UnixMillis) -> Option<Ending> {
-    let left = |at| Ending::Left { at, reason: LeaveReason::Unspecified };
-    let Some(entered_at) = device.entered_at else { return device.left_at.map(left) };
-    if let Some(at) = device.left_at.filter(|left_at| *left_at > entered_at) {
-        return Some(left(at));
+    let left = |stamp: Stamp| Ending::Left { at: stamp.at(), reason: stamp.reason() };
+    let Some(online) = device.online else { return device.offline.map(left) };
+    if let Some(offline) = device.offline.filter(|offline| *offline > online) {
+        return Some(left(offline));
     }
-    let at = entered_at.after(LEASE);
+    let at = online.at().after(LEASE);
     (device.connection.is_none() && at <= now).then_some(Ending::LeaseExpired { at })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Account, LeaveReason};
 
     const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
     fn device(connection: Option<&str>, entered: Option<u64>, left: Option<u64>) -> Device {
+        let stamp = |at, event| Stamp::new(UnixMillis(at), event);
+        let online = DeviceEvent::Online(Account::Registered);
+        let offline = DeviceEvent::Offline(LeaveReason::Unspecified);
         Device {
             platform: "IOS".parse().unwrap(),
             connection: connection.map(|connection| connection.parse().unwrap()),
-            entered_at: entered.map(UnixMillis),
-            left_at: left.map(UnixMillis),
+            online: entered.map(|at| stamp(at, online)),
+            offline: left.map(|at| stamp(at, offline)),
+            logged_out: None,
+            kicked_by_itself: None,
         }
     }
 

@@ -4,7 +4,7 @@
 use super::{Command, OpenIm, command};
 use crate::{
     callback::{Callback, FieldError, Fields, ParseError, Parsed, Verified},
-    domain::{App, Change, MAX_EVENT_TIME_AHEAD, Registration, UnixMillis},
+    domain::{App, Change, MAX_EVENT_TIME_AHEAD, Registration, RegistrationSource, UnixMillis},
 };
 
 const USERS: &str = "users";
@@ -73,6 +73,7 @@ fn registration(
     Ok(Registration {
         app: app.clone(),
         user: user.id("userID")?,
+        source: RegistrationSource::Callback,
         create_time: create_time(user, received_at),
         recorded_at: received_at,
         name: text(user, "nickname")?,

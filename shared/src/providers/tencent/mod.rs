@@ -1,6 +1,24 @@
-//! Tencent: Chat's `State.StateChange`, TRTC's room events.
+//! Tencent: Chat's `State.StateChange`, and TRTC's room events.
+//!
+//! They are two senders with nothing in common but the app: each has a signature and an answer of
+//! its own, so each is a [`crate::callback::Provider`].
+
+mod chat;
+mod chat_state;
+mod device;
+mod platform;
+mod trtc;
+mod trtc_event;
+mod visits;
 
 use std::collections::HashMap;
+
+pub use chat::{Chat, StateChange, sign as sign_chat};
+pub use chat_state::ChatState;
+pub use device::device_ending;
+pub use trtc::{Trtc, sign as sign_trtc};
+pub use trtc_event::TrtcEvent;
+pub use visits::{ends, visits};
 
 use crate::{callback::Secret, domain::AppId};
 

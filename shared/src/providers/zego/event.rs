@@ -51,7 +51,7 @@ pub(super) fn seat(request: &Verified<Zego>, event: &SeatEvent) -> Result<Parsed
     let mark = Mark {
         order: Order {
             time: body.event_time("login_time", now)?,
-            session: body.id("session_id")?,
+            session: Some(body.id("session_id")?),
             sequence: body.required_integer("user_update_seq")?,
         },
         kind: event.kind,
@@ -69,7 +69,7 @@ pub(super) fn seat(request: &Verified<Zego>, event: &SeatEvent) -> Result<Parsed
         app: request.app(),
         user: body.id("user_account")?,
         room: body.id("room_id")?,
-        life: life(body, "room_seq")?,
+        life: Some(life(body, "room_seq")?),
         mark,
         roster: Roster { name: kept(body, "user_nickname")?, details },
     })))

@@ -14,9 +14,6 @@ mod visits;
 
 use std::{collections::HashMap, time::Duration};
 
-use http::StatusCode;
-use serde::Serialize;
-
 pub use room_close::RoomClose;
 pub use room_create::RoomCreate;
 pub use room_login::RoomLogin;
@@ -63,20 +60,6 @@ impl Provider for Zego {
 
     /// ZEGO reads the status only, and takes any 2xx for success.
     fn reply(_request: &RawRequest, answer: &Result<Outcome, Rejection>) -> Reply {
-        #[derive(Serialize)]
-        struct Body {
-            code: u16,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            message: Option<String>,
-        }
-        match answer {
-            Ok(outcome) => Reply::json(StatusCode::OK, &Body { code: 0, message: None })
-                .with_outcome(outcome.as_str()),
-            Err(rejection) => {
-                let status = rejection.status();
-                let body = Body { code: status.as_u16(), message: Some(rejection.to_string()) };
-                Reply::json(status, &body).with_outcome("rejected")
-            }
-        }
+        Reply::coded(answer)
     }
 }

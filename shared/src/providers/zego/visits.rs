@@ -13,9 +13,9 @@ use crate::domain::{Ending, Kind, Mark, SessionId, Visit};
 #[must_use]
 pub fn visits(marks: &[Mark]) -> Vec<Visit> {
     let Some(newest) = marks.iter().max() else { return Vec::new() };
-    let mut by_session = BTreeMap::<&SessionId, Vec<&Mark>>::new();
+    let mut by_session = BTreeMap::<Option<&SessionId>, Vec<&Mark>>::new();
     for mark in marks {
-        by_session.entry(&mark.order.session).or_default().push(mark);
+        by_session.entry(mark.order.session.as_ref()).or_default().push(mark);
     }
     let mut sessions: Vec<_> = by_session.into_values().collect();
     sessions.sort_by_key(|marks| marks.iter().copied().max());
@@ -47,7 +47,7 @@ fn walk(session: &[&Mark]) -> Vec<Visit> {
     for mark in marks {
         let open = visits.last_mut().filter(|visit| visit.ending.is_none());
         match (open, mark.kind) {
-            (Some(visit), Kind::Enter) => visit.role = mark.role,
+            (Some(visit), Kind::Enter | Kind::Stay) => visit.role = mark.role,
             (Some(visit), Kind::Leave) => visit.ending = Some(left(mark)),
             (None, kind) => visits.push(Visit {
                 session: mark.order.session.clone(),
@@ -71,7 +71,7 @@ mod tests {
     use crate::domain::{LeaveReason, Order, Role, UnixMillis};
 
     fn mark(kind: Kind, time: u64, session: &str, sequence: u64, at: u64) -> Mark {
-        let session = session.parse().unwrap();
+        let session = Some(session.parse().unwrap());
         Mark {
             order: Order { time: UnixMillis(time), session, sequence },
             kind,

@@ -1,0 +1,117 @@
+//! Tencent Chat's callbacks: verification and answer.
+//!
+//! Source: Chat server, "Webhook overview" and "Authentication". `Sign` is the SHA-256 of the token
+//! and `RequestTime`; it covers neither the body nor the other parameters, so whoever sees one
+//! request can forge others for a minute.
+
+use std::{collections::HashMap, time::Duration};
+
+use http::StatusCode;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::Apps;
+use crate::{
+    callback::{
+        FieldError, Fields, Provider, RawRequest, Rejection, Reply, Secret, Verified, VerifyError,
+        find_match,
+    },
+    domain::{Outcome, ProviderName, UnixSeconds},
+};
+
+/// How far `RequestTime` may lie from our clock: Chat's own limit.
+const MAX_AGE: Duration = Duration::from_mins(1);
+
+const REQUEST_TIME: &str = "RequestTime";
+
+/// Tencent Chat as a [`Provider`].
+#[derive(Debug)]
+pub struct Chat;
+
+/// What a verified callback of Chat says.
+#[derive(Debug)]
+pub struct StateChange {
+    /// The body.
+    pub body: Fields,
+    /// `OptPlatform` of the query string: the one hint at the device.
+    pub platform: String,
+}
+
+/// The `Sign` of a callback: 64 lower-case hexadecimal digits.
+///
+/// ```
+/// use rollcall::{callback::Secret, providers::tencent::sign_chat};
+///
+/// // The vector that Tencent publishes.
+/// let token = Secret::new("xxxxyyyy".to_owned()).unwrap();
+/// let sign = sign_chat(&token, "1669872112");
+/// assert_eq!(sign, "17773bc39a671d7b9aa835458704d2a6db81360a5940292b587d6d760d484061");
+/// ```
+#[must_use]
+pub fn sign(token: &Secret, request_time: &str) -> String {
+    let mut hash = Sha256::new();
+    hash.update(token.expose());
+    hash.update(request_time);
+    hex::encode(hash.finalize())
+}
+
+impl Provider for Chat {
+    const NAME: ProviderName = ProviderName::Tencent;
+    const BODY_LIMIT: usize = 1 << 20;
+
+    type Apps = Apps;
+    type Body = StateChange;
+
+    fn verify(
+        request: &RawRequest,
+        apps: &Apps,
+        max_age: Duration,
+    ) -> Result<Verified<Self>, VerifyError> {
+        let parameters: HashMap<_, _> = form_urlencoded::parse(request.query.as_bytes()).collect();
+        let get = |name: &'static str| {
+            let value = parameters.get(name).filter(|value| !value.is_empty());
+            value.map(AsRef::as_ref).ok_or(FieldError::Missing(name))
+        };
+        let app = get("SdkAppid")?.parse().map_err(|_| VerifyError::UnknownApp)?;
+        let (request_time, sign_sent) = (get(REQUEST_TIME)?, get("Sign")?);
+        let tokens = &apps.get(&app).ok_or(VerifyError::UnknownApp)?.chat_tokens;
+        if tokens.is_empty() {
+            return Err(VerifyError::NoSecret);
+        }
+        // The hash could be extended by whoever knows one: so digits only.
+        let is_time = request_time.bytes().all(|byte| byte.is_ascii_digit());
+        let time = request_time.parse().ok().filter(|_| is_time);
+        let time = UnixSeconds(time.ok_or(FieldError::NotInteger(REQUEST_TIME))?);
+        let max_age = max_age.min(MAX_AGE);
+        VerifyError::check_age(REQUEST_TIME, time, request.received_at.seconds(), max_age)?;
+        let expected = tokens.iter().map(|token| sign(token, request_time));
+        let proof = find_match(expected, sign_sent).ok_or(VerifyError::WrongSignature)?;
+
+        let body =
+            std::str::from_utf8(&request.body).ok().and_then(|body| Fields::from_json(body).ok());
+        let platform = parameters.get("OptPlatform").map(ToString::to_string).unwrap_or_default();
+        let body = StateChange { body: body.unwrap_or_default(), platform };
+        Ok(Verified::new(&proof, app, body, request.received_at))
+    }
+
+    fn reply(_request: &RawRequest, answer: &Result<Outcome, Rejection>) -> Reply {
+        #[derive(Serialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Body {
+            action_status: &'static str,
+            error_code: i32,
+            error_info: String,
+        }
+        match answer {
+            Ok(outcome) => {
+                let body = Body { action_status: "OK", error_code: 0, error_info: String::new() };
+                Reply::json(StatusCode::OK, &body).with_outcome(outcome.as_str())
+            }
+            Err(rejection) => {
+                let error_info = rejection.to_string();
+                let body = Body { action_status: "FAIL", error_code: 1, error_info };
+                Reply::json(rejection.status(), &body).with_outcome("rejected")
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! How many users were active in a month.
+
+use serde::Serialize;
+
+use super::QueryError;
+use crate::{
+    domain::{App, Month},
+    store::Store,
+};
+
+/// The users with at least one login in a calendar month (UTC), as Tencent counts MAU.
+#[derive(Debug, Serialize)]
+pub(super) struct Usage {
+    month: String,
+    active_users: usize,
+}
+
+pub(super) async fn month(store: &Store, app: &App, month: Month) -> Result<Usage, QueryError> {
+    let active_users = store.active_users(app, month).await?;
+    Ok(Usage { month: month.to_string(), active_users })
+}

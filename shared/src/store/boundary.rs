@@ -1,0 +1,91 @@
+//! A room that was created or dismissed, where its lives have no names: one small item per event.
+
+use aws_sdk_dynamodb::{error::SdkError, operation::put_item::PutItemError};
+
+use super::{
+    Store, StoreError,
+    item::{self, CLOSE_REASON, CLOSED_AT, CREATED_AT, CREATOR, Item},
+    keys,
+    table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
+};
+use crate::domain::{App, Boundary, BoundaryChange, Outcome, RoomId, UnixMillis};
+
+/// How many of a room's newest boundaries are looked at. The newest decides; before it, those that
+/// do not end their own creator's stay.
+const NEWEST_BOUNDARIES: i32 = 8;
+
+impl Store {
+    pub(super) async fn apply_boundary(
+        &self,
+        change: &BoundaryChange,
+        received_at: UnixMillis,
+    ) -> Result<Outcome, StoreError> {
+        let BoundaryChange { app, room, boundary } = change;
+        let row = keys::boundary_row(boundary);
+        let mut put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item(PK, item::string(keys::room(app, room)))
+            .item(SK, item::string(format!("{}{row}", keys::BOUNDARY)))
+            .item(INDEX_PK, item::string(keys::lives(app, room)))
+            .item(INDEX_SK, item::string(row))
+            .item(EXPIRES_AT, item::number(self.life_expiry(received_at).0))
+            .condition_expression(format!("attribute_not_exists({PK})"));
+        put = match boundary {
+            Boundary::Created { at, creator } => {
+                let put = put.item(CREATED_AT, item::number(at.0));
+                match creator {
+                    Some(creator) => put.item(CREATOR, item::string(creator.as_str())),
+                    None => put,
+                }
+            }
+            Boundary::Closed { at, reason } => {
+                let put = put.item(CLOSED_AT, item::number(at.0));
+                match reason {
+                    Some(reason) => put.item(CLOSE_REASON, item::number(u64::from(*reason))),
+                    None => put,
+                }
+            }
+        };
+        match put.send().await {
+            Ok(_) => Ok(Outcome::Applied),
+            Err(error) if is_condition_failure(&error) => Ok(Outcome::Duplicate),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The newest boundaries of a room, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
+    pub async fn boundaries(
+        &self,
+        app: &App,
+        room: &RoomId,
+        now: UnixMillis,
+    ) -> Result<Vec<Boundary>, StoreError> {
+        let page = self
+            .query_index(keys::lives(app, room))
+            .key_condition_expression(format!("{INDEX_PK} = :pk"))
+            .limit(NEWEST_BOUNDARIES)
+            .send()
+            .await?;
+        let fresh = page.items().iter().filter(|item| !item::is_expired(item, now));
+        fresh.map(read_boundary).collect()
+    }
+}
+
+fn is_condition_failure(error: &SdkError<PutItemError>) -> bool {
+    error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
+}
+
+fn read_boundary(item: &Item) -> Result<Boundary, StoreError> {
+    if let Some(at) = item::millis(item, CREATED_AT)? {
+        let creator = item::optional_text(item, CREATOR).and_then(|creator| creator.parse().ok());
+        return Ok(Boundary::Created { at, creator });
+    }
+    let at = item::millis(item, CLOSED_AT)?.ok_or(StoreError::Item("a boundary has no time"))?;
+    Ok(Boundary::Closed { at, reason: None })
+}
