@@ -330,6 +330,31 @@ async fn openim_in_both_dialects() {
 }
 
 #[tokio::test]
+async fn tencent_s_devices_and_rooms() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let running = Running::start(folder, &["--in-memory"]).await;
+    let sent = async |event: &str, more: &[&str]| {
+        running.send(folder, &[&["tencent", event], more].concat()).await
+    };
+    let ok = r#"200 applied {"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}"#;
+    assert_eq!(sent("chat-login", &[]).await, format!("{ok}\n"));
+    assert_eq!(sent("trtc-create", &[]).await, "200 applied {\"code\":0}\n");
+    assert_eq!(sent("trtc-enter", &[]).await, "200 applied {\"code\":0}\n");
+    assert_eq!(sent("trtc-role", &["--role", "20"]).await, "200 applied {\"code\":0}\n");
+    let ada = running.get("/presence/tencent/1400000000/users/ada").await;
+    assert_eq!(ada["sessions"].as_array().unwrap().len(), 2, "{ada}");
+    assert_eq!(running.get("/presence/tencent/1400000000/rooms/lobby").await["online"], 1);
+    assert_eq!(running.get("/usage/tencent/1400000000").await["active_users"], 1);
+    assert!(sent("trtc-exit", &[]).await.starts_with("200 applied"));
+    assert!(sent("trtc-dismiss", &[]).await.starts_with("200 applied"));
+    assert!(sent("chat-disconnect", &[]).await.starts_with("200 applied"));
+    assert_eq!(running.get("/presence/tencent/1400000000/users/ada").await["online"], false);
+    assert!(sent("chat-logout", &["--secret", "wrong"]).await.starts_with("401 rejected"));
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn send_without_a_gateway_says_so() {
     let folder = TempDir::new().unwrap();
     let args = ["send", "zego", "room-login", "--url", "http://127.0.0.1:1"];

@@ -1,5 +1,5 @@
-//! Rollcall's shared crate: it verifies, parses, models and stores the callbacks that ZEGOCLOUD and
-//! OpenIM send to a backend, and answers who is registered, who is online and who is in which room.
+//! Rollcall's shared crate: it verifies, parses, models and stores the callbacks that ZEGOCLOUD,
+//! OpenIM and Tencent RTC send to a backend, and answers who is registered, who is online and who is in which room.
 //!
 //! There is one way through the house, and the modules are its rooms:
 //!
