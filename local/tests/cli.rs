@@ -254,6 +254,11 @@ async fn promise_8_discreet_nothing_that_is_written_holds_a_secret() {
         "openim": {"main": {
             "secrets": ["openim-s3cret"],
             "basic": [{"user": "openim", "password": "basic-s3cret"}]
+        }},
+        "tencent": {"1400000000": {
+            "secret_keys": ["user-sig-s3cret"],
+            "chat_tokens": ["chat-s3cret"],
+            "trtc_keys": ["trtc-s3cret"]
         }}
     }"#;
     let child = rollcall(folder)
@@ -265,7 +270,7 @@ async fn promise_8_discreet_nothing_that_is_written_holds_a_secret() {
         .spawn()
         .unwrap();
     let running = Running::listen(child).await;
-    let sent: [&[&str]; 8] = [
+    let sent: [&[&str]; 12] = [
         &["zego", "room-login", "--secret", "zego-s3cret"],
         &["zego", "room-login", "--secret", "another-s3cret"],
         &["openim", "user-register", "--secret", "openim-s3cret"],
@@ -274,13 +279,17 @@ async fn promise_8_discreet_nothing_that_is_written_holds_a_secret() {
         &["openim", "user-online", "--basic", "openim:basic-s3cret"],
         &["openim", "user-offline", "--basic", "openim:another-s3cret"],
         &["openim", "user-register", "--secret", "openim-s3cret", "--user", "", "--user", "bob"],
+        &["tencent", "chat-login", "--secret", "chat-s3cret"],
+        &["tencent", "chat-login", "--secret", "another-s3cret"],
+        &["tencent", "trtc-enter", "--secret", "trtc-s3cret"],
+        &["tencent", "trtc-enter", "--secret", "another-s3cret"],
     ];
     let mut written = String::new();
     for args in sent {
         written += &running.send(folder, args).await;
     }
-    assert_eq!(written.matches("applied").count(), 3, "{written}");
-    assert_eq!(written.matches("rejected").count(), 4, "{written}");
+    assert_eq!(written.matches("applied").count(), 5, "{written}");
+    assert_eq!(written.matches("rejected").count(), 6, "{written}");
     let client = rollcall_local::send::client().unwrap();
     let token = r#"{"callbackCommand":"callbackUserOnlineCommand","token":"token-s3cret","userID":"ada","platformID":1,"seq":1}"#;
     let basic = "Basic b3BlbmltOmJhc2ljLXMzY3JldA==";
@@ -290,7 +299,7 @@ async fn promise_8_discreet_nothing_that_is_written_holds_a_secret() {
     written += &answer.text().await.unwrap();
 
     let (_, log) = running.stop().await;
-    assert_eq!(log.lines().count(), 9, "{log}");
+    assert_eq!(log.lines().count(), 13, "{log}");
     written += &log;
     let mut files = 0;
     for file in std::fs::read_dir(folder.join(".rollcall")).unwrap() {
