@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 
 pub use error::QueryError;
+pub(crate) use error::error_reply;
 
 use crate::{
     callback::Reply,
