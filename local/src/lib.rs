@@ -12,5 +12,10 @@ pub const EXAMPLE_APPS: &str = r#"{
     "openim": {"main": {
         "secrets": ["openIM123"],
         "basic": [{"user": "openim", "password": "openIM123"}]
+    }},
+    "tencent": {"1400000000": {
+        "secret_keys": ["5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e"],
+        "chat_tokens": ["xxxxyyyy"],
+        "trtc_keys": ["123654"]
     }}
 }"#;

@@ -15,4 +15,5 @@ mod openim;
 mod queries;
 mod seats;
 mod template;
+mod user_sig;
 mod wire;

@@ -19,6 +19,7 @@ use rollcall::{
     query::{Queries, QueryRequest},
     runtime,
     store::{self, Store, TABLE},
+    user_sig::UserSigs,
 };
 use rollcall_local::{
     dynamodb::Embedded,
@@ -40,6 +41,16 @@ pub(crate) const OTHER_SECRET: &str = "0d107d09f5bbe40cade3de5c71e9e9b7";
 pub(crate) const OPENIM_SECRET: &str = "c4ca4238a0b923820dcc509a6f75849b";
 /// The password of its callback URL.
 pub(crate) const OPENIM_PASSWORD: &str = "c81e728d9d4c2f636f067f89cc14862c";
+
+/// The `UserSig` key that Tencent publishes in its examples: here of SDKAppID `1400000000`.
+pub(crate) const TENCENT_KEY: &str =
+    "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
+/// The second key of the same app.
+pub(crate) const PREVIOUS_TENCENT_KEY: &str =
+    "eccbc87e4b5ce2fe28308fd9f2a7baf3a87ff679a2f3e71d9181a67b7542122c";
+/// SDKAppID `1400000001` has this one.
+pub(crate) const OTHER_TENCENT_KEY: &str =
+    "e4da3b7fbbce2345d7772b0674a318d51679091c5a880faf6fb5e6087eb1b2dc";
 
 pub(crate) const TABLE_NAME: &str = "rollcall-test";
 pub(crate) const RETENTION: Duration = Duration::from_hours(30 * 24);
@@ -74,7 +85,11 @@ pub(crate) fn apps() -> Apps {
             "main":{{"secrets":["{OPENIM_SECRET}"],
                      "basic":[{{"user":"openim","password":"{OPENIM_PASSWORD}"}}]}},
             "other":{{"basic":[{{"user":"openim","password":"{OTHER_SECRET}"}}]}},
-            "none":{{"secrets":[""],"basic":[{{"user":"x","password":""}}]}}}}}}"#
+            "none":{{"secrets":[""],"basic":[{{"user":"x","password":""}}]}}}},
+        "tencent":{{
+            "1400000000":{{"secret_keys":["{TENCENT_KEY}","{PREVIOUS_TENCENT_KEY}"]}},
+            "1400000001":{{"secret_keys":["{OTHER_TENCENT_KEY}"]}},
+            "1400000002":{{"secret_keys":[""]}}}}}}"#
     ))
     .unwrap()
 }
@@ -151,7 +166,8 @@ impl TestApp {
         let Handlers { receiver, queries } = Handlers::on(&database.url);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let gateway = Gateway { receiver, queries };
+        let user_sigs = UserSigs { apps: receiver.apps.clone() };
+        let gateway = Gateway { receiver, queries, user_sigs };
         tokio::spawn(gateway.serve(listener, std::future::pending()));
         Self { url, http: rollcall_local::send::client().unwrap(), database }
     }
