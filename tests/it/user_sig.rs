@@ -1,5 +1,12 @@
 //! The routes of Tencent's `UserSig`, over HTTP.
 
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use flate2::{Compression, write::ZlibEncoder};
 use http::StatusCode;
 use rollcall::{
     callback::Secret,
@@ -211,6 +218,14 @@ async fn a_body_over_64_kib_is_refused_and_a_bomb_below_it_is_harmless() {
         assert_eq!(status, 413);
         assert_eq!(answer["error"]["code"], "too_large");
     }
+    // 40 MB in a body that is short enough.
+    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
+    zlib.write_all(&vec![b' '; 40 << 20]).unwrap();
+    let base64 = BASE64_STANDARD.encode(zlib.finish().unwrap());
+    let bomb = base64.replace('+', "*").replace('/', "-").replace('=', "_");
+    let start = Instant::now();
+    assert_eq!(code(&app, APP, "ada", &bomb).await, 70003);
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
 }
 
 #[tokio::test]
