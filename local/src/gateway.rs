@@ -18,6 +18,7 @@ use rollcall::{
     handler::Receiver,
     query::{self, Queries, QueryRequest},
     runtime,
+    user_sig::{self, UserSigs},
 };
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -36,6 +37,8 @@ pub struct Gateway {
     pub receiver: Receiver,
     /// Answers queries.
     pub queries: Queries,
+    /// Mints and verifies Tencent's UserSigs.
+    pub user_sigs: UserSigs,
 }
 
 impl Gateway {
@@ -71,11 +74,16 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
         let request = RawRequest { headers: parts.headers, query, body, received_at };
         return response(endpoint.receive(&gateway.receiver, &request).await);
     }
-    if query::ROOTS.iter().any(|root| path.starts_with(root)) {
+    let is_user_sig = user_sig::ROUTES.contains(&path.as_ref());
+    if is_user_sig || query::ROOTS.iter().any(|root| path.starts_with(root)) {
         let query = parts.uri.query().unwrap_or_default().to_owned();
         let path = path.into_owned();
         let request = QueryRequest { method: parts.method, path, query, body, received_at };
-        return response(gateway.queries.answer(&request).await);
+        return response(if is_user_sig {
+            gateway.user_sigs.answer(&request)
+        } else {
+            gateway.queries.answer(&request).await
+        });
     }
     message(StatusCode::NOT_FOUND, "Not Found")
 }

@@ -1,4 +1,5 @@
 //! `cargo run`: Rollcall on this machine. `cargo run -- send`: plays the providers.
+//! `cargo run -- user-sig`: mints and verifies Tencent's login tickets.
 
 mod cli;
 
@@ -13,6 +14,7 @@ async fn main() -> ExitCode {
     let done = match cli.command {
         None => cli::serve::run(cli.serve).await,
         Some(Command::Send(send)) => cli::send::run(send).await,
+        Some(Command::UserSig(user_sig)) => cli::user_sig::run(user_sig),
     };
     match done {
         Ok(code) => code,

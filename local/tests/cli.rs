@@ -256,7 +256,7 @@ async fn promise_8_discreet_nothing_that_is_written_holds_a_secret() {
             "basic": [{"user": "openim", "password": "basic-s3cret"}]
         }},
         "tencent": {"1400000000": {
-            "secret_keys": ["user-sig-s3cret"],
+            "secret_keys": ["tencent-s3cret"],
             "chat_tokens": ["chat-s3cret"],
             "trtc_keys": ["trtc-s3cret"]
         }}
@@ -298,6 +298,17 @@ async fn promise_8_discreet_nothing_that_is_written_holds_a_secret() {
     assert_eq!(answer.status(), 200);
     written += &answer.text().await.unwrap();
 
+    // A ticket is for its owner, and for nobody else.
+    let url = format!("{}/tencent/user-sig", running.url);
+    let asked = r#"{"sdk_app_id":1400000000,"user_id":"ada"}"#;
+    let answer = client.post(&url).body(asked).send().await.unwrap().text().await.unwrap();
+    let minted: Value = serde_json::from_str(&answer).unwrap();
+    let ticket = minted["user_sig"].as_str().unwrap();
+    let asked = format!(r#"{{"sdk_app_id":1400000000,"user_id":"bob","user_sig":"{ticket}"}}"#);
+    let answer = client.post(format!("{url}/verify")).body(asked).send().await.unwrap();
+    written += &answer.text().await.unwrap();
+    assert!(written.contains("70013"), "{written}");
+
     let (_, log) = running.stop().await;
     assert_eq!(log.lines().count(), 13, "{log}");
     written += &log;
@@ -309,6 +320,7 @@ async fn promise_8_discreet_nothing_that_is_written_holds_a_secret() {
     assert!(files >= 2, "the records and what was sent");
     assert!(written.contains("callback") && written.contains("ada"));
     assert!(!written.contains("s3cret"));
+    assert!(!written.contains(ticket));
     assert!(!written.contains("b3BlbmltOmJhc2ljLXMzY3JldA"));
 }
 
@@ -336,6 +348,71 @@ async fn openim_in_both_dialects() {
     assert!(running.send(folder, &offline).await.starts_with("200 applied"));
     assert_eq!(running.get("/presence/openim/main/users/ada").await["online"], false);
     running.stop().await;
+}
+
+async fn user_sig(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+    let output = output(rollcall(folder).arg("user-sig").args(args)).await;
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test]
+async fn a_user_sig_is_minted_and_verified() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let at = ["--now", "1700000000"];
+    let (code, minted, _) = user_sig(folder, &[&["mint", "--user", "ada"], &at[..]].concat()).await;
+    assert_eq!((code, minted.lines().count()), (Some(0), 1));
+    let ticket = minted.trim_end();
+
+    let verify = async |user: &str, more: &[&str]| {
+        user_sig(folder, &[&["verify", "--user", user, ticket], more].concat()).await
+    };
+    let valid = (Some(0), "valid until 1700604800\n".to_owned(), String::new());
+    assert_eq!(verify("ada", &at).await, valid);
+    assert_eq!(verify("ada", &["--now", "1700604800"]).await, valid);
+    for (user, more, code) in [
+        ("ada", &["--now", "1700604801"][..], "70001 "),
+        ("ada", &[], "70001 "),
+        ("bob", &at, "70013 "),
+        ("ada", &["--app", "1400000001", "--key", "another"], "70009 "),
+        ("ada", &["--key", "another", "--now", "1700000000"], "70009 "),
+    ] {
+        let (exit, found, _) = verify(user, more).await;
+        assert_eq!(exit, Some(1), "{found}");
+        assert!(found.starts_with(code), "{found}");
+    }
+    let cut = user_sig(folder, &["verify", "--user", "ada", &ticket[..20]]).await;
+    assert!(cut.1.starts_with("70003 "), "{}", cut.1);
+
+    let room = ["mint", "--user", "ada", "--expire", "60", "--privileges", "42"];
+    for room in [[&room[..], &["--room", "lobby"]], [&room[..], &["--room-number", "10000"]]] {
+        let (code, minted, _) = user_sig(folder, &room.concat()).await;
+        assert_eq!((code, minted.lines().count()), (Some(0), 2));
+        for ticket in minted.lines() {
+            let verdict = user_sig(folder, &["verify", "--user", "ada", ticket]).await;
+            assert!(verdict.1.starts_with("valid until "), "{}", verdict.1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_user_sig_that_cannot_be_says_why() {
+    let folder = TempDir::new().unwrap();
+    for (args, says) in [
+        (&["--user", "a b"][..], "--user is not 1 to 32 characters"),
+        (&["--user", "ada", "--expire", "59"], "--expire is not"),
+        (&["--user", "ada", "--room-number", "0"], "--room-number is"),
+        (&["--user", "ada", "--room", ""], "--room is"),
+        (&["--user", "ada", "--privileges", "1"], "--privileges needs"),
+        (&["--user", "ada", "--app", "x"], "--app is not"),
+        (&["--user", "ada", "--app", "1"], "no key is known of SDKAppID 1"),
+        (&["--user", "ada", "--key", ""], "--key is empty"),
+    ] {
+        let (code, stdout, stderr) = user_sig(folder.path(), &[&["mint"], args].concat()).await;
+        assert_eq!((code, stdout.as_str()), (Some(1), ""), "{args:?}");
+        assert!(stderr.contains(says), "{args:?}: {stderr}");
+    }
 }
 
 #[tokio::test]

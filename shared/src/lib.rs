@@ -16,6 +16,7 @@
 //! | [`handler`] | the one pipeline from a raw request to a reply | all of the above |
 //! | [`endpoint`] | every callback type in one list | `handler` and `providers` |
 //! | [`query`] | the answers to a backend's questions | `domain`, `providers`, `store` |
+//! | [`user_sig`] | Tencent's login tickets: minted, verified, and the routes for both | `callback`, `config`, `domain`, `query` |
 //! | [`config`] | the environment variables of the contract | `providers` |
 //! | [`runtime`] | Lambda's runner, the environment and the clock | everything |
 #![warn(missing_docs)]
@@ -30,3 +31,4 @@ pub mod providers;
 pub mod query;
 pub mod runtime;
 pub mod store;
+pub mod user_sig;

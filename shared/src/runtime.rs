@@ -26,6 +26,7 @@ use crate::{
     handler::Receiver,
     query::{Queries, QueryRequest},
     store::{self, Store},
+    user_sig::UserSigs,
 };
 
 /// What is left as it is in a path: all that an id may hold to travel in one, and the separator.
@@ -62,6 +63,18 @@ pub fn run_query() -> Result<(), Error> {
     run(async {
         let config = Config::from_env()?;
         lambda_runtime::run(service(Queries { store: connect(&config).await? })).await
+    })
+}
+
+/// Runs the function that mints and verifies UserSigs until Lambda ends it.
+///
+/// # Errors
+///
+/// As [`run_callback`].
+pub fn run_user_sig() -> Result<(), Error> {
+    run(async {
+        let apps = Arc::new(Apps::from_env()?.unwrap_or_default());
+        lambda_runtime::run(service(UserSigs { apps })).await
     })
 }
 
@@ -133,6 +146,12 @@ where
 impl Function for Queries {
     async fn answer(&self, request: Request) -> Reply {
         Self::answer(self, &query_request(request)).await
+    }
+}
+
+impl Function for UserSigs {
+    async fn answer(&self, request: Request) -> Reply {
+        Self::answer(self, &query_request(request))
     }
 }
 

@@ -16,4 +16,5 @@ mod queries;
 mod seats;
 mod template;
 mod tencent;
+mod user_sig;
 mod wire;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use aws_sdk_dynamodb::types::KeySchemaElement;
-use rollcall::endpoint::Endpoint;
+use rollcall::{endpoint::Endpoint, user_sig};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
@@ -71,7 +71,8 @@ fn contract() -> BTreeSet<(String, String, String)> {
         endpoint.routes.iter().map(move |path| route("POST", path, endpoint.function))
     });
     let queries = QUERY_ROUTES.iter().map(|(method, path)| route(method, path, "query"));
-    callbacks.chain(queries).collect()
+    let user_sigs = user_sig::ROUTES.iter().map(|path| route("POST", path, user_sig::FUNCTION));
+    callbacks.chain(queries).chain(user_sigs).collect()
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn every_folder_in_functions_has_its_block_and_every_block_its_folder() {
     let served: BTreeSet<String> = Endpoint::ALL
         .into_iter()
         .map(|endpoint| endpoint.function.to_owned())
-        .chain(["query".to_owned()])
+        .chain(["query", user_sig::FUNCTION].map(str::to_owned))
         .collect();
     assert_eq!(folders, served, "what is deployed is what the local gateway serves");
 }
@@ -99,7 +100,8 @@ fn the_template_has_the_contracts_routes() {
             let method = properties["Method"].as_str().unwrap().to_owned();
             let path = properties["Path"].as_str().unwrap().to_owned();
             // Providers cannot sign for IAM; everybody else has to.
-            let authorizer = if function == "query" { json!("AWS_IAM") } else { Value::Null };
+            let is_asked = ["query", user_sig::FUNCTION].contains(&function.as_str());
+            let authorizer = if is_asked { json!("AWS_IAM") } else { Value::Null };
             assert_eq!(properties["Auth"]["Authorizer"], authorizer, "{path}");
             routes.insert((method, path, function.clone()));
         }
@@ -167,6 +169,19 @@ async fn the_template_makes_the_table_that_the_store_makes() {
     let expected = json!({ "AttributeName": ttl.attribute_name().unwrap(), "Enabled": true });
     assert_eq!(told["TimeToLiveSpecification"], expected);
     assert_eq!(table["DeletionPolicy"], "Retain", "the table outlives the stack");
+}
+
+/// Whoever mints a ticket can log in as anybody, so its function can do nothing else.
+#[test]
+fn user_sig_has_its_own_secret_and_no_way_to_the_table() {
+    let functions = functions(&template());
+    let secret_of =
+        |properties: &Value| properties["Environment"]["Variables"]["ROLLCALL_APPS"].to_string();
+    for (function, properties) in &functions {
+        let has_keys = secret_of(properties).contains("TencentUserSigKeysSecretName");
+        assert_eq!(has_keys, function == user_sig::FUNCTION, "{function}");
+        assert_eq!(properties["Policies"].is_null(), has_keys, "{function}");
+    }
 }
 
 /// Timeouts above the provider's would hide our own 503.

@@ -427,9 +427,15 @@ async fn active_users_are_counted_once_a_month_in_utc() {
     assert_eq!(active(&handlers, "2026-09").await, 30);
     assert_eq!(active(&handlers, "2026-10").await, 20);
     assert_eq!(active(&handlers, "2026-11").await, 0);
+    // On a device that was counted for September, the first login of October is another count.
+    for (ms, active_users) in [(october - 60_000, 20), (october + 60_000, 21)] {
+        send(of_user(login("Web", ms, &[]), "zoe")).await;
+        assert_eq!(active(&handlers, "2026-10").await, active_users);
+    }
+    assert_eq!(active(&handlers, "2026-09").await, 31);
     // Logging out counts for nothing.
     send(of_user(chat(ChatLogout, "iOS", october + 5), "user99")).await;
-    assert_eq!(active(&handlers, "2026-10").await, 20);
+    assert_eq!(active(&handlers, "2026-10").await, 21);
 }
 
 #[tokio::test]

@@ -2,8 +2,11 @@
 
 pub(crate) mod send;
 pub(crate) mod serve;
+pub(crate) mod user_sig;
 
 use clap::{Parser, Subcommand};
+use rollcall::config::Apps;
+use rollcall_local::EXAMPLE_APPS;
 
 /// What is shown instead of success: one clear line.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -23,4 +26,14 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Send a callback as its provider would, and print the answer.
     Send(send::SendArgs),
+    /// Mint or verify Tencent's UserSig.
+    UserSig(user_sig::UserSigArgs),
+}
+
+/// The apps of `ROLLCALL_APPS`, else the examples.
+fn apps() -> Result<Apps, Failure> {
+    Ok(match Apps::from_env()? {
+        Some(apps) => apps,
+        None => Apps::from_json(EXAMPLE_APPS)?,
+    })
 }

@@ -5,17 +5,13 @@ use std::{path::Path, process::ExitCode};
 use clap::{Args, Subcommand};
 use rollcall::{
     callback::Secret,
-    config::Apps,
     domain::AppId,
     providers::openim::{AppCredentials, Basic},
     runtime,
 };
-use rollcall_local::{
-    EXAMPLE_APPS,
-    send::{Callback, client, openim, tencent, zego},
-};
+use rollcall_local::send::{Callback, client, openim, tencent, zego};
 
-use super::Failure;
+use super::{Failure, apps};
 
 /// Where what was sent is remembered.
 const FOLDER: &str = ".rollcall";
@@ -159,13 +155,6 @@ impl Delivery {
         }
         Ok(is_accepted)
     }
-}
-
-fn apps() -> Result<Apps, Failure> {
-    Ok(match Apps::from_env()? {
-        Some(apps) => apps,
-        None => Apps::from_json(EXAMPLE_APPS)?,
-    })
 }
 
 fn zego_secret(given: Option<String>, app: &str) -> Result<Secret, Failure> {

@@ -17,6 +17,7 @@ use rollcall::{
     query::Queries,
     runtime,
     store::{self, Store, TABLE},
+    user_sig::UserSigs,
 };
 use rollcall_local::{
     EXAMPLE_APPS,
@@ -82,13 +83,15 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     println!("Rollcall listens on {url}, its DynamoDB on {dynamodb} (table {}).", config.table);
     introduce(&url, &apps, is_example);
 
+    let apps = Arc::new(apps);
     let receiver = Receiver {
-        apps: Arc::new(apps),
+        apps: apps.clone(),
         store: store.clone(),
         max_age: config.max_age,
         budget: config.budget,
     };
-    let handlers = Gateway { receiver, queries: Queries { store } };
+    let user_sigs = UserSigs { apps };
+    let handlers = Gateway { receiver, queries: Queries { store }, user_sigs };
     servers.spawn(async move {
         let served = handlers.serve(gateway, until(stopped)).await;
         served.map_err(|error| format!("the gateway failed: {error}"))
@@ -161,6 +164,7 @@ fn introduce(url: &str, apps: &Apps, is_example: bool) {
     println!("  curl {url}/presence/zego/{app}/rooms/lobby");
     println!("  cargo run -- send openim user-register --user ada");
     println!("  curl {url}/registrations/openim/main/users/ada");
+    println!("  cargo run -- user-sig mint --user ada");
     println!("\nor send a signed callback by hand (it is good for ten minutes):\n");
     println!("  {}", curl(url, app, secret));
     println!("\nCtrl-C stops.\n");

@@ -32,15 +32,6 @@ impl QueryError {
     /// The error as an answer.
     #[must_use]
     pub fn reply(&self) -> Reply {
-        #[derive(Serialize)]
-        struct Body {
-            error: Content,
-        }
-        #[derive(Serialize)]
-        struct Content {
-            code: &'static str,
-            message: String,
-        }
         let (status, code) = match self {
             Self::NoRoute | Self::UnknownProvider | Self::Unknown(_) => {
                 (StatusCode::NOT_FOUND, "not_found")
@@ -48,6 +39,20 @@ impl QueryError {
             Self::BadParameter(..) => (StatusCode::BAD_REQUEST, "bad_parameter"),
             Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
-        Reply::json(status, &Body { error: Content { code, message: self.to_string() } })
+        error_reply(status, code, self.to_string())
     }
+}
+
+/// The error body of everything that a backend asks for.
+pub(crate) fn error_reply(status: StatusCode, code: &'static str, message: String) -> Reply {
+    #[derive(Serialize)]
+    struct Body {
+        error: Content,
+    }
+    #[derive(Serialize)]
+    struct Content {
+        code: &'static str,
+        message: String,
+    }
+    Reply::json(status, &Body { error: Content { code, message } })
 }

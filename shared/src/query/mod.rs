@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 
 pub use error::QueryError;
+pub(crate) use error::error_reply;
 
 use crate::{
     callback::Reply,

@@ -19,6 +19,7 @@ use rollcall::{
     query::{Queries, QueryRequest},
     runtime,
     store::{self, Store, TABLE},
+    user_sig::UserSigs,
 };
 use rollcall_local::{
     dynamodb::Embedded,
@@ -41,13 +42,19 @@ pub(crate) const OPENIM_SECRET: &str = "c4ca4238a0b923820dcc509a6f75849b";
 /// The password of its callback URL.
 pub(crate) const OPENIM_PASSWORD: &str = "c81e728d9d4c2f636f067f89cc14862c";
 
-/// The key of `UserSig` of Tencent app 1400000000, as published in Tencent's samples.
-pub(crate) const USER_SIG_KEY: &str =
-    "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
 /// Its token of Chat's callbacks.
 pub(crate) const CHAT_TOKEN: &str = "a87ff679a2f3e71d9181a67b7542122c";
 /// Its first key of TRTC's callbacks.
 pub(crate) const TRTC_KEY: &str = "e4da3b7fbbce2345d7772b0674a318d5";
+/// The `UserSig` key that Tencent publishes in its examples: here of SDKAppID `1400000000`.
+pub(crate) const TENCENT_KEY: &str =
+    "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
+/// The second key of the same app.
+pub(crate) const PREVIOUS_TENCENT_KEY: &str =
+    "eccbc87e4b5ce2fe28308fd9f2a7baf3a87ff679a2f3e71d9181a67b7542122c";
+/// SDKAppID `1400000001` has this one.
+pub(crate) const OTHER_TENCENT_KEY: &str =
+    "e4da3b7fbbce2345d7772b0674a318d51679091c5a880faf6fb5e6087eb1b2dc";
 
 pub(crate) const TABLE_NAME: &str = "rollcall-test";
 pub(crate) const RETENTION: Duration = Duration::from_hours(30 * 24);
@@ -84,10 +91,11 @@ pub(crate) fn apps() -> Apps {
             "other":{{"basic":[{{"user":"openim","password":"{OTHER_SECRET}"}}]}},
             "none":{{"secrets":[""],"basic":[{{"user":"x","password":""}}]}}}},
         "tencent":{{
-            "1400000000":{{"secret_keys":["{USER_SIG_KEY}"],"chat_tokens":["{CHAT_TOKEN}"],
-                           "trtc_keys":["{TRTC_KEY}","{SECRET}"]}},
-            "1400000001":{{"chat_tokens":["{OTHER_SECRET}"],"trtc_keys":["{OTHER_SECRET}"]}},
-            "1400000002":{{}}}}}}"#
+            "1400000000":{{"secret_keys":["{TENCENT_KEY}","{PREVIOUS_TENCENT_KEY}"],
+                           "chat_tokens":["{CHAT_TOKEN}"],"trtc_keys":["{TRTC_KEY}","{SECRET}"]}},
+            "1400000001":{{"secret_keys":["{OTHER_TENCENT_KEY}"],
+                           "chat_tokens":["{OTHER_SECRET}"],"trtc_keys":["{OTHER_SECRET}"]}},
+            "1400000002":{{"secret_keys":[""]}}}}}}"#
     ))
     .unwrap()
 }
@@ -166,7 +174,8 @@ impl TestApp {
         let Handlers { receiver, queries } = Handlers::on(&database.url);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let gateway = Gateway { receiver, queries };
+        let user_sigs = UserSigs { apps: receiver.apps.clone() };
+        let gateway = Gateway { receiver, queries, user_sigs };
         tokio::spawn(gateway.serve(listener, std::future::pending()));
         Self { url, http: rollcall_local::send::client().unwrap(), database }
     }

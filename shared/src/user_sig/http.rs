@@ -1,0 +1,273 @@
+//! The routes of UserSig.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{
+    Asked, Claims, Lifetime, MintError, ParameterError, Privileges, Room, SdkAppId, UserId, verify,
+};
+use crate::{
+    callback::{Reply, Secret},
+    config::Apps,
+    domain::AppId,
+    query::{QueryRequest, error_reply},
+};
+
+/// The name of the Lambda function, and of its folder in `functions/`.
+pub const FUNCTION: &str = "tencent-user-sig";
+
+/// The paths that are posted to.
+pub const ROUTES: [&str; 2] = [MINT, VERIFY];
+
+const MINT: &str = "/tencent/user-sig";
+const VERIFY: &str = "/tencent/user-sig/verify";
+
+/// The longest body that is read, in bytes.
+const BODY_LIMIT: usize = 64 << 10;
+
+/// Mints and verifies tickets with the apps' keys. No ticket and no key is ever logged.
+#[derive(Debug, Clone)]
+pub struct UserSigs {
+    /// The apps, among them Tencent's with their keys.
+    pub apps: Arc<Apps>,
+}
+
+impl UserSigs {
+    /// Answers a request for one of [`ROUTES`]; every failure becomes an error body.
+    #[must_use]
+    pub fn answer(&self, request: &QueryRequest) -> Reply {
+        self.try_answer(request).unwrap_or_else(|error| {
+            if let Error::NotMinted(error) = &error {
+                tracing::error!(%error, "a UserSig could not be minted");
+            }
+            error.reply()
+        })
+    }
+
+    fn try_answer(&self, request: &QueryRequest) -> Result<Reply, Error> {
+        let route = Some(request.path.as_str()).filter(|_| request.method == Method::POST);
+        let answer: fn(&Self, &QueryRequest) -> Result<Reply, Error> = match route {
+            Some(MINT) => Self::mint,
+            Some(VERIFY) => Self::verify,
+            _ => return Err(Error::NoRoute),
+        };
+        if request.body.len() > BODY_LIMIT {
+            return Err(Error::TooLarge);
+        }
+        answer(self, request)
+    }
+
+    fn mint(&self, request: &QueryRequest) -> Result<Reply, Error> {
+        let body: MintBody = read(&request.body)?;
+        let claims = Claims {
+            app: app(body.sdk_app_id)?,
+            user: user(body.user_id)?,
+            issued_at: request.received_at.seconds(),
+            lifetime: lifetime(body.expire_seconds)?,
+        };
+        let room = body.room.map(room).transpose()?;
+        let privileges = privileges(body.privileges)?;
+        if room.is_none() && privileges.is_some() {
+            return Err(Error::bad("privileges", "needs a `room`: a UserSig has none of its own"));
+        }
+        let key = self.keys(claims.app)?.first().ok_or(Error::NoKey(claims.app))?;
+        let private_map_key =
+            |room: &Room| claims.private_map_key(room, privileges.unwrap_or_default(), key);
+        let user_sig = claims.user_sig(key)?;
+        let private_map_key = room.as_ref().map(private_map_key).transpose()?;
+        let answer = Minted {
+            user_sig: user_sig.expose(),
+            private_map_key: private_map_key.as_ref().map(super::Ticket::expose),
+            user_id: claims.user.as_str(),
+            sdk_app_id: claims.app.get(),
+            issued_at: claims.issued_at.0,
+            expires_at: claims.expires_at().0,
+        };
+        Ok(Reply::json(StatusCode::OK, &answer))
+    }
+
+    fn verify(&self, request: &QueryRequest) -> Result<Reply, Error> {
+        let body: VerifyBody = read(&request.body)?;
+        let asked = Asked { app: app(body.sdk_app_id)?, user: user(body.user_id)? };
+        let ticket = text("user_sig", body.user_sig)?;
+        if self.keys(asked.app)?.is_empty() {
+            return Err(Error::NoKey(asked.app));
+        }
+        let keys = |app| self.keys(app).unwrap_or_default();
+        let answer = match verify(&ticket, &asked, keys, request.received_at.seconds()) {
+            Ok(valid) => Verdict {
+                valid: true,
+                code: 0,
+                expires_at: Some(valid.expires_at.0),
+                message: None,
+            },
+            Err(invalid) => Verdict {
+                valid: false,
+                code: invalid.code(),
+                expires_at: None,
+                message: Some(invalid.to_string()),
+            },
+        };
+        Ok(Reply::json(StatusCode::OK, &answer))
+    }
+
+    /// The keys of an app, the one that signs first.
+    fn keys(&self, app: SdkAppId) -> Result<&[Secret], Error> {
+        let id: Option<AppId> = app.to_string().parse().ok();
+        let credentials = id.and_then(|id| self.apps.tencent.get(&id));
+        credentials.map(|app| app.secret_keys.as_slice()).ok_or(Error::UnknownApp(app))
+    }
+}
+
+// Fields are taken as any JSON, so that what is wrong with one can be said of that one.
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MintBody {
+    sdk_app_id: Option<Value>,
+    user_id: Option<Value>,
+    expire_seconds: Option<Value>,
+    room: Option<Value>,
+    privileges: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VerifyBody {
+    sdk_app_id: Option<Value>,
+    user_id: Option<Value>,
+    user_sig: Option<Value>,
+}
+
+trait Fields: DeserializeOwned {
+    const NAMES: &'static str;
+}
+
+impl Fields for MintBody {
+    const NAMES: &'static str = "sdk_app_id, user_id, expire_seconds, room, privileges";
+}
+
+impl Fields for VerifyBody {
+    const NAMES: &'static str = "sdk_app_id, user_id, user_sig";
+}
+
+#[derive(Serialize)]
+struct Minted<'a> {
+    user_sig: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    private_map_key: Option<&'a str>,
+    user_id: &'a str,
+    sdk_app_id: u32,
+    issued_at: u64,
+    expires_at: u64,
+}
+
+#[derive(Serialize)]
+struct Verdict {
+    valid: bool,
+    code: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+fn read<B: Fields>(body: &[u8]) -> Result<B, Error> {
+    // Serde would take a list for the fields. Its errors quote what they found: a ticket, perhaps.
+    let object = body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body));
+    object.and_then(Result::ok).ok_or(Error::Body(B::NAMES))
+}
+
+fn app(value: Option<Value>) -> Result<SdkAppId, Error> {
+    let value = required("sdk_app_id", value)?;
+    let app = value.as_u64().ok_or(ParameterError::SdkAppId).and_then(SdkAppId::try_from);
+    app.map_err(|error| Error::Parameter("sdk_app_id", error))
+}
+
+fn user(value: Option<Value>) -> Result<UserId, Error> {
+    let user = text("user_id", value)?.parse();
+    user.map_err(|error| Error::Parameter("user_id", error))
+}
+
+fn lifetime(value: Option<Value>) -> Result<Lifetime, Error> {
+    let Some(value) = value else { return Ok(Lifetime::DEFAULT) };
+    let lifetime = value.as_u64().ok_or(ParameterError::Lifetime).and_then(Lifetime::from_seconds);
+    lifetime.map_err(|error| Error::Parameter("expire_seconds", error))
+}
+
+fn room(value: Value) -> Result<Room, Error> {
+    let mut id = match value {
+        Value::Object(fields) if fields.len() == 1 => fields,
+        _ => return Err(Error::bad("room", "is not {\"id\": a number or a string}")),
+    };
+    let room = match id.remove("id") {
+        Some(Value::Number(number)) => {
+            number.as_u64().ok_or(ParameterError::RoomNumber).and_then(Room::number)
+        }
+        Some(Value::String(name)) => Room::name(&name),
+        _ => return Err(Error::bad("room", "is not {\"id\": a number or a string}")),
+    };
+    room.map_err(|error| Error::Parameter("room", error))
+}
+
+fn privileges(value: Option<Value>) -> Result<Option<Privileges>, Error> {
+    let Some(value) = value else { return Ok(None) };
+    let bits = value.as_u64().and_then(|bits| u8::try_from(bits).ok());
+    let bits = bits.ok_or(Error::bad("privileges", "is not a whole number from 0 to 255"))?;
+    Ok(Some(Privileges(bits)))
+}
+
+fn text(name: &'static str, value: Option<Value>) -> Result<String, Error> {
+    match required(name, value)? {
+        Value::String(text) => Ok(text),
+        _ => Err(Error::bad(name, "is not a string")),
+    }
+}
+
+fn required(name: &'static str, value: Option<Value>) -> Result<Value, Error> {
+    value.ok_or(Error::bad(name, "is missing"))
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("there is no such route: post to {MINT} or {VERIFY}")]
+    NoRoute,
+    #[error("SDKAppID {0} is not configured here: add it to ROLLCALL_APPS under `tencent`")]
+    UnknownApp(SdkAppId),
+    #[error("SDKAppID {0} has no key here: add its SecretKey to its `secret_keys`")]
+    NoKey(SdkAppId),
+    #[error("the body is longer than {BODY_LIMIT} bytes")]
+    TooLarge,
+    #[error("the body is not a JSON object of these fields, each named once: {0}")]
+    Body(&'static str),
+    #[error("`{0}` {1}")]
+    Parameter(&'static str, ParameterError),
+    #[error("`{0}` {1}")]
+    Field(&'static str, &'static str),
+    #[error("the UserSig could not be minted")]
+    NotMinted(#[from] MintError),
+}
+
+impl Error {
+    fn bad(name: &'static str, what: &'static str) -> Self {
+        Self::Field(name, what)
+    }
+
+    fn reply(&self) -> Reply {
+        let (status, code) = match self {
+            Self::NoRoute | Self::UnknownApp(_) | Self::NoKey(_) => {
+                (StatusCode::NOT_FOUND, "not_found")
+            }
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Self::Body(_) | Self::Parameter(..) | Self::Field(..) => {
+                (StatusCode::BAD_REQUEST, "bad_parameter")
+            }
+            Self::NotMinted(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        };
+        error_reply(status, code, self.to_string())
+    }
+}

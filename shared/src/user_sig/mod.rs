@@ -1,0 +1,47 @@
+//! Tencent's UserSig: the ticket with which a person logs in to Chat and TRTC. A backend mints it;
+//! Rollcall can do that, and can say what is wrong with one.
+//!
+//! Source: version 2 of the tickets as the `tls-sig-api-v2` packages of `tencentyun` make them,
+//! and the UserSig codes of Chat's error codes (Tencent Cloud, document 1047/34348).
+//!
+//! ```
+//! use rollcall::{
+//!     callback::Secret,
+//!     domain::UnixSeconds,
+//!     user_sig::{Asked, Claims, Invalid, Lifetime, SdkAppId, UserId, verify},
+//! };
+//!
+//! let key = Secret::new("the SecretKey of the console".to_owned()).unwrap();
+//! let app: SdkAppId = "1400000000".parse()?;
+//! let ada: UserId = "ada".parse()?;
+//! let issued_at = UnixSeconds(1_700_000_000);
+//!
+//! let claims = Claims { app, user: ada.clone(), issued_at, lifetime: Lifetime::DEFAULT };
+//! let ticket = claims.user_sig(&key)?;
+//!
+//! let keys = [key];
+//! let asked = Asked { app, user: ada };
+//! let valid = verify(ticket.expose(), &asked, |_| &keys, issued_at).unwrap();
+//! assert_eq!(valid.expires_at, UnixSeconds(1_700_604_800));
+//!
+//! let later = UnixSeconds(1_700_604_801);
+//! assert_eq!(verify(ticket.expose(), &asked, |_| &keys, later), Err(Invalid::Expired));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod http;
+mod mint;
+mod parameters;
+mod payload;
+mod ticket;
+mod userbuf;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use http::{FUNCTION, ROUTES, UserSigs};
+pub use mint::{Claims, MintError};
+pub use parameters::{Lifetime, ParameterError, Privileges, Room, SdkAppId, UserId};
+pub use ticket::Ticket;
+pub use verify::{Asked, Invalid, Valid, verify};
