@@ -647,6 +647,26 @@ async fn documented_room_events_are_applied_and_others_acknowledged() {
     }
 }
 
+#[tokio::test]
+async fn at_one_millisecond_a_role_comes_before_an_exit_and_an_exit_before_an_entry() {
+    let cases = [
+        (vec![TrtcEnter, TrtcExit], true),
+        (vec![TrtcExit, TrtcEnter], true),
+        (vec![TrtcRole, TrtcExit], false),
+        (vec![TrtcExit, TrtcRole], false),
+        (vec![TrtcExit, TrtcRole, TrtcEnter], true),
+    ];
+    for (names, is_in) in cases {
+        let (_database, handlers) = start().await;
+        outcome(&handlers, &tencent_event(TrtcEnter, at(0))).await;
+        for name in &names {
+            outcome(&handlers, &tencent_event(*name, at(5))).await;
+        }
+        assert_eq!(room(&handlers, "lobby").await["online"], u64::from(is_in), "{names:?}");
+        assert_eq!(ada(&handlers).await["online"], is_in, "{names:?}");
+    }
+}
+
 /// A callback of Chat's, of two people with three kinds of device.
 fn chat_event() -> impl Strategy<Value = Event> {
     let name = prop_oneof![3 => Just(ChatLogin), 1 => Just(ChatLogout), 2 => Just(ChatDisconnect)];
