@@ -1,9 +1,8 @@
 //! A room that was created or dismissed, where its lives have no names: one small item per event.
 
-use aws_sdk_dynamodb::{error::SdkError, operation::put_item::PutItemError};
-
 use super::{
     Store, StoreError,
+    error::written_once,
     item::{self, CLOSE_REASON, CLOSED_AT, CREATED_AT, CREATOR, Item},
     keys,
     table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
@@ -48,11 +47,7 @@ impl Store {
                 }
             }
         };
-        match put.send().await {
-            Ok(_) => Ok(Outcome::Applied),
-            Err(error) if is_condition_failure(&error) => Ok(Outcome::Duplicate),
-            Err(error) => Err(error.into()),
-        }
+        written_once(put.send().await)
     }
 
     /// The newest boundaries of a room, the newest first.
@@ -75,10 +70,6 @@ impl Store {
         let fresh = page.items().iter().filter(|item| !item::is_expired(item, now));
         fresh.map(read_boundary).collect()
     }
-}
-
-fn is_condition_failure(error: &SdkError<PutItemError>) -> bool {
-    error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
 }
 
 fn read_boundary(item: &Item) -> Result<Boundary, StoreError> {

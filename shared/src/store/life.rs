@@ -1,9 +1,8 @@
 //! The two ends of a room's life, each written once.
 
-use aws_sdk_dynamodb::{error::SdkError, operation::update_item::UpdateItemError};
-
 use super::{
     Store, StoreError,
+    error::written_once,
     item::{self, CLOSE_REASON, CLOSED_AT, CREATED_AT, CREATOR},
     keys,
     table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
@@ -78,14 +77,6 @@ impl Store {
                     )
             }
         };
-        match update.send().await {
-            Ok(_) => Ok(Outcome::Applied),
-            Err(error) if is_condition_failure(&error) => Ok(Outcome::Duplicate),
-            Err(error) => Err(error.into()),
-        }
+        written_once(update.send().await)
     }
-}
-
-fn is_condition_failure(error: &SdkError<UpdateItemError>) -> bool {
-    error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception)
 }

@@ -1,14 +1,16 @@
 //! Who was active in a month: one small item for each user and month, counted in the index.
 
-use aws_sdk_dynamodb::{error::SdkError, operation::put_item::PutItemError, types::Select};
+use aws_sdk_dynamodb::types::Select;
 use futures::future::try_join_all;
 
 use super::{
-    INDEX, Store, StoreError, item,
+    INDEX, Store, StoreError,
+    error::written_once,
+    item,
     keys::{self, MONTH_SHARDS},
     table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
 };
-use crate::domain::{App, Month, UnixMillis, UserId};
+use crate::domain::{App, Month, Outcome, UnixMillis, UserId};
 
 /// How long a month can be counted after a user's first login in it: more than a year.
 const KEPT: std::time::Duration = std::time::Duration::from_hours(400 * 24);
@@ -21,7 +23,7 @@ impl Store {
         user: &UserId,
         month: Month,
         received_at: UnixMillis,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Outcome, StoreError> {
         let sent = self
             .client
             .put_item()
@@ -34,11 +36,7 @@ impl Store {
             .condition_expression(format!("attribute_not_exists({PK})"))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(()),
-            Err(error) if is_condition_failure(&error) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        written_once(sent)
     }
 
     /// How many users were active in a month. The index may lag behind, usually by less than a
@@ -70,8 +68,4 @@ impl Store {
         });
         Ok(try_join_all(shards).await?.into_iter().sum())
     }
-}
-
-fn is_condition_failure(error: &SdkError<PutItemError>) -> bool {
-    error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
 }

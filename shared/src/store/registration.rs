@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::{
-    error::SdkError,
-    operation::put_item::PutItemError,
     primitives::Blob,
     types::AttributeValue::{self, B, Bool, N},
 };
@@ -13,6 +11,7 @@ use sha1::{Digest, Sha1};
 
 use super::{
     Store, StoreError,
+    error::written_once,
     item::{
         self, AVATAR_URL, CREATE_TIME, DISPLAY_NAME, EXTRA, EXTRA_TRUNCATED, Item, MANAGER_LEVEL,
         RECEIVE_OPTION, RECORDED_AT, SOURCE,
@@ -63,11 +62,7 @@ impl Store {
             .expression_attribute_values(":k", order)
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(Outcome::Applied),
-            Err(error) if is_condition_failure(&error) => Ok(Outcome::Duplicate),
-            Err(error) => Err(error.into()),
-        }
+        written_once(sent)
     }
 
     /// The registration of a user, read consistently.
@@ -154,10 +149,6 @@ impl Store {
         }
         Ok(rows)
     }
-}
-
-fn is_condition_failure(error: &SdkError<PutItemError>) -> bool {
-    error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
 }
 
 const FIRST_LOGIN: &str = "first_login";
