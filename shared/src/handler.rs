@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 
 use crate::{
     callback::{Callback, Parsed, Provider, RawRequest, Rejection, Reply},
@@ -55,7 +55,8 @@ impl Receiver {
         C::Provider::reply(request, &answer)
     }
 
-    /// Stores all changes of a request, a bounded number of them at the same time.
+    /// Stores all changes of a request, a bounded number of them at the same time. One that fails
+    /// does not keep the others from being stored: not every provider sends them again.
     async fn store(
         &self,
         changes: &[Change],
@@ -67,8 +68,8 @@ impl Receiver {
             writes.push(self.store.apply(change, request.received_at));
         }
         let all = stream::iter(writes).buffer_unordered(CONCURRENT_CHANGES);
-        let most_notable = all.try_fold(Outcome::Ignored, async |most_notable, outcome| {
-            Ok(most_notable.max(outcome))
+        let most_notable = all.fold(Ok(Outcome::Ignored), async |most_notable, stored| {
+            Ok(Outcome::max(most_notable?, stored?))
         });
         let left = self.budget.saturating_sub(started.elapsed());
         let stored = tokio::time::timeout(left, most_notable).await;
