@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::future::{join, join_all};
 use proptest::{prelude::*, sample::Index, test_runner::Config};
-use rollcall::{callback::Reply, domain::UnixMillis, providers::openim::AppCredentials};
+use rollcall::{domain::UnixMillis, providers::openim::AppCredentials};
 use rollcall_local::send::{
     Answer,
     openim::{Event, EventName, Options, Platform},
@@ -33,17 +33,7 @@ async fn post(
     headers: &[(&str, String)],
     body: impl Into<reqwest::Body>,
 ) -> Answer {
-    let mut request = app.http.post(format!("{}{path}", app.url)).body(body);
-    for (name, value) in headers {
-        request = request.header(*name, value);
-    }
-    let response = request.send().await.unwrap();
-    let outcome = response.headers().get(Reply::OUTCOME_HEADER);
-    Answer {
-        status: response.status(),
-        outcome: outcome.map(|value| value.to_str().unwrap().to_owned()),
-        body: response.text().await.unwrap(),
-    }
+    app.post_with(path, headers, body).await
 }
 
 async fn registration(app: &TestApp, user: &str) -> Value {

@@ -358,15 +358,8 @@ async fn promise_1_authentic_an_unsigned_callback_changes_nothing() {
 }
 
 async fn post_trtc(app: &TestApp, id: &str, sign: &str, body: &str) -> Answer {
-    let request = app.http.post(format!("{}/tencent/trtc", app.url));
-    let request = request.header("SdkAppId", id).header("Sign", sign).body(body.to_owned());
-    let response = request.send().await.unwrap();
-    let outcome = response.headers().get(Reply::OUTCOME_HEADER);
-    Answer {
-        status: response.status(),
-        outcome: outcome.map(|value| value.to_str().unwrap().to_owned()),
-        body: response.text().await.unwrap(),
-    }
+    let headers = [("SdkAppId", id), ("Sign", sign)];
+    app.post_with("/tencent/trtc", &headers, body.to_owned()).await
 }
 
 #[tokio::test]

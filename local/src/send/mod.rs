@@ -42,6 +42,22 @@ pub struct Answer {
     pub body: String,
 }
 
+impl Answer {
+    /// Reads a response to its end.
+    ///
+    /// # Errors
+    ///
+    /// If it breaks off.
+    pub async fn read(response: reqwest::Response) -> reqwest::Result<Self> {
+        let outcome = response.headers().get(Reply::OUTCOME_HEADER);
+        Ok(Self {
+            status: response.status(),
+            outcome: outcome.and_then(|value| value.to_str().ok()).map(str::to_owned),
+            body: response.text().await?,
+        })
+    }
+}
+
 impl Callback {
     /// Where it goes: `url` is the gateway's, or the whole URL of a callback, were it another one's.
     #[must_use]
@@ -69,12 +85,6 @@ impl Callback {
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
-        let response = request.body(self.body.clone()).send().await?;
-        let outcome = response.headers().get(Reply::OUTCOME_HEADER);
-        Ok(Answer {
-            status: response.status(),
-            outcome: outcome.and_then(|value| value.to_str().ok()).map(str::to_owned),
-            body: response.text().await?,
-        })
+        Answer::read(request.body(self.body.clone()).send().await?).await
     }
 }

@@ -2,10 +2,10 @@
 
 use super::{
     Store, StoreError,
-    error::written_once,
     item::{self, CLOSE_REASON, CLOSED_AT, CREATED_AT, CREATOR, Item},
     keys,
     table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
+    write::written_once,
 };
 use crate::domain::{App, Boundary, BoundaryChange, Outcome, RoomId, UnixMillis};
 

@@ -7,8 +7,7 @@
 //! all later logins of the month are one write.
 
 use aws_sdk_dynamodb::{
-    error::SdkError,
-    operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
+    operation::update_item::builders::UpdateItemFluentBuilder,
     types::ReturnValuesOnConditionCheckFailure::AllOld,
 };
 
@@ -17,6 +16,7 @@ use super::{
     item::{self, COUNTED_MONTH, Item, KICKED_STAMP, LOGOUT_STAMP, OFFLINE_STAMP, ONLINE_STAMP},
     keys,
     table::{EXPIRES_AT, PK, SK},
+    write::{Written, written},
 };
 use crate::domain::{
     Account, App, Device, DeviceChange, DeviceEvent, Month, Outcome, Stamp, UnixMillis, UserId,
@@ -43,9 +43,9 @@ impl Store {
                 "attribute_not_exists({register}) OR {register} < :stamp"
             ))
             .update_expression(format!("SET {register} = :stamp, {EXPIRES_AT} = :expires_at"));
-        match refused(update).await? {
-            None => Ok(Outcome::Applied),
-            Some(known) => outcome(&known, register, change),
+        match written(update.send().await)? {
+            Written::Yes(_) => Ok(Outcome::Applied),
+            Written::No(known) => outcome(&known, register, change),
         }
     }
 
@@ -60,7 +60,9 @@ impl Store {
             .expression_attribute_values(":month", item::string(month.to_string()))
             .condition_expression(format!("{ONLINE_STAMP} < :stamp AND {COUNTED_MONTH} = :month"))
             .update_expression(format!("SET {ONLINE_STAMP} = :stamp, {EXPIRES_AT} = :expires_at"));
-        let Some(known) = refused(common).await? else { return Ok(Outcome::Applied) };
+        let Written::No(known) = written(common.send().await)? else {
+            return Ok(Outcome::Applied);
+        };
         // The stamp and the flag are written together, so this login has been counted.
         if outcome(&known, ONLINE_STAMP, login)? == Outcome::Duplicate {
             return Ok(Outcome::Duplicate);
@@ -79,9 +81,9 @@ impl Store {
             .update_expression(format!(
                 "SET {ONLINE_STAMP} = :stamp, {COUNTED_MONTH} = :month, {EXPIRES_AT} = :expires_at"
             ));
-        match refused(flagged).await? {
-            None => Ok(Outcome::Applied),
-            Some(known) => outcome(&known, ONLINE_STAMP, login),
+        match written(flagged.send().await)? {
+            Written::Yes(_) => Ok(Outcome::Applied),
+            Written::No(known) => outcome(&known, ONLINE_STAMP, login),
         }
     }
 
@@ -118,20 +120,6 @@ impl Store {
     ) -> Result<Vec<Device>, StoreError> {
         let items = self.of_user(app, user, keys::DEVICE, now).await?;
         items.iter().map(read_device).collect()
-    }
-}
-
-/// Sends a conditional write: `None` if it was done, else the item as it is.
-async fn refused(update: UpdateItemFluentBuilder) -> Result<Option<Item>, StoreError> {
-    match update.send().await {
-        Ok(_) => Ok(None),
-        Err(SdkError::ServiceError(context)) => match context.into_err() {
-            UpdateItemError::ConditionalCheckFailedException(refused) => {
-                Ok(Some(refused.item.unwrap_or_default()))
-            }
-            error => Err(StoreError::service(&error)),
-        },
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -1,8 +1,6 @@
 //! What can go wrong between us and DynamoDB.
 
-use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
-
-use crate::domain::Outcome;
+use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, SdkError};
 
 /// Why something could not be stored or read. For logs, not for clients.
 #[derive(Debug, thiserror::Error)]
@@ -16,20 +14,6 @@ pub enum StoreError {
     /// An item is not as this version writes it.
     #[error("an item of the table cannot be read: {0}")]
     Item(&'static str),
-}
-
-/// What became of something that is written once: a refused condition says that it is there.
-pub(super) fn written_once<T, E>(sent: Result<T, SdkError<E>>) -> Result<Outcome, StoreError>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    match sent {
-        Ok(_) => Ok(Outcome::Applied),
-        Err(error) if error.code() == Some("ConditionalCheckFailedException") => {
-            Ok(Outcome::Duplicate)
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 impl StoreError {

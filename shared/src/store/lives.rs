@@ -60,14 +60,14 @@ impl Store {
         logins: impl IntoIterator<Item = (LifeId, UnixMillis)>,
         now: UnixMillis,
     ) -> Result<Option<Life>, StoreError> {
-        let of_seats = (0..SHARDS)
-            .flat_map(|shard| [(shard, Section::In), (shard, Section::Left)])
-            .map(|(shard, section)| self.newest_login(app, room, shard, section, now));
-        let (ids, of_seats) =
-            tokio::try_join!(self.newest_life_ids(app, room, now), try_join_all(of_seats))?;
+        let (ids, seats) = tokio::try_join!(
+            self.newest_life_ids(app, room, now),
+            self.newest_seats(app, room, now)
+        )?;
+        let of_seats = seats.into_iter().filter_map(|(life, login)| Some((life?, login)));
 
         let mut candidates: Vec<Life> = ids.into_iter().map(Life::unknown).collect();
-        for (id, at) in of_seats.into_iter().flatten().chain(logins) {
+        for (id, at) in of_seats.chain(logins) {
             if !candidates.iter().any(|life| life.id == id) {
                 candidates.push(Life::unknown(id.clone()));
             }
@@ -109,19 +109,6 @@ impl Store {
         fresh.map(|item| keys::parse_life(item::text(item, SK)?)).collect()
     }
 
-    /// The newest login in one section of one shard.
-    async fn newest_login(
-        &self,
-        app: &App,
-        room: &RoomId,
-        shard: u8,
-        section: Section,
-        now: UnixMillis,
-    ) -> Result<Option<(LifeId, UnixMillis)>, StoreError> {
-        let seat = self.newest_seat(app, room, shard, section, now).await?;
-        Ok(seat.and_then(|(life, login)| Some((life?, login))))
-    }
-
     /// Whether anybody was ever seen in a room whose lives have no names.
     ///
     /// # Errors
@@ -133,10 +120,20 @@ impl Store {
         room: &RoomId,
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
+        Ok(!self.newest_seats(app, room, now).await?.is_empty())
+    }
+
+    /// The life and the time of the newest row in each section of each shard.
+    async fn newest_seats(
+        &self,
+        app: &App,
+        room: &RoomId,
+        now: UnixMillis,
+    ) -> Result<Vec<(Option<LifeId>, UnixMillis)>, StoreError> {
         let seats = (0..SHARDS)
             .flat_map(|shard| [(shard, Section::In), (shard, Section::Left)])
             .map(|(shard, section)| self.newest_seat(app, room, shard, section, now));
-        Ok(try_join_all(seats).await?.into_iter().any(|seat| seat.is_some()))
+        Ok(try_join_all(seats).await?.into_iter().flatten().collect())
     }
 
     /// The life and the time of the newest row in one section of one shard.

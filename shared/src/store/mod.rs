@@ -18,6 +18,7 @@ mod registration;
 mod roster;
 mod seat;
 mod table;
+mod write;
 
 use std::time::Duration;
 

@@ -4,11 +4,10 @@ use aws_sdk_dynamodb::types::Select;
 use futures::future::try_join_all;
 
 use super::{
-    INDEX, Store, StoreError,
-    error::written_once,
-    item,
+    Store, StoreError, item,
     keys::{self, MONTH_SHARDS},
     table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
+    write::written_once,
 };
 use crate::domain::{App, Month, Outcome, UnixMillis, UserId};
 
@@ -48,16 +47,9 @@ impl Store {
     pub async fn active_users(&self, app: &App, month: Month) -> Result<usize, StoreError> {
         let shards = (0..MONTH_SHARDS).map(async |shard| {
             let mut pages = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .index_name(INDEX)
+                .query_index(keys::month_shard(app, month, shard))
                 .select(Select::Count)
                 .key_condition_expression(format!("{INDEX_PK} = :pk"))
-                .expression_attribute_values(
-                    ":pk",
-                    item::string(keys::month_shard(app, month, shard)),
-                )
                 .into_paginator()
                 .send();
             let mut count = 0;

@@ -11,13 +11,13 @@ use sha1::{Digest, Sha1};
 
 use super::{
     Store, StoreError,
-    error::written_once,
     item::{
         self, AVATAR_URL, CREATE_TIME, DISPLAY_NAME, EXTRA, EXTRA_TRUNCATED, Item, MANAGER_LEVEL,
         RECEIVE_OPTION, RECORDED_AT, SOURCE,
     },
     keys::{self, SHARDS},
     table::{INDEX_PK, INDEX_SK, PK, SK},
+    write::written_once,
 };
 use crate::domain::{App, Outcome, Registration, RegistrationSource, UnixMillis, UserId};
 

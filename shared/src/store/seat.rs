@@ -10,10 +10,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_dynamodb::{
-    error::SdkError,
-    operation::update_item::{
-        UpdateItemError, UpdateItemOutput, builders::UpdateItemFluentBuilder,
-    },
+    operation::update_item::builders::UpdateItemFluentBuilder,
     primitives::Blob,
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
@@ -23,6 +20,7 @@ use super::{
     item::{self, DETAILS, DISPLAY_NAME, Item, MARKS, NEWEST, SEQUENCES},
     keys::{self, Section},
     table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
+    write::{Written, written},
 };
 use crate::domain::{App, Kind, LifeId, Mark, Outcome, RoomId, SeatChange, UnixMillis, UserId};
 
@@ -234,27 +232,6 @@ impl Store {
     ) -> Result<Vec<Seat>, StoreError> {
         let items = self.of_user(app, user, keys::SEAT, now).await?;
         items.iter().map(read_seat).collect()
-    }
-}
-
-/// Whether a conditional write was done, and the seat as it is now.
-enum Written {
-    Yes(Item),
-    No(Item),
-}
-
-fn written(
-    sent: Result<UpdateItemOutput, SdkError<UpdateItemError>>,
-) -> Result<Written, StoreError> {
-    match sent {
-        Ok(output) => Ok(Written::Yes(output.attributes.unwrap_or_default())),
-        Err(SdkError::ServiceError(context)) => match context.into_err() {
-            UpdateItemError::ConditionalCheckFailedException(refused) => {
-                Ok(Written::No(refused.item.unwrap_or_default()))
-            }
-            error => Err(StoreError::service(&error)),
-        },
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -202,15 +202,20 @@ impl TestApp {
         content_type: &str,
         body: impl Into<reqwest::Body>,
     ) -> Answer {
-        let request =
-            self.http.post(format!("{}{path}", self.url)).header("content-type", content_type);
-        let response = request.body(body).send().await.unwrap();
-        let outcome = response.headers().get(Reply::OUTCOME_HEADER);
-        Answer {
-            status: response.status(),
-            outcome: outcome.map(|value| value.to_str().unwrap().to_owned()),
-            body: response.text().await.unwrap(),
+        self.post_with(path, &[("content-type", content_type)], body).await
+    }
+
+    pub(crate) async fn post_with(
+        &self,
+        path: &str,
+        headers: &[(&str, impl AsRef<str>)],
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
+        let mut request = self.http.post(format!("{}{path}", self.url)).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, value.as_ref());
         }
+        Answer::read(request.send().await.unwrap()).await.unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {

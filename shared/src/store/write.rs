@@ -1,0 +1,46 @@
+//! What became of a conditional write.
+
+use aws_sdk_dynamodb::{
+    error::{ProvideErrorMetadata, SdkError},
+    operation::update_item::{UpdateItemError, UpdateItemOutput},
+};
+
+use super::{StoreError, item::Item};
+use crate::domain::Outcome;
+
+/// Whether a conditional update was done, and what DynamoDB returned of the item.
+pub(super) enum Written {
+    /// It was done: the attributes that the update asked to be returned.
+    Yes(Item),
+    /// Its condition was refused: the item as it is, if the update asked for it.
+    No(Item),
+}
+
+pub(super) fn written(
+    sent: Result<UpdateItemOutput, SdkError<UpdateItemError>>,
+) -> Result<Written, StoreError> {
+    match sent {
+        Ok(output) => Ok(Written::Yes(output.attributes.unwrap_or_default())),
+        Err(SdkError::ServiceError(context)) => match context.into_err() {
+            UpdateItemError::ConditionalCheckFailedException(refused) => {
+                Ok(Written::No(refused.item.unwrap_or_default()))
+            }
+            error => Err(StoreError::service(&error)),
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What became of something that is written once: a refused condition says that it is there.
+pub(super) fn written_once<T, E>(sent: Result<T, SdkError<E>>) -> Result<Outcome, StoreError>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match sent {
+        Ok(_) => Ok(Outcome::Applied),
+        Err(error) if error.code() == Some("ConditionalCheckFailedException") => {
+            Ok(Outcome::Duplicate)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
