@@ -7,6 +7,7 @@
 mod support;
 
 mod architecture;
+mod attendance;
 mod callbacks;
 mod convergence;
 mod hostile;

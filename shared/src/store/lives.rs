@@ -1,10 +1,13 @@
 //! Reading the lives of a room.
 
+use std::pin::pin;
+
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use futures::future::try_join_all;
+use futures::{TryStreamExt, future::try_join_all};
 
 use super::{
     INDEX, Store, StoreError,
+    attendance::items,
     item::{self, CLOSED_AT, CREATED_AT, Item},
     keys::{self, SHARDS, Section},
     table::{INDEX_PK, INDEX_SK, PK, SK},
@@ -83,6 +86,39 @@ impl Store {
         Ok(Life::newest(try_join_all(read).await?))
     }
 
+    /// Of the lives of a room whose creation or close is known, the first one that began after a
+    /// time, as far as that is known.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
+    pub async fn next_life(
+        &self,
+        app: &App,
+        room: &RoomId,
+        life: &LifeId,
+        began: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<Option<Life>, StoreError> {
+        let query = self
+            .query_index(keys::lives(app, room))
+            .scan_index_forward(true)
+            .key_condition_expression(format!("{INDEX_PK} = :pk AND {INDEX_SK} > :began"))
+            .expression_attribute_values(":began", item::string(keys::time_end(began)));
+        let mut later = pin!(items(query, Some(2), now));
+        while let Some(item) = later.try_next().await? {
+            let id = keys::parse_life(item::text(&item, SK)?)?;
+            if id != *life {
+                return Ok(Some(Life {
+                    created: item::millis(&item, CREATED_AT)?,
+                    closed: item::millis(&item, CLOSED_AT)?,
+                    ..Life::unknown(id)
+                }));
+            }
+        }
+        Ok(None)
+    }
+
     /// A query of one partition of the index, newest first.
     pub(super) fn query_index(&self, partition: String) -> QueryFluentBuilder {
         self.client
@@ -107,6 +143,24 @@ impl Store {
             .await?;
         let fresh = page.items().iter().filter(|item| !item::is_expired(item, now));
         fresh.map(|item| keys::parse_life(item::text(item, SK)?)).collect()
+    }
+
+    /// Whether a room was ever created or closed, as far as is known.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer.
+    pub async fn has_lives(
+        &self,
+        app: &App,
+        room: &RoomId,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let query = self
+            .query_index(keys::lives(app, room))
+            .key_condition_expression(format!("{INDEX_PK} = :pk"));
+        let mut lives = pin!(items(query, Some(1), now));
+        Ok(lives.try_next().await?.is_some())
     }
 
     /// Whether anybody was ever seen in a room whose lives have no names.
