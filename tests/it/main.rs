@@ -12,6 +12,7 @@ mod callbacks;
 mod convergence;
 mod hostile;
 mod lambda_events;
+mod large_rooms;
 mod openim;
 mod queries;
 mod seats;

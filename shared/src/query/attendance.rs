@@ -117,10 +117,8 @@ pub(super) async fn room(
     cursor::check_row(&start.seat)?;
     let mut answer = Attendance::new(app, now);
     let mut ends = RoomEnds::new(store, app, room.clone(), now);
-    // The rows of a room are spread over the shards evenly.
-    let page_size = page.limit / 4 + 8;
-    let mut seats =
-        pin!(store.seats_of_room(app, room, SeatsFrom::Place(&start.seat), page_size, now));
+    let from = SeatsFrom::Place(&start.seat);
+    let mut seats = pin!(store.seats_of_room(app, room, from, page.limit, now));
     let mut seen = 0;
     while let Some(found) = seats.try_next().await? {
         let place = |visits| RoomPlace { seat: found.place.clone(), visits };

@@ -130,7 +130,7 @@ impl Queries {
             }
             Question::Registrations => {
                 let page = parameters.page()?;
-                let answer = registrations::list(&self.store, &app, &page).await?;
+                let answer = registrations::list(&self.store, &app, &page, now).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
         })

@@ -3,21 +3,19 @@
 //! Everything is a stream, so that a room with a hundred thousand visits needs no more memory than
 //! one with a hundred.
 
-use std::{collections::BTreeSet, pin::Pin};
+use std::collections::BTreeSet;
 
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use futures::{
     Stream, StreamExt, TryStreamExt,
-    future::try_join_all,
     stream::{self, BoxStream},
 };
 
 use super::{
-    Store, StoreError,
-    item::{self, Item},
+    Store, StoreError, item,
     keys::{self, SHARDS, Section},
+    rows::{Direction, Merged, Row, items, rows_per_shard},
     seat::{Seat, read_seat},
-    table::{INDEX_PK, INDEX_SK, PK},
+    table::PK,
 };
 use crate::domain::{App, Mark, RoomId, UnixMillis, UserId};
 
@@ -44,7 +42,7 @@ pub enum SeatsFrom<'a> {
 
 impl Store {
     /// The seats of a room, whether their people are in or have left, by the time when each one's
-    /// newest session began, oldest first.
+    /// newest session began, oldest first. About `limit` of them are read at once.
     ///
     /// A seat that moves while the stream is read moves towards its end, so it may come twice, but
     /// is never missed.
@@ -53,34 +51,32 @@ impl Store {
         app: &App,
         room: &RoomId,
         from: SeatsFrom<'_>,
-        page_size: usize,
+        limit: usize,
         now: UnixMillis,
     ) -> impl Stream<Item = Result<RoomSeat, StoreError>> + Send + 'a {
-        // A person who leaves meanwhile may still be found among those who are in; who has left is
-        // the newer one of the two.
-        let sections = (0..SHARDS).flat_map(|shard| [(shard, Section::Left), (shard, Section::In)]);
         let place = match from {
             SeatsFrom::Time(time) => keys::time(time),
             SeatsFrom::Place(place) => place.to_owned(),
         };
-        let rows = sections.map(|(shard, section)| {
-            let from = format!("{}{place}", section.prefix());
-            let to = keys::rows_end(section);
-            if to <= from {
-                return stream::empty().boxed();
-            }
-            let query = self
-                .query_index(keys::shard(app, room, shard))
-                .scan_index_forward(true)
-                .key_condition_expression(format!(
-                    "{INDEX_PK} = :pk AND {INDEX_SK} BETWEEN :from AND :to"
-                ))
-                .expression_attribute_values(":from", item::string(from))
-                .expression_attribute_values(":to", item::string(to));
-            items(query, Some(page_size), now).and_then(async |item| read_room_seat(&item)).boxed()
+        // A person who leaves meanwhile may still be found among those who are in; who has left is
+        // the newer one of the two.
+        let sections = (0..SHARDS).flat_map(|shard| [(shard, Section::Left), (shard, Section::In)]);
+        let partitions = sections.map(|(shard, section)| {
+            let range = (format!("{}{place}", section.prefix()), keys::rows_end(section));
+            let partition = keys::shard(app, room, shard);
+            let rows =
+                self.rows(partition, range, Direction::OldestFirst, rows_per_shard(limit), now);
+            rows.map_ok(|(row, item)| (keys::place(&row).to_owned(), item)).boxed()
+        });
+        let merged = Merged::new(partitions.collect(), Direction::OldestFirst);
+        let seats = stream::once(merged).map_ok(|merged| {
+            stream::try_unfold(merged, async |mut merged| {
+                let row = merged.next().await?;
+                row.map(|row| Ok((read_room_seat(&row)?, merged))).transpose()
+            })
         });
         let mut last = None;
-        merge(rows.collect(), |seat: &RoomSeat| seat.place.clone()).try_filter(move |seat| {
+        seats.try_flatten().try_filter(move |seat| {
             let is_new = last.as_ref() != Some(&seat.place);
             last = Some(seat.place.clone());
             std::future::ready(is_new)
@@ -145,64 +141,10 @@ impl Marks<'_> {
     }
 }
 
-/// What a query finds, page by page, but for items whose time has come.
-pub(super) fn items(
-    query: QueryFluentBuilder,
-    page_size: Option<usize>,
-    now: UnixMillis,
-) -> impl Stream<Item = Result<Item, StoreError>> + Send {
-    let mut pages = query.into_paginator();
-    if let Some(size) = page_size {
-        pages = pages.page_size(i32::try_from(size).unwrap_or(i32::MAX));
-    }
-    let pages = stream::try_unfold(pages.send(), async |mut pages| {
-        let page = pages.try_next().await?;
-        Ok::<_, StoreError>(page.map(|page| (page.items.unwrap_or_default(), pages)))
-    });
-    pages
-        .map_ok(|items| stream::iter(items.into_iter().map(Ok)))
-        .try_flatten()
-        .try_filter(move |item| std::future::ready(!item::is_expired(item, now)))
-}
-
-type Streams<'a, T> = Vec<Pin<Box<dyn Stream<Item = Result<T, StoreError>> + Send + 'a>>>;
-
-/// Merges streams that are sorted by `key` into one that is. Of equal ones those of an earlier stream come
-/// first.
-fn merge<'a, T: Send + 'a, K: Ord + 'a>(
-    streams: Streams<'a, T>,
-    key: impl Fn(&T) -> K + Clone + Send + 'a,
-) -> impl Stream<Item = Result<T, StoreError>> + Send + 'a {
-    // All of them at once for the first time.
-    let heads = stream::once(async move {
-        let mut streams = streams;
-        let heads = try_join_all(streams.iter_mut().map(TryStreamExt::try_next)).await?;
-        Ok::<_, StoreError>((streams, heads))
-    });
-    heads
-        .map_ok(move |state| {
-            let key = key.clone();
-            stream::try_unfold(state, move |(mut streams, mut heads)| {
-                let heads_by_key = heads.iter().enumerate();
-                let first = heads_by_key
-                    .filter_map(|(number, head)| Some((key(head.as_ref()?), number)))
-                    .min()
-                    .map(|(_, number)| number);
-                async move {
-                    let Some(number) = first else { return Ok(None) };
-                    let next = streams[number].try_next().await?;
-                    let head = std::mem::replace(&mut heads[number], next);
-                    Ok(head.map(|head| (head, (streams, heads))))
-                }
-            })
-        })
-        .try_flatten()
-}
-
-fn read_room_seat(item: &Item) -> Result<RoomSeat, StoreError> {
+fn read_room_seat((place, item): &Row) -> Result<RoomSeat, StoreError> {
     Ok(RoomSeat {
         user: keys::parse_user(item::text(item, PK)?)?,
         seat: read_seat(item)?,
-        place: keys::place(item::text(item, INDEX_SK)?).to_owned(),
+        place: place.clone(),
     })
 }

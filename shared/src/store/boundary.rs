@@ -4,9 +4,9 @@ use futures::{Stream, StreamExt, TryStreamExt};
 
 use super::{
     Store, StoreError,
-    attendance::items,
     item::{self, CLOSE_REASON, CLOSED_AT, CREATED_AT, CREATOR, Item},
     keys,
+    rows::items,
     table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
     write::written_once,
 };

@@ -2,14 +2,13 @@
 
 use std::pin::pin;
 
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use futures::{TryStreamExt, future::try_join_all};
 
 use super::{
-    INDEX, Store, StoreError,
-    attendance::items,
+    Store, StoreError,
     item::{self, CLOSED_AT, CREATED_AT, Item},
     keys::{self, SHARDS, Section},
+    rows::items,
     table::{INDEX_PK, INDEX_SK, PK, SK},
 };
 use crate::domain::{App, Life, LifeId, RoomId, UnixMillis};
@@ -117,16 +116,6 @@ impl Store {
             }
         }
         Ok(None)
-    }
-
-    /// A query of one partition of the index, newest first.
-    pub(super) fn query_index(&self, partition: String) -> QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(&self.table)
-            .index_name(INDEX)
-            .scan_index_forward(false)
-            .expression_attribute_values(":pk", item::string(partition))
     }
 
     async fn newest_life_ids(

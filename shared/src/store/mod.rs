@@ -17,6 +17,7 @@ mod lives;
 mod month;
 mod registration;
 mod roster;
+mod rows;
 mod seat;
 mod table;
 mod write;
@@ -86,7 +87,7 @@ impl Store {
         prefix: &str,
         now: UnixMillis,
     ) -> Result<Vec<Item>, StoreError> {
-        attendance::items(self.query_user(app, user, prefix), None, now).try_collect().await
+        rows::items(self.query_user(app, user, prefix), None, now).try_collect().await
     }
 
     /// A consistent query of the items of a user whose sort keys begin with `prefix`.
