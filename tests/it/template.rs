@@ -1,4 +1,5 @@
-//! `template.yaml`, the gateway's routes, the folders and the manifest tell the same story.
+//! `template.yaml`, `openapi.yaml`, the gateway's routes, the folders and the manifest tell the same
+//! story.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -31,7 +32,11 @@ fn root() -> &'static Path {
 }
 
 fn template() -> Value {
-    let text = std::fs::read_to_string(root().join("template.yaml")).unwrap();
+    yaml("template.yaml")
+}
+
+fn yaml(file: &str) -> Value {
+    let text = std::fs::read_to_string(root().join(file)).unwrap();
     to_json(&Yaml::load_from_str(&text).unwrap()[0])
 }
 
@@ -49,7 +54,8 @@ fn to_json(yaml: &Yaml<'_>) -> Value {
         Yaml::Value(Scalar::String(text)) => json!(text),
         Yaml::Value(Scalar::Integer(number)) => json!(number),
         Yaml::Value(Scalar::Boolean(flag)) => json!(flag),
-        other => panic!("{other:?} in template.yaml"),
+        Yaml::Value(Scalar::Null) => Value::Null,
+        other => panic!("{other:?} in a YAML file"),
     }
 }
 
@@ -79,6 +85,11 @@ fn contract() -> BTreeSet<(String, String, String)> {
     callbacks.chain(queries).chain(user_sigs).collect()
 }
 
+/// Whether a backend asks this function; a provider posts to the others.
+fn is_asked(function: &str) -> bool {
+    ["query", user_sig::FUNCTION].contains(&function)
+}
+
 #[test]
 fn every_folder_in_functions_has_its_block_and_every_block_its_folder() {
     let folders: BTreeSet<String> = std::fs::read_dir(root().join("functions"))
@@ -104,8 +115,7 @@ fn the_template_has_the_contracts_routes() {
             let method = properties["Method"].as_str().unwrap().to_owned();
             let path = properties["Path"].as_str().unwrap().to_owned();
             // Providers cannot sign for IAM; everybody else has to.
-            let is_asked = ["query", user_sig::FUNCTION].contains(&function.as_str());
-            let authorizer = if is_asked { json!("AWS_IAM") } else { Value::Null };
+            let authorizer = if is_asked(&function) { json!("AWS_IAM") } else { Value::Null };
             assert_eq!(properties["Auth"]["Authorizer"], authorizer, "{path}");
             routes.insert((method, path, function.clone()));
         }
@@ -128,6 +138,33 @@ fn cargo_lambda_watch_has_the_contracts_routes() {
         }
     }
     assert_eq!(routes, contract());
+}
+
+/// A new callback type needs its path in `openapi.yaml`, with what its provider sends and what it is
+/// answered.
+#[test]
+fn openapi_has_the_contracts_routes() {
+    let openapi = yaml("openapi.yaml");
+    let mut routes = BTreeSet::new();
+    for (path, operations) in openapi["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            // What all operations of a path have in common is no operation.
+            if method == "parameters" {
+                continue;
+            }
+            // Providers cannot sign for IAM; everybody else has to.
+            let is_callback = operation["tags"] == json!(["callbacks"]);
+            assert_eq!(operation["security"].is_array(), is_callback, "{path}");
+            // OpenAPI has no parameter for the rest of a path.
+            let path = path.replace("{proxy}", "{proxy+}");
+            routes.insert((method.to_uppercase(), path, is_callback));
+        }
+    }
+    let told = contract().into_iter().map(|(method, path, function)| {
+        let is_callback = !is_asked(&function);
+        (method, path, is_callback)
+    });
+    assert_eq!(routes, told.collect());
 }
 
 #[tokio::test]

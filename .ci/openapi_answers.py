@@ -1,0 +1,126 @@
+"""The answers that schemathesis cannot bring about, held against openapi.yaml: bodies that are too long, second pages, and
+what is said when DynamoDB is gone. And all answers that it should have brought about: whether it did.
+
+openapi_answers.py URL [without-dynamodb]: of the gateway, and whether its DynamoDB is gone.
+"""
+
+import collections
+import json
+import os
+import sys
+
+import requests
+import schemathesis
+
+import openapi_hooks as hooks
+
+url = sys.argv[1]
+schema = schemathesis.openapi.from_path("openapi.yaml")
+operations = [result.ok() for result in schema.get_all_operations()]
+# API Gateway's, and an error that no request can cause.
+OTHERS = {"403", "500"}
+BY_HAND = {"413", "503"}
+
+
+def declared(operation):
+    return set(operation.responses.status_codes)
+
+
+def ask(operation, status, body=None, **parameters):
+    """Asks, signs if it is a callback, and expects this status and an answer as openapi.yaml describes it."""
+    names = {"provider": "zego", "user": hooks.USER, "room": hooks.ROOM, "proxy": "other"} | parameters
+    names.setdefault("app", hooks.APPS[names["provider"]])
+    path = operation.path.format(**names)
+    query = {p.name: names[p.name] for p in operation.query if p.name in names}
+    content = {"json": body} if isinstance(body, dict) else {"data": body}
+    response = requests.request(
+        operation.method, url + path, params=query, auth=hooks.signer(operation.path), timeout=60, **content
+    )
+    assert response.status_code == status, f"{operation.label}: {status} wanted, got {response.status_code} {response.text}"
+    operation.validate_response(response)
+    return response.json()
+
+
+def example(operation):
+    """The first example of the body, of something that has happened by now."""
+    for content in operation.definition.raw.get("requestBody", {}).get("content", {}).values():
+        examples = content.get("examples", {}).values()
+        return content.get("example") or next(example["value"] for example in examples)
+    return None
+
+
+def by_id(name):
+    return next(operation for operation in operations if operation.definition.raw["operationId"] == name)
+
+
+def every_answer_was_seen():
+    with open(os.environ.pop("OPENAPI_SEEN")) as file:
+        seen = collections.Counter(json.load(file))
+    missing = []
+    for operation in operations:
+        wanted = declared(operation) - OTHERS - BY_HAND
+        if hooks.signer(operation.path):
+            # A duplicate is of something that was stored.
+            wanted |= {"duplicate", "rejected"}
+        counts = {what: seen[f"{operation.label} {what}"] for what in wanted}
+        print(operation.label, *(f"{what}:{count}" for what, count in sorted(counts.items())))
+        missing += [f"{operation.label} {what}" for what, count in counts.items() if not count]
+    assert not missing, f"schemathesis never saw {missing}"
+
+
+def too_long_bodies():
+    too_long = b" " * ((4 << 20) + 1)
+    for operation in operations:
+        if "413" in declared(operation):
+            ask(operation, 413, too_long)
+
+
+def second_pages():
+    pages = {"roomPresence": "members", "roomPresenceByParameter": "members", "userAttendance": "sessions",
+             "userAttendanceByParameter": "sessions", "roomAttendance": "sessions", "roomAttendanceByParameter": "sessions"}
+    for operation, items in pages.items():
+        first = ask(by_id(operation), 200, limit=1)
+        second = ask(by_id(operation), 200, limit=1, next=first["next"])
+        assert first[items] and second[items] and first[items] != second[items], operation
+    first = ask(by_id("registrations"), 200, provider="openim", limit=1)
+    second = ask(by_id("registrations"), 200, provider="openim", limit=1, next=first["next"])
+    assert first["registrations"][0]["user"] != second["registrations"][0]["user"]
+
+
+def what_was_sent_is_known():
+    room = ask(by_id("roomPresence"), 200, changes="true")
+    assert room["online"] == 2 and room["changes"] == {"first": 1, "last": 2, "missing": 0}, room
+    user = ask(by_id("userAttendance"), 200)
+    assert {visit["reason"] for visit in user["sessions"]} >= {None, "normal"}, user
+    assert ask(by_id("userPresence"), 200, provider="openim")["sessions"][0]["device"] == "IOS"
+    assert ask(by_id("usage"), 200, provider="tencent")["active_users"] >= 1
+    ticket = {"sdk_app_id": 1400000000, "user_id": hooks.USER}
+    minted = ask(by_id("mintUserSig"), 200, ticket)
+    assert ask(by_id("verifyUserSig"), 200, ticket | {"user_sig": minted["user_sig"]})["valid"]
+
+
+def other_methods():
+    """A method without a route is none of openapi.yaml's, and a 404."""
+    for path in {operation.path for operation in operations}:
+        target = url + path.format(provider="zego", app="1", user=hooks.USER, room=hooks.ROOM, proxy="other")
+        for method in ("PUT", "DELETE", "PATCH", "GET" if path.startswith(("/zego", "/openim", "/tencent")) else "HEAD"):
+            response = requests.request(method, target, timeout=60)
+            assert response.status_code == 404, f"{method} {path}: {response.status_code} {response.text}"
+            assert response.headers["content-type"] == "application/json", f"{method} {path}"
+
+
+def without_dynamodb():
+    for operation in operations:
+        if "503" in declared(operation):
+            provider = "tencent" if operation.path.startswith("/usage/") else "zego"
+            ask(operation, 503, example(operation), provider=provider)
+
+
+if sys.argv[2:] == ["without-dynamodb"]:
+    without_dynamodb()
+else:
+    every_answer_was_seen()
+    what_was_sent_is_known()
+    too_long_bodies()
+    second_pages()
+    other_methods()
