@@ -8,7 +8,7 @@ mod support;
 
 mod architecture;
 mod callbacks;
-mod convergence;
+mod histories;
 mod hostile;
 mod lambda_events;
 mod openim;

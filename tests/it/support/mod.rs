@@ -2,6 +2,7 @@
 
 mod events;
 mod proxy;
+mod simulated;
 mod table;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -27,7 +28,8 @@ use rollcall_local::{
     send::{Answer, Callback, zego::Event},
 };
 use serde_json::Value;
-pub(crate) use table::{dump, dump_union};
+pub(crate) use simulated::{Schedule, Simulated};
+pub(crate) use table::{dump, simulated_dump, union};
 use tokio::net::TcpListener;
 
 /// The callback secret of ZEGO app `1`.
@@ -109,7 +111,10 @@ pub(crate) struct Handlers {
 
 impl Handlers {
     pub(crate) fn on(database_url: &str) -> Self {
-        let client = store::connect_to(database_url, BUDGET);
+        Self::with(store::connect_to(database_url, BUDGET))
+    }
+
+    pub(crate) fn with(client: Client) -> Self {
         let store = Store::new(client, TABLE_NAME, RETENTION);
         let receiver = Receiver {
             apps: Arc::new(apps()),
