@@ -50,8 +50,13 @@ fn simulated_runtime() -> Runtime {
 
 /// Checks that many histories; of those that fail it prints a short one.
 fn hold(cases: u32, kind: Kind, check: impl AsyncFn(&History) -> Result<(), String>, runtime: &Runtime) {
-    let config =
-        Config { cases, failure_persistence: None, max_shrink_iters: 5000, ..Config::default() };
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 5000,
+        max_shrink_time: 20_000,
+        ..Config::default()
+    };
     let mut runner = TestRunner::new(config);
     let result = runner.run(&histories(kind), |history| {
         // A panic shrinks as well as an error.
@@ -75,14 +80,18 @@ async fn hold_answers(history: &History, system: &System) -> Result<(), String> 
 
 fn hold_simulated(share_of_all: f64, acts: &'static str) {
     let system = System::simulated();
+    let started = std::time::Instant::now();
+    let count = std::cell::Cell::new(0_u64);
     for loses in [false, true] {
         let kind = Kind { acts, loses };
         let check = async |history: &History| {
+            if let System::Simulated(s, _) = &system { count.set(count.get() + s.requests()); }
             system.clear();
             hold_answers(history, &system).await
         };
         hold(share(share_of_all / 2.0), kind, check, &simulated_runtime());
     }
+    println!("{acts}: {} histories {} requests {:?}", share(share_of_all), count.get(), started.elapsed());
 }
 
 #[test]

@@ -305,6 +305,7 @@ impl State {
         };
         let place = |item: &Item| [sk, TABLE.key[0], TABLE.key[1]].map(|name| text(&item[name]).to_owned());
         let mut condition = request.parser("KeyConditionExpression").unwrap();
+        condition.whole_condition(&Item::new());
         let mut found: Vec<&Item> = self
             .items
             .values()

@@ -126,6 +126,7 @@ fn room(event: &Event) -> String {
 
 fn role(event: &Event) -> String {
     match event.options.role {
+        0 => "unspecified".to_owned(),
         20 => "anchor".to_owned(),
         21 => "audience".to_owned(),
         code => format!("role_{code}"),

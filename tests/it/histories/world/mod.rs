@@ -66,7 +66,7 @@ impl Teller {
 
 /// Lives through a history.
 pub(super) fn live(history: &History) -> (Vec<Told>, Truth, u64) {
-    let mut teller = Teller { now: START, told: Vec::new() };
+    let mut teller = Teller { now: START + 1, told: Vec::new() };
     let (mut zego, mut trtc) = (zego::Zego::default(), trtc::Trtc::default());
     let (mut chat, mut openim) = (chat::Chat::default(), openim::OpenIm::default());
     for step in &history.steps {
