@@ -125,17 +125,6 @@ impl Handlers {
         Self { receiver, queries: Queries { store } }
     }
 
-    /// The same handlers, for one more app that has the first app's secret.
-    pub(crate) fn for_app(&self, id: &str) -> Self {
-        let mut apps = (*self.receiver.apps).clone();
-        let secrets = apps.zego[&"1".parse().unwrap()].clone();
-        apps.zego.insert(id.parse().unwrap(), secrets);
-        let credentials = apps.tencent[&"1400000000".parse().unwrap()].clone();
-        apps.tencent.insert(id.parse().unwrap(), credentials);
-        let receiver = Receiver { apps: Arc::new(apps), ..self.receiver.clone() };
-        Self { receiver, queries: self.queries.clone() }
-    }
-
     pub(crate) async fn deliver(&self, callback: &Callback, received_at: UnixMillis) -> Reply {
         let endpoint = Endpoint::at(callback.route).unwrap();
         let body = callback.body.clone().into();

@@ -54,12 +54,11 @@ struct State {
     items: BTreeMap<Key, Item>,
     is_scheduled: bool,
     waiting: Vec<Waiting>,
-    requests: u64,
 }
 
 struct Waiting {
     operation: String,
-    body: Value,
+    body: Map<String, Value>,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -105,11 +104,6 @@ impl Simulated {
 
     pub(crate) fn items(&self) -> Vec<Item> {
         self.state().items.values().cloned().collect()
-    }
-
-    /// How many requests it has answered.
-    pub(crate) fn requests(&self) -> u64 {
-        self.state().requests
     }
 
     /// Runs handlers at the same time, one request after another, as the schedule has it. `None` for
@@ -168,7 +162,7 @@ impl HttpConnector for Simulated {
         let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
         let mut state = self.state();
         if !state.is_scheduled {
-            let answer = state.answer(&operation, &body);
+            let answer = state.answer(&operation, body);
             return HttpConnectorFuture::ready(Ok(response(answer)));
         }
         let (answer, answered) = oneshot::channel();
@@ -192,7 +186,7 @@ impl State {
         }
         let index = schedule.random.usize(..self.waiting.len());
         let next = self.waiting.swap_remove(index);
-        let mut answer = self.answer(&next.operation, &next.body);
+        let mut answer = self.answer(&next.operation, next.body);
         if schedule.has_faults && schedule.random.u8(..) < 3 {
             answer = error(500, "InternalServerError", Map::new());
         }
@@ -201,15 +195,14 @@ impl State {
         true
     }
 
-    fn answer(&mut self, operation: &str, body: &Value) -> Answer {
-        self.requests += 1;
+    fn answer(&mut self, operation: &str, body: Map<String, Value>) -> Answer {
         let mut request = Request::new(body);
         let answer = match operation {
             "GetItem" => self.get(&mut request),
             "PutItem" => self.put(&mut request),
             "UpdateItem" => self.update(&mut request),
             "Query" => self.query(&mut request),
-            other => panic!("the simulated store does not know {other}: {body}"),
+            other => panic!("the simulated store does not know {other}"),
         };
         request.finish();
         answer
@@ -306,14 +299,15 @@ impl State {
         let place = |item: &Item| [sk, TABLE.key[0], TABLE.key[1]].map(|name| text(&item[name]).to_owned());
         let mut condition = request.parser("KeyConditionExpression").unwrap();
         condition.whole_condition(&Item::new());
+        assert!(condition.names.iter().all(|name| [pk, sk].contains(&name.as_str())));
+        assert_eq!(condition.tokens[..2], [pk, "="], "a query names its partition");
+        let partition = condition.values[&condition.tokens[2]].clone();
         let mut found: Vec<&Item> = self
             .items
             .values()
-            .filter(|item| item.contains_key(pk) && item.contains_key(sk))
+            .filter(|item| item.get(pk) == Some(&partition))
             .filter(|item| condition.whole_condition(item))
             .collect();
-        assert!(condition.names.iter().all(|name| [pk, sk].contains(&name.as_str())));
-        assert!(condition.names.contains(pk), "a query names its partition");
         found.sort_by_key(|item| place(item));
         let is_forward = request.take("ScanIndexForward") != Some(json!(false));
         if !is_forward {
@@ -357,8 +351,7 @@ struct Request {
 }
 
 impl Request {
-    fn new(body: &Value) -> Self {
-        let mut fields = body.as_object().unwrap().clone();
+    fn new(mut fields: Map<String, Value>) -> Self {
         fields.remove("TableName").unwrap();
         let values = fields.remove("ExpressionAttributeValues").unwrap_or_else(|| json!({}));
         Self { fields, values: serde_json::from_value(values).unwrap(), used: BTreeSet::new() }
@@ -382,8 +375,9 @@ impl Request {
         let expression = self.take(field)?;
         let tokens = tokens(expression.as_str().unwrap());
         let named = tokens.iter().filter(|token| token.starts_with(':'));
-        self.used.extend(named.cloned());
-        Some(Parser { tokens, next: 0, values: self.values.clone(), names: BTreeSet::new() })
+        self.used.extend(named.clone().cloned());
+        let values = named.map(|name| (name.clone(), self.values[name].clone())).collect();
+        Some(Parser { tokens, next: 0, values, names: BTreeSet::new() })
     }
 
     fn forget_unused(&mut self) {
