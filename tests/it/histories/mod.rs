@@ -21,6 +21,7 @@ mod answers;
 mod history;
 mod model;
 mod play;
+mod side_by_side;
 mod world;
 
 use proptest::{

@@ -1,6 +1,6 @@
 //! Plays a history through the whole system: callbacks, handlers, store, questions.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::future::join_all;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -192,6 +192,9 @@ impl Asked {
     }
 }
 
+/// The people in the rooms, by the path of the question.
+pub(super) type Rosters = BTreeMap<String, BTreeSet<String>>;
+
 /// What a history came to.
 pub(super) struct Played {
     told: Vec<Told>,
@@ -290,6 +293,38 @@ impl Played {
             compare(&format!("{user} and the truth"), &is_online, &truth)?;
         }
         Ok(())
+    }
+
+    /// How many callbacks the providers have told.
+    pub(super) fn told(&self) -> usize {
+        self.told.len()
+    }
+
+    /// The callbacks in the order of their arrival.
+    pub(super) fn arrivals(&self) -> impl Iterator<Item = &Event> {
+        let mut arrivals: Vec<&Arrived> = self.arrived.iter().collect();
+        arrivals.sort_by_key(|arrived| arrived.received_at);
+        arrivals.into_iter().map(|arrived| &arrived.event)
+    }
+
+    /// Who is in the rooms: by the answers, by the model, and in truth.
+    pub(super) async fn rosters(&self, system: &System) -> (Rosters, Rosters, Rosters) {
+        let asked = Asked::about(&self.told, &self.truth);
+        let rosters = |answers: Answers| -> Rosters {
+            let rooms = answers.rooms.into_iter();
+            rooms.map(|(path, room)| (path, room.members.into_keys().collect())).collect()
+        };
+        let answers = system.answers(&asked, self.now).await;
+        let mut truth = self.truth.rooms.clone();
+        truth.retain(|room, _| self.is_told_of(room));
+        (rosters(answers), rosters(model(&self.known, self.now)), truth)
+    }
+
+    fn is_told_of(&self, path: &str) -> bool {
+        self.told.iter().any(|told| match &told.event {
+            Event::Zego(event) => path == format!("zego/1/{}", event.room),
+            _ => false,
+        })
     }
 
     /// The events, for who reads a history.
