@@ -7,10 +7,12 @@
 mod support;
 
 mod architecture;
+mod attendance;
 mod callbacks;
 mod histories;
 mod hostile;
 mod lambda_events;
+mod large_rooms;
 mod openim;
 mod queries;
 mod seats;

@@ -7,7 +7,7 @@ use rollcall_local::send::zego::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Moment, TestApp, names, zego_event};
+use crate::support::{Moment, TestApp, names, timeless, zego_event};
 
 async fn somebody(app: &TestApp, user: &str, room: &str, start: Moment, at: u64) -> Event {
     let event = Event {
@@ -33,7 +33,7 @@ async fn a_path_and_a_query_parameter_ask_the_same() {
     for (path, parameter) in forms {
         let (by_path, by_parameter) = (app.get(path).await, app.get(parameter).await);
         assert_eq!(by_path.0, 200, "{path}");
-        assert_eq!(by_path, by_parameter);
+        assert_eq!(timeless(by_path.1), timeless(by_parameter.1));
     }
 }
 
@@ -125,11 +125,11 @@ async fn up_to_100_people_are_asked_for_at_once() {
         { "user": "bob", "online": true, "last_seen_at": start.0 + 1 },
         ada,
     ] });
-    assert_eq!(answer, expected);
+    assert_eq!(timeless(answer), expected);
     let many = |count: usize| (0..count).map(|number| number.to_string()).collect();
     assert_eq!(ask(many(100)).await.1["users"].as_array().unwrap().len(), 100);
     assert_eq!(ask(many(101)).await.0, 400);
-    assert_eq!(ask(Vec::new()).await, (200, json!({ "users": [] })));
+    assert_eq!(timeless(ask(Vec::new()).await.1), json!({ "users": [] }));
     assert_eq!(ask(vec![String::new()]).await.0, 400);
 }
 

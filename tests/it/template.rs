@@ -10,12 +10,16 @@ use serde_json::{Map, Value, json};
 use crate::support::{Database, TABLE_NAME};
 
 /// The routes that the contract gives to the function `query`.
-const QUERY_ROUTES: [(&str, &str); 9] = [
+const QUERY_ROUTES: [(&str, &str); 13] = [
     ("GET", "/presence/{provider}/{app}/users/{user}"),
     ("GET", "/presence/{provider}/{app}/users"),
     ("POST", "/presence/{provider}/{app}/users"),
     ("GET", "/presence/{provider}/{app}/rooms/{room}"),
     ("GET", "/presence/{provider}/{app}/rooms"),
+    ("GET", "/attendance/{provider}/{app}/users/{user}"),
+    ("GET", "/attendance/{provider}/{app}/users"),
+    ("GET", "/attendance/{provider}/{app}/rooms/{room}"),
+    ("GET", "/attendance/{provider}/{app}/rooms"),
     ("GET", "/registrations/{provider}/{app}/users/{user}"),
     ("GET", "/registrations/{provider}/{app}/users"),
     ("GET", "/registrations/{provider}/{app}"),

@@ -11,6 +11,9 @@ pub struct Visit {
     pub role: Role,
     /// When it began.
     pub entered_at: UnixMillis,
+    /// When the newest event happened that told the person was in; of a visit that only its end
+    /// tells of, that end.
+    pub last_in: UnixMillis,
     /// How it ended; `None` while it lasts.
     pub ending: Option<Ending>,
 }

@@ -12,14 +12,60 @@ pub fn by_name(name: &str) -> Option<ProviderName> {
     ProviderName::ALL.into_iter().find(|provider| provider.as_str() == name)
 }
 
-/// The visits that the marks on one seat tell of, in their order, by the provider's own rules.
-#[must_use]
-pub fn visits(provider: ProviderName, marks: &[Mark]) -> Vec<Visit> {
-    match provider {
-        ProviderName::Zego => zego::visits(marks),
-        // It has no rooms.
-        ProviderName::OpenIm => Vec::new(),
-        ProviderName::Tencent => tencent::visits(marks),
+/// Derives the visits to one seat from its marks, by the provider's own rules.
+///
+/// The marks have to come in their order; what is kept of them is one session's, so that a seat may
+/// have any number.
+#[derive(Debug)]
+pub enum Visits {
+    /// In a room of ZEGO's.
+    Zego(zego::Visits),
+    /// In a room of TRTC's.
+    Tencent(tencent::Visits),
+    /// `OpenIM` has no rooms.
+    None,
+}
+
+impl Visits {
+    /// The visits to a seat of that provider's, of which no mark has come yet.
+    #[must_use]
+    pub fn new(provider: ProviderName) -> Self {
+        match provider {
+            ProviderName::Zego => Self::Zego(zego::Visits::default()),
+            ProviderName::OpenIm => Self::None,
+            ProviderName::Tencent => Self::Tencent(tencent::Visits::default()),
+        }
+    }
+
+    /// Takes the next mark; gives the visits that it completes, oldest first.
+    pub fn push(&mut self, mark: Mark) -> Vec<Visit> {
+        match self {
+            Self::Zego(visits) => visits.push(mark),
+            Self::Tencent(visits) => visits.push(&mark).into_iter().collect(),
+            Self::None => Vec::new(),
+        }
+    }
+
+    /// The visits that are left when all marks have come, oldest first. Only the last one can be
+    /// open.
+    #[must_use]
+    pub fn finish(self) -> Vec<Visit> {
+        match self {
+            Self::Zego(visits) => visits.finish(),
+            Self::Tencent(visits) => visits.finish().into_iter().collect(),
+            Self::None => Vec::new(),
+        }
+    }
+
+    /// The visits that some marks of one seat tell of, oldest first.
+    #[must_use]
+    pub fn of(provider: ProviderName, marks: &[Mark]) -> Vec<Visit> {
+        let mut sorted = marks.to_vec();
+        sorted.sort();
+        let mut visits = Self::new(provider);
+        let mut found: Vec<Visit> = sorted.into_iter().flat_map(|mark| visits.push(mark)).collect();
+        found.extend(visits.finish());
+        found
     }
 }
 

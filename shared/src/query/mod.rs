@@ -2,11 +2,13 @@
 //!
 //! Only one function and one route table: [`Queries::answer`] takes any path below [`ROOTS`].
 
+mod attendance;
 mod cursor;
 mod error;
 mod presence;
 mod registrations;
 mod usage;
+mod visits;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -14,6 +16,7 @@ use http::{Method, StatusCode};
 pub use error::QueryError;
 pub(crate) use error::error_reply;
 
+use self::presence::{CountChanges, RoomPage};
 use crate::{
     callback::Reply,
     domain::{App, Month, MonthError, ProviderName, RoomId, UnixMillis, UserId},
@@ -22,7 +25,7 @@ use crate::{
 };
 
 /// What the paths of all questions begin with.
-pub const ROOTS: [&str; 3] = ["/presence/", "/registrations/", "/usage/"];
+pub const ROOTS: [&str; 4] = ["/presence/", "/attendance/", "/registrations/", "/usage/"];
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
@@ -53,11 +56,23 @@ pub struct Queries {
     pub store: Store,
 }
 
+/// Which part of a list is asked for: what is in a span of time, its ends included.
+#[derive(Debug, Clone, Copy)]
+struct Page<'a> {
+    from: UnixMillis,
+    to: UnixMillis,
+    limit: usize,
+    /// Where the page before this one ended.
+    next: Option<&'a str>,
+}
+
 /// What is asked, in the words of the contract.
 enum Question {
     User(UserId),
     Users,
     Room(RoomId),
+    UserAttendance(UserId),
+    RoomAttendance(RoomId),
     Registration(UserId),
     Registrations,
     Usage(Month),
@@ -88,8 +103,22 @@ impl Queries {
                 Reply::json(StatusCode::OK, &presence::users(&self.store, &app, users, now).await?)
             }
             Question::Room(room) => {
-                let (limit, next) = (parameters.limit()?, parameters.get("next"));
-                let answer = presence::room(&self.store, &app, &room, limit, next, now).await?;
+                let page = RoomPage {
+                    limit: parameters.limit()?,
+                    next: parameters.get("next"),
+                    changes: parameters.changes()?,
+                };
+                let answer = presence::room(&self.store, &app, &room, page, now).await?;
+                Reply::json(StatusCode::OK, &answer)
+            }
+            Question::UserAttendance(user) => {
+                let page = parameters.page()?;
+                let answer = attendance::user(&self.store, &app, &user, &page, now).await?;
+                Reply::json(StatusCode::OK, &answer)
+            }
+            Question::RoomAttendance(room) => {
+                let page = parameters.page()?;
+                let answer = attendance::room(&self.store, &app, &room, &page, now).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
             Question::Registration(user) => {
@@ -100,10 +129,8 @@ impl Queries {
                 Reply::json(StatusCode::OK, &usage::month(&self.store, &app, month).await?)
             }
             Question::Registrations => {
-                let from = parameters.time("from")?.unwrap_or(UnixMillis(0));
-                let to = parameters.time("to")?.unwrap_or(LAST_TIME);
-                let (limit, next) = (parameters.limit()?, parameters.get("next"));
-                let answer = registrations::list(&self.store, &app, from, to, limit, next).await?;
+                let page = parameters.page()?;
+                let answer = registrations::list(&self.store, &app, &page, now).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
         })
@@ -121,6 +148,14 @@ fn route(request: &QueryRequest, parameters: &Parameters) -> Result<(App, Questi
         ("POST", "presence", ["users"]) => Question::Users,
         ("GET", "presence", ["rooms", room]) => Question::Room(id("room", Some(room))?),
         ("GET", "presence", ["rooms"]) => Question::Room(id("room", parameters.get("room"))?),
+        ("GET", "attendance", ["users", user]) => Question::UserAttendance(id("user", Some(user))?),
+        ("GET", "attendance", ["users"]) => {
+            Question::UserAttendance(id("user", parameters.get("user"))?)
+        }
+        ("GET", "attendance", ["rooms", room]) => Question::RoomAttendance(id("room", Some(room))?),
+        ("GET", "attendance", ["rooms"]) => {
+            Question::RoomAttendance(id("room", parameters.get("room"))?)
+        }
         ("GET", "registrations", ["users", user]) => {
             Question::Registration(id("user", Some(user))?)
         }
@@ -170,6 +205,23 @@ impl Parameters {
         match text.parse() {
             Ok(time) if UnixMillis(time) <= LAST_TIME => Ok(Some(UnixMillis(time))),
             _ => Err(QueryError::BadParameter(name, "is not a time in Unix ms".to_owned())),
+        }
+    }
+
+    fn page(&self) -> Result<Page<'_>, QueryError> {
+        Ok(Page {
+            from: self.time("from")?.unwrap_or(UnixMillis(0)),
+            to: self.time("to")?.unwrap_or(LAST_TIME),
+            limit: self.limit()?,
+            next: self.get("next"),
+        })
+    }
+
+    fn changes(&self) -> Result<CountChanges, QueryError> {
+        match self.get("changes") {
+            Some("true") => Ok(CountChanges::Yes),
+            None | Some("false") => Ok(CountChanges::No),
+            Some(_) => Err(QueryError::BadParameter("changes", "is not true or false".to_owned())),
         }
     }
 

@@ -1,18 +1,18 @@
 //! Who is online, and where.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{cmp::Reverse, collections::BTreeMap, pin::pin};
 
 use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use serde::{Deserialize, Serialize};
 
-use super::{QueryError, cursor};
+use super::{QueryError, cursor, visits::RoomEnds};
 use crate::{
     domain::{
-        App, Boundary, Device, Ending, Life, LifeId, MAX_EVENT_TIME_AHEAD, Platform, ProviderName,
-        RoomId, Stamp, UnixMillis, UserId, Visit,
+        App, Boundary, Device, Ending, Life, MAX_EVENT_TIME_AHEAD, Platform, ProviderName, RoomId,
+        Stamp, UnixMillis, UserId, Visit,
     },
-    providers::{self, tencent},
-    store::{Member, RosterPage, Seat, Store, StoreError},
+    providers::{self, tencent, zego},
+    store::{Member, RosterPage, Seat, SeatsFrom, Store, StoreError},
 };
 
 /// How many users can be asked for at once.
@@ -21,6 +21,9 @@ const MAX_USERS: usize = 100;
 /// How many of them are read at the same time.
 const CONCURRENT_USERS: usize = 10;
 
+/// How many seats are read with one request to count their changes, if so many fit.
+const SEATS_PER_READ: usize = 1000;
+
 /// A person, with the visits that are open, and the last one that ended in each room and on each
 /// kind of device.
 #[derive(Debug, Serialize)]
@@ -28,6 +31,8 @@ pub(super) struct UserPresence {
     provider: &'static str,
     app: String,
     user: String,
+    /// When this was true.
+    as_of: u64,
     online: bool,
     last_seen_at: Option<u64>,
     sessions: Vec<Session>,
@@ -57,6 +62,7 @@ pub(super) struct UserSummary {
 
 #[derive(Debug, Serialize)]
 pub(super) struct UserSummaries {
+    as_of: u64,
     users: Vec<UserSummary>,
 }
 
@@ -67,10 +73,36 @@ pub(super) struct RoomPresence {
     app: String,
     room: String,
     life: Option<String>,
+    as_of: u64,
     open: bool,
     online: usize,
     members: Vec<RoomMember>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<Changes>,
     next: Option<String>,
+}
+
+/// What of the changes that ZEGO counted in this life of the room has arrived.
+#[derive(Debug, Default, Serialize)]
+struct Changes {
+    first: Option<u64>,
+    last: Option<u64>,
+    missing: u64,
+}
+
+/// Which page of a room is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RoomPage<'a> {
+    pub(super) limit: usize,
+    pub(super) next: Option<&'a str>,
+    pub(super) changes: CountChanges,
+}
+
+/// Whether a room's answer tells of lost callbacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CountChanges {
+    Yes,
+    No,
 }
 
 #[derive(Debug, Serialize)]
@@ -96,12 +128,6 @@ struct Occupied {
     visits: Vec<Visit>,
 }
 
-impl Occupied {
-    fn open(&mut self) -> Option<&mut Visit> {
-        self.visits.last_mut().filter(|visit| visit.ending.is_none())
-    }
-}
-
 pub(super) async fn user(
     store: &Store,
     app: &App,
@@ -125,6 +151,7 @@ pub(super) async fn user(
         provider: app.provider.as_str(),
         app: app.id.to_string(),
         user: user.to_string(),
+        as_of: now.0,
         online: sessions.iter().any(|session| session.left_at.is_none()),
         last_seen_at: last_seen_at.map(|at| at.0),
         sessions,
@@ -154,7 +181,7 @@ async fn in_rooms(
     let seen = seats.iter().flat_map(|seat| &seat.marks).map(|mark| mark.at).max();
     let mut rooms = BTreeMap::<RoomId, Vec<Occupied>>::new();
     for seat in seats {
-        let visits = providers::visits(app.provider, &seat.marks);
+        let visits = providers::Visits::of(app.provider, &seat.marks);
         rooms.entry(seat.room.clone()).or_default().push(Occupied { seat, visits });
     }
     let rooms =
@@ -166,6 +193,16 @@ async fn in_rooms(
         current_sessions(sessions)
     });
     Ok(seen.map(|seen| (Some(seen), sessions.collect())))
+}
+
+/// Whether somebody is known who was never seen in a room: by their devices, or as registered.
+pub(super) async fn is_user_known(
+    store: &Store,
+    app: &App,
+    user: &UserId,
+    now: UnixMillis,
+) -> Result<bool, StoreError> {
+    Ok(on_devices(store, app, user, now).await?.is_some())
 }
 
 /// Somebody who is registered is known, even if no device of theirs was ever online.
@@ -223,7 +260,7 @@ impl Session {
     }
 }
 
-/// Ends the visits to one room whose leave was lost, but which the room itself has ended since.
+/// Ends the visits to one room whose own end never came, but which the room has ended since.
 async fn end_ghosts(
     store: &Store,
     app: &App,
@@ -232,52 +269,16 @@ async fn end_ghosts(
     mut seats: Vec<Occupied>,
     now: UnixMillis,
 ) -> Result<Vec<Occupied>, StoreError> {
-    if !seats.iter_mut().any(|seat| seat.open().is_some()) {
-        return Ok(seats);
+    let mut ends = RoomEnds::new(store, app, room, now);
+    for occupied in &seats {
+        ends.saw(&occupied.seat);
     }
-    if app.provider == ProviderName::Tencent {
-        let boundaries = store.boundaries(app, &room, now).await?;
-        for occupied in &mut seats {
-            let ending = boundary_ending(&boundaries, user, &occupied.seat);
-            if let Some(visit) = occupied.open() {
-                visit.ending = ending;
-            }
-        }
-        return Ok(seats);
-    }
-    // The index may lag behind the seats that were just read.
-    let logins: Vec<(LifeId, UnixMillis)> = seats
-        .iter()
-        .filter_map(|occupied| Some((occupied.seat.life.clone()?, &occupied.seat.marks)))
-        .flat_map(|(life, marks)| marks.iter().map(move |mark| (life.clone(), mark.order.time)))
-        .collect();
-    let newest = store.newest_life(app, &room, logins, now).await?;
-    for occupied in &mut seats {
-        let Some(id) = occupied.seat.life.clone() else { continue };
-        if let Some(visit) = occupied.open() {
-            let life = match &newest {
-                Some(newest) if newest.id == id => newest.clone(),
-                _ => store.life(app, &room, &id, now).await?,
-            };
-            visit.ending = ghost_ending(&life, newest.as_ref(), visit.entered_at);
+    for Occupied { seat, visits } in &mut seats {
+        for visit in visits {
+            visit.ending = ends.ending(user, seat.life.as_ref(), visit).await?;
         }
     }
     Ok(seats)
-}
-
-/// Two servers' clocks may differ, but nobody leaves before they came.
-fn ghost_ending(life: &Life, newest: Option<&Life>, entered_at: UnixMillis) -> Option<Ending> {
-    if let Some(at) = life.closed {
-        return Some(Ending::RoomClosed { at: at.max(entered_at) });
-    }
-    let newest = newest.filter(|newest| newest.id != life.id)?;
-    newest.began().map(|at| Ending::RoomReplaced { at: at.max(entered_at) })
-}
-
-/// How the newest boundary that concerns somebody ended their stay.
-fn boundary_ending(boundaries: &[Boundary], user: &UserId, seat: &Seat) -> Option<Ending> {
-    let newest = seat.marks.iter().max()?;
-    boundaries.iter().find_map(|boundary| tencent::ends(boundary, user, newest))
 }
 
 /// Of one room or kind of device: the sessions that are open, and the last one that ended.
@@ -329,7 +330,10 @@ pub(super) async fn users(
             last_seen_at: presence.and_then(|presence| presence.last_seen_at),
         })
     });
-    Ok(UserSummaries { users: summaries.buffered(CONCURRENT_USERS).try_collect().await? })
+    Ok(UserSummaries {
+        as_of: now.0,
+        users: summaries.buffered(CONCURRENT_USERS).try_collect().await?,
+    })
 }
 
 /// What is known of a room, whoever is in it.
@@ -393,15 +397,15 @@ impl RoomState {
 
     /// The visit that makes somebody count as a person in the room.
     fn visit(&self, app: &App, member: &Member) -> Option<Visit> {
+        let last = providers::Visits::of(app.provider, &member.seat.marks).pop()?;
         let is_here = match self {
             Self::Life(life) => member.seat.life.as_ref() == Some(&life.id),
-            Self::Boundaries(boundaries) => {
-                boundary_ending(boundaries, &member.user, &member.seat).is_none()
-            }
+            Self::Boundaries(boundaries) => !boundaries
+                .iter()
+                .any(|boundary| tencent::ends(boundary, &member.user, last.last_in).is_some()),
         };
-        let visits = providers::visits(app.provider, &member.seat.marks);
-        let last = visits.into_iter().last().filter(|_| is_here);
-        last.filter(|visit| visit.ending.is_none() && visit.role.is_person())
+        let is_in = is_here && last.ending.is_none() && last.role.is_person();
+        is_in.then_some(last)
     }
 }
 
@@ -409,11 +413,12 @@ pub(super) async fn room(
     store: &Store,
     app: &App,
     room: &RoomId,
-    limit: usize,
-    next: Option<&str>,
+    page: RoomPage<'_>,
     now: UnixMillis,
 ) -> Result<RoomPresence, QueryError> {
-    let place = next.map(cursor::read::<Place>).transpose()?;
+    let place = page.next.map(cursor::read::<Place>).transpose()?;
+    let after = place.as_ref().map(|place| place.after.as_str());
+    cursor::check_row(after.unwrap_or_default())?;
     let state = RoomState::read(store, app, room, now).await?.ok_or(QueryError::Unknown("room"))?;
     if place.as_ref().is_some_and(|place| place.life != state.version()) {
         let why = "belongs to an older life of the room: start again without it";
@@ -424,21 +429,25 @@ pub(super) async fn room(
         app: app.id.to_string(),
         room: room.to_string(),
         life: state.life(),
+        as_of: now.0,
         open: !state.is_closed(),
         online: 0,
         members: Vec::new(),
+        changes: None,
         next: None,
     };
+    if let (RoomState::Life(life), CountChanges::Yes) = (&state, page.changes) {
+        answer.changes = Some(changes(store, app, room, life, state.since(), now).await?);
+    }
     // Nobody comes back to a closed life; but a creation may have been lost after a dismissal.
     if matches!(state, RoomState::Life(_)) && state.is_closed() {
         return Ok(answer);
     }
     let is_in = |member: &Member| state.visit(app, member).is_some();
-    let after = place.as_ref().map(|place| place.after.as_str());
-    let page = RosterPage { since: state.since(), after, limit, is_in: &is_in };
-    let roster = store.roster(app, room, &page, now).await?;
+    let roster_page = RosterPage { since: state.since(), after, limit: page.limit, is_in: &is_in };
+    let roster = store.roster(app, room, &roster_page, now).await?;
     // Every page gives the number that the first one counted.
-    answer.online = place.map_or(roster.count, |place| place.online);
+    answer.online = place.as_ref().map_or(roster.count, |place| place.online);
     answer.open |= answer.online > 0;
     for member in roster.members {
         if let Some(visit) = state.visit(app, &member) {
@@ -454,4 +463,35 @@ pub(super) async fn room(
     let (life, online) = (state.version(), answer.online);
     answer.next = roster.next.and_then(|after| cursor::write(&Place { life, after, online }));
     Ok(answer)
+}
+
+/// Counts the changes of a life of a room. It reads all seats that were taken since it began.
+async fn changes(
+    store: &Store,
+    app: &App,
+    room: &RoomId,
+    life: &Life,
+    since: UnixMillis,
+    now: UnixMillis,
+) -> Result<Changes, StoreError> {
+    let mut changes = zego::Changes::default();
+    let from = SeatsFrom::Time(since);
+    let mut seats = pin!(store.seats_of_room(app, room, from, SEATS_PER_READ, now));
+    while let Some(found) = seats.try_next().await? {
+        if found.seat.life.as_ref() != Some(&life.id) {
+            continue;
+        }
+        let marks = store.marks(app, &found.user, &found.seat, now);
+        let marks: Vec<_> = marks.try_collect().await?;
+        if life.closed.is_some() {
+            changes.seat_of_ended_life(&marks);
+        } else {
+            changes.seat(&marks);
+        }
+    }
+    Ok(changes.lost().map_or_else(Changes::default, |lost| Changes {
+        first: Some(lost.first),
+        last: Some(lost.last),
+        missing: lost.missing,
+    }))
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{QueryError, cursor};
+use super::{Page, QueryError, cursor};
 use crate::{
     domain::{App, Registration, RegistrationSource, UnixMillis, UserId},
     store::{RegistrationsPage, Store},
@@ -78,15 +78,14 @@ pub(super) async fn user(
 pub(super) async fn list(
     store: &Store,
     app: &App,
-    from: UnixMillis,
-    to: UnixMillis,
-    limit: usize,
-    next: Option<&str>,
+    page: &Page<'_>,
+    now: UnixMillis,
 ) -> Result<RegistrationList, QueryError> {
-    let place = next.map(cursor::read::<Place>).transpose()?;
+    let place = page.next.map(cursor::read::<Place>).transpose()?;
     let after = place.as_ref().map(|place| place.after.as_str());
-    let page = RegistrationsPage { from, to, after, limit };
-    let found = store.registrations(app, &page).await?;
+    cursor::check_row(after.unwrap_or_default())?;
+    let page = RegistrationsPage { from: page.from, to: page.to, after, limit: page.limit };
+    let found = store.registrations(app, &page, now).await?;
     Ok(RegistrationList {
         registrations: found.registrations.into_iter().map(UserRegistration::from).collect(),
         next: found.next.and_then(|after| cursor::write(&Place { after })),

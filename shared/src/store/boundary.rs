@@ -1,9 +1,12 @@
 //! A room that was created or dismissed, where its lives have no names: one small item per event.
 
+use futures::{Stream, StreamExt, TryStreamExt};
+
 use super::{
     Store, StoreError,
     item::{self, CLOSE_REASON, CLOSED_AT, CREATED_AT, CREATOR, Item},
     keys,
+    rows::items,
     table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
     write::written_once,
 };
@@ -11,7 +14,7 @@ use crate::domain::{App, Boundary, BoundaryChange, Outcome, RoomId, UnixMillis};
 
 /// How many of a room's newest boundaries are looked at. The newest decides; before it, those that
 /// do not end their own creator's stay.
-const NEWEST_BOUNDARIES: i32 = 8;
+pub const NEWEST_BOUNDARIES: usize = 8;
 
 impl Store {
     pub(super) async fn apply_boundary(
@@ -61,14 +64,27 @@ impl Store {
         room: &RoomId,
         now: UnixMillis,
     ) -> Result<Vec<Boundary>, StoreError> {
-        let page = self
+        let query = self
             .query_index(keys::lives(app, room))
-            .key_condition_expression(format!("{INDEX_PK} = :pk"))
-            .limit(NEWEST_BOUNDARIES)
-            .send()
-            .await?;
-        let fresh = page.items().iter().filter(|item| !item::is_expired(item, now));
-        fresh.map(read_boundary).collect()
+            .key_condition_expression(format!("{INDEX_PK} = :pk"));
+        let newest = items(query, Some(NEWEST_BOUNDARIES), now).take(NEWEST_BOUNDARIES);
+        newest.and_then(async |item| read_boundary(&item)).try_collect().await
+    }
+
+    /// The boundaries of a room from a time on, the oldest first.
+    pub fn boundaries_from<'a>(
+        &'a self,
+        app: &App,
+        room: &RoomId,
+        from: UnixMillis,
+        now: UnixMillis,
+    ) -> impl Stream<Item = Result<Boundary, StoreError>> + Send + 'a {
+        let query = self
+            .query_index(keys::lives(app, room))
+            .scan_index_forward(true)
+            .key_condition_expression(format!("{INDEX_PK} = :pk AND {INDEX_SK} >= :from"))
+            .expression_attribute_values(":from", item::string(keys::time(from)));
+        items(query, Some(NEWEST_BOUNDARIES), now).and_then(async |item| read_boundary(&item))
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) const NEWEST: &str = "k";
 pub(super) const MARKS: &str = "marks";
 /// The provider's sequence numbers of those marks.
 pub(super) const SEQUENCES: &str = "seqs";
+/// Whether some marks of a seat were moved to other items.
+pub(super) const HAS_MOVED: &str = "has_moved";
 pub(super) const DISPLAY_NAME: &str = "display_name";
 pub(super) const DETAILS: &str = "details";
 pub(super) const CREATED_AT: &str = "created_at";

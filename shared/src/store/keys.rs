@@ -4,7 +4,7 @@
 //! | item | `pk` | `sk` | `gsi1pk` | `gsi1sk` |
 //! | --- | --- | --- | --- | --- |
 //! | seat | user | `seat#ROOM#LIFE` | shard of the room | `in#TIME#LIFE#USER` or `left#...` |
-//! | moved marks of a seat | user | `moved#ROOM#LIFE#MARK` | shard of the room | `moved#TIME#LIFE#USER` |
+//! | moved marks of a seat | user | `moved#ROOM#LIFE#MARK` | |
 //! | life | room | `life#LIFE` | lives of the room | `TIME#LIFE` |
 //! | device | user | `device#PLATFORM#CONNECTION` | | |
 //! | boundary | room | `boundary#TIME#...` | lives of the room | `TIME#...` |
@@ -72,8 +72,13 @@ fn life_part(life: Option<&LifeId>) -> String {
 
 /// `oldest` is the oldest of the marks that are moved.
 pub(super) fn moved(room: &RoomId, life: Option<&LifeId>, oldest: &[u8]) -> String {
-    let (room, life) = (escape(room.as_str()), life_part(life));
-    format!("moved#{room}#{life}#{}", hex::encode(oldest))
+    format!("{}{}", moved_of(room, life), hex::encode(oldest))
+}
+
+/// The prefix of the sort keys of what was moved from one seat. They sort as the oldest mark of each
+/// does.
+pub(super) fn moved_of(room: &RoomId, life: Option<&LifeId>) -> String {
+    format!("moved#{}#{}#", escape(room.as_str()), life_part(life))
 }
 
 pub(super) fn life(life: &LifeId) -> String {
@@ -142,6 +147,11 @@ pub(super) fn time(at: UnixMillis) -> String {
     format!("{:016}", at.0)
 }
 
+/// Where the rows of a time end that begin with it: `$` is the character after `#`.
+pub(super) fn time_end(at: UnixMillis) -> String {
+    format!("{}$", time(at))
+}
+
 pub(super) fn shard(app: &App, id: &RoomId, shard: u8) -> String {
     format!("{}#{shard}", room(app, id))
 }
@@ -157,8 +167,6 @@ pub(super) enum Section {
     In,
     /// Seats whose newest event left them.
     Left,
-    /// Older marks of seats.
-    Moved,
 }
 
 impl Section {
@@ -166,7 +174,6 @@ impl Section {
         match self {
             Self::In => "in#",
             Self::Left => "left#",
-            Self::Moved => "moved#",
         }
     }
 }
@@ -189,6 +196,11 @@ pub(super) fn row(
 ) -> String {
     let (life, user) = (life_part(life), escape(user.as_str()));
     format!("{}{}#{life}#{user}", section.prefix(), self::time(time))
+}
+
+/// The part of a row's place that does not change when its person leaves.
+pub(super) fn place(row: &str) -> &str {
+    row.split_once('#').map_or(row, |(_, place)| place)
 }
 
 /// Where the rows of a section begin that are not older than `time`.

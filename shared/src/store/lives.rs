@@ -1,12 +1,14 @@
 //! Reading the lives of a room.
 
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use futures::future::try_join_all;
+use std::pin::pin;
+
+use futures::{TryStreamExt, future::try_join_all};
 
 use super::{
-    INDEX, Store, StoreError,
+    Store, StoreError,
     item::{self, CLOSED_AT, CREATED_AT, Item},
     keys::{self, SHARDS, Section},
+    rows::items,
     table::{INDEX_PK, INDEX_SK, PK, SK},
 };
 use crate::domain::{App, Life, LifeId, RoomId, UnixMillis};
@@ -83,14 +85,37 @@ impl Store {
         Ok(Life::newest(try_join_all(read).await?))
     }
 
-    /// A query of one partition of the index, newest first.
-    pub(super) fn query_index(&self, partition: String) -> QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(&self.table)
-            .index_name(INDEX)
-            .scan_index_forward(false)
-            .expression_attribute_values(":pk", item::string(partition))
+    /// Of the lives of a room whose creation or close is known, the first one that began after a
+    /// time, as far as that is known.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
+    pub async fn next_life(
+        &self,
+        app: &App,
+        room: &RoomId,
+        life: &LifeId,
+        began: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<Option<Life>, StoreError> {
+        let query = self
+            .query_index(keys::lives(app, room))
+            .scan_index_forward(true)
+            .key_condition_expression(format!("{INDEX_PK} = :pk AND {INDEX_SK} > :began"))
+            .expression_attribute_values(":began", item::string(keys::time_end(began)));
+        let mut later = pin!(items(query, Some(2), now));
+        while let Some(item) = later.try_next().await? {
+            let id = keys::parse_life(item::text(&item, SK)?)?;
+            if id != *life {
+                return Ok(Some(Life {
+                    created: item::millis(&item, CREATED_AT)?,
+                    closed: item::millis(&item, CLOSED_AT)?,
+                    ..Life::unknown(id)
+                }));
+            }
+        }
+        Ok(None)
     }
 
     async fn newest_life_ids(
@@ -107,6 +132,24 @@ impl Store {
             .await?;
         let fresh = page.items().iter().filter(|item| !item::is_expired(item, now));
         fresh.map(|item| keys::parse_life(item::text(item, SK)?)).collect()
+    }
+
+    /// Whether a room was ever created or closed, as far as is known.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer.
+    pub async fn has_lives(
+        &self,
+        app: &App,
+        room: &RoomId,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let query = self
+            .query_index(keys::lives(app, room))
+            .key_condition_expression(format!("{INDEX_PK} = :pk"));
+        let mut lives = pin!(items(query, Some(1), now));
+        Ok(lives.try_next().await?.is_some())
     }
 
     /// Whether anybody was ever seen in a room whose lives have no names.

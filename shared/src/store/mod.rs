@@ -5,6 +5,7 @@
 //! order of arrival leaves the same. A *life* is one life of a room: its two ends are each written
 //! once.
 
+mod attendance;
 mod boundary;
 mod client;
 mod device;
@@ -16,14 +17,18 @@ mod lives;
 mod month;
 mod registration;
 mod roster;
+mod rows;
 mod seat;
 mod table;
 mod write;
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder};
+use futures::TryStreamExt;
 
+pub use attendance::{RoomSeat, SeatsFrom};
+pub use boundary::NEWEST_BOUNDARIES;
 pub use client::{ConnectError, connect, connect_to};
 pub use error::StoreError;
 pub use registration::{Registrations, RegistrationsPage};
@@ -82,21 +87,18 @@ impl Store {
         prefix: &str,
         now: UnixMillis,
     ) -> Result<Vec<Item>, StoreError> {
-        let query = self
-            .client
+        rows::items(self.query_user(app, user, prefix), None, now).try_collect().await
+    }
+
+    /// A consistent query of the items of a user whose sort keys begin with `prefix`.
+    fn query_user(&self, app: &App, user: &UserId, prefix: &str) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.table)
             .consistent_read(true)
             .key_condition_expression(format!("{PK} = :pk AND begins_with({SK}, :prefix)"))
             .expression_attribute_values(":pk", item::string(keys::user(app, user)))
-            .expression_attribute_values(":prefix", item::string(prefix));
-        let mut pages = query.into_paginator().send();
-        let mut items = Vec::new();
-        while let Some(page) = pages.try_next().await? {
-            let fresh = page.items.unwrap_or_default().into_iter();
-            items.extend(fresh.filter(|item| !item::is_expired(item, now)));
-        }
-        Ok(items)
+            .expression_attribute_values(":prefix", item::string(prefix))
     }
 
     fn seat_expiry(&self, received_at: UnixMillis) -> UnixSeconds {

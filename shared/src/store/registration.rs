@@ -1,12 +1,9 @@
 //! Registrations: one item for each user, of which the earliest receipt stays.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_dynamodb::{
     primitives::Blob,
     types::AttributeValue::{self, B, Bool, N},
 };
-use futures::future::try_join_all;
 use sha1::{Digest, Sha1};
 
 use super::{
@@ -16,6 +13,7 @@ use super::{
         RECEIVE_OPTION, RECORDED_AT, SOURCE,
     },
     keys::{self, SHARDS},
+    rows::{Direction, Merged, rows_per_shard},
     table::{INDEX_PK, INDEX_SK, PK, SK},
     write::written_once,
 };
@@ -96,58 +94,30 @@ impl Store {
         &self,
         app: &App,
         page: &RegistrationsPage<'_>,
+        now: UnixMillis,
     ) -> Result<Registrations, StoreError> {
-        let shards = (0..SHARDS).map(|shard| self.shard_of_registrations(app, shard, page));
-        let rows: BTreeMap<String, Registration> =
-            try_join_all(shards).await?.into_iter().flatten().collect();
-        let mut earliest_first = rows.into_iter();
-        let (mut registrations, mut last) = (Vec::new(), None);
-        for (row, registration) in earliest_first.by_ref().take(page.limit) {
-            registrations.push(registration);
-            last = Some(row);
-        }
-        let next = last.filter(|_| earliest_first.next().is_some());
-        Ok(Registrations { registrations, next })
-    }
-
-    /// The first `limit + 1` registrations in one shard by their place in the index.
-    async fn shard_of_registrations(
-        &self,
-        app: &App,
-        shard: u8,
-        page: &RegistrationsPage<'_>,
-    ) -> Result<Vec<(String, Registration)>, StoreError> {
         let from = page.after.map_or_else(|| keys::time(page.from), ToOwned::to_owned);
-        // A row has more behind its time, so this comes after all rows of `to`.
-        let to = keys::time(UnixMillis(page.to.0.saturating_add(1)));
-        let mut rows = Vec::new();
-        if to <= from {
-            return Ok(rows);
-        }
-        let enough = page.limit + 1;
-        let mut pages = self
-            .query_index(keys::registrations(app, shard))
-            .scan_index_forward(true)
-            .key_condition_expression(format!(
-                "{INDEX_PK} = :pk AND {INDEX_SK} BETWEEN :from AND :to"
-            ))
-            .expression_attribute_values(":from", item::string(from))
-            .expression_attribute_values(":to", item::string(to))
-            .into_paginator()
-            .page_size(i32::try_from(enough + 1).unwrap_or(i32::MAX))
-            .send();
-        while let Some(read) = pages.try_next().await? {
-            for item in read.items() {
-                let row = item::text(item, INDEX_SK)?;
-                if Some(row) != page.after {
-                    rows.push((row.to_owned(), read_registration(app, item)?));
-                }
+        let to = keys::time_end(page.to);
+        let shards = (0..SHARDS).map(|shard| {
+            let (partition, range) = (keys::registrations(app, shard), (from.clone(), to.clone()));
+            let page_size = rows_per_shard(page.limit);
+            self.rows(partition, range, Direction::OldestFirst, page_size, now)
+        });
+        let mut rows = Merged::new(shards.collect(), Direction::OldestFirst).await?;
+        let mut found = Registrations { registrations: Vec::new(), next: None };
+        let mut last = None;
+        while let Some((row, item)) = rows.next().await? {
+            if Some(row.as_str()) == page.after {
+                continue;
             }
-            if rows.len() >= enough {
+            if found.registrations.len() == page.limit {
+                found.next = last;
                 break;
             }
+            found.registrations.push(read_registration(app, &item)?);
+            last = Some(row);
         }
-        Ok(rows)
+        Ok(found)
     }
 }
 

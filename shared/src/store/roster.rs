@@ -1,15 +1,16 @@
 //! Who is in a room, from the index.
 
-use std::collections::BTreeMap;
+use std::pin::pin;
 
-use futures::future::try_join_all;
+use futures::TryStreamExt;
 
 use super::{
     Store, StoreError,
     item::{self, Item},
     keys::{self, SHARDS, Section},
+    rows::{Direction, Merged, rows_per_shard},
     seat::{Seat, read_seat},
-    table::{INDEX_PK, INDEX_SK, PK},
+    table::PK,
 };
 use crate::domain::{App, RoomId, UnixMillis, UserId};
 
@@ -48,7 +49,7 @@ impl std::fmt::Debug for RosterPage<'_> {
 pub struct Roster {
     /// The members on this page.
     pub members: Vec<Member>,
-    /// How many members there are from this page on. All of them, if this is the first page.
+    /// How many members there are in all, if this is the first page.
     pub count: usize,
     /// Where this page ends, if another one follows.
     pub next: Option<String>,
@@ -58,7 +59,7 @@ impl Store {
     /// A page of the people in a room.
     ///
     /// The first page reads all rows of the people in the room, since it counts them; a later one
-    /// only as many as it returns. What is kept in memory is one page of each shard.
+    /// little more than it returns. What is kept in memory is one page of each shard.
     ///
     /// # Errors
     ///
@@ -70,74 +71,42 @@ impl Store {
         page: &RosterPage<'_>,
         now: UnixMillis,
     ) -> Result<Roster, StoreError> {
-        let shards = (0..SHARDS).map(|shard| self.shard_of_roster(app, room, shard, page, now));
-        let mut count = 0;
-        let mut rows = BTreeMap::new();
-        for (shard_rows, shard_count) in try_join_all(shards).await? {
-            rows.extend(shard_rows);
-            count += shard_count;
-        }
-        let mut newest_first = rows.into_iter().rev();
-        let (mut members, mut last) = (Vec::new(), None);
-        for (row, member) in newest_first.by_ref().take(page.limit) {
-            members.push(member);
-            last = Some(row);
-        }
-        Ok(Roster { members, count, next: last.filter(|_| newest_first.next().is_some()) })
-    }
-
-    /// The newest `limit + 1` members in one shard by their place in the index, and how many there
-    /// are.
-    async fn shard_of_roster(
-        &self,
-        app: &App,
-        room: &RoomId,
-        shard: u8,
-        page: &RosterPage<'_>,
-        now: UnixMillis,
-    ) -> Result<(BTreeMap<String, Member>, usize), StoreError> {
         let from = keys::rows_from(Section::In, page.since);
         let to = page.after.map_or_else(|| keys::rows_end(Section::In), ToOwned::to_owned);
-        let (mut rows, mut count) = (BTreeMap::new(), 0);
-        if to <= from {
-            return Ok((rows, count));
-        }
-        let is_first_page = page.after.is_none();
-        let mut pages = self
-            .query_index(keys::shard(app, room, shard))
-            .key_condition_expression(format!(
-                "{INDEX_PK} = :pk AND {INDEX_SK} BETWEEN :from AND :to"
-            ))
-            .expression_attribute_values(":from", item::string(from))
-            .expression_attribute_values(":to", item::string(to))
-            .into_paginator()
-            .page_size(if is_first_page { 1000 } else { page_size(page.limit) })
-            .send();
-        while let Some(read) = pages.try_next().await? {
-            for item in read.items() {
-                let row = item::text(item, INDEX_SK)?;
-                if Some(row) == page.after || item::is_expired(item, now) {
-                    continue;
-                }
-                let member = read_member(item)?;
-                if (page.is_in)(&member) {
-                    count += 1;
-                    if rows.len() <= page.limit {
-                        rows.insert(row.to_owned(), member);
-                    }
-                }
+        let page_size =
+            if page.after.is_none() { ROWS_PER_READ } else { rows_per_shard(page.limit) };
+        let shards = (0..SHARDS).map(|shard| {
+            let (partition, range) = (keys::shard(app, room, shard), (from.clone(), to.clone()));
+            self.rows(partition, range, Direction::NewestFirst, page_size, now)
+        });
+        let mut rows = Merged::new(shards.collect(), Direction::NewestFirst).await?;
+        let mut roster = Roster { members: Vec::new(), count: 0, next: None };
+        let mut last = None;
+        while let Some((row, item)) = rows.next().await? {
+            let member = read_member(&item)?;
+            if Some(row.as_str()) == page.after || !(page.is_in)(&member) {
+                continue;
             }
-            if !is_first_page && rows.len() > page.limit {
+            roster.count += 1;
+            if roster.count > page.limit {
+                roster.next = last;
                 break;
             }
+            roster.members.push(member);
+            last = Some(row);
         }
-        Ok((rows, count))
+        if page.after.is_none() {
+            let mut rest = pin!(rows.rest());
+            while let Some((_, item)) = rest.try_next().await? {
+                roster.count += usize::from((page.is_in)(&read_member(&item)?));
+            }
+        }
+        Ok(roster)
     }
 }
 
-fn page_size(limit: usize) -> i32 {
-    i32::try_from(limit.saturating_add(2)).unwrap_or(i32::MAX)
-}
+/// How many rows one read asks for when all of them are wanted; what fits into a megabyte comes.
+const ROWS_PER_READ: usize = 1000;
 
 fn read_member(item: &Item) -> Result<Member, StoreError> {
     Ok(Member { user: keys::parse_user(item::text(item, PK)?)?, seat: read_seat(item)? })

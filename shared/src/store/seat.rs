@@ -5,7 +5,8 @@
 //! - **W2** adds the mark of an older event, and nothing else: it cannot move anybody.
 //!
 //! When a seat outgrows one write unit, its oldest marks are first added to another item and then
-//! deleted here. Readers take the union, so a crash in between changes nothing.
+//! deleted here, where a flag says so from then on. Readers take the union, so a crash in between
+//! changes nothing.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -17,7 +18,7 @@ use aws_sdk_dynamodb::{
 
 use super::{
     Store, StoreError,
-    item::{self, DETAILS, DISPLAY_NAME, Item, MARKS, NEWEST, SEQUENCES},
+    item::{self, DETAILS, DISPLAY_NAME, HAS_MOVED, Item, MARKS, NEWEST, SEQUENCES},
     keys::{self, Section},
     table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
     write::{Written, written},
@@ -46,6 +47,8 @@ pub struct Seat {
     /// The marks on the seat. Some of the oldest may have been moved away: never those that tell
     /// whether the person is in, and when they last came and went.
     pub marks: Vec<Mark>,
+    /// Whether some were.
+    pub has_moved: bool,
 }
 
 impl Store {
@@ -182,18 +185,14 @@ impl Store {
             AttributeValue::Ns(set.map(ToString::to_string).collect())
         };
 
-        let row = keys::row(Section::Moved, oldest.order.time, life, user);
         self.client
             .update_item()
             .table_name(&self.table)
             .key(PK, item::string(keys::user(app, user)))
             .key(SK, item::string(keys::moved(room, life, &oldest.to_bytes())))
             .update_expression(format!(
-                "SET {INDEX_PK} = :index_pk, {INDEX_SK} = :index_sk, {EXPIRES_AT} = :expires_at \
-                 ADD {MARKS} :m, {SEQUENCES} :q"
+                "SET {EXPIRES_AT} = :expires_at ADD {MARKS} :m, {SEQUENCES} :q"
             ))
-            .expression_attribute_values(":index_pk", item::string(keys::shard_of(app, room, user)))
-            .expression_attribute_values(":index_sk", item::string(row))
             .expression_attribute_values(
                 ":expires_at",
                 item::number(self.seat_expiry(received_at).0),
@@ -204,11 +203,12 @@ impl Store {
             .await?;
 
         let only_there: Vec<u64> = sequences.difference(&staying).copied().collect();
-        let mut expression = format!("DELETE {MARKS} :m");
+        let mut expression = format!("SET {HAS_MOVED} = :yes DELETE {MARKS} :m");
         let mut update = self
             .update_seat(app, user, room, life)
             .condition_expression(format!("attribute_exists({NEWEST})"))
-            .expression_attribute_values(":m", moved);
+            .expression_attribute_values(":m", moved)
+            .expression_attribute_values(":yes", AttributeValue::Bool(true));
         if !only_there.is_empty() {
             expression.push_str(", ");
             expression.push_str(SEQUENCES);
@@ -274,5 +274,6 @@ fn movable(marks: &[Mark]) -> Vec<Mark> {
 pub(super) fn read_seat(item: &Item) -> Result<Seat, StoreError> {
     let (room, life) = keys::parse_seat(item::text(item, SK)?)?;
     let name = item::optional_text(item, DISPLAY_NAME);
-    Ok(Seat { room, life, name, marks: item::marks(item)? })
+    let has_moved = item.contains_key(HAS_MOVED);
+    Ok(Seat { room, life, name, marks: item::marks(item)?, has_moved })
 }

@@ -48,26 +48,44 @@ pub(super) struct End {
     pub(super) at: u64,
     pub(super) reason: String,
     pub(super) is_assumed: bool,
+    /// Of a model: whether the time is only known about.
+    pub(super) is_about: bool,
 }
+
+/// A visit to a room, as attendance has it: by whom, and its end unless it lasts.
+pub(super) type Visit = (String, Stay, Option<End>);
 
 impl End {
     pub(super) fn told(at: u64, reason: impl Into<String>) -> Self {
-        Self { at, reason: reason.into(), is_assumed: false }
+        Self { at, reason: reason.into(), is_assumed: false, is_about: false }
     }
 
     pub(super) fn assumed(at: u64, reason: &str) -> Self {
-        Self { at, reason: reason.to_owned(), is_assumed: true }
+        Self { at, reason: reason.to_owned(), is_assumed: true, is_about: false }
+    }
+
+    /// Whether an answer's end is this end of the model's.
+    pub(super) fn allows(&self, answer: &Self, entered_at: Option<u64>) -> bool {
+        let is_at = self.at == answer.at || self.is_about && Some(answer.at) >= entered_at;
+        is_at && self.reason == answer.reason && self.is_assumed == answer.is_assumed
     }
 }
 
 impl Room {
     pub(super) fn read(answer: &Value) -> Self {
         let members = answer["members"].as_array().unwrap().iter().map(|member| {
-            let stay = Stay { place: text(&answer["room"]).unwrap(), life: text(&answer["life"]), ..stay(member) };
+            let stay = Stay {
+                place: text(&answer["room"]).unwrap(),
+                life: text(&answer["life"]),
+                ..stay(member)
+            };
             (text(&member["user"]).unwrap(), stay)
         });
-        let room =
-            Self { life: text(&answer["life"]), open: answer["open"] == true, members: members.collect() };
+        let room = Self {
+            life: text(&answer["life"]),
+            open: answer["open"] == true,
+            members: members.collect(),
+        };
         assert_eq!(answer["online"], room.members.len(), "{answer}");
         room
     }
@@ -79,12 +97,10 @@ impl User {
         for session in answer["sessions"].as_array().unwrap() {
             let place = text(&session["room"]).or(text(&session["device"])).unwrap();
             let stay = Stay { place, life: text(&session["life"]), ..stay(session) };
-            let reason = text(&session["reason"]);
-            let is_assumed = session["assumed"] == true;
-            match session["left_at"].as_u64() {
-                None => assert!(user.open.insert(stay) && reason.is_none(), "{answer}"),
-                Some(at) => {
-                    user.over.insert((stay, End { at, reason: reason.unwrap(), is_assumed }));
+            match end(session) {
+                None => assert!(user.open.insert(stay), "{answer}"),
+                Some(end) => {
+                    user.over.insert((stay, end));
                 }
             }
         }
@@ -98,6 +114,34 @@ impl User {
         self.open.extend(other.open);
         self.over.extend(other.over);
     }
+}
+
+/// The visits of an attendance.
+pub(super) fn read_visits(answer: &Value) -> Vec<Visit> {
+    let sessions = answer["sessions"].as_array().unwrap().iter();
+    let visits = sessions.map(|session| {
+        let stay = Stay {
+            place: text(&session["room"]).unwrap(),
+            life: text(&session["life"]),
+            ..stay(session)
+        };
+        let end = end(session);
+        let until = end.as_ref().map_or(answer["as_of"].as_u64().unwrap(), |end| end.at);
+        assert_eq!(
+            session["duration_ms"],
+            until.saturating_sub(stay.entered_at.unwrap()),
+            "{answer}"
+        );
+        (text(&session["user"]).unwrap(), stay, end)
+    });
+    visits.collect()
+}
+
+fn end(session: &Value) -> Option<End> {
+    let (reason, is_assumed) = (text(&session["reason"]), session["assumed"] == true);
+    let at = session["left_at"].as_u64();
+    assert_eq!(at.is_none(), reason.is_none(), "{session}");
+    Some(End { at: at?, reason: reason?, is_assumed, is_about: false })
 }
 
 fn text(value: &Value) -> Option<String> {

@@ -87,7 +87,8 @@ pub(super) struct Kind {
 pub(super) fn histories(kind: Kind) -> impl Strategy<Value = History> {
     let acts = ACTS.into_iter().filter(move |(_, name, _)| name.starts_with(kind.acts));
     let act = prop::sample::select(
-        acts.flat_map(|(act, _, weight)| std::iter::repeat_n(act, weight as usize)).collect::<Vec<_>>(),
+        acts.flat_map(|(act, _, weight)| std::iter::repeat_n(act, weight as usize))
+            .collect::<Vec<_>>(),
     );
     let wait = prop_oneof![
         8 => Just(0_u64),
@@ -165,7 +166,9 @@ impl FromStr for History {
         let mut line = || lines.next().map(str::split_whitespace);
         let mut delivery = line().ok_or("there is nothing")?;
         let mut value = |name: &str| {
-            (delivery.next() == Some(name)).then(|| delivery.next()).ok_or(format!("{name} is missing"))
+            (delivery.next() == Some(name))
+                .then(|| delivery.next())
+                .ok_or(format!("{name} is missing"))
         };
         let at_once = read(value("at-once")?)?;
         let seed = read(value("seed")?)?;

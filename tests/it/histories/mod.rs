@@ -50,7 +50,12 @@ fn simulated_runtime() -> Runtime {
 }
 
 /// Checks that many histories; of those that fail it prints a short one.
-fn hold(cases: u32, kind: Kind, check: impl AsyncFn(&History) -> Result<(), String>, runtime: &Runtime) {
+fn hold(
+    cases: u32,
+    kind: Kind,
+    check: impl AsyncFn(&History) -> Result<(), String>,
+    runtime: &Runtime,
+) {
     let config = Config {
         cases,
         failure_persistence: None,
@@ -154,7 +159,11 @@ fn same_records<T: PartialEq + std::fmt::Debug>(
 ) -> Result<(), String> {
     for key in got.keys().chain(expected.keys()) {
         if got.get(key) != expected.get(key) {
-            return Err(format!("{key}: got {:#?}\nexpected {:#?}", got.get(key), expected.get(key)));
+            return Err(format!(
+                "{key}: got {:#?}\nexpected {:#?}",
+                got.get(key),
+                expected.get(key)
+            ));
         }
     }
     Ok(())

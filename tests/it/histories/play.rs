@@ -8,7 +8,7 @@ use rollcall::domain::UnixMillis;
 use serde_json::Value;
 
 use super::{
-    answers::{Answers, End, Room, Stay, User},
+    answers::{Answers, End, Room, Stay, User, Visit, read_visits},
     history::History,
     model::{Arrived, model},
     world::{Event, Told, Truth, live},
@@ -17,6 +17,9 @@ use crate::support::{Database, Handlers, Schedule, Simulated, dump, simulated_du
 
 /// How many members a page of a room has: few, so that readers have to turn pages.
 const MEMBERS: &str = "limit=2";
+
+/// How many visits a page has.
+const VISITS: &str = "limit=3";
 
 /// For so long after the last repetition a device surely is online.
 const LEASE_HOLDS: u64 = 1_200_000;
@@ -108,7 +111,9 @@ impl System {
         for path in &asked.rooms {
             let (app, room) = path.split_at(path.match_indices('/').nth(1).unwrap().0);
             let room = format!("room={}&{MEMBERS}", encode(&room[1..]));
-            if let Some(answer) = self.pages(&format!("/presence/{app}/rooms"), &room, "members", now).await {
+            if let Some(answer) =
+                self.pages(&format!("/presence/{app}/rooms"), &room, "members", now).await
+            {
                 answers.rooms.insert(path.clone(), Room::read(&answer));
             }
         }
@@ -131,7 +136,8 @@ impl System {
             if app.starts_with("tencent") {
                 for month in ["2026-08", "2026-09"] {
                     let month_query = format!("month={month}");
-                    let usage = self.ask(&format!("/usage/{app}"), &month_query, now).await.unwrap();
+                    let usage =
+                        self.ask(&format!("/usage/{app}"), &month_query, now).await.unwrap();
                     let count = usize::try_from(usage["active_users"].as_u64().unwrap()).unwrap();
                     if count > 0 {
                         answers.active_users.insert(month.to_owned(), count);
@@ -215,8 +221,8 @@ impl Played {
         let (mut arrived, mut known) = (Vec::new(), Vec::new());
         for (index, Told { at, event }) in told.iter().enumerate() {
             let arrivals = history.fate(index).iter();
-            let arrivals = arrivals
-                .map(|delay| Arrived { event: event.clone(), received_at: at + delay });
+            let arrivals =
+                arrivals.map(|delay| Arrived { event: event.clone(), received_at: at + delay });
             known.extend(arrivals.clone().min_by_key(|arrived| arrived.received_at));
             arrived.extend(arrivals);
         }
@@ -265,7 +271,10 @@ impl Played {
             compare(path, &answer.last_seen_at, &expected.last_seen_at)?;
             for over in &answer.over {
                 if !expected.over.iter().any(|visit| is_same_end(over, visit)) {
-                    return Err(format!("{path}: {over:?}, but the model has {:#?}", expected.over));
+                    return Err(format!(
+                        "{path}: {over:?}, but the model has {:#?}",
+                        expected.over
+                    ));
                 }
             }
             let places = |user: &User| -> BTreeSet<String> {
@@ -273,16 +282,61 @@ impl Played {
             };
             compare(path, &places(answer), &places(expected))?;
         }
+        self.check_attendance(&asked, &expected, system).await?;
         if !self.has_losses(history) {
             self.check_truth(&asked, &answers)?;
         }
         Ok(())
     }
 
+    /// Every visit, by room and by person.
+    async fn check_attendance(
+        &self,
+        asked: &Asked,
+        model: &Answers,
+        system: &System,
+    ) -> Result<(), String> {
+        let rooms = asked.rooms.iter().map(|path| (path, "room"));
+        let users = asked.users.iter().map(|path| (path, "user"));
+        for (path, what) in rooms.chain(users).filter(|(path, _)| !path.starts_with("openim")) {
+            let (app, id) = path.split_at(path.match_indices('/').nth(1).unwrap().0);
+            let id = &id[1..];
+            let query = format!("{what}={}&{VISITS}", encode(id));
+            let answer = system
+                .pages(&format!("/attendance/{app}/{what}s"), &query, "sessions", self.now)
+                .await;
+            let is_known = match what {
+                "room" => model.rooms.contains_key(path),
+                _ => model.users.contains_key(path),
+            };
+            compare(&format!("{path} is known"), &answer.is_some(), &is_known)?;
+            let mut got = answer.map(|answer| read_visits(&answer)).unwrap_or_default();
+            let mut expected =
+                visits(
+                    model,
+                    app,
+                    |user, stay| if what == "room" { stay.place == id } else { user == id },
+                );
+            got.sort();
+            expected.sort();
+            let is_same = got.len() == expected.len()
+                && got.iter().zip(&expected).all(|(got, expected)| is_same_visit(got, expected));
+            if !is_same {
+                return Err(format!("attendance of {path}: got {got:#?}\nexpected {expected:#?}"));
+            }
+        }
+        Ok(())
+    }
+
     fn check_truth(&self, asked: &Asked, answers: &Answers) -> Result<(), String> {
         for room in &asked.rooms {
-            let members = answers.rooms.get(room).map(|room| room.members.keys().cloned().collect());
-            compare(&format!("{room} and the truth"), &members.unwrap_or_default(), &self.truth.rooms[room])?;
+            let members =
+                answers.rooms.get(room).map(|room| room.members.keys().cloned().collect());
+            compare(
+                &format!("{room} and the truth"),
+                &members.unwrap_or_default(),
+                &self.truth.rooms[room],
+            )?;
         }
         for user in &asked.users {
             if user.starts_with("openim") && self.now > self.ended_at + LEASE_HOLDS {
@@ -332,20 +386,49 @@ impl Played {
         let line = |(index, told): (usize, &Told)| {
             let fate = history.fate(index);
             let Told { at, event } = told;
-            let delays = if fate.is_empty() { "lost".to_owned() } else { format!("after {fate:?}") };
+            let delays =
+                if fate.is_empty() { "lost".to_owned() } else { format!("after {fate:?}") };
             format!("# {index} at +{} arrives {delays}: {event:?}\n", at - super::world::START)
         };
         self.told.iter().enumerate().map(line).collect()
     }
 }
 
-/// Whether an ended session is that visit. How one ended whose end was never told is not compared.
 fn is_same_end((stay, end): &(Stay, End), (model_stay, model_end): &(Stay, End)) -> bool {
-    let is_assumed = end.is_assumed && Some(end.at) >= stay.entered_at;
-    stay == model_stay && (end == model_end || is_assumed && model_end.is_assumed)
+    stay == model_stay && model_end.allows(end, stay.entered_at)
 }
 
-fn compare<T: PartialEq + std::fmt::Debug>(what: &str, got: &T, expected: &T) -> Result<(), String> {
+fn is_same_visit(answer: &Visit, model: &Visit) -> bool {
+    let is_same_end = match (&answer.2, &model.2) {
+        (Some(end), Some(model_end)) => model_end.allows(end, answer.1.entered_at),
+        (end, model_end) => end == model_end,
+    };
+    answer.0 == model.0 && answer.1 == model.1 && is_same_end
+}
+
+/// The visits to rooms that a model knows, of one user or in one room.
+fn visits(model: &Answers, app: &str, is_asked: impl Fn(&str, &Stay) -> bool) -> Vec<Visit> {
+    let mut visits = Vec::new();
+    for (path, user) in &model.users {
+        let Some(name) = path.strip_prefix(app).and_then(|name| name.strip_prefix('/')) else {
+            continue;
+        };
+        let over = user.over.iter().map(|(stay, end)| (stay, Some(end.clone())));
+        for (stay, end) in user.open.iter().map(|stay| (stay, None)).chain(over) {
+            // A device has no role.
+            if stay.role.is_some() && is_asked(name, stay) {
+                visits.push((name.to_owned(), stay.clone(), end));
+            }
+        }
+    }
+    visits
+}
+
+fn compare<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    got: &T,
+    expected: &T,
+) -> Result<(), String> {
     if got == expected {
         return Ok(());
     }

@@ -221,9 +221,8 @@ fn promise_3_convergent_side_by_side_ours_are_never_wrong_once_all_has_arrived()
             assert_eq!(wrong.ours, 0, "{wrong:?}");
             assert!(wrong.last_event_wins > 0, "the traffic is too easy: {wrong:?}");
         }
-        let share = |wrong_ones: usize| {
-            format!("{:.1}%", 100.0 * wrong_ones as f64 / wrong.rosters as f64)
-        };
+        let share =
+            |wrong_ones: usize| format!("{:.1}%", 100.0 * wrong_ones as f64 / wrong.rosters as f64);
         writeln!(
             table,
             "| {percent}% | {} | {} | {} | {} | {} |",

@@ -240,6 +240,13 @@ impl TestApp {
     }
 }
 
+/// An answer without the time that it was true at, so that it can be compared.
+pub(crate) fn timeless(mut answer: Value) -> Value {
+    let as_of = answer.as_object_mut().unwrap().remove("as_of");
+    assert!(as_of.is_some_and(|as_of| as_of.is_u64()), "{answer}");
+    answer
+}
+
 /// The ids of the people in a room's answer, sorted.
 pub(crate) fn names(room: &Value) -> Vec<String> {
     let members = room["members"].as_array().unwrap();

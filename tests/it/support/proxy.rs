@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode};
+use serde_json::Value;
 use tokio::net::TcpListener;
 
 type Instead = dyn Fn(&Request) -> Option<(StatusCode, &'static str)> + Send + Sync;
@@ -33,6 +34,7 @@ struct Shared {
     http: reqwest::Client,
     seen: Mutex<Vec<Request>>,
     instead: Mutex<Box<Instead>>,
+    units: Mutex<f64>,
 }
 
 impl Proxy {
@@ -42,6 +44,7 @@ impl Proxy {
             http: rollcall_local::send::client().unwrap(),
             seen: Mutex::default(),
             instead: Mutex::new(Box::new(|_| None)),
+            units: Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -53,6 +56,11 @@ impl Proxy {
     /// What has come since the last call, passed on or not.
     pub(crate) fn take(&self) -> Vec<Request> {
         std::mem::take(&mut self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The capacity that was consumed since the last call, as the store itself counts it.
+    pub(crate) fn take_units(&self) -> f64 {
+        std::mem::take(&mut self.shared.units.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// From now on, answers 500 to those requests, as DynamoDB does on a bad day.
@@ -77,7 +85,7 @@ impl Proxy {
     }
 }
 
-async fn pass(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn pass(State(shared): State<Arc<Shared>>, mut headers: HeaderMap, body: Bytes) -> Response {
     let target = headers["x-amz-target"].to_str().unwrap();
     let request = Request {
         operation: target.rsplit('.').next().unwrap().to_owned(),
@@ -88,7 +96,23 @@ async fn pass(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes
     if let Some(answer) = instead {
         return answer.into_response();
     }
+    let body = asking_for_units(&body);
+    headers.remove("content-length");
     let sent = shared.http.post(&shared.target).headers(headers).body(body).send().await.unwrap();
     let (status, headers) = (sent.status(), sent.headers().clone());
-    (status, headers, sent.bytes().await.unwrap()).into_response()
+    let body = sent.bytes().await.unwrap();
+    *shared.units.lock().unwrap_or_else(PoisonError::into_inner) += units(&body);
+    (status, headers, body).into_response()
+}
+
+/// The store's JSON has no signature that would cover it here, so it can be asked for more.
+fn asking_for_units(body: &[u8]) -> Vec<u8> {
+    let mut request: Value = serde_json::from_slice(body).unwrap();
+    request["ReturnConsumedCapacity"] = "TOTAL".into();
+    request.to_string().into_bytes()
+}
+
+fn units(body: &[u8]) -> f64 {
+    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    answer["ConsumedCapacity"]["CapacityUnits"].as_f64().unwrap_or_default()
 }

@@ -17,8 +17,8 @@ use std::{
 use aws_sdk_dynamodb::{
     Client, Config,
     config::{
-        BehaviorVersion, HttpClient, Region, RuntimeComponents, SharedHttpClient, StalledStreamProtectionConfig,
-        retry::RetryConfig,
+        BehaviorVersion, HttpClient, Region, RuntimeComponents, SharedHttpClient,
+        StalledStreamProtectionConfig, retry::RetryConfig,
     },
 };
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -234,7 +234,9 @@ impl State {
         }
         let [pk, sk] = TABLE.key;
         let mut item = self.items.get(&key).cloned().unwrap_or_else(|| {
-            [(pk, &key.0), (sk, &key.1)].map(|(name, id)| (name.to_owned(), json!({ "S": id }))).into()
+            [(pk, &key.0), (sk, &key.1)]
+                .map(|(name, id)| (name.to_owned(), json!({ "S": id })))
+                .into()
         });
         let before = item.clone();
         let updated = request.parser("UpdateExpression").unwrap().update(&before, &mut item);
@@ -276,7 +278,8 @@ impl State {
         let bytes = serde_json::to_string(&item).unwrap().len();
         assert!(bytes < MAX_ITEM_BYTES, "an item of {bytes} bytes: {item:?}");
         for (name, value) in &item {
-            let is_key = TABLE.key.contains(&name.as_str()) || TABLE.index_key.contains(&name.as_str());
+            let is_key =
+                TABLE.key.contains(&name.as_str()) || TABLE.index_key.contains(&name.as_str());
             assert!(!is_key || !text(value).is_empty(), "an empty key: {item:?}");
             let is_set = value.get("BS").or(value.get("NS")).or(value.get("SS"));
             let is_empty = is_set.and_then(Value::as_array).is_some_and(Vec::is_empty);
@@ -296,7 +299,8 @@ impl State {
                 TABLE.index_key
             }
         };
-        let place = |item: &Item| [sk, TABLE.key[0], TABLE.key[1]].map(|name| text(&item[name]).to_owned());
+        let place =
+            |item: &Item| [sk, TABLE.key[0], TABLE.key[1]].map(|name| text(&item[name]).to_owned());
         let mut condition = request.parser("KeyConditionExpression").unwrap();
         condition.whole_condition(&Item::new());
         assert!(condition.names.iter().all(|name| [pk, sk].contains(&name.as_str())));
@@ -318,12 +322,14 @@ impl State {
             let start = place(&start);
             found.retain(|item| if is_forward { place(item) > start } else { place(item) < start });
         }
-        let limit = request.take("Limit").and_then(|limit| limit.as_u64()).map(|limit| limit as usize);
+        let limit =
+            request.take("Limit").and_then(|limit| limit.as_u64()).map(|limit| limit as usize);
         let page = limit.filter(|limit| *limit < LARGE_LIMIT).unwrap_or(PAGE);
         let rest = found.split_off(page.min(found.len()));
         let mut answer = json!({ "Count": found.len(), "ScannedCount": found.len() });
         // As the real one does, it may say that there is more when there is not.
-        if let Some(last) = found.last().filter(|_| !rest.is_empty() || limit == Some(found.len())) {
+        if let Some(last) = found.last().filter(|_| !rest.is_empty() || limit == Some(found.len()))
+        {
             let names = TABLE.key.into_iter().chain([pk, sk]);
             let key: Item = names.map(|name| (name.to_owned(), last[name].clone())).collect();
             answer["LastEvaluatedKey"] = json!(key);
@@ -445,7 +451,8 @@ impl Parser {
 
     fn name(&mut self) -> String {
         let name = self.token();
-        let is_name = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        let is_name =
+            name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         assert!(is_name && !name.is_empty(), "{name} is no name in {:?}", self.tokens);
         self.names.insert(name.clone());
         name
@@ -580,7 +587,10 @@ impl Parser {
 /// Reads a set that is added or deleted, and what it is added to or deleted from.
 fn sets(old: Option<&Value>, other: &Value) -> (String, BTreeSet<String>, BTreeSet<String>) {
     let kind = other.as_object().unwrap().keys().next().unwrap();
-    assert!(["BS", "NS"].contains(&kind.as_str()), "the simulated store knows no such set: {other}");
+    assert!(
+        ["BS", "NS"].contains(&kind.as_str()),
+        "the simulated store knows no such set: {other}"
+    );
     let read = |value: &Value| serde_json::from_value(value[kind].clone()).unwrap();
     (kind.clone(), old.map(read).unwrap_or_default(), read(other))
 }

@@ -34,6 +34,10 @@ fn read(item: &HashMap<String, AttributeValue>) -> (String, Value) {
 pub(crate) fn union(items: HashMap<String, Value>) -> HashMap<String, Value> {
     let (moved, mut seats): (HashMap<_, _>, HashMap<_, _>) =
         items.into_iter().partition(|(key, _)| key.contains(" moved#"));
+    for seat in seats.values_mut() {
+        // It depends on when marks were moved, and so on the order of arrival.
+        seat.as_object_mut().unwrap().remove("has_moved");
+    }
     for (key, item) in moved {
         let seat = key.rsplit_once('#').unwrap().0.replace(" moved#", " seat#");
         let seat = seats.get_mut(&seat).unwrap();

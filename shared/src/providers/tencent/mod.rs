@@ -18,7 +18,7 @@ pub use chat_state::ChatState;
 pub use device::device_ending;
 pub use trtc::{Trtc, sign as sign_trtc};
 pub use trtc_event::TrtcEvent;
-pub use visits::{ends, visits};
+pub use visits::{Visits, ends};
 
 use crate::{callback::Secret, domain::AppId};
 

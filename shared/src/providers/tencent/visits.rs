@@ -1,53 +1,70 @@
 //! From the marks on a seat in a TRTC room to the visits they tell of.
 
-use crate::domain::{Boundary, Ending, Kind, MAX_EVENT_TIME_AHEAD, Mark, UserId, Visit};
+use crate::domain::{
+    Boundary, Ending, Kind, MAX_EVENT_TIME_AHEAD, Mark, UnixMillis, UserId, Visit,
+};
 
-/// The visits to one seat, oldest first. There are no sessions: an entry begins a visit, and ends
-/// one whose own end never came.
-#[must_use]
-pub fn visits(marks: &[Mark]) -> Vec<Visit> {
-    let mut sorted: Vec<&Mark> = marks.iter().collect();
-    sorted.sort();
-    let mut visits = Vec::<Visit>::new();
-    for mark in sorted {
-        let begins = Visit { session: None, role: mark.role, entered_at: mark.at, ending: None };
-        let left = Ending::Left { at: mark.at, reason: mark.reason };
-        let open = visits.last_mut().filter(|visit| visit.ending.is_none());
-        match (open, mark.kind) {
-            (Some(visit), Kind::Stay) => visit.role = mark.role,
-            (Some(visit), Kind::Leave) => visit.ending = Some(left),
-            (Some(visit), Kind::Enter) => {
-                visit.ending = Some(Ending::Superseded { at: mark.at });
-                visits.push(begins);
-            }
-            (None, Kind::Enter | Kind::Stay) => visits.push(begins),
-            // Their entry was lost: they were there for a moment at least.
-            (None, Kind::Leave) => visits.push(Visit { ending: Some(left), ..begins }),
-        }
-    }
-    visits
+/// Derives the visits to one seat from its marks, which have to come in their order. There are no
+/// sessions: an entry begins a visit, and ends one whose own end never came.
+#[derive(Debug, Default)]
+pub struct Visits {
+    open: Option<Visit>,
 }
 
-/// How a boundary of the room ends the stay of somebody whose newest mark is `newest`; `None` if it
-/// does not.
+impl Visits {
+    /// Takes the next mark; gives the visit that it completes, if it completes one.
+    pub fn push(&mut self, mark: &Mark) -> Option<Visit> {
+        let begins = Visit {
+            session: None,
+            role: mark.role,
+            entered_at: mark.at,
+            last_in: mark.at,
+            ending: None,
+        };
+        match (self.open.take(), mark.kind) {
+            (Some(visit), Kind::Stay) => {
+                self.open = Some(Visit { role: mark.role, last_in: mark.at, ..visit });
+                None
+            }
+            (Some(visit), Kind::Enter) => {
+                self.open = Some(begins);
+                Some(Visit { ending: Some(Ending::Superseded { at: mark.at }), ..visit })
+            }
+            (None, Kind::Enter | Kind::Stay) => {
+                self.open = Some(begins);
+                None
+            }
+            // Without an entry, which was lost, they were there for a moment at least.
+            (visit, Kind::Leave) => {
+                let left = Ending::Left { at: mark.at, reason: mark.reason };
+                Some(Visit { ending: Some(left), ..visit.unwrap_or(begins) })
+            }
+        }
+    }
+
+    /// The visit that no mark has ended, if there is one.
+    #[must_use]
+    pub fn finish(self) -> Option<Visit> {
+        self.open
+    }
+}
+
+/// How a boundary of the room ends the stay of somebody who was last told to be in at `last_in`;
+/// `None` if it does not.
 ///
 /// Whoever was in before the room was created or dismissed is out. But a creation does not end its
 /// own creator's stay, who may have entered a moment before, as far as clocks may differ. At the same millisecond a
 /// creation comes before all else, and a dismissal after it.
 #[must_use]
-pub fn ends(boundary: &Boundary, user: &UserId, newest: &Mark) -> Option<Ending> {
+pub fn ends(boundary: &Boundary, user: &UserId, last_in: UnixMillis) -> Option<Ending> {
     match boundary {
         Boundary::Created { at, creator: Some(creator) }
-            if creator == user && newest.order.time >= at.before(MAX_EVENT_TIME_AHEAD) =>
+            if creator == user && last_in >= at.before(MAX_EVENT_TIME_AHEAD) =>
         {
             None
         }
-        Boundary::Created { at, .. } if *at > newest.order.time => {
-            Some(Ending::RoomReplaced { at: *at })
-        }
-        Boundary::Closed { at, .. } if *at >= newest.order.time => {
-            Some(Ending::RoomClosed { at: *at })
-        }
+        Boundary::Created { at, .. } if *at > last_in => Some(Ending::RoomReplaced { at: *at }),
+        Boundary::Closed { at, .. } if *at >= last_in => Some(Ending::RoomClosed { at: *at }),
         Boundary::Created { .. } | Boundary::Closed { .. } => None,
     }
 }
@@ -70,7 +87,12 @@ mod tests {
 
     fn stays(marks: &[Mark]) -> Vec<(u64, Option<u64>)> {
         let stay = |visit: Visit| (visit.entered_at.0, visit.ending.map(|ending| ending.at().0));
-        visits(marks).into_iter().map(stay).collect()
+        let mut sorted = marks.to_vec();
+        sorted.sort();
+        let mut visits = Visits::default();
+        let mut found: Vec<Visit> = sorted.iter().filter_map(|mark| visits.push(mark)).collect();
+        found.extend(visits.finish());
+        found.into_iter().map(stay).collect()
     }
 
     #[test]
@@ -99,7 +121,7 @@ mod tests {
         let (ada, bob) = ("ada".parse().unwrap(), "bob".parse().unwrap());
         let created = Boundary::Created { at, creator: Some(ada) };
         let ada = "ada".parse().unwrap();
-        let ends = |user: &UserId, ms: u64| ends(&created, user, &mark(Kind::Enter, ms)).is_some();
+        let ends = |user: &UserId, ms: u64| ends(&created, user, UnixMillis(ms)).is_some();
         assert!(!ends(&ada, 10_000_000 - 600_000));
         assert!(ends(&ada, 10_000_000 - 600_001));
         assert!(ends(&bob, 9_999_999));

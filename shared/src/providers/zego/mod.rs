@@ -4,6 +4,7 @@
 //! the callback is lost. Order is not guaranteed.
 
 mod body;
+mod changes;
 mod event;
 mod room_close;
 mod room_create;
@@ -14,12 +15,13 @@ mod visits;
 
 use std::{collections::HashMap, time::Duration};
 
+pub use changes::{Changes, Lost};
 pub use room_close::RoomClose;
 pub use room_create::RoomCreate;
 pub use room_login::RoomLogin;
 pub use room_logout::RoomLogout;
 pub use signature::sign;
-pub use visits::visits;
+pub use visits::Visits;
 
 use crate::{
     callback::{

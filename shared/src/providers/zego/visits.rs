@@ -1,59 +1,69 @@
 //! From the marks on a seat to the visits they tell of.
 
-use std::collections::BTreeMap;
+use crate::domain::{Ending, Kind, Mark, Visit};
 
-use crate::domain::{Ending, Kind, Mark, SessionId, Visit};
-
-/// The visits to one seat, oldest first.
+/// Derives the visits to one seat from its marks, which have to come in their order.
 ///
 /// The newest session is the one of the newest mark, by `login_time` and `session_id`. Within a
 /// session the higher `user_update_seq` speaks, so that a relogin may keep its session. The person
 /// is in if the newest mark is a login and no logout of that session has its sequence or a higher
 /// one. In every older session they are out, whether or not its logout ever came.
-#[must_use]
-pub fn visits(marks: &[Mark]) -> Vec<Visit> {
-    let Some(newest) = marks.iter().max() else { return Vec::new() };
-    let mut by_session = BTreeMap::<Option<&SessionId>, Vec<&Mark>>::new();
-    for mark in marks {
-        by_session.entry(mark.order.session.as_ref()).or_default().push(mark);
-    }
-    let mut sessions: Vec<_> = by_session.into_values().collect();
-    sessions.sort_by_key(|marks| marks.iter().copied().max());
+#[derive(Debug, Default)]
+pub struct Visits {
+    /// The marks of the session that the last mark belongs to.
+    session: Vec<Mark>,
+}
 
-    let mut visits = Vec::new();
-    for index in 0..sessions.len() {
-        let mut session = walk(&sessions[index]);
-        if let Some(open) = session.last_mut().filter(|visit| visit.ending.is_none()) {
-            let began = |marks: &Vec<&Mark>| marks.iter().map(|mark| mark.order.time).min();
-            match sessions.get(index + 1).and_then(began) {
-                Some(at) => open.ending = Some(Ending::Superseded { at: at.max(open.entered_at) }),
-                // The newest mark is a logout, though a login of an earlier time has a higher
-                // sequence. The provider contradicts itself; the newest mark speaks, as it does
-                // in the index.
-                None if newest.kind == Kind::Leave => open.ending = Some(left(newest)),
-                None => {}
+impl Visits {
+    /// Takes the next mark; gives the visits that it completes, oldest first.
+    pub fn push(&mut self, mark: Mark) -> Vec<Visit> {
+        let is_same = |last: &Mark| last.order.session == mark.order.session;
+        let mut visits = Vec::new();
+        if !self.session.last().is_none_or(is_same) {
+            visits = walk(&self.session);
+            for visit in visits.iter_mut().filter(|visit| visit.ending.is_none()) {
+                let at = mark.order.time.max(visit.entered_at);
+                visit.ending = Some(Ending::Superseded { at });
             }
+            self.session.clear();
         }
-        visits.append(&mut session);
+        self.session.push(mark);
+        visits
     }
-    visits
+
+    /// The visits of the newest session, oldest first. Only the last one can be open.
+    #[must_use]
+    pub fn finish(self) -> Vec<Visit> {
+        let mut visits = walk(&self.session);
+        let newest = self.session.last().filter(|newest| newest.kind == Kind::Leave);
+        // The newest mark is a logout, though a login of an earlier time has a higher sequence.
+        // The provider contradicts itself; the newest mark speaks, as it does in the index.
+        if let (Some(newest), Some(last)) = (newest, visits.last_mut()) {
+            last.ending = last.ending.or(Some(left(newest)));
+        }
+        visits
+    }
 }
 
 /// The visits of one session, by the provider's sequence. Only the last one can be open.
-fn walk(session: &[&Mark]) -> Vec<Visit> {
-    let mut marks = session.to_vec();
+fn walk(session: &[Mark]) -> Vec<Visit> {
+    let mut marks: Vec<&Mark> = session.iter().collect();
     marks.sort_by_key(|mark| (mark.order.sequence, mark.kind, *mark));
     let mut visits = Vec::<Visit>::new();
     for mark in marks {
         let open = visits.last_mut().filter(|visit| visit.ending.is_none());
         match (open, mark.kind) {
-            (Some(visit), Kind::Enter | Kind::Stay) => visit.role = mark.role,
+            (Some(visit), Kind::Enter | Kind::Stay) => {
+                visit.role = mark.role;
+                visit.last_in = mark.at;
+            }
             (Some(visit), Kind::Leave) => visit.ending = Some(left(mark)),
             (None, kind) => visits.push(Visit {
                 session: mark.order.session.clone(),
                 role: mark.role,
                 // A logout whose login was lost still says when the session began.
                 entered_at: mark.order.time,
+                last_in: mark.at,
                 ending: (kind == Kind::Leave).then(|| left(mark)),
             }),
         }
@@ -87,6 +97,15 @@ mod tests {
 
     fn leave(time: u64, session: &str, sequence: u64, at: u64) -> Mark {
         mark(Kind::Leave, time, session, sequence, at)
+    }
+
+    fn visits(marks: &[Mark]) -> Vec<Visit> {
+        let mut sorted = marks.to_vec();
+        sorted.sort();
+        let mut visits = Visits::default();
+        let mut found: Vec<Visit> = sorted.into_iter().flat_map(|mark| visits.push(mark)).collect();
+        found.extend(visits.finish());
+        found
     }
 
     /// Each visit as (entered, left).

@@ -54,8 +54,7 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
         }
         let month = if at < SEPTEMBER { "2026-08" } else { "2026-09" };
         months.entry(month).or_default().insert(user);
-        let registration =
-            answers.registrations.entry(format!("tencent/1400000000/{user}"));
+        let registration = answers.registrations.entry(format!("tencent/1400000000/{user}"));
         let first = registration.or_insert((at, "first_login".to_owned()));
         first.0 = first.0.min(at);
     }

@@ -33,11 +33,16 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
             (at(event), ranks.iter().position(|rank| *rank == event.name))
         });
         let mut members = BTreeMap::new();
-        let users: BTreeSet<&String> =
-            events.iter().filter(|(event, _)| is_seat(event)).map(|(event, _)| &event.options.user).collect();
+        let users: BTreeSet<&String> = events
+            .iter()
+            .filter(|(event, _)| is_seat(event))
+            .map(|(event, _)| &event.options.user)
+            .collect();
         for user in users {
             let known = answers.users.entry(format!("tencent/1400000000/{user}")).or_default();
-            for (event, _) in events.iter().filter(|(event, _)| is_seat(event) && event.options.user == *user) {
+            for (event, _) in
+                events.iter().filter(|(event, _)| is_seat(event) && event.options.user == *user)
+            {
                 known.last_seen_at = known.last_seen_at.max(Some(at(event)));
             }
             for (stay, end) in visits(&name, user, &events) {
@@ -55,7 +60,9 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
         let boundaries = events.iter().filter(|(event, _)| !is_seat(event));
         let is_dismissed = boundaries.last().is_some_and(|(event, _)| event.name == TrtcDismiss);
         let open = !is_dismissed || !members.is_empty();
-        answers.rooms.insert(format!("tencent/1400000000/{name}"), Room { life: None, open, members });
+        answers
+            .rooms
+            .insert(format!("tencent/1400000000/{name}"), Room { life: None, open, members });
     }
 }
 

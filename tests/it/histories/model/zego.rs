@@ -33,11 +33,13 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
         };
         for life in &lives {
             for user in users(&events) {
-                let here = |event: &&&Event| event.life.to_string() == life.id && event.user == user;
+                let here =
+                    |event: &&&Event| event.life.to_string() == life.id && event.user == user;
                 let marks: Vec<&Event> =
                     events.iter().filter(here).copied().filter(|event| is_seat(event)).collect();
                 let known = answers.users.entry(format!("zego/1/{user}")).or_default();
-                known.last_seen_at = known.last_seen_at.max(marks.iter().map(|mark| mark.at.0).max());
+                known.last_seen_at =
+                    known.last_seen_at.max(marks.iter().map(|mark| mark.at.0).max());
                 for (stay, end) in visits(&marks) {
                     match end.or_else(|| assumed_end(life, &lives, stay.entered_at.unwrap())) {
                         Some(end) => {
@@ -93,7 +95,9 @@ fn assumed_end(life: &Life, lives: &[Life], entered_at: u64) -> Option<End> {
     let newer = &lives[lives.iter().position(|other| other.id == life.id).unwrap() + 1..];
     let is_recorded = |life: &&Life| life.created.is_some() || life.closed.is_some();
     let replacing = newer.iter().find(is_recorded).or(newer.last())?;
-    Some(End::assumed(replacing.began.max(entered_at), "room_replaced"))
+    let end = End::assumed(replacing.began.max(entered_at), "room_replaced");
+    // Readers do not look at every login for the first one.
+    Some(End { is_about: replacing.created.is_none(), ..end })
 }
 
 /// The visits of one person to one life: session by session, and in each by the number of the change.
@@ -122,7 +126,9 @@ fn visits(marks: &[&Event]) -> Vec<(Stay, Option<End>)> {
                 visits.push((stay, Some(End::told(mark.at.0, reason(mark)))));
             }
         }
-        let next = sessions.get(index + 1).and_then(|next| next.iter().map(|mark| mark.login_time.0).min());
+        let next = sessions
+            .get(index + 1)
+            .and_then(|next| next.iter().map(|mark| mark.login_time.0).min());
         let superseded = |stay: &Stay| {
             next.map(|next| End::assumed(next.max(stay.entered_at.unwrap()), "superseded"))
         };
@@ -163,5 +169,6 @@ fn role(event: &Event) -> String {
 }
 
 fn reason(event: &Event) -> &'static str {
-    ["normal", "heartbeat_timeout", "disconnected", "kicked", "token_expired"][event.reason as usize]
+    ["normal", "heartbeat_timeout", "disconnected", "kicked", "token_expired"]
+        [event.reason as usize]
 }

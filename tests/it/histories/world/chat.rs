@@ -70,7 +70,8 @@ impl Chat {
         let options = Options { kick, ..login.options };
         teller.tell(super::Event::Tencent(Event { options, ..login }));
         if kicks_itself && step.how / 4 % 2 == 0 {
-            let at = teller.now + [0, 1, OLD_CLIENTS_LOGOUT - 1, OLD_CLIENTS_LOGOUT][step.how / 8 % 4];
+            let at =
+                teller.now + [0, 1, OLD_CLIENTS_LOGOUT - 1, OLD_CLIENTS_LOGOUT][step.how / 8 % 4];
             let logout = super::Event::Tencent(event(ChatLogout, step, at));
             teller.told.push(Told { at, event: logout });
         }

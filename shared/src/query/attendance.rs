@@ -1,0 +1,216 @@
+//! Who was where, from when to when, and why they left.
+
+use std::{collections::BTreeMap, pin::pin};
+
+use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Page, QueryError, cursor,
+    visits::{RoomEnds, visits},
+};
+use crate::{
+    domain::{App, Ending, RoomId, UnixMillis, UserId, Visit},
+    store::{Seat, SeatsFrom, Store},
+};
+
+/// How many seats one page looks at. A page may end here before it is full.
+const MAX_SEATS: usize = 10_000;
+
+/// How many rooms of a person are remembered while their visits are read.
+const REMEMBERED_ROOMS: usize = 100;
+
+/// A page of visits.
+#[derive(Debug, Serialize)]
+pub(super) struct Attendance {
+    provider: &'static str,
+    app: String,
+    /// When this was true: an open visit has lasted until then.
+    as_of: u64,
+    sessions: Vec<Session>,
+    next: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Session {
+    user: String,
+    name: Option<String>,
+    room: String,
+    life: Option<String>,
+    session: Option<String>,
+    role: String,
+    entered_at: u64,
+    left_at: Option<u64>,
+    duration_ms: u64,
+    reason: Option<String>,
+    assumed: bool,
+}
+
+/// Where a page of a room's visits ended.
+#[derive(Debug, Serialize, Deserialize)]
+struct RoomPlace {
+    /// The seat that comes next.
+    seat: String,
+    /// How many of its visits were on earlier pages.
+    visits: usize,
+}
+
+/// Where a page of a person's visits ended: the order of its last visit.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct VisitPlace {
+    entered_at: u64,
+    room: String,
+    life: Option<String>,
+    /// Its number on its seat.
+    number: usize,
+}
+
+/// A visit is in the span if it lasted at any time of it.
+impl Page<'_> {
+    /// Whether it is, unless it ended before.
+    fn may_hold(&self, visit: &Visit) -> bool {
+        visit.entered_at <= self.to
+    }
+
+    fn holds(&self, visit: &Visit) -> bool {
+        self.may_hold(visit) && visit.ending.is_none_or(|ending| ending.at() >= self.from)
+    }
+}
+
+impl Attendance {
+    fn new(app: &App, now: UnixMillis) -> Self {
+        let (provider, app) = (app.provider.as_str(), app.id.to_string());
+        Self { provider, app, as_of: now.0, sessions: Vec::new(), next: None }
+    }
+}
+
+impl Session {
+    fn new(user: &UserId, seat: &Seat, visit: &Visit, now: UnixMillis) -> Self {
+        let left_at = visit.ending.map(|ending| ending.at().0);
+        Self {
+            user: user.to_string(),
+            name: seat.name.clone(),
+            room: seat.room.to_string(),
+            life: seat.life.as_ref().map(ToString::to_string),
+            session: visit.session.as_ref().map(ToString::to_string),
+            role: visit.role.to_string(),
+            entered_at: visit.entered_at.0,
+            left_at,
+            duration_ms: left_at.unwrap_or(now.0).saturating_sub(visit.entered_at.0),
+            reason: visit.ending.map(Ending::reason),
+            assumed: visit.ending.is_some_and(Ending::is_assumed),
+        }
+    }
+}
+
+/// A page of the visits to a room: the person whose newest session is the oldest comes first, with
+/// all their visits, oldest first.
+pub(super) async fn room(
+    store: &Store,
+    app: &App,
+    room: &RoomId,
+    page: &Page<'_>,
+    now: UnixMillis,
+) -> Result<Attendance, QueryError> {
+    let start = page.next.map(cursor::read::<RoomPlace>).transpose()?;
+    let start = start.unwrap_or(RoomPlace { seat: String::new(), visits: 0 });
+    cursor::check_row(&start.seat)?;
+    let mut answer = Attendance::new(app, now);
+    let mut ends = RoomEnds::new(store, app, room.clone(), now);
+    let from = SeatsFrom::Place(&start.seat);
+    let mut seats = pin!(store.seats_of_room(app, room, from, page.limit, now));
+    let mut seen = 0;
+    while let Some(found) = seats.try_next().await? {
+        let place = |visits| RoomPlace { seat: found.place.clone(), visits };
+        if seen >= MAX_SEATS {
+            answer.next = cursor::write(&place(0));
+            break;
+        }
+        seen += 1;
+        let skipped = if found.place == start.seat { start.visits } else { 0 };
+        let mut visits = pin!(visits(store, app, &found.user, &found.seat, now));
+        let mut number = 0;
+        while let Some(mut visit) = visits.try_next().await? {
+            number += 1;
+            if number <= skipped || !page.may_hold(&visit) {
+                continue;
+            }
+            visit.ending = ends.ending(&found.user, found.seat.life.as_ref(), &visit).await?;
+            if !page.holds(&visit) {
+                continue;
+            }
+            if answer.sessions.len() == page.limit {
+                answer.next = cursor::write(&place(number - 1));
+                return Ok(answer);
+            }
+            answer.sessions.push(Session::new(&found.user, &found.seat, &visit, now));
+        }
+    }
+    if seen == 0 && page.next.is_none() && !store.has_lives(app, room, now).await? {
+        return Err(QueryError::Unknown("room"));
+    }
+    Ok(answer)
+}
+
+/// A page of a person's visits to all rooms, oldest first.
+///
+/// Their seats lie by room, so that every page reads all of them, but keeps no more visits than it
+/// returns.
+pub(super) async fn user(
+    store: &Store,
+    app: &App,
+    user: &UserId,
+    page: &Page<'_>,
+    now: UnixMillis,
+) -> Result<Attendance, QueryError> {
+    let after = page.next.map(cursor::read::<VisitPlace>).transpose()?;
+    let mut first = BTreeMap::<VisitPlace, Session>::new();
+    let mut rooms = BTreeMap::<RoomId, RoomEnds<'_>>::new();
+    let mut is_known = false;
+    let mut seats = pin!(store.seats_of_user(app, user, now));
+    while let Some(seat) = seats.try_next().await? {
+        is_known = true;
+        if rooms.len() > REMEMBERED_ROOMS {
+            rooms.clear();
+        }
+        let of_room = || RoomEnds::new(store, app, seat.room.clone(), now);
+        let ends = rooms.entry(seat.room.clone()).or_insert_with(of_room);
+        ends.saw(&seat);
+        let mut visits = pin!(visits(store, app, user, &seat, now));
+        let mut number = 0;
+        while let Some(mut visit) = visits.try_next().await? {
+            number += 1;
+            let place = VisitPlace {
+                entered_at: visit.entered_at.0,
+                room: seat.room.to_string(),
+                life: seat.life.as_ref().map(ToString::to_string),
+                number,
+            };
+            let is_earlier = after.as_ref().is_some_and(|after| place <= *after);
+            let is_later = first.len() > page.limit
+                && first.last_key_value().is_some_and(|(last, _)| place > *last);
+            if is_earlier || is_later || !page.may_hold(&visit) {
+                continue;
+            }
+            visit.ending = ends.ending(user, seat.life.as_ref(), &visit).await?;
+            if page.holds(&visit) {
+                first.insert(place, Session::new(user, &seat, &visit, now));
+            }
+            // One more than is returned tells that another page follows.
+            if first.len() > page.limit + 1 {
+                first.pop_last();
+            }
+        }
+    }
+    if !is_known && !super::presence::is_user_known(store, app, user, now).await? {
+        return Err(QueryError::Unknown("user"));
+    }
+    let mut answer = Attendance::new(app, now);
+    let has_next = first.len() > page.limit;
+    if has_next {
+        first.pop_last();
+        answer.next = first.last_key_value().and_then(|(last, _)| cursor::write(last));
+    }
+    answer.sessions = first.into_values().collect();
+    Ok(answer)
+}

@@ -1,0 +1,150 @@
+//! Reading every visit: all seats of a room or of a person, each with all of its marks.
+//!
+//! Everything is a stream, so that a room with a hundred thousand visits needs no more memory than
+//! one with a hundred.
+
+use std::collections::BTreeSet;
+
+use futures::{
+    Stream, StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+
+use super::{
+    Store, StoreError, item,
+    keys::{self, SHARDS, Section},
+    rows::{Direction, Merged, Row, items, rows_per_shard},
+    seat::{Seat, read_seat},
+    table::PK,
+};
+use crate::domain::{App, Mark, RoomId, UnixMillis, UserId};
+
+/// A seat of a room, and where it stands among the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomSeat {
+    /// Whose seat.
+    pub user: UserId,
+    /// The seat.
+    pub seat: Seat,
+    /// Its place in the order of the room's seats. It stays when the person leaves, and moves
+    /// towards the end when they come again.
+    pub place: String,
+}
+
+/// Where among the seats of a room to begin.
+#[derive(Debug, Clone, Copy)]
+pub enum SeatsFrom<'a> {
+    /// At those whose newest session began at a time.
+    Time(UnixMillis),
+    /// At a [`RoomSeat::place`].
+    Place(&'a str),
+}
+
+impl Store {
+    /// The seats of a room, whether their people are in or have left, by the time when each one's
+    /// newest session began, oldest first. About `limit` of them are read at once.
+    ///
+    /// A seat that moves while the stream is read moves towards its end, so it may come twice, but
+    /// is never missed.
+    pub fn seats_of_room<'a>(
+        &'a self,
+        app: &App,
+        room: &RoomId,
+        from: SeatsFrom<'_>,
+        limit: usize,
+        now: UnixMillis,
+    ) -> impl Stream<Item = Result<RoomSeat, StoreError>> + Send + 'a {
+        let place = match from {
+            SeatsFrom::Time(time) => keys::time(time),
+            SeatsFrom::Place(place) => place.to_owned(),
+        };
+        // A person who leaves meanwhile may still be found among those who are in; who has left is
+        // the newer one of the two.
+        let sections = (0..SHARDS).flat_map(|shard| [(shard, Section::Left), (shard, Section::In)]);
+        let partitions = sections.map(|(shard, section)| {
+            let range = (format!("{}{place}", section.prefix()), keys::rows_end(section));
+            let partition = keys::shard(app, room, shard);
+            let rows =
+                self.rows(partition, range, Direction::OldestFirst, rows_per_shard(limit), now);
+            rows.map_ok(|(row, item)| (keys::place(&row).to_owned(), item)).boxed()
+        });
+        let merged = Merged::new(partitions.collect(), Direction::OldestFirst);
+        let seats = stream::once(merged).map_ok(|merged| {
+            stream::try_unfold(merged, async |mut merged| {
+                let row = merged.next().await?;
+                row.map(|row| Ok((read_room_seat(&row)?, merged))).transpose()
+            })
+        });
+        let mut last = None;
+        seats.try_flatten().try_filter(move |seat| {
+            let is_new = last.as_ref() != Some(&seat.place);
+            last = Some(seat.place.clone());
+            std::future::ready(is_new)
+        })
+    }
+
+    /// All seats of a person, read consistently.
+    pub fn seats_of_user<'a>(
+        &'a self,
+        app: &App,
+        user: &UserId,
+        now: UnixMillis,
+    ) -> impl Stream<Item = Result<Seat, StoreError>> + Send + 'a {
+        let query = self.query_user(app, user, keys::SEAT);
+        items(query, None, now).and_then(async |item| read_seat(&item))
+    }
+
+    /// All marks of a seat in their order, those that were moved to other items among them.
+    pub fn marks<'a>(
+        &'a self,
+        app: &App,
+        user: &UserId,
+        seat: &Seat,
+        now: UnixMillis,
+    ) -> impl Stream<Item = Result<Mark, StoreError>> + Send + 'a {
+        let moved = if seat.has_moved {
+            let prefix = keys::moved_of(&seat.room, seat.life.as_ref());
+            let query = self.query_user(app, user, &prefix);
+            items(query, None, now).and_then(async |item| item::marks(&item)).boxed()
+        } else {
+            stream::empty().boxed()
+        };
+        let waiting = seat.marks.iter().cloned().collect();
+        stream::try_unfold(Marks { waiting, read: None, moved }, Marks::next)
+    }
+}
+
+/// The marks of a seat on their way: the items that they come from are sorted by the oldest mark
+/// in each, so whatever is older than the next item's oldest one can go.
+struct Marks<'a> {
+    waiting: BTreeSet<Mark>,
+    /// The marks of the next item.
+    read: Option<BTreeSet<Mark>>,
+    moved: BoxStream<'a, Result<Vec<Mark>, StoreError>>,
+}
+
+impl Marks<'_> {
+    async fn next(mut self) -> Result<Option<(Mark, Self)>, StoreError> {
+        loop {
+            if self.read.is_none() {
+                let read = self.moved.try_next().await?;
+                self.read = read.map(|marks| marks.into_iter().collect());
+            }
+            let oldest_read = self.read.as_ref().and_then(BTreeSet::first);
+            let oldest = self.waiting.first();
+            if oldest_read.is_some() && (oldest.is_none() || oldest >= oldest_read) {
+                self.waiting.extend(self.read.take().into_iter().flatten());
+                continue;
+            }
+            return Ok(self.waiting.pop_first().map(|mark| (mark, self)));
+        }
+    }
+}
+
+fn read_room_seat((place, item): &Row) -> Result<RoomSeat, StoreError> {
+    Ok(RoomSeat {
+        user: keys::parse_user(item::text(item, PK)?)?,
+        seat: read_seat(item)?,
+        place: place.clone(),
+    })
+}

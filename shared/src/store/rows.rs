@@ -1,0 +1,127 @@
+//! Reading rows in order: of one partition page by page, and of several as if they were one.
+
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use futures::{
+    Stream, StreamExt, TryStreamExt,
+    future::try_join_all,
+    stream::{self, BoxStream},
+};
+
+use super::{
+    INDEX, Store, StoreError,
+    item::{self, Item},
+    keys::SHARDS,
+    table::{INDEX_PK, INDEX_SK},
+};
+use crate::domain::UnixMillis;
+
+/// From which end rows are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    OldestFirst,
+    NewestFirst,
+}
+
+/// A row of the index: where it stands among the others, and the item.
+pub(super) type Row = (String, Item);
+
+/// How many rows to read from each shard for a page of so many: they are spread almost evenly.
+pub(super) fn rows_per_shard(limit: usize) -> usize {
+    let evenly = limit / usize::from(SHARDS);
+    evenly + evenly / 4 + 8
+}
+
+impl Store {
+    /// A query of one partition of the index, newest first.
+    pub(super) fn query_index(&self, partition: String) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .index_name(INDEX)
+            .scan_index_forward(false)
+            .expression_attribute_values(":pk", item::string(partition))
+    }
+
+    /// The rows of one partition of the index from one sort key to another, both included.
+    pub(super) fn rows(
+        &self,
+        partition: String,
+        (from, to): (String, String),
+        direction: Direction,
+        page_size: usize,
+        now: UnixMillis,
+    ) -> BoxStream<'_, Result<Row, StoreError>> {
+        // DynamoDB refuses a range that ends before it begins.
+        if to < from {
+            return stream::empty().boxed();
+        }
+        let query = self
+            .query_index(partition)
+            .scan_index_forward(direction == Direction::OldestFirst)
+            .key_condition_expression(format!(
+                "{INDEX_PK} = :pk AND {INDEX_SK} BETWEEN :from AND :to"
+            ))
+            .expression_attribute_values(":from", item::string(from))
+            .expression_attribute_values(":to", item::string(to));
+        let row = async |item: Item| Ok((item::text(&item, INDEX_SK)?.to_owned(), item));
+        items(query, Some(page_size), now).and_then(row).boxed()
+    }
+}
+
+/// What a query finds, page by page, but for items whose time has come.
+pub(super) fn items(
+    query: QueryFluentBuilder,
+    page_size: Option<usize>,
+    now: UnixMillis,
+) -> impl Stream<Item = Result<Item, StoreError>> + Send {
+    let mut pages = query.into_paginator();
+    if let Some(size) = page_size {
+        pages = pages.page_size(i32::try_from(size).unwrap_or(i32::MAX));
+    }
+    let pages = stream::try_unfold(pages.send(), async |mut pages| {
+        let page = pages.try_next().await?;
+        Ok::<_, StoreError>(page.map(|page| (page.items.unwrap_or_default(), pages)))
+    });
+    pages
+        .map_ok(|items| stream::iter(items.into_iter().map(Ok)))
+        .try_flatten()
+        .try_filter(move |item| std::future::ready(!item::is_expired(item, now)))
+}
+
+/// Rows of several partitions, each in its order, as if they were one.
+pub(super) struct Merged<'a> {
+    partitions: Vec<BoxStream<'a, Result<Row, StoreError>>>,
+    heads: Vec<Option<Row>>,
+    direction: Direction,
+}
+
+impl<'a> Merged<'a> {
+    /// Reads the first row of each partition, all at the same time.
+    pub(super) async fn new(
+        mut partitions: Vec<BoxStream<'a, Result<Row, StoreError>>>,
+        direction: Direction,
+    ) -> Result<Self, StoreError> {
+        let heads = try_join_all(partitions.iter_mut().map(TryStreamExt::try_next)).await?;
+        Ok(Self { partitions, heads, direction })
+    }
+
+    /// The next row; of rows that stand at the same place that of the earliest partition.
+    pub(super) async fn next(&mut self) -> Result<Option<Row>, StoreError> {
+        let heads = self.heads.iter().enumerate();
+        let by_place = |(_, a): &(usize, &Row), (_, b): &(usize, &Row)| match self.direction {
+            Direction::OldestFirst => a.0.cmp(&b.0),
+            Direction::NewestFirst => b.0.cmp(&a.0),
+        };
+        let first =
+            heads.filter_map(|(number, head)| Some((number, head.as_ref()?))).min_by(by_place);
+        let Some((number, _)) = first else { return Ok(None) };
+        let next = self.partitions[number].try_next().await?;
+        Ok(std::mem::replace(&mut self.heads[number], next))
+    }
+
+    /// All rows that are left, in no order, from all partitions at the same time.
+    pub(super) fn rest(self) -> impl Stream<Item = Result<Row, StoreError>> + Send + 'a {
+        let heads = stream::iter(self.heads.into_iter().flatten().map(Ok));
+        heads.chain(stream::select_all(self.partitions))
+    }
+}
