@@ -49,7 +49,14 @@ pub(super) struct Step {
     /// Which room, or which kind of device.
     pub(super) place: usize,
     /// In which way, where there are several.
-    pub(super) how: usize,
+    pub(super) how: u8,
+}
+
+impl Step {
+    /// One of several choices that `how` makes.
+    pub(super) fn is_even(&self, choice: u32) -> bool {
+        (self.how >> choice).is_multiple_of(2)
+    }
 }
 
 /// How a callback arrives: each sending's delay in ms; none if it never comes.
@@ -114,7 +121,7 @@ pub(super) fn histories(kind: Kind) -> impl Strategy<Value = History> {
         1 => (1..2_usize, 1..2_usize, 30..70_usize),
     ];
     size.prop_flat_map(move |(users, places, length)| {
-        let step = (wait.clone(), act.clone(), 0..users, 0..places, 0..64_usize)
+        let step = (wait.clone(), act.clone(), 0..users, 0..places, 0..64_u8)
             .prop_map(|(wait, act, user, place, how)| Step { wait, act, user, place, how });
         (
             prop::collection::vec(step, 1..=length),
@@ -188,8 +195,8 @@ impl FromStr for History {
             let wait = read(words.next().and_then(|word| word.strip_prefix('+')))?;
             let name = words.next().unwrap_or_default();
             let (act, _, _) = *ACTS.iter().find(|act| act.1 == name).ok_or("no such act")?;
-            let [user, place, how] = [(); 3].map(|()| read(words.next()));
-            steps.push(Step { wait, act, user: user?, place: place?, how: how? });
+            let (user, place) = (read(words.next())?, read(words.next())?);
+            steps.push(Step { wait, act, user, place, how: read(words.next())? });
         }
         Ok(Self { steps, fates, at_once, seed, has_faults, asks_after })
     }

@@ -38,10 +38,10 @@ use self::{
 /// How many histories there are, in all tests together. `.ci/run` asks for 10,000.
 const HISTORIES: u32 = 2000;
 
-/// A test's share of them.
-fn share(share: f64) -> u32 {
+/// A test's share of them, in thousandths.
+fn share(thousandths: u32) -> u32 {
     let all = std::env::var("ROLLCALL_HISTORIES").ok().and_then(|all| all.parse().ok());
-    (f64::from(all.unwrap_or(HISTORIES)) * share).ceil() as u32
+    (all.unwrap_or(HISTORIES) * thousandths).div_ceil(1000)
 }
 
 /// Time stands still while anything can go on, so that nothing depends on how busy the machine is.
@@ -53,7 +53,7 @@ fn simulated_runtime() -> Runtime {
 fn hold(
     cases: u32,
     kind: Kind,
-    check: impl AsyncFn(&History) -> Result<(), String>,
+    check: &impl AsyncFn(&History) -> Result<(), String>,
     runtime: &Runtime,
 ) {
     let config = Config {
@@ -84,7 +84,7 @@ async fn hold_answers(history: &History, system: &System) -> Result<(), String> 
     played.check(history, system).await
 }
 
-fn hold_simulated(share_of_all: f64, acts: &'static str) {
+fn hold_simulated(thousandths: u32, acts: &'static str) {
     let system = System::simulated();
     for loses in [false, true] {
         let kind = Kind { acts, loses };
@@ -92,33 +92,33 @@ fn hold_simulated(share_of_all: f64, acts: &'static str) {
             system.clear();
             hold_answers(history, &system).await
         };
-        hold(share(share_of_all / 2.0), kind, check, &simulated_runtime());
+        hold(share(thousandths / 2), kind, &check, &simulated_runtime());
     }
 }
 
 #[test]
 fn promise_3_convergent_zego_answers_are_the_models_and_the_truth() {
-    hold_simulated(0.3, "zego");
+    hold_simulated(300, "zego");
 }
 
 #[test]
 fn promise_3_convergent_trtc_answers_are_the_models_and_the_truth() {
-    hold_simulated(0.25, "trtc");
+    hold_simulated(250, "trtc");
 }
 
 #[test]
 fn promise_3_convergent_chat_answers_are_the_models_and_the_truth() {
-    hold_simulated(0.2, "chat");
+    hold_simulated(200, "chat");
 }
 
 #[test]
 fn promise_3_convergent_openim_answers_are_the_models_and_the_truth() {
-    hold_simulated(0.1, "openim");
+    hold_simulated(100, "openim");
 }
 
 #[test]
 fn promise_3_convergent_all_providers_at_once_disturb_nobody() {
-    hold_simulated(0.05, "");
+    hold_simulated(50, "");
 }
 
 /// Any order, any duplicates and any interleaving leave the same records.
@@ -134,7 +134,7 @@ fn promise_3_convergent_every_order_leaves_the_same_records() {
         played.deliver(history, &system).await;
         same_records(&system.records().await, &expected)
     };
-    hold(share(0.1), Kind { acts: "", loses: true }, check, &simulated_runtime());
+    hold(share(100), Kind { acts: "", loses: true }, &check, &simulated_runtime());
 }
 
 /// An event delivered any number of times leaves what one delivery leaves.
@@ -150,7 +150,7 @@ fn promise_2_idempotent_many_deliveries_leave_what_one_leaves() {
         once.deliver(history, &system).await;
         same_records(&system.records().await, &expected)
     };
-    hold(share(0.05), Kind { acts: "", loses: true }, check, &simulated_runtime());
+    hold(share(50), Kind { acts: "", loses: true }, &check, &simulated_runtime());
 }
 
 fn same_records<T: PartialEq + std::fmt::Debug>(
@@ -184,7 +184,7 @@ fn promise_3_convergent_on_the_real_store() {
         same_records(&simulated.records().await, &real.records().await)
     };
     for loses in [false, true] {
-        hold(share(0.01), Kind { acts: "", loses }, check, &runtime);
+        hold(share(10), Kind { acts: "", loses }, &check, &runtime);
     }
 }
 

@@ -133,6 +133,8 @@ impl Simulated {
                 if schedule.has_faults && schedule.random.u8(..) < 3 {
                     let dies = schedule.random.usize(..running.len());
                     running[dies] = None;
+                    // It may have been the last one.
+                    continue;
                 }
                 if !self.state().answer_one(schedule) {
                     return Poll::Pending;
@@ -323,7 +325,7 @@ impl State {
             found.retain(|item| if is_forward { place(item) > start } else { place(item) < start });
         }
         let limit =
-            request.take("Limit").and_then(|limit| limit.as_u64()).map(|limit| limit as usize);
+            request.take("Limit").map(|limit| serde_json::from_value::<usize>(limit).unwrap());
         let page = limit.filter(|limit| *limit < LARGE_LIMIT).unwrap_or(PAGE);
         let rest = found.split_off(page.min(found.len()));
         let mut answer = json!({ "Count": found.len(), "ScannedCount": found.len() });

@@ -80,25 +80,19 @@ fn device(platform: &str, history: &[(u64, What)]) -> User {
         history.iter().filter(|(_, what)| *what == What::Online).map(|(at, _)| *at).max();
     let stay = Stay { place: platform.to_owned(), entered_at, ..Stay::default() };
     let mut user = User { last_seen_at: seen.map(|(at, _)| *at).max(), ..User::default() };
-    match last {
-        Some((_, What::Online)) => {
-            user.open.insert(stay);
-        }
-        Some((at, what)) => {
-            let reason = match what {
-                What::LoggedOut => "normal",
-                What::TimedOut => "heartbeat_timeout",
-                What::Disconnected => "disconnected",
-                What::KickedByItself | What::Kicked => "kicked",
-                What::Unspecified | What::Online => "unspecified",
-            };
-            user.over.insert((stay, End::told(*at, reason)));
-        }
-        // All that arrived is an old client's logout.
-        None => {
-            user.open.insert(stay);
-        }
-    }
+    // If nothing is left, all that arrived is an old client's logout.
+    let Some((at, what)) = last.filter(|(_, what)| *what != What::Online) else {
+        user.open.insert(stay);
+        return user;
+    };
+    let reason = match what {
+        What::LoggedOut => "normal",
+        What::TimedOut => "heartbeat_timeout",
+        What::Disconnected => "disconnected",
+        What::KickedByItself | What::Kicked => "kicked",
+        What::Unspecified | What::Online => "unspecified",
+    };
+    user.over.insert((stay, End::told(*at, reason)));
     user
 }
 

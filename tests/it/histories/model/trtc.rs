@@ -46,19 +46,17 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
                 known.last_seen_at = known.last_seen_at.max(Some(at(event)));
             }
             for (stay, end) in visits(&name, user, &events) {
-                match end {
-                    Some(end) => {
-                        known.over.insert((stay, end));
-                    }
-                    None => {
-                        known.open.insert(stay.clone());
-                        members.insert(user.clone(), stay);
-                    }
+                if let Some(end) = end {
+                    known.over.insert((stay, end));
+                } else {
+                    known.open.insert(stay.clone());
+                    members.insert(user.clone(), stay);
                 }
             }
         }
-        let boundaries = events.iter().filter(|(event, _)| !is_seat(event));
-        let is_dismissed = boundaries.last().is_some_and(|(event, _)| event.name == TrtcDismiss);
+        let mut boundaries = events.iter().filter(|(event, _)| !is_seat(event));
+        let is_dismissed =
+            boundaries.next_back().is_some_and(|(event, _)| event.name == TrtcDismiss);
         let open = !is_dismissed || !members.is_empty();
         answers
             .rooms

@@ -41,15 +41,13 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
                 known.last_seen_at =
                     known.last_seen_at.max(marks.iter().map(|mark| mark.at.0).max());
                 for (stay, end) in visits(&marks) {
-                    match end.or_else(|| assumed_end(life, &lives, stay.entered_at.unwrap())) {
-                        Some(end) => {
-                            known.over.insert((stay, end));
-                        }
-                        None => {
-                            known.open.insert(stay.clone());
-                            if stay.role.as_deref() != Some("admin") {
-                                room.members.insert(user.to_owned(), stay);
-                            }
+                    let end = end.or_else(|| assumed_end(life, &lives, stay.entered_at.unwrap()));
+                    if let Some(end) = end {
+                        known.over.insert((stay, end));
+                    } else {
+                        known.open.insert(stay.clone());
+                        if stay.role.as_deref() != Some("admin") {
+                            room.members.insert(user.to_owned(), stay);
                         }
                     }
                 }
@@ -170,5 +168,5 @@ fn role(event: &Event) -> String {
 
 fn reason(event: &Event) -> &'static str {
     ["normal", "heartbeat_timeout", "disconnected", "kicked", "token_expired"]
-        [event.reason as usize]
+        [usize::from(event.reason)]
 }

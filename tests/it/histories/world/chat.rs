@@ -48,8 +48,8 @@ impl Chat {
     fn login(&mut self, step: &Step, teller: &mut Teller) {
         let device = (step.user, step.place);
         let others = self.online.iter().filter(|other| other.0 == step.user && **other != device);
-        let kicked: Vec<_> = others.copied().filter(|_| step.how % 2 == 0).collect();
-        let kicks_itself = step.how / 2 % 2 == 0 && self.online.contains(&device);
+        let kicked: Vec<_> = others.copied().filter(|_| step.is_even(0)).collect();
+        let kicks_itself = step.is_even(1) && self.online.contains(&device);
         self.take_turn(device, u8::from(!kicks_itself), teller);
         for other in &kicked {
             self.take_turn(*other, 2, teller);
@@ -69,9 +69,9 @@ impl Chat {
         let login = event(ChatLogin, step, teller.now);
         let options = Options { kick, ..login.options };
         teller.tell(super::Event::Tencent(Event { options, ..login }));
-        if kicks_itself && step.how / 4 % 2 == 0 {
-            let at =
-                teller.now + [0, 1, OLD_CLIENTS_LOGOUT - 1, OLD_CLIENTS_LOGOUT][step.how / 8 % 4];
+        if kicks_itself && step.is_even(2) {
+            let at = teller.now
+                + [0, 1, OLD_CLIENTS_LOGOUT - 1, OLD_CLIENTS_LOGOUT][usize::from(step.how / 8 % 4)];
             let logout = super::Event::Tencent(event(ChatLogout, step, at));
             teller.told.push(Told { at, event: logout });
         }
@@ -102,7 +102,7 @@ impl Chat {
 fn event(name: EventName, step: &Step, at: u64) -> Event {
     let options = Options {
         platform: PLATFORMS[step.place].to_owned(),
-        reason: ["LinkClose", "TimeOut", ""][step.how % 3].to_owned(),
+        reason: ["LinkClose", "TimeOut", ""][usize::from(step.how % 3)].to_owned(),
         time: Some(at),
         ..Options::for_user(USERS[step.user], "")
     };

@@ -31,11 +31,11 @@ impl OpenIm {
             Act::OpenImOnline => {
                 // A new token pushes the old connection out: both are told of at the same moment.
                 self.offline(step, teller);
-                let has_ids = step.how % 2 == 0;
+                let has_ids = step.is_even(0);
                 self.connections += u64::from(has_ids);
                 let connection = format!("c{}", self.connections);
                 let connection = if has_ids { connection } else { String::new() };
-                self.tell(UserOnline, step.user, step.place, &connection, teller.now, teller);
+                Self::tell(UserOnline, step.user, step.place, &connection, teller.now, teller);
                 self.online.insert((step.user, step.place), (connection, teller.now));
             }
             _ => self.offline(step, teller),
@@ -46,13 +46,13 @@ impl OpenIm {
         let Some((connection, told)) = self.online.remove(&(step.user, step.place)) else { return };
         // At one millisecond online wins, and it can only have come later.
         teller.now = teller.now.max(told + 1);
-        self.tell(UserOffline, step.user, step.place, &connection, teller.now, teller);
+        Self::tell(UserOffline, step.user, step.place, &connection, teller.now, teller);
     }
 
     fn register(&mut self, step: &Step, teller: &mut Teller) {
         // A user is registered once; a batch takes the next one with it.
         let batch = [step.user, (step.user + 1) % USERS.len()];
-        let batch = &batch[..1 + step.how % 2];
+        let batch = &batch[..usize::from(1 + step.how % 2)];
         let new: Vec<usize> =
             batch.iter().copied().filter(|user| self.registered.insert(*user)).collect();
         if new.is_empty() {
@@ -61,8 +61,9 @@ impl OpenIm {
         let options = Options {
             users: new.iter().map(|user| USERS[*user].to_owned()).collect(),
             // None, plausible, of before there was an OpenIM, and ahead of our clock.
-            create_time: [0, teller.now - 100, 1, teller.now + 3_600_000][step.how / 4 % 4],
-            documented: step.how / 2 % 2 == 0,
+            create_time: [0, teller.now - 100, 1, teller.now + 3_600_000]
+                [usize::from(step.how / 4 % 4)],
+            documented: step.is_even(1),
             ..options()
         };
         let event = Event { name: UserRegister, options, now: UnixMillis(teller.now) };
@@ -79,12 +80,11 @@ impl OpenIm {
             }
         }
         for ((user, platform), at) in due {
-            self.tell(UserOnline, user, platform, "", at, teller);
+            Self::tell(UserOnline, user, platform, "", at, teller);
         }
     }
 
     fn tell(
-        &self,
         name: EventName,
         user: usize,
         platform: usize,

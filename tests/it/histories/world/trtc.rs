@@ -43,7 +43,7 @@ impl Trtc {
             // The creation is told of a moment before its creator's entry, at the same time, or after.
             let last = self.last_in_room.get(&step.place).copied().unwrap_or_default();
             teller.now = teller.now.max(last + 2);
-            let (entered, created) = (teller.now, teller.now - 1 + (step.how / 4 % 3) as u64);
+            let (entered, created) = (teller.now, teller.now - 1 + u64::from(step.how / 4 % 3));
             self.open.insert(step.place, BTreeSet::new());
             teller.now = created;
             self.tell(TrtcCreate, step, teller);
@@ -54,7 +54,7 @@ impl Trtc {
             // Another network, another try: they are still here.
             self.take_turn(3, step, teller);
             let event = event(TrtcEnter, step, teller.now);
-            teller.tell(super::Event::TrtcAgain(event, (step.how % 4) as u8));
+            teller.tell(super::Event::TrtcAgain(event, step.how % 4));
         } else {
             self.tell_of(TrtcEnter, 3, step, teller);
         }
@@ -64,7 +64,7 @@ impl Trtc {
     /// Ends a room: those inside are told to have left, or not.
     fn dismiss(&mut self, step: &Step, teller: &mut Teller) {
         let Some(inside) = self.open.remove(&step.place) else { return };
-        if step.how % 2 == 0 {
+        if step.is_even(0) {
             for user in inside {
                 self.tell_of(TrtcExit, 2, &Step { user, ..*step }, teller);
             }
@@ -109,8 +109,8 @@ fn event(name: EventName, step: &Step, at: u64) -> Event {
     let options = Options {
         room: ROOMS[step.place].trim_start_matches("s:").to_owned(),
         room_number: (step.place == 1).then_some(123),
-        role: [21, 20, 0, 7][step.how / 16 % 4],
-        exit_reason: (step.how % 6) as u8,
+        role: [21, 20, 0, 7][usize::from(step.how / 16 % 4)],
+        exit_reason: step.how % 6,
         time: Some(at),
         ..Options::for_user(USERS[step.user], "")
     };

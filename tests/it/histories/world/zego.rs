@@ -40,7 +40,7 @@ impl Zego {
     pub(super) fn act(&mut self, step: &Step, teller: &mut Teller) {
         match step.act {
             Act::ZegoLogin => self.login(step, teller),
-            Act::ZegoLogout => self.leave(step, (step.how % 5) as u8, teller),
+            Act::ZegoLogout => self.leave(step, step.how % 5, teller),
             _ => self.close(step, teller),
         }
     }
@@ -59,7 +59,7 @@ impl Zego {
             self.tell(RoomCreate, step, None, 0, teller);
         }
         let was_in = self.open[&step.place].inside.get(&step.user).cloned();
-        let keeps_session = step.how % 2 == 0;
+        let keeps_session = step.is_even(0);
         // The provider may take the new connection for the old session: nobody leaves.
         let id = match &was_in {
             Some(session) if keeps_session => session.id.clone(),
@@ -69,7 +69,7 @@ impl Zego {
             }
             None => self.new_session(),
         };
-        let role = [2, 1, 2, 4, 0, 9][step.how / 2 % 6];
+        let role = [2, 1, 2, 4, 0, 9][usize::from(step.how / 2 % 6)];
         let nickname = format!("{} {}", USERS[step.user], step.how % 3);
         let session = Session { id, login_time: teller.now, role, nickname };
         let life = self.open.get_mut(&step.place).unwrap();
@@ -96,14 +96,15 @@ impl Zego {
     fn close(&mut self, step: &Step, teller: &mut Teller) {
         let Some(life) = self.open.get(&step.place) else { return };
         teller.now = teller.now.max(life.created + 1);
-        let (has_logouts, has_close) = [(false, true), (true, true), (true, false)][step.how % 3];
+        let (has_logouts, has_close) =
+            [(false, true), (true, true), (true, false)][usize::from(step.how % 3)];
         if has_logouts {
             for user in life.inside.keys().copied().collect::<Vec<_>>() {
                 self.leave(&Step { user, ..*step }, 3, teller);
             }
         }
         if has_close {
-            self.tell(RoomClose, step, None, (step.how % 4) as u8, teller);
+            self.tell(RoomClose, step, None, step.how % 4, teller);
         }
         let life = self.open.remove(&step.place).unwrap();
         self.last_logins.insert(step.place, life.last_login);
@@ -130,7 +131,7 @@ impl Zego {
             at: UnixMillis(teller.now),
             sequence: life.sequence,
             role: session.map_or(0, |session| session.role),
-            relogin: step.how % 2 == 0,
+            relogin: step.is_even(0),
             reason,
         };
         teller.tell(super::Event::Zego(event));
