@@ -3,11 +3,11 @@
 //! and handlers die at random points.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     time::{Duration, Instant},
 };
 
-use futures::future::join_all;
+use futures::{StreamExt, future::join_all, stream};
 use rollcall::{callback::Secret, domain::UnixMillis, endpoint::Endpoint, runtime};
 use rollcall_local::send::{
     Callback, openim, tencent,
@@ -22,6 +22,14 @@ use crate::support::{
 
 /// The time for one answer, which is promised.
 const PROMISED: Duration = Duration::from_millis(1500);
+
+/// What is configured as the time for one answer. Dozens of debug builds share the cores of the
+/// machine here, so what they take beyond their deadlines is more than a function takes;
+/// `deadlines.rs` has the default.
+const BUDGET: Duration = Duration::from_millis(1200);
+
+/// How many callbacks are under way at the same time.
+const AT_ONCE: usize = 8;
 
 /// The seconds that the providers live through. They are counted, and not slept for.
 const SECONDS: u64 = 300;
@@ -70,7 +78,7 @@ fn history(callbacks: usize) -> Vec<Planned> {
     let start = runtime::now().0 - 3_600_000;
     let credentials = apps().openim[&"main".parse().unwrap()].clone();
     let secret = |text: &str| Secret::new(text.to_owned()).unwrap();
-    let mut rooms = Rooms::default();
+    let (mut rooms, mut closed) = (Rooms::default(), HashSet::new());
     let mut history = Vec::new();
     for number in 0..callbacks {
         let second = number as u64 * SECONDS / callbacks as u64;
@@ -82,10 +90,14 @@ fn history(callbacks: usize) -> Vec<Planned> {
             0..8 => {
                 let name = match random.u8(..20) {
                     0 => zego::EventName::RoomCreate,
-                    1 => zego::EventName::RoomClose,
-                    2..12 => zego::EventName::RoomLogin,
+                    // A life closes once.
+                    1 if closed.insert(room.clone()) => zego::EventName::RoomClose,
+                    1..12 => zego::EventName::RoomLogin,
                     _ => zego::EventName::RoomLogout,
                 };
+                if matches!(name, zego::EventName::RoomCreate | zego::EventName::RoomLogin) {
+                    closed.remove(&room);
+                }
                 let options = zego::Options::for_user("1", &user, &room);
                 let event = rooms.happen(name, &options, at);
                 let secret = secret(SECRET);
@@ -307,8 +319,12 @@ async fn live_through(callbacks: usize, takers: Takers, mut outage: Outage) {
                 }
             }
         };
-        let taken = indices.iter().map(|index| takers.take(&outage.handlers, &history[*index]));
-        let (answers, ()) = tokio::join!(join_all(taken), killing);
+        let mut taken = Vec::new();
+        for index in &indices {
+            taken.push(takers.take(&outage.handlers, &history[*index]));
+        }
+        let taken = stream::iter(taken).buffered(AT_ONCE).collect::<Vec<_>>();
+        let (answers, ()) = tokio::join!(taken, killing);
         for (index, answer) in indices.into_iter().zip(answers) {
             let planned = &mut history[index];
             if let Some(answer) = &answer {
@@ -362,7 +378,7 @@ async fn live_through(callbacks: usize, takers: Takers, mut outage: Outage) {
     assert!(deaths > 0 && kept > 0, "the run was too easy");
 
     // What ZEGO and TRTC send again until it is taken is as if nothing had been wrong.
-    let sound = Outage::start(PROMISED).await;
+    let sound = Outage::start(BUDGET).await;
     let direct = Handlers::on(&sound.database.url);
     for some in history.chunks(64) {
         let now = runtime::now();
@@ -409,7 +425,7 @@ async fn live_through(callbacks: usize, takers: Takers, mut outage: Outage) {
 /// Promises 4, 5 and 6 with the handlers in this process.
 #[tokio::test(flavor = "multi_thread")]
 async fn promise_5_never_lost_in_a_bad_quarter_of_an_hour() {
-    let outage = Outage::start(PROMISED).await;
+    let outage = Outage::start(BUDGET).await;
     live_through(1500, Takers::Handlers, outage).await;
 }
 
@@ -417,12 +433,13 @@ async fn promise_5_never_lost_in_a_bad_quarter_of_an_hour() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the binaries of the functions: .ci/faults builds them"]
 async fn promise_5_never_lost_by_the_real_binaries_in_a_bad_quarter_of_an_hour() {
-    let outage = Outage::start(PROMISED).await;
+    let outage = Outage::start(BUDGET).await;
     let environment = vec![
         ("ROLLCALL_APPS", apps_json()),
         ("ROLLCALL_TABLE", TABLE_NAME.to_owned()),
         ("ROLLCALL_SPILL_QUEUE_URL", outage.queue.url.clone()),
         ("ROLLCALL_SPILL_DEAD_LETTER_QUEUE_URL", outage.dead_letters.url.clone()),
+        ("ROLLCALL_BUDGET_MS", BUDGET.as_millis().to_string()),
         ("AWS_ENDPOINT_URL_DYNAMODB", outage.store.url.clone()),
         ("AWS_ENDPOINT_URL_SQS", outage.sqs.url.clone()),
         ("AWS_REGION", "us-east-1".to_owned()),
@@ -435,6 +452,6 @@ async fn promise_5_never_lost_by_the_real_binaries_in_a_bad_quarter_of_an_hour()
         .filter(|function| *function != "openim-any")
         .chain(["spill-replay"])
         .collect();
-    let fleet = Fleet::start(&functions, 8, environment).await;
+    let fleet = Fleet::start(&functions, 4, environment).await;
     live_through(10_000, Takers::Binaries(fleet), outage).await;
 }
