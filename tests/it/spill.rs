@@ -132,7 +132,7 @@ async fn promise_4_durable_without_a_store_and_a_queue_the_answer_is_503() {
 fn registrations(users: usize, extra: &str, now: UnixMillis) -> Callback {
     let mut event = openim_event(openim::EventName::UserRegister, now);
     event.options.users = (0..users).map(|number| format!("user{number:04}")).collect();
-    event.options.ex = extra.to_owned();
+    extra.clone_into(&mut event.options.ex);
     event.callback(&apps().openim[&"main".parse().unwrap()].clone())
 }
 

@@ -66,7 +66,7 @@ impl Outage {
     pub(crate) async fn replay_all(&mut self) -> usize {
         let mut all = 0;
         loop {
-            match self.poll_within(Duration::from_secs(60)).await {
+            match self.poll_within(Duration::from_mins(1)).await {
                 (0, _) => return all,
                 (messages, stayed) => {
                     assert_eq!(stayed, 0, "the store is there");
