@@ -41,7 +41,7 @@ impl Outage {
         handlers.receiver.spill = Some(Queue::new(&aws::at(&sqs.url), &queue.url));
         handlers.receiver.budget = budget;
         let replay = Replay {
-            store: store_at(&aws::at(&store.url), Duration::from_secs(5)),
+            store: store_at(&aws::at(&store.url), Duration::from_secs(15)),
             queue: Queue::new(&aws::at(&sqs.url), &queue.url),
             dead_letters: Queue::new(&aws::at(&sqs.url), &dead_letters.url),
         };
