@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt, future::join_all, stream};
+use futures::{FutureExt, StreamExt, future::join_all, stream};
 use http::StatusCode;
 use rollcall::{aws, callback::Secret, domain::UnixMillis, handler, spill::Queue};
 use rollcall_local::send::{Callback, openim, zego::EventName::RoomLogin};
@@ -59,7 +59,7 @@ async fn promise_6_on_time_a_store_that_fails_leaves_time_for_the_queue() {
         assert_eq!((status, outcome), (200, "spilled"), "{fault:?}");
         assert!(took < BUDGET, "{fault:?} takes {took:?}");
     });
-    stream::iter(tried).for_each_concurrent(AT_ONCE, |tried| tried).await;
+    stream::iter(tried).for_each_concurrent(AT_ONCE, FutureExt::boxed_local).await;
 }
 
 /// Promise 6: when the queue does not answer either, the provider learns it in time.
@@ -74,7 +74,7 @@ async fn promise_6_on_time_when_everything_hangs_the_answer_is_503() {
         assert_eq!((status, outcome), (503, "rejected"), "{fault:?}");
         assert!(took < BUDGET, "{fault:?} takes {took:?}");
     });
-    stream::iter(tried).for_each_concurrent(AT_ONCE, |tried| tried).await;
+    stream::iter(tried).for_each_concurrent(AT_ONCE, FutureExt::boxed_local).await;
 }
 
 /// Promise 6: a batch has no more time than a single event.
@@ -143,7 +143,7 @@ async fn promise_6_on_time_whoever_cannot_be_reached_is_given_up_in_time() {
         assert_eq!((status, outcome), (503, "rejected"), "{endpoint}");
         assert!(took < BUDGET, "{endpoint} takes {took:?}");
     });
-    stream::iter(tried).for_each_concurrent(AT_ONCE, |tried| tried).await;
+    stream::iter(tried).for_each_concurrent(AT_ONCE, FutureExt::boxed_local).await;
 }
 
 /// A connection that died unnoticed, as any may after a pause, costs a part of the time and not the
