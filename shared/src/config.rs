@@ -21,6 +21,9 @@ const DEFAULT_MAX_AGE: Duration = Duration::from_mins(10);
 /// The time for one answer, unless `ROLLCALL_BUDGET_MS` says otherwise.
 const DEFAULT_BUDGET: Duration = Duration::from_millis(1500);
 
+const SPILL_QUEUE_URL: &str = "ROLLCALL_SPILL_QUEUE_URL";
+const DEAD_LETTER_QUEUE_URL: &str = "ROLLCALL_SPILL_DEAD_LETTER_QUEUE_URL";
+
 const DAY: Duration = Duration::from_hours(24);
 const DEFAULT_RETENTION_DAYS: u32 = 30;
 const MIN_RETENTION_DAYS: u32 = 15;
@@ -60,6 +63,9 @@ pub enum ConfigError {
     /// `RETENTION_DAYS` is too small.
     #[error("RETENTION_DAYS has to be at least {MIN_RETENTION_DAYS}")]
     Retention,
+    /// A variable that the function needs is not set.
+    #[error("{0} has to be set")]
+    Missing(&'static str),
     /// A variable is not UTF-8.
     #[error("{0} is not UTF-8")]
     NotUnicode(&'static str),
@@ -77,6 +83,8 @@ pub struct Config {
     pub budget: Duration,
     /// `RETENTION_DAYS`: how long ended sessions are kept; default 30, at least 15.
     pub retention: Duration,
+    /// `ROLLCALL_SPILL_QUEUE_URL`: the SQS queue for what could not be stored; none by default.
+    pub spill_queue_url: Option<String>,
 }
 
 impl Config {
@@ -97,6 +105,31 @@ impl Config {
             max_age: max_age.unwrap_or(DEFAULT_MAX_AGE),
             budget: budget.unwrap_or(DEFAULT_BUDGET),
             retention: DAY * days,
+            spill_queue_url: variable(SPILL_QUEUE_URL)?,
+        })
+    }
+}
+
+/// The queues of the function that replays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayConfig {
+    /// `ROLLCALL_SPILL_QUEUE_URL`: the queue that is replayed.
+    pub spill_queue_url: String,
+    /// `ROLLCALL_SPILL_DEAD_LETTER_QUEUE_URL`: where messages go that can never be stored.
+    pub dead_letter_queue_url: String,
+}
+
+impl ReplayConfig {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if a variable is missing.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let required = |name| variable(name)?.ok_or(ConfigError::Missing(name));
+        Ok(Self {
+            spill_queue_url: required(SPILL_QUEUE_URL)?,
+            dead_letter_queue_url: required(DEAD_LETTER_QUEUE_URL)?,
         })
     }
 }

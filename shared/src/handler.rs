@@ -5,17 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt, stream};
-
 use crate::{
     callback::{Callback, Parsed, Provider, RawRequest, Rejection, Reply},
     config::{Apps, AppsOf},
     domain::{Change, Outcome, RoomId, UserId},
-    store::{Store, StoreError},
+    spill::Queue,
+    store::Store,
 };
 
-/// How many changes of one request are stored at the same time.
-const CONCURRENT_CHANGES: usize = 32;
+/// How much of the time for one answer the store gets, in hundredths. The rest is for the queue, its
+/// first TLS handshake included.
+const STORE_PERCENT: u32 = 60;
+
+/// By when the queue has to have answered, in hundredths of the time for one answer: the answer has
+/// to be written and sent, too.
+const QUEUE_PERCENT: u32 = 94;
 
 /// What a callback needs on its way.
 #[derive(Debug, Clone)]
@@ -24,6 +28,9 @@ pub struct Receiver {
     pub apps: Arc<Apps>,
     /// Where changes go.
     pub store: Store,
+    /// Where changes go that could not be stored in time; `None` if there is no queue, and then
+    /// such a callback is refused.
+    pub spill: Option<Queue>,
     /// How far a signed time may lie behind or ahead of our clock.
     pub max_age: Duration,
     /// The time for one answer.
@@ -32,7 +39,7 @@ pub struct Receiver {
 
 impl Receiver {
     /// Takes a callback of type `C` from request to reply, and logs one line about it. A success
-    /// is answered only once the change is stored.
+    /// is answered only once the change is stored, or safe in the queue.
     pub async fn receive<C: Callback>(&self, request: &RawRequest) -> Reply
     where
         Apps: AppsOf<C::Provider>,
@@ -42,7 +49,7 @@ impl Receiver {
         let (changes, answer) = match parse::<C>(self.apps.apps(), request, self.max_age) {
             Ok(Parsed { event: told, changes, left_out }) => {
                 event = told.unwrap_or(event);
-                let stored = self.store(&changes, request, started).await;
+                let stored = self.store(event, &changes, request, started).await;
                 let answer = match left_out {
                     Some(error) => stored.and(Err(Rejection::Malformed(error))),
                     None => stored,
@@ -55,29 +62,35 @@ impl Receiver {
         C::Provider::reply(request, &answer)
     }
 
-    /// Stores all changes of a request, a bounded number of them at the same time. One that fails
-    /// does not keep the others from being stored: not every provider sends them again.
+    /// Stores the changes of a request. What is not known to be stored when the store's share of the
+    /// time is over goes to the queue: not every provider sends it again.
     async fn store(
         &self,
+        event: &str,
         changes: &[Change],
         request: &RawRequest,
         started: Instant,
     ) -> Result<Outcome, Rejection> {
-        let mut writes = Vec::with_capacity(changes.len());
-        for change in changes {
-            writes.push(self.store.apply(change, request.received_at));
-        }
-        let all = stream::iter(writes).buffer_unordered(CONCURRENT_CHANGES);
-        let most_notable = all.fold(Ok(Outcome::Ignored), async |most_notable, stored| {
-            Ok(Outcome::max(most_notable?, stored?))
-        });
-        let left = self.budget.saturating_sub(started.elapsed());
-        let stored = tokio::time::timeout(left, most_notable).await;
-        stored.unwrap_or(Err(StoreError::OutOfTime)).map_err(|error| {
-            tracing::error!(%error, "a callback could not be stored");
+        let by = |limit| tokio::time::Instant::from_std(started + limit);
+        let deadline = by(store_limit(self.budget));
+        let applied = self.store.apply_all(changes, request.received_at, deadline).await;
+        let Some((_, error)) = applied.failed.first() else { return Ok(applied.outcome) };
+        tracing::error!(%error, count = applied.failed.len(), "a callback could not be stored");
+        let queue = self.spill.as_ref().ok_or(Rejection::NotStored)?;
+        let left = applied.failed.iter().map(|(change, _)| *change);
+        let deadline = by(self.budget * QUEUE_PERCENT / 100);
+        queue.spill(event, request.received_at, left, deadline).await.map_err(|error| {
+            tracing::error!(%error, "a callback could not be spilled");
             Rejection::NotStored
-        })
+        })?;
+        Ok(Outcome::Spilled)
     }
+}
+
+/// How much of the time for one answer the store may take.
+#[must_use]
+pub fn store_limit(budget: Duration) -> Duration {
+    budget * STORE_PERCENT / 100
 }
 
 /// Verifies and parses: what the request changes, if its sender and its form are right.

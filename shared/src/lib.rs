@@ -12,8 +12,11 @@
 //! | [`domain`] | ids, times, marks, changes, visits | nothing else |
 //! | [`callback`] | raw and verified requests, the traits [`callback::Provider`] and [`callback::Callback`] | `domain` |
 //! | [`providers`] | one folder per provider: verification, wire format, reply; one file per callback type | `callback`, `domain` |
-//! | [`store`] | DynamoDB: keys, conditions, index attributes | `domain` |
+//! | [`aws`] | what all clients of AWS have in common | nothing else |
+//! | [`store`] | DynamoDB: keys, conditions, index attributes | `aws`, `domain` |
+//! | [`spill`] | SQS: the queue for what could not be stored in time | `aws`, `domain` |
 //! | [`handler`] | the one pipeline from a raw request to a reply | all of the above |
+//! | [`replay`] | the pipeline from the queue to the store | `domain`, `spill`, `store` |
 //! | [`endpoint`] | every callback type in one list | `handler` and `providers` |
 //! | [`query`] | the answers to a backend's questions | `domain`, `providers`, `store` |
 //! | [`user_sig`] | Tencent's login tickets: minted, verified, and the routes for both | `callback`, `config`, `domain`, `query` |
@@ -22,6 +25,7 @@
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod aws;
 pub mod callback;
 pub mod config;
 pub mod domain;
@@ -29,6 +33,8 @@ pub mod endpoint;
 pub mod handler;
 pub mod providers;
 pub mod query;
+pub mod replay;
 pub mod runtime;
+pub mod spill;
 pub mod store;
 pub mod user_sig;

@@ -1,6 +1,6 @@
 //! Who was where, from when to when, and what tells of it when callbacks were lost.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use rollcall::{callback::Secret, domain::UnixMillis};
 use rollcall_local::send::{
@@ -171,7 +171,8 @@ async fn a_span_holds_what_lasted_at_any_time_of_it() {
 async fn every_day_of_a_year_is_a_visit_of_its_own_in_items_that_stay_small() {
     let (database, mut handlers) = start().await;
     let year = RETENTION * 13;
-    let client = rollcall::store::connect_to(&database.url, std::time::Duration::from_secs(20));
+    let client =
+        rollcall::store::connect(&rollcall::aws::at(&database.url), Duration::from_secs(20));
     let store = rollcall::store::Store::new(client, crate::support::TABLE_NAME, year);
     handlers.receiver.store = store.clone();
     handlers.queries.store = store;

@@ -1,22 +1,29 @@
 //! What the tests share: a gateway with a store of its own, and events to send to it.
 
 mod events;
+mod fleet;
+mod outage;
 mod proxy;
+pub(crate) mod secrets;
 mod simulated;
+mod sqs;
 mod table;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::Client;
 pub(crate) use events::{Moment, openim_event, tencent_event, zego_event};
+pub(crate) use fleet::Fleet;
 use http::{Method, StatusCode};
-pub(crate) use proxy::Proxy;
+pub(crate) use outage::{Outage, store_at};
+pub(crate) use proxy::{Fault, Proxy};
 use rollcall::{
+    aws,
     callback::{RawRequest, Reply},
     config::Apps,
     domain::UnixMillis,
     endpoint::Endpoint,
-    handler::Receiver,
+    handler::{self, Receiver},
     query::{Queries, QueryRequest},
     runtime,
     store::{self, Store, TABLE},
@@ -29,6 +36,7 @@ use rollcall_local::{
 };
 use serde_json::Value;
 pub(crate) use simulated::{Schedule, Simulated};
+pub(crate) use sqs::{Sqs, TestQueue};
 pub(crate) use table::{dump, simulated_dump, union};
 use tokio::net::TcpListener;
 
@@ -70,10 +78,11 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) async fn start() -> Self {
+        secrets::watch_the_log();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(Embedded::in_memory().unwrap().serve(listener, std::future::pending()));
-        let client = store::connect_to(&url, BUDGET);
+        let client = store::connect(&aws::at(&url), BUDGET);
         TABLE.create(&client, TABLE_NAME).await.unwrap();
         Self { url, client }
     }
@@ -81,7 +90,11 @@ impl Database {
 
 /// Apps as `ROLLCALL_APPS` names them, with the number of the app standing for its id.
 pub(crate) fn apps() -> Apps {
-    Apps::from_json(&format!(
+    Apps::from_json(&apps_json()).unwrap()
+}
+
+pub(crate) fn apps_json() -> String {
+    format!(
         r#"{{"zego":{{
             "1":{{"callback_secrets":["{SECRET}","{PREVIOUS_SECRET}"]}},
             "2":{{"callback_secrets":["{OTHER_SECRET}"]}},
@@ -98,8 +111,7 @@ pub(crate) fn apps() -> Apps {
             "1400000001":{{"secret_keys":["{OTHER_TENCENT_KEY}"],
                            "chat_tokens":["{OTHER_SECRET}"],"trtc_keys":["{OTHER_SECRET}"]}},
             "1400000002":{{"secret_keys":[""]}}}}}}"#
-    ))
-    .unwrap()
+    )
 }
 
 /// The handlers on a store, called in this process with a clock of the test's own.
@@ -111,7 +123,7 @@ pub(crate) struct Handlers {
 
 impl Handlers {
     pub(crate) fn on(database_url: &str) -> Self {
-        Self::with(store::connect_to(database_url, BUDGET))
+        Self::with(store::connect(&aws::at(database_url), handler::store_limit(BUDGET)))
     }
 
     pub(crate) fn with(client: Client) -> Self {
@@ -119,6 +131,7 @@ impl Handlers {
         let receiver = Receiver {
             apps: Arc::new(apps()),
             store: store.clone(),
+            spill: None,
             max_age: Duration::from_mins(10),
             budget: BUDGET,
         };

@@ -1,19 +1,26 @@
-//! The DynamoDB client.
+//! What all clients of AWS have in common: region, credentials, endpoints, TLS, timeouts and retries.
 
 use std::time::Duration;
 
 use aws_config::{
-    BehaviorVersion, Region,
+    BehaviorVersion, Region, SdkConfig,
     environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider},
     retry::RetryConfig,
     stalled_stream_protection::StalledStreamProtectionConfig,
     timeout::TimeoutConfig,
 };
-use aws_sdk_dynamodb::{Client, config::Credentials};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_http_client::{
     Builder,
     tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
+
+/// How often a call is tried, if its time allows.
+const ATTEMPTS: u32 = 4;
+
+/// Up to how long the second attempt waits, at random, for the first; the third up to twice that. A
+/// callback has no second to wait, as is the SDK's own measure for throttling.
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 
 /// Why no client could be made.
 #[derive(Debug, thiserror::Error)]
@@ -34,13 +41,13 @@ pub enum ConnectError {
     },
 }
 
-/// A client as the environment configures it: region, credentials and endpoint as the SDK reads
-/// them, roots from `AWS_CA_BUNDLE` if set. No call takes longer than `budget`.
+/// What the environment configures: region, credentials and endpoints as the SDK reads them, roots
+/// from `AWS_CA_BUNDLE` if set. Nothing is connected to.
 ///
 /// # Errors
 ///
 /// [`ConnectError`] if `AWS_CA_BUNDLE` is set but unusable.
-pub async fn connect(budget: Duration) -> Result<Client, ConnectError> {
+pub async fn from_env() -> Result<SdkConfig, ConnectError> {
     let tls = tls::Provider::Rustls(CryptoMode::Ring);
     let mut http = Builder::new().tls_provider(tls);
     if let Ok(path) = std::env::var("AWS_CA_BUNDLE") {
@@ -51,28 +58,40 @@ pub async fn connect(budget: Duration) -> Result<Client, ConnectError> {
         // Lambda sets them. Other sources would be asked over the network.
         .region(EnvironmentVariableRegionProvider::new())
         .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-        .timeout_config(timeouts(budget))
-        .retry_config(RetryConfig::standard())
+        .retry_config(retries())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .load()
         .await;
-    Ok(Client::new(&config))
+    Ok(config)
 }
 
-/// A client for a DynamoDB at `endpoint` that asks for no credentials, such as the embedded one.
+/// A service at `endpoint` that asks for no credentials, such as the embedded DynamoDB.
 #[must_use]
-pub fn connect_to(endpoint: &str, budget: Duration) -> Client {
-    let config = aws_sdk_dynamodb::Config::builder()
+pub fn at(endpoint: &str) -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "local");
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(Builder::new().build_http())
         .endpoint_url(endpoint)
         .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
-        .timeout_config(timeouts(budget))
-        .retry_config(RetryConfig::standard())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .retry_config(retries())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .build();
-    Client::from_conf(config)
+        .build()
+}
+
+/// The times within which a call has to come to an end, its answer read, all retries included:
+/// `whole`. An attempt that hangs leaves the time for another one, on another connection.
+pub(crate) fn timeouts(whole: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(whole / 3)
+        .operation_attempt_timeout(whole / 2)
+        .operation_timeout(whole)
+        .build()
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF)
 }
 
 fn trust(path: String) -> Result<TlsContext, ConnectError> {
@@ -83,13 +102,4 @@ fn trust(path: String) -> Result<TlsContext, ConnectError> {
     let store = TrustStore::empty().with_pem_certificate(pem);
     let context = TlsContext::builder().with_trust_store(store).build();
     context.map_err(|_| ConnectError::NoCertificates { path })
-}
-
-/// Two attempts fit into the budget.
-fn timeouts(budget: Duration) -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(budget / 3)
-        .operation_attempt_timeout(budget / 2)
-        .operation_timeout(budget)
-        .build()
 }
