@@ -1,13 +1,11 @@
 //! The one pipeline that every callback goes through.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 
 use crate::{
+    apps::AppsSource,
     callback::{Callback, Parsed, Provider, RawRequest, Rejection, Reply},
     config::{Apps, AppsOf},
     domain::{Change, Outcome, RoomId, UserId},
@@ -21,7 +19,7 @@ const CONCURRENT_CHANGES: usize = 32;
 #[derive(Debug, Clone)]
 pub struct Receiver {
     /// The apps whose callbacks are accepted.
-    pub apps: Arc<Apps>,
+    pub apps: AppsSource,
     /// Where changes go.
     pub store: Store,
     /// How far a signed time may lie behind or ahead of our clock.
@@ -39,9 +37,10 @@ impl Receiver {
     {
         let started = Instant::now();
         let mut event = C::EVENT;
-        let (changes, answer) = match parse::<C>(self.apps.apps(), request, self.max_age) {
+        let (changes, answer) = match self.parse::<C>(request).await {
             Ok(Parsed { event: told, changes, left_out }) => {
                 event = told.unwrap_or(event);
+                self.apps.refresh(request.received_at);
                 let stored = self.store(&changes, request, started).await;
                 let answer = match left_out {
                     Some(error) => stored.and(Err(Rejection::Malformed(error))),
@@ -53,6 +52,30 @@ impl Receiver {
         };
         log::<C>(event, &changes, &answer, started.elapsed());
         C::Provider::reply(request, &answer)
+    }
+
+    /// Verifies and parses: what the request changes, if its sender and its form are right.
+    async fn parse<C: Callback>(&self, request: &RawRequest) -> Result<Parsed, Rejection>
+    where
+        Apps: AppsOf<C::Provider>,
+    {
+        let limit = C::Provider::BODY_LIMIT;
+        if request.body.len() > limit {
+            return Err(Rejection::TooLarge { limit });
+        }
+        let now = request.received_at;
+        let verify = |apps: &Apps| C::Provider::verify(request, apps.apps(), self.max_age);
+        let apps = self.apps.get(now).await.ok_or(Rejection::NoSecrets)?;
+        let verified = match verify(&apps) {
+            Err(error) if error.may_be_for_want_of_a_secret() => {
+                match self.apps.newer_than(&apps, now).await {
+                    Some(apps) => verify(&apps)?,
+                    None => return Err(error.into()),
+                }
+            }
+            verified => verified?,
+        };
+        Ok(C::parse(&verified)?)
     }
 
     /// Stores all changes of a request, a bounded number of them at the same time. One that fails
@@ -78,20 +101,6 @@ impl Receiver {
             Rejection::NotStored
         })
     }
-}
-
-/// Verifies and parses: what the request changes, if its sender and its form are right.
-fn parse<C: Callback>(
-    apps: &<C::Provider as Provider>::Apps,
-    request: &RawRequest,
-    max_age: Duration,
-) -> Result<Parsed, Rejection> {
-    let limit = C::Provider::BODY_LIMIT;
-    if request.body.len() > limit {
-        return Err(Rejection::TooLarge { limit });
-    }
-    let verified = C::Provider::verify(request, apps, max_age)?;
-    Ok(C::parse(&verified)?)
 }
 
 fn log<C: Callback>(

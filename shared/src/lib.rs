@@ -13,15 +13,17 @@
 //! | [`callback`] | raw and verified requests, the traits [`callback::Provider`] and [`callback::Callback`] | `domain` |
 //! | [`providers`] | one folder per provider: verification, wire format, reply; one file per callback type | `callback`, `domain` |
 //! | [`store`] | DynamoDB: keys, conditions, index attributes | `domain` |
+//! | [`apps`] | the apps and their secrets as they are known now; AWS Secrets Manager | `config`, `domain` |
 //! | [`handler`] | the one pipeline from a raw request to a reply | all of the above |
 //! | [`endpoint`] | every callback type in one list | `handler` and `providers` |
 //! | [`query`] | the answers to a backend's questions | `domain`, `providers`, `store` |
-//! | [`user_sig`] | Tencent's login tickets: minted, verified, and the routes for both | `callback`, `config`, `domain`, `query` |
+//! | [`user_sig`] | Tencent's login tickets: minted, verified, and the routes for both | `apps`, `callback`, `config`, `domain`, `query` |
 //! | [`config`] | the environment variables of the contract | `providers` |
 //! | [`runtime`] | Lambda's runner, the environment and the clock | everything |
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod apps;
 pub mod callback;
 pub mod config;
 pub mod domain;

@@ -2,9 +2,15 @@
 //! clock.
 
 use std::{
-    convert::Infallible, fmt::Debug, marker::PhantomData, str::FromStr, sync::Arc, time::SystemTime,
+    convert::Infallible,
+    fmt::Debug,
+    marker::PhantomData,
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
+use aws_config::SdkConfig;
 use bytes::Bytes;
 use http::Response;
 use lambda_http::{
@@ -20,8 +26,9 @@ use tracing_subscriber::filter::LevelFilter;
 pub use lambda_http::Error;
 
 use crate::{
+    apps::AppsSource,
     callback::{Callback, RawRequest, Reply},
-    config::{Apps, AppsOf, Config},
+    config::{Apps, AppsFrom, AppsOf, Config},
     domain::UnixMillis,
     handler::Receiver,
     query::{Queries, QueryRequest},
@@ -44,9 +51,10 @@ where
 {
     run(async {
         let config = Config::from_env()?;
+        let sdk = store::sdk_config(config.budget).await?;
         let receiver = Receiver {
-            apps: Arc::new(Apps::from_env()?.unwrap_or_default()),
-            store: connect(&config).await?,
+            apps: apps(&sdk, config.budget).await?,
+            store: connect(&sdk, &config),
             max_age: config.max_age,
             budget: config.budget,
         };
@@ -62,7 +70,8 @@ where
 pub fn run_query() -> Result<(), Error> {
     run(async {
         let config = Config::from_env()?;
-        lambda_runtime::run(service(Queries { store: connect(&config).await? })).await
+        let sdk = store::sdk_config(config.budget).await?;
+        lambda_runtime::run(service(Queries { store: connect(&sdk, &config) })).await
     })
 }
 
@@ -73,7 +82,9 @@ pub fn run_query() -> Result<(), Error> {
 /// As [`run_callback`].
 pub fn run_user_sig() -> Result<(), Error> {
     run(async {
-        let apps = Arc::new(Apps::from_env()?.unwrap_or_default());
+        let config = Config::from_env()?;
+        let sdk = store::sdk_config(config.budget).await?;
+        let apps = apps(&sdk, config.budget).await?;
         lambda_runtime::run(service(UserSigs { apps })).await
     })
 }
@@ -108,9 +119,21 @@ fn log_to_stdout() {
         .init();
 }
 
-async fn connect(config: &Config) -> Result<Store, Error> {
-    let client = store::connect(config.budget).await?;
-    Ok(Store::new(client, &config.table, config.retention))
+fn connect(sdk: &SdkConfig, config: &Config) -> Store {
+    Store::new(store::connect(sdk), &config.table, config.retention)
+}
+
+/// The apps, read from their secret if that is where they are. A function starts without them, too:
+/// the first request asks again.
+async fn apps(sdk: &SdkConfig, budget: Duration) -> Result<AppsSource, Error> {
+    match AppsFrom::from_env()? {
+        AppsFrom::Environment(apps) => Ok(apps.into()),
+        AppsFrom::Secret(id) => {
+            let apps = AppsSource::secret(sdk, id, budget / 4);
+            apps.get(now()).await;
+            Ok(apps)
+        }
+    }
 }
 
 /// What a Lambda function does with a request of its HTTP API.
@@ -151,7 +174,7 @@ impl Function for Queries {
 
 impl Function for UserSigs {
     async fn answer(&self, request: Request) -> Reply {
-        Self::answer(self, &query_request(request))
+        Self::answer(self, &query_request(request)).await
     }
 }
 

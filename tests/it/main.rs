@@ -14,6 +14,7 @@ mod lambda_events;
 mod openim;
 mod queries;
 mod seats;
+mod secrets;
 mod template;
 mod tencent;
 mod user_sig;

@@ -4,12 +4,12 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
-    sync::Arc,
     time::Duration,
 };
 
 use clap::Args;
 use rollcall::{
+    apps::AppsSource,
     callback::Secret,
     config::{Apps, Config},
     domain::AppId,
@@ -83,7 +83,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     println!("Rollcall listens on {url}, its DynamoDB on {dynamodb} (table {}).", config.table);
     introduce(&url, &apps, is_example);
 
-    let apps = Arc::new(apps);
+    let apps = AppsSource::from(apps);
     let receiver = Receiver {
         apps: apps.clone(),
         store: store.clone(),

@@ -1,15 +1,18 @@
-//! The DynamoDB client.
+//! The DynamoDB client, and what it has in common with the clients of other services.
 
 use std::time::Duration;
 
 use aws_config::{
-    BehaviorVersion, Region,
+    BehaviorVersion, Region, SdkConfig,
     environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider},
     retry::RetryConfig,
     stalled_stream_protection::StalledStreamProtectionConfig,
     timeout::TimeoutConfig,
 };
-use aws_sdk_dynamodb::{Client, config::Credentials};
+use aws_sdk_dynamodb::{
+    Client,
+    config::{Credentials, SharedCredentialsProvider},
+};
 use aws_smithy_http_client::{
     Builder,
     tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
@@ -34,13 +37,14 @@ pub enum ConnectError {
     },
 }
 
-/// A client as the environment configures it: region, credentials and endpoint as the SDK reads
-/// them, roots from `AWS_CA_BUNDLE` if set. No call takes longer than `budget`.
+/// What all clients share, as the environment configures it: region, credentials and endpoints as
+/// the SDK reads them, roots from `AWS_CA_BUNDLE` if set, one HTTP client. No call takes longer than
+/// `budget`.
 ///
 /// # Errors
 ///
 /// [`ConnectError`] if `AWS_CA_BUNDLE` is set but unusable.
-pub async fn connect(budget: Duration) -> Result<Client, ConnectError> {
+pub async fn sdk_config(budget: Duration) -> Result<SdkConfig, ConnectError> {
     let tls = tls::Provider::Rustls(CryptoMode::Ring);
     let mut http = Builder::new().tls_provider(tls);
     if let Ok(path) = std::env::var("AWS_CA_BUNDLE") {
@@ -56,23 +60,36 @@ pub async fn connect(budget: Duration) -> Result<Client, ConnectError> {
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .load()
         .await;
-    Ok(Client::new(&config))
+    Ok(config)
 }
 
-/// A client for a DynamoDB at `endpoint` that asks for no credentials, such as the embedded one.
+/// A client as the environment configures it.
 #[must_use]
-pub fn connect_to(endpoint: &str, budget: Duration) -> Client {
-    let config = aws_sdk_dynamodb::Config::builder()
+pub fn connect(config: &SdkConfig) -> Client {
+    Client::new(config)
+}
+
+/// What all clients share, for services at `endpoint` that ask for no credentials, such as the
+/// embedded DynamoDB.
+#[must_use]
+pub fn sdk_config_to(endpoint: &str, budget: Duration) -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "local");
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(Builder::new().build_http())
         .endpoint_url(endpoint)
         .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .timeout_config(timeouts(budget))
         .retry_config(RetryConfig::standard())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .build();
-    Client::from_conf(config)
+        .build()
+}
+
+/// A client for a DynamoDB at `endpoint`, see [`sdk_config_to`].
+#[must_use]
+pub fn connect_to(endpoint: &str, budget: Duration) -> Client {
+    connect(&sdk_config_to(endpoint, budget))
 }
 
 fn trust(path: String) -> Result<TlsContext, ConnectError> {

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 
-pub use client::{ConnectError, connect, connect_to};
+pub use client::{ConnectError, connect, connect_to, sdk_config, sdk_config_to};
 pub use error::StoreError;
 pub use registration::{Registrations, RegistrationsPage};
 pub use roster::{Member, Roster, RosterPage};

@@ -1,14 +1,17 @@
 //! What the tests share: a gateway with a store of its own, and events to send to it.
 
 mod events;
+mod log;
 mod proxy;
+mod secrets_manager;
 mod table;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::Client;
 pub(crate) use events::{Moment, openim_event, tencent_event, zego_event};
 use http::{Method, StatusCode};
+pub(crate) use log::Log;
 pub(crate) use proxy::Proxy;
 use rollcall::{
     callback::{RawRequest, Reply},
@@ -26,6 +29,7 @@ use rollcall_local::{
     gateway::Gateway,
     send::{Answer, Callback, zego::Event},
 };
+pub(crate) use secrets_manager::{Mood, SecretsManager};
 use serde_json::Value;
 pub(crate) use table::{dump, dump_union};
 use tokio::net::TcpListener;
@@ -112,7 +116,7 @@ impl Handlers {
         let client = store::connect_to(database_url, BUDGET);
         let store = Store::new(client, TABLE_NAME, RETENTION);
         let receiver = Receiver {
-            apps: Arc::new(apps()),
+            apps: apps().into(),
             store: store.clone(),
             max_age: Duration::from_mins(10),
             budget: BUDGET,
@@ -122,12 +126,12 @@ impl Handlers {
 
     /// The same handlers, for one more app that has the first app's secret.
     pub(crate) fn for_app(&self, id: &str) -> Self {
-        let mut apps = (*self.receiver.apps).clone();
+        let mut apps = apps();
         let secrets = apps.zego[&"1".parse().unwrap()].clone();
         apps.zego.insert(id.parse().unwrap(), secrets);
         let credentials = apps.tencent[&"1400000000".parse().unwrap()].clone();
         apps.tencent.insert(id.parse().unwrap(), credentials);
-        let receiver = Receiver { apps: Arc::new(apps), ..self.receiver.clone() };
+        let receiver = Receiver { apps: apps.into(), ..self.receiver.clone() };
         Self { receiver, queries: self.queries.clone() }
     }
 
