@@ -228,7 +228,14 @@ async fn promise_8_discreet_the_last_good_value_stays_and_no_value_is_logged() {
         pauses += 1;
         assert_eq!(world.status(NEW, now).await, 401);
         assert_eq!(world.status(OLD, now).await, 200);
-        assert!(log.text().contains(says), "{says}: {}", log.text());
+        // A reading may go on for longer than anybody waits for it.
+        for _ in 0..300 {
+            if log.text().contains(says) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{says}: {}", log.text());
     };
     world.manager.put(&world.id, &zego_apps(&[NEW, OLD])).await;
     world.manager.is(Mood::Garbled);
@@ -236,8 +243,7 @@ async fn promise_8_discreet_the_last_good_value_stays_and_no_value_is_logged() {
     world.manager.is(Mood::Failing);
     refused("InternalServiceError: a bad day").await;
     world.manager.is(Mood::Hanging);
-    refused("").await;
-    tokio::time::sleep(BUDGET).await;
+    refused("timeout").await;
     world.manager.is(Mood::Well);
     for text in [
         format!("{NEW} is not JSON"),
