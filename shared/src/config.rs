@@ -22,6 +22,7 @@ const DEFAULT_MAX_AGE: Duration = Duration::from_mins(10);
 const DEFAULT_BUDGET: Duration = Duration::from_millis(1500);
 
 const APPS: &str = "ROLLCALL_APPS";
+const REPLAY_GUARD: &str = "ROLLCALL_REPLAY_GUARD";
 
 const DAY: Duration = Duration::from_hours(24);
 const DEFAULT_RETENTION_DAYS: u32 = 30;
@@ -46,6 +47,9 @@ pub enum ConfigError {
         /// The cause.
         source: ParseIntError,
     },
+    /// A switch is neither on nor off.
+    #[error("{0} is neither `on` nor `off`")]
+    Switch(&'static str),
     /// `RETENTION_DAYS` is too small.
     #[error("RETENTION_DAYS has to be at least {MIN_RETENTION_DAYS}")]
     Retention,
@@ -92,6 +96,9 @@ pub struct Config {
     pub budget: Duration,
     /// `RETENTION_DAYS`: how long ended sessions are kept; default 30, at least 15.
     pub retention: Duration,
+    /// `ROLLCALL_REPLAY_GUARD`: whether a signature that does not cover the body is good for one
+    /// body only; default off.
+    pub replay_guard: ReplayGuard,
 }
 
 impl Config {
@@ -112,8 +119,24 @@ impl Config {
             max_age: max_age.unwrap_or(DEFAULT_MAX_AGE),
             budget: budget.unwrap_or(DEFAULT_BUDGET),
             retention: DAY * days,
+            replay_guard: match variable(REPLAY_GUARD)?.as_deref() {
+                None | Some("off") => ReplayGuard::Off,
+                Some("on") => ReplayGuard::On,
+                Some(_) => return Err(ConfigError::Switch(REPLAY_GUARD)),
+            },
         })
     }
+}
+
+/// Whether a signature that does not cover the body is good for one body only. It costs one more
+/// write for each callback that has one, before what the callback changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReplayGuard {
+    /// It is good for any, as long as it is not too old.
+    #[default]
+    Off,
+    /// It is good for one.
+    On,
 }
 
 /// Where the apps come from.

@@ -6,10 +6,10 @@ use futures::{StreamExt, stream};
 
 use crate::{
     apps::AppsSource,
-    callback::{Callback, Parsed, Provider, RawRequest, Rejection, Reply},
-    config::{Apps, AppsOf},
-    domain::{Change, Outcome, RoomId, UserId},
-    store::{Store, StoreError},
+    callback::{Callback, Parsed, Provider, RawRequest, Rejection, Reply, VerifyError},
+    config::{Apps, AppsOf, ReplayGuard},
+    domain::{App, Change, Outcome, RoomId, SignatureUse, UserId},
+    store::{Claimed, Store, StoreError},
 };
 
 /// How many changes of one request are stored at the same time.
@@ -24,6 +24,8 @@ pub struct Receiver {
     pub store: Store,
     /// How far a signed time may lie behind or ahead of our clock.
     pub max_age: Duration,
+    /// Whether a signature that does not cover the body is good for one body only.
+    pub replay_guard: ReplayGuard,
     /// The time for one answer.
     pub budget: Duration,
 }
@@ -37,7 +39,7 @@ impl Receiver {
     {
         let started = Instant::now();
         let mut event = C::EVENT;
-        let (changes, answer) = match self.parse::<C>(request).await {
+        let (changes, answer) = match self.parse::<C>(request, started).await {
             Ok(Parsed { event: told, changes, left_out }) => {
                 event = told.unwrap_or(event);
                 self.apps.refresh(request.received_at);
@@ -55,7 +57,11 @@ impl Receiver {
     }
 
     /// Verifies and parses: what the request changes, if its sender and its form are right.
-    async fn parse<C: Callback>(&self, request: &RawRequest) -> Result<Parsed, Rejection>
+    async fn parse<C: Callback>(
+        &self,
+        request: &RawRequest,
+        started: Instant,
+    ) -> Result<Parsed, Rejection>
     where
         Apps: AppsOf<C::Provider>,
     {
@@ -75,7 +81,34 @@ impl Receiver {
             }
             verified => verified?,
         };
-        Ok(C::parse(&verified)?)
+        let parsed = C::parse(&verified)?;
+        if let (ReplayGuard::On, Some(used)) = (self.replay_guard, verified.signature_use())
+            && !parsed.changes.is_empty()
+        {
+            self.guard(&verified.app(), used, started).await?;
+        }
+        Ok(parsed)
+    }
+
+    /// Sees to it that a signature is good for one body. It is claimed before anything is changed:
+    /// after a crash in between, the same body may claim it again. What could not be claimed is not
+    /// accepted.
+    async fn guard(
+        &self,
+        app: &App,
+        used: &SignatureUse,
+        started: Instant,
+    ) -> Result<(), Rejection> {
+        let left = self.budget.saturating_sub(started.elapsed());
+        let claimed = tokio::time::timeout(left, self.store.claim(app, used)).await;
+        match claimed.unwrap_or(Err(StoreError::OutOfTime)) {
+            Ok(Claimed::Yes) => Ok(()),
+            Ok(Claimed::ByAnotherBody) => Err(VerifyError::UsedSignature.into()),
+            Err(error) => {
+                tracing::error!(%error, "a signature could not be claimed");
+                Err(Rejection::NotStored)
+            }
+        }
     }
 
     /// Stores all changes of a request, a bounded number of them at the same time. One that fails

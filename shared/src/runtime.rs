@@ -56,6 +56,7 @@ where
             apps: apps(&sdk, config.budget).await?,
             store: connect(&sdk, &config),
             max_age: config.max_age,
+            replay_guard: config.replay_guard,
             budget: config.budget,
         };
         lambda_runtime::run(service(CallbackFunction::<C>::new(receiver))).await

@@ -13,6 +13,7 @@ mod hostile;
 mod lambda_events;
 mod openim;
 mod queries;
+mod replay_guard;
 mod seats;
 mod secrets;
 mod template;

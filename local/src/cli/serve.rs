@@ -88,6 +88,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         apps: apps.clone(),
         store: store.clone(),
         max_age: config.max_age,
+        replay_guard: config.replay_guard,
         budget: config.budget,
     };
     let user_sigs = UserSigs { apps };

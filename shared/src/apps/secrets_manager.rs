@@ -1,10 +1,11 @@
 //! Secrets Manager: the only place that names it.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
-use aws_config::SdkConfig;
+use aws_config::{SdkConfig, retry::RetryConfig};
 use aws_sdk_secretsmanager::{
     Client,
+    config::Builder,
     error::{ProvideErrorMetadata, SdkError},
     operation::get_secret_value::GetSecretValueError,
 };
@@ -40,7 +41,10 @@ pub(super) struct StoredSecret {
 
 impl StoredSecret {
     pub(super) fn new(config: &SdkConfig, id: String) -> Self {
-        Self { client: Client::new(config), id }
+        // Somebody may be waiting for it: an attempt after the usual second would come too late.
+        let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(50));
+        let config = Builder::from(config).retry_config(retries).build();
+        Self { client: Client::from_conf(config), id }
     }
 
     /// The id of its current version, and its text.

@@ -135,6 +135,9 @@ pub enum VerifyError {
     /// The signature belongs to none of the app's secrets.
     #[error("the signature does not match: check the callback secret of this app")]
     WrongSignature,
+    /// The signature does not cover the body, and came with another one before.
+    #[error("the signature was used for another body already")]
+    UsedSignature,
 }
 
 impl VerifyError {
@@ -149,11 +152,13 @@ impl VerifyError {
             | Self::Field(_)
             | Self::Expired { .. }
             | Self::Future { .. }
-            | Self::NoCredentials(_) => false,
+            | Self::NoCredentials(_)
+            | Self::UsedSignature => false,
         }
     }
 
-    /// Checks that a signed time lies at most `max_age` behind and ahead of our clock.
+    /// Checks that a signed time lies at most `max_age` behind and ahead of our clock, and says until
+    /// which second it will: what has to be remembered of the signature is remembered that long.
     ///
     /// # Errors
     ///
@@ -163,15 +168,16 @@ impl VerifyError {
         at: UnixSeconds,
         now: UnixSeconds,
         max_age: Duration,
-    ) -> Result<(), Self> {
+    ) -> Result<UnixSeconds, Self> {
         let limit_s = max_age.as_secs();
-        if at.after(max_age) < now {
+        let good_until = at.after(max_age);
+        if good_until < now {
             return Err(Self::Expired { field, limit_s });
         }
         if at > now.after(max_age) {
             return Err(Self::Future { field, limit_s });
         }
-        Ok(())
+        Ok(good_until)
     }
 }
 

@@ -10,6 +10,7 @@
 //! | boundary | room | `boundary#TIME#...` | lives of the room | `TIME#...` |
 //! | month | user | `month#MONTH` | shard of the app's month | `USER` |
 //! | registration | user | `registration` | shard of the app | `TIME#USER` |
+//! | use of a signature | `PROVIDER#APP#signature#HASH` | `use` | | |
 //!
 //! A user's partition is `PROVIDER#APP#user#USER`, a room's `PROVIDER#APP#room#ROOM`, to which the
 //! index adds `#0` to `#3` for its shards and `#lives` for its lives. Times have 16 decimal digits,
@@ -36,6 +37,9 @@ pub(super) const BOUNDARY: &str = "boundary#";
 /// The sort key of a registration.
 pub(super) const REGISTRATION: &str = "registration";
 
+/// The sort key of the use of a signature.
+pub(super) const SIGNATURE_USE: &str = "use";
+
 /// The prefix of the sort keys of devices.
 pub(super) const DEVICE: &str = "device#";
 
@@ -59,6 +63,11 @@ pub(super) fn user(app: &App, user: &UserId) -> String {
 
 pub(super) fn room(app: &App, room: &RoomId) -> String {
     format!("{}#{}#room#{}", app.provider, escape(app.id.as_str()), escape(room.as_str()))
+}
+
+/// A partition of its own: a signature is used once or twice, and then never again.
+pub(super) fn signature(app: &App, hash: &[u8; 32]) -> String {
+    format!("{}#{}#signature#{}", app.provider, escape(app.id.as_str()), hex::encode(hash))
 }
 
 /// Where lives have no names, the last part is empty, which no id can be.

@@ -17,6 +17,7 @@ mod month;
 mod registration;
 mod roster;
 mod seat;
+mod signature_use;
 mod table;
 mod write;
 
@@ -29,6 +30,7 @@ pub use error::StoreError;
 pub use registration::{Registrations, RegistrationsPage};
 pub use roster::{Member, Roster, RosterPage};
 pub use seat::Seat;
+pub use signature_use::Claimed;
 pub use table::{INDEX, TABLE, TableDefinition};
 
 use self::{

@@ -15,7 +15,7 @@ pub(crate) use log::Log;
 pub(crate) use proxy::Proxy;
 use rollcall::{
     callback::{RawRequest, Reply},
-    config::Apps,
+    config::{Apps, ReplayGuard},
     domain::UnixMillis,
     endpoint::Endpoint,
     handler::Receiver,
@@ -119,6 +119,7 @@ impl Handlers {
             apps: apps().into(),
             store: store.clone(),
             max_age: Duration::from_mins(10),
+            replay_guard: ReplayGuard::Off,
             budget: BUDGET,
         };
         Self { receiver, queries: Queries { store } }
@@ -174,8 +175,13 @@ pub(crate) struct TestApp {
 
 impl TestApp {
     pub(crate) async fn start() -> Self {
+        Self::start_with(ReplayGuard::Off).await
+    }
+
+    pub(crate) async fn start_with(replay_guard: ReplayGuard) -> Self {
         let database = Database::start().await;
         let Handlers { receiver, queries } = Handlers::on(&database.url);
+        let receiver = Receiver { replay_guard, ..receiver };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let user_sigs = UserSigs { apps: receiver.apps.clone() };
