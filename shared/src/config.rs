@@ -23,6 +23,8 @@ const DEFAULT_BUDGET: Duration = Duration::from_millis(1500);
 
 const APPS: &str = "ROLLCALL_APPS";
 const REPLAY_GUARD: &str = "ROLLCALL_REPLAY_GUARD";
+const SPILL_QUEUE_URL: &str = "ROLLCALL_SPILL_QUEUE_URL";
+const DEAD_LETTER_QUEUE_URL: &str = "ROLLCALL_SPILL_DEAD_LETTER_QUEUE_URL";
 
 const DAY: Duration = Duration::from_hours(24);
 const DEFAULT_RETENTION_DAYS: u32 = 30;
@@ -53,6 +55,9 @@ pub enum ConfigError {
     /// `RETENTION_DAYS` is too small.
     #[error("RETENTION_DAYS has to be at least {MIN_RETENTION_DAYS}")]
     Retention,
+    /// A variable that the function needs is not set.
+    #[error("{0} has to be set")]
+    Missing(&'static str),
     /// A variable is not UTF-8.
     #[error("{0} is not UTF-8")]
     NotUnicode(&'static str),
@@ -99,6 +104,8 @@ pub struct Config {
     /// `ROLLCALL_REPLAY_GUARD`: whether a signature that does not cover the body is good for one
     /// body only; default off.
     pub replay_guard: ReplayGuard,
+    /// `ROLLCALL_SPILL_QUEUE_URL`: the SQS queue for what could not be stored; none by default.
+    pub spill_queue_url: Option<String>,
 }
 
 impl Config {
@@ -124,6 +131,31 @@ impl Config {
                 Some("on") => ReplayGuard::On,
                 Some(_) => return Err(ConfigError::Switch(REPLAY_GUARD)),
             },
+            spill_queue_url: variable(SPILL_QUEUE_URL)?,
+        })
+    }
+}
+
+/// The queues of the function that replays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayConfig {
+    /// `ROLLCALL_SPILL_QUEUE_URL`: the queue that is replayed.
+    pub spill_queue_url: String,
+    /// `ROLLCALL_SPILL_DEAD_LETTER_QUEUE_URL`: where messages go that can never be stored.
+    pub dead_letter_queue_url: String,
+}
+
+impl ReplayConfig {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if a variable is missing.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let required = |name| variable(name)?.ok_or(ConfigError::Missing(name));
+        Ok(Self {
+            spill_queue_url: required(SPILL_QUEUE_URL)?,
+            dead_letter_queue_url: required(DEAD_LETTER_QUEUE_URL)?,
         })
     }
 }

@@ -2,18 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, stream};
-
 use crate::{
     apps::AppsSource,
     callback::{Callback, Parsed, Provider, RawRequest, Rejection, Reply, VerifyError},
     config::{Apps, AppsOf, ReplayGuard},
     domain::{App, Change, Outcome, RoomId, SignatureUse, UserId},
+    spill::Queue,
     store::{Claimed, Store, StoreError},
 };
 
-/// How many changes of one request are stored at the same time.
-const CONCURRENT_CHANGES: usize = 32;
+/// How much of the time for one answer the store gets, in hundredths. The rest is for the queue, its
+/// first TLS handshake included.
+const STORE_PERCENT: u32 = 60;
+
+/// By when the queue has to have answered, in hundredths of the time for one answer: the answer has
+/// to be written and sent, too.
+const QUEUE_PERCENT: u32 = 94;
 
 /// What a callback needs on its way.
 #[derive(Debug, Clone)]
@@ -22,6 +26,9 @@ pub struct Receiver {
     pub apps: AppsSource,
     /// Where changes go.
     pub store: Store,
+    /// Where changes go that could not be stored in time; `None` if there is no queue, and then
+    /// such a callback is refused.
+    pub spill: Option<Queue>,
     /// How far a signed time may lie behind or ahead of our clock.
     pub max_age: Duration,
     /// Whether a signature that does not cover the body is good for one body only.
@@ -32,7 +39,7 @@ pub struct Receiver {
 
 impl Receiver {
     /// Takes a callback of type `C` from request to reply, and logs one line about it. A success
-    /// is answered only once the change is stored.
+    /// is answered only once the change is stored, or safe in the queue.
     pub async fn receive<C: Callback>(&self, request: &RawRequest) -> Reply
     where
         Apps: AppsOf<C::Provider>,
@@ -43,7 +50,7 @@ impl Receiver {
             Ok(Parsed { event: told, changes, left_out }) => {
                 event = told.unwrap_or(event);
                 self.apps.refresh(request.received_at);
-                let stored = self.store(&changes, request, started).await;
+                let stored = self.store(event, &changes, request, started).await;
                 let answer = match left_out {
                     Some(error) => stored.and(Err(Rejection::Malformed(error))),
                     None => stored,
@@ -99,7 +106,7 @@ impl Receiver {
         used: &SignatureUse,
         started: Instant,
     ) -> Result<(), Rejection> {
-        let left = self.budget.saturating_sub(started.elapsed());
+        let left = store_limit(self.budget).saturating_sub(started.elapsed());
         let claimed = tokio::time::timeout(left, self.store.claim(app, used)).await;
         match claimed.unwrap_or(Err(StoreError::OutOfTime)) {
             Ok(Claimed::Yes) => Ok(()),
@@ -111,29 +118,35 @@ impl Receiver {
         }
     }
 
-    /// Stores all changes of a request, a bounded number of them at the same time. One that fails
-    /// does not keep the others from being stored: not every provider sends them again.
+    /// Stores the changes of a request. What is not known to be stored when the store's share of the
+    /// time is over goes to the queue: not every provider sends it again.
     async fn store(
         &self,
+        event: &str,
         changes: &[Change],
         request: &RawRequest,
         started: Instant,
     ) -> Result<Outcome, Rejection> {
-        let mut writes = Vec::with_capacity(changes.len());
-        for change in changes {
-            writes.push(self.store.apply(change, request.received_at));
-        }
-        let all = stream::iter(writes).buffer_unordered(CONCURRENT_CHANGES);
-        let most_notable = all.fold(Ok(Outcome::Ignored), async |most_notable, stored| {
-            Ok(Outcome::max(most_notable?, stored?))
-        });
-        let left = self.budget.saturating_sub(started.elapsed());
-        let stored = tokio::time::timeout(left, most_notable).await;
-        stored.unwrap_or(Err(StoreError::OutOfTime)).map_err(|error| {
-            tracing::error!(%error, "a callback could not be stored");
+        let by = |limit| tokio::time::Instant::from_std(started + limit);
+        let deadline = by(store_limit(self.budget));
+        let applied = self.store.apply_all(changes, request.received_at, deadline).await;
+        let Some((_, error)) = applied.failed.first() else { return Ok(applied.outcome) };
+        tracing::error!(%error, count = applied.failed.len(), "a callback could not be stored");
+        let queue = self.spill.as_ref().ok_or(Rejection::NotStored)?;
+        let left = applied.failed.iter().map(|(change, _)| *change);
+        let deadline = by(self.budget * QUEUE_PERCENT / 100);
+        queue.spill(event, request.received_at, left, deadline).await.map_err(|error| {
+            tracing::error!(%error, "a callback could not be spilled");
             Rejection::NotStored
-        })
+        })?;
+        Ok(Outcome::Spilled)
     }
+}
+
+/// How much of the time for one answer the store may take.
+#[must_use]
+pub fn store_limit(budget: Duration) -> Duration {
+    budget * STORE_PERCENT / 100
 }
 
 fn log<C: Callback>(

@@ -12,9 +12,12 @@
 //! | [`domain`] | ids, times, marks, changes, visits | nothing else |
 //! | [`callback`] | raw and verified requests, the traits [`callback::Provider`] and [`callback::Callback`] | `domain` |
 //! | [`providers`] | one folder per provider: verification, wire format, reply; one file per callback type | `callback`, `domain` |
-//! | [`store`] | DynamoDB: keys, conditions, index attributes | `domain` |
-//! | [`apps`] | the apps and their secrets as they are known now; AWS Secrets Manager | `config`, `domain` |
+//! | [`aws`] | what all clients of AWS have in common | nothing else |
+//! | [`apps`] | the apps and their secrets as they are known now; AWS Secrets Manager | `aws`, `config`, `domain` |
+//! | [`store`] | DynamoDB: keys, conditions, index attributes | `aws`, `domain` |
+//! | [`spill`] | SQS: the queue for what could not be stored in time | `aws`, `domain` |
 //! | [`handler`] | the one pipeline from a raw request to a reply | all of the above |
+//! | [`replay`] | the pipeline from the queue to the store | `domain`, `spill`, `store` |
 //! | [`endpoint`] | every callback type in one list | `handler` and `providers` |
 //! | [`query`] | the answers to a backend's questions | `domain`, `providers`, `store` |
 //! | [`user_sig`] | Tencent's login tickets: minted, verified, and the routes for both | `apps`, `callback`, `config`, `domain`, `query` |
@@ -24,6 +27,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod apps;
+pub mod aws;
 pub mod callback;
 pub mod config;
 pub mod domain;
@@ -31,6 +35,8 @@ pub mod endpoint;
 pub mod handler;
 pub mod providers;
 pub mod query;
+pub mod replay;
 pub mod runtime;
+pub mod spill;
 pub mod store;
 pub mod user_sig;

@@ -2,6 +2,7 @@
 //! clock.
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
     fmt::Debug,
     marker::PhantomData,
@@ -20,18 +21,22 @@ use lambda_http::{
     tower::ServiceExt,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use tracing_subscriber::filter::LevelFilter;
 
 pub use lambda_http::Error;
 
 use crate::{
     apps::AppsSource,
+    aws,
     callback::{Callback, RawRequest, Reply},
-    config::{Apps, AppsFrom, AppsOf, Config},
+    config::{Apps, AppsFrom, AppsOf, Config, ReplayConfig},
     domain::UnixMillis,
-    handler::Receiver,
+    handler::{self, Receiver},
     query::{Queries, QueryRequest},
+    replay::{Received, Replay},
+    spill::Queue,
     store::{self, Store},
     user_sig::UserSigs,
 };
@@ -51,10 +56,12 @@ where
 {
     run(async {
         let config = Config::from_env()?;
-        let sdk = store::sdk_config(config.budget).await?;
+        let aws = aws::from_env().await?;
+        let client = store::connect(&aws, handler::store_limit(config.budget));
         let receiver = Receiver {
-            apps: apps(&sdk, config.budget).await?,
-            store: connect(&sdk, &config),
+            apps: apps(&aws, config.budget).await?,
+            store: Store::new(client, &config.table, config.retention),
+            spill: config.spill_queue_url.map(|url| Queue::new(&aws, url)),
             max_age: config.max_age,
             replay_guard: config.replay_guard,
             budget: config.budget,
@@ -71,8 +78,29 @@ where
 pub fn run_query() -> Result<(), Error> {
     run(async {
         let config = Config::from_env()?;
-        let sdk = store::sdk_config(config.budget).await?;
-        lambda_runtime::run(service(Queries { store: connect(&sdk, &config) })).await
+        let client = store::connect(&aws::from_env().await?, config.budget);
+        let store = Store::new(client, &config.table, config.retention);
+        lambda_runtime::run(service(Queries { store })).await
+    })
+}
+
+/// Runs the function that replays the spill queue until Lambda ends it.
+///
+/// # Errors
+///
+/// As [`run_callback`].
+pub fn run_spill_replay() -> Result<(), Error> {
+    run(async {
+        let config = Config::from_env()?;
+        let queues = ReplayConfig::from_env()?;
+        let aws = aws::from_env().await?;
+        let client = store::connect(&aws, REPLAY_LIMIT);
+        let replay = Replay {
+            store: Store::new(client, &config.table, config.retention),
+            queue: Queue::new(&aws, queues.spill_queue_url),
+            dead_letters: Queue::new(&aws, queues.dead_letter_queue_url),
+        };
+        lambda_runtime::run(replay_service(replay)).await
     })
 }
 
@@ -84,9 +112,77 @@ pub fn run_query() -> Result<(), Error> {
 pub fn run_user_sig() -> Result<(), Error> {
     run(async {
         let config = Config::from_env()?;
-        let sdk = store::sdk_config(config.budget).await?;
-        let apps = apps(&sdk, config.budget).await?;
+        let apps = apps(&aws::from_env().await?, config.budget).await?;
         lambda_runtime::run(service(UserSigs { apps })).await
+    })
+}
+
+/// How long one write may take when nobody waits for the answer.
+const REPLAY_LIMIT: Duration = Duration::from_secs(5);
+
+/// What Lambda hands over of messages of SQS.
+#[derive(Debug, Deserialize)]
+pub struct SqsEvent {
+    #[serde(rename = "Records")]
+    records: Vec<SqsMessage>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SqsMessage {
+    message_id: String,
+    receipt_handle: String,
+    body: String,
+    #[serde(default)]
+    attributes: HashMap<String, String>,
+}
+
+/// Which messages stay in the queue, as Lambda's partial batch responses name them.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SqsBatchResponse {
+    batch_item_failures: Vec<BatchItemFailure>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BatchItemFailure {
+    item_identifier: String,
+}
+
+/// Serves the batches of messages that Lambda hands to the function that replays.
+pub fn replay_service(
+    replay: Replay,
+) -> impl Service<
+    LambdaEvent<SqsEvent>,
+    Response: Serialize + Debug + Send,
+    Error = Infallible,
+    Future: Send,
+> {
+    let replay = Arc::new(replay);
+    service_fn(move |event: LambdaEvent<SqsEvent>| {
+        let replay = replay.clone();
+        async move {
+            let received_at = now();
+            let received = |message: SqsMessage| {
+                let count = message.attributes.get("ApproximateReceiveCount");
+                Received {
+                    receive_count: count.and_then(|count| count.parse().ok()).unwrap_or(1),
+                    message_id: message.message_id,
+                    receipt_handle: message.receipt_handle,
+                    received_at,
+                    body: message.body,
+                }
+            };
+            let messages = event.payload.records.into_iter().map(received).collect();
+            // Lambda ends a function that takes longer, and then nothing of the batch counts as done.
+            let left = event.context.deadline.saturating_sub(received_at.0);
+            let after = |percent| Instant::now() + Duration::from_millis(left * percent / 100);
+            let kept = replay.replay(messages, after(70), after(90)).await;
+            let failure = |item_identifier| BatchItemFailure { item_identifier };
+            let batch_item_failures = kept.into_iter().map(failure).collect();
+            Ok::<_, Infallible>(SqsBatchResponse { batch_item_failures })
+        }
     })
 }
 
@@ -120,17 +216,13 @@ fn log_to_stdout() {
         .init();
 }
 
-fn connect(sdk: &SdkConfig, config: &Config) -> Store {
-    Store::new(store::connect(sdk), &config.table, config.retention)
-}
-
 /// The apps, read from their secret if that is where they are. A function starts without them, too:
 /// the first request asks again.
-async fn apps(sdk: &SdkConfig, budget: Duration) -> Result<AppsSource, Error> {
+async fn apps(aws: &SdkConfig, budget: Duration) -> Result<AppsSource, Error> {
     match AppsFrom::from_env()? {
         AppsFrom::Environment(apps) => Ok(apps.into()),
         AppsFrom::Secret(id) => {
-            let apps = AppsSource::secret(sdk, id, budget / 4);
+            let apps = AppsSource::secret(aws, id, budget);
             apps.get(now()).await;
             Ok(apps)
         }

@@ -22,6 +22,9 @@ const QUERY_ROUTES: [(&str, &str); 9] = [
     ("GET", "/usage/{provider}/{app}"),
 ];
 
+/// The one function that has no route.
+const SPILL_REPLAY: &str = "spill-replay";
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
@@ -86,9 +89,9 @@ fn every_folder_in_functions_has_its_block_and_every_block_its_folder() {
     let served: BTreeSet<String> = Endpoint::ALL
         .into_iter()
         .map(|endpoint| endpoint.function.to_owned())
-        .chain(["query", user_sig::FUNCTION].map(str::to_owned))
+        .chain(["query", user_sig::FUNCTION, SPILL_REPLAY].map(str::to_owned))
         .collect();
-    assert_eq!(folders, served, "what is deployed is what the local gateway serves");
+    assert_eq!(folders, served, "what is deployed is what the local gateway serves, and replay");
 }
 
 #[test]
@@ -96,6 +99,10 @@ fn the_template_has_the_contracts_routes() {
     let mut routes = BTreeSet::new();
     for (function, properties) in functions(&template()) {
         for event in properties["Events"].as_object().unwrap().values() {
+            assert_eq!(event["Type"] == "HttpApi", function != SPILL_REPLAY, "{function}");
+            if function == SPILL_REPLAY {
+                continue;
+            }
             let properties = &event["Properties"];
             let method = properties["Method"].as_str().unwrap().to_owned();
             let path = properties["Path"].as_str().unwrap().to_owned();
@@ -238,8 +245,58 @@ fn callbacks_end_before_their_provider_gives_up() {
     let timeout = &template["Globals"]["Function"]["Timeout"];
     assert!(timeout.as_u64().unwrap() <= 4);
     for (function, properties) in functions(&template) {
-        if function != "query" {
+        if !["query", SPILL_REPLAY].contains(&function.as_str()) {
             assert!(properties["Timeout"].is_null(), "{function} has the common timeout");
         }
     }
+}
+
+/// Promise 5: callbacks can send to the queue and do nothing else with it, and nobody else can.
+#[test]
+fn promise_5_never_lost_every_callback_has_the_queue_and_an_outage_never_empties_it() {
+    let template = template();
+    let is_callback =
+        |function: &str| Endpoint::ALL.iter().any(|endpoint| endpoint.function == function);
+    for (function, properties) in functions(&template) {
+        let queue = &properties["Environment"]["Variables"]["ROLLCALL_SPILL_QUEUE_URL"];
+        let has_queue = is_callback(&function) || function == SPILL_REPLAY;
+        let expected = if has_queue { json!({ "!Ref": "SpillQueue" }) } else { Value::Null };
+        assert_eq!(*queue, expected, "{function}");
+        let statements = properties["Policies"][0]["Statement"].as_array();
+        let of_sqs: Vec<&Value> = statements
+            .into_iter()
+            .flatten()
+            .filter(|statement| statement["Action"].to_string().contains("sqs:"))
+            .collect();
+        match function.as_str() {
+            SPILL_REPLAY => {
+                let dead_letters = json!({ "!GetAtt": "SpillDeadLetters.Arn" });
+                assert_eq!(of_sqs.len(), 2);
+                assert_eq!(of_sqs[1]["Action"], "sqs:SendMessage");
+                assert_eq!(of_sqs[1]["Resource"], dead_letters);
+            }
+            callback if is_callback(callback) => {
+                assert_eq!(of_sqs.len(), 1, "{function}");
+                assert_eq!(of_sqs[0]["Action"], "sqs:SendMessage", "{function}");
+                assert_eq!(of_sqs[0]["Resource"], json!({ "!GetAtt": "SpillQueue.Arn" }));
+            }
+            _ => assert!(of_sqs.is_empty(), "{function}"),
+        }
+    }
+
+    let replay = functions(&template).into_iter().find(|(name, _)| name == SPILL_REPLAY).unwrap().1;
+    let source = &replay["Events"]["Spilled"]["Properties"];
+    assert_eq!(source["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+    assert_eq!(source["Queue"], json!({ "!GetAtt": "SpillQueue.Arn" }));
+    assert!(source["ScalingConfig"]["MaximumConcurrency"].as_u64().unwrap() <= 10);
+    let queue = &template["Resources"]["SpillQueue"]["Properties"];
+    let fourteen_days = 14 * 24 * 60 * 60;
+    assert_eq!(queue["MessageRetentionPeriod"], fourteen_days);
+    assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 1000);
+    assert_eq!(queue["SqsManagedSseEnabled"], true);
+    let visible_again = queue["VisibilityTimeout"].as_u64().unwrap();
+    assert!(visible_again >= 6 * replay["Timeout"].as_u64().unwrap());
+    let dead_letters = &template["Resources"]["SpillDeadLetters"]["Properties"];
+    assert_eq!(dead_letters["MessageRetentionPeriod"], fourteen_days);
+    assert_eq!(dead_letters["SqsManagedSseEnabled"], true);
 }

@@ -10,12 +10,14 @@ use std::{
 use clap::Args;
 use rollcall::{
     apps::AppsSource,
+    aws,
     callback::Secret,
     config::{Apps, Config},
     domain::AppId,
-    handler::Receiver,
+    handler::{self, Receiver},
     query::Queries,
     runtime,
+    spill::Queue,
     store::{self, Store, TABLE},
     user_sig::UserSigs,
 };
@@ -75,9 +77,14 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         servers.spawn(database.serve(listener, until(stopped.clone())));
         url
     };
-    let client = store::connect_to(&dynamodb, config.budget);
+    let client = store::connect(&aws::at(&dynamodb), handler::store_limit(config.budget));
     TABLE.create(&client, &config.table).await?;
     let store = Store::new(client, &config.table, config.retention);
+
+    let spill = match config.spill_queue_url {
+        Some(url) => Some(Queue::new(&aws::from_env().await?, url)),
+        None => None,
+    };
 
     let url = format!("http://{}", gateway.local_addr()?);
     println!("Rollcall listens on {url}, its DynamoDB on {dynamodb} (table {}).", config.table);
@@ -87,6 +94,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let receiver = Receiver {
         apps: apps.clone(),
         store: store.clone(),
+        spill,
         max_age: config.max_age,
         replay_guard: config.replay_guard,
         budget: config.budget,

@@ -2,8 +2,8 @@
 //!
 //! A secret is read at start, every [`MAX_AGE`] beside other work, and when a verification fails. An
 //! instance that had nothing to do for [`OVERDUE`] reads it before it verifies. What is known stays
-//! known when a reading fails. No answer waits longer for a reading than [`AppsSource::secret`] was
-//! told; the reading itself goes on, so that the next request finds its result.
+//! known when a reading fails. No answer waits for a reading longer than a quarter of its time; the
+//! reading itself goes on, so that the next request finds its result.
 
 mod held;
 mod secrets_manager;
@@ -46,12 +46,13 @@ impl From<Apps> for AppsSource {
 
 impl AppsSource {
     /// The apps in the Secrets Manager secret `id`, its name or its ARN. Nothing is read before it
-    /// is asked for. `wait` is the longest that any call of [`AppsSource::get`] or
-    /// [`AppsSource::newer_than`] takes.
+    /// is asked for. A reading may take `budget`, the time for one answer; [`AppsSource::get`] and
+    /// [`AppsSource::newer_than`] take no more than a quarter of it.
     #[must_use]
-    pub fn secret(config: &SdkConfig, id: impl Into<String>, wait: Duration) -> Self {
-        let secret = StoredSecret::new(config, id.into());
-        Self(Source::Secret(Arc::new(Reader { secret, wait, held: watch::Sender::default() })))
+    pub fn secret(aws: &SdkConfig, id: impl Into<String>, budget: Duration) -> Self {
+        let secret = StoredSecret::new(aws, id.into(), budget);
+        let (wait, held) = (budget / 4, watch::Sender::default());
+        Self(Source::Secret(Arc::new(Reader { secret, wait, held })))
     }
 
     /// The apps as they are known; `None` if they could not be read yet. It waits only if there are

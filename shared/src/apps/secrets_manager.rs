@@ -2,7 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
-use aws_config::{SdkConfig, retry::RetryConfig};
+use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{
     Client,
     config::Builder,
@@ -10,7 +10,7 @@ use aws_sdk_secretsmanager::{
     operation::get_secret_value::GetSecretValueError,
 };
 
-use crate::config::AppsError;
+use crate::{aws, config::AppsError};
 
 /// Why a secret could not be read. It never holds any of its content.
 #[derive(Debug, thiserror::Error)]
@@ -40,10 +40,8 @@ pub(super) struct StoredSecret {
 }
 
 impl StoredSecret {
-    pub(super) fn new(config: &SdkConfig, id: String) -> Self {
-        // Somebody may be waiting for it: an attempt after the usual second would come too late.
-        let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(50));
-        let config = Builder::from(config).retry_config(retries).build();
+    pub(super) fn new(sdk: &SdkConfig, id: String, limit: Duration) -> Self {
+        let config = Builder::from(sdk).timeout_config(aws::timeouts(limit)).build();
         Self { client: Client::from_conf(config), id }
     }
 

@@ -1,11 +1,14 @@
 //! The model that every callback is parsed into: what it changes.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde::{Deserialize, Serialize};
 
 use super::{App, LeaveReason, LifeId, Mark, Platform, RoomId, SessionId, UnixMillis, UserId};
 
 /// What a verified callback says has changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Change {
     /// Somebody took or left a seat.
     Seat(SeatChange),
@@ -20,7 +23,7 @@ pub enum Change {
 }
 
 /// Somebody took or left a seat: a person's place in one life of a room.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeatChange {
     /// The app it happened in.
     pub app: App,
@@ -38,7 +41,7 @@ pub struct SeatChange {
 }
 
 /// What the newest event of a seat says of the person.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Roster {
     /// Their display name.
     pub name: Option<String>,
@@ -47,10 +50,10 @@ pub struct Roster {
 }
 
 /// Fields kept as the provider sent them, by the provider's own names.
-pub type Details = BTreeMap<&'static str, String>;
+pub type Details = BTreeMap<Cow<'static, str>, String>;
 
 /// A room's life began or ended. The life and the boundary are its idempotency key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LifeChange {
     /// The app it happened in.
     pub app: App,
@@ -63,7 +66,7 @@ pub struct LifeChange {
 }
 
 /// A room was created or dismissed. The event itself is the idempotency key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoundaryChange {
     /// The app it happened in.
     pub app: App,
@@ -74,7 +77,8 @@ pub struct BoundaryChange {
 }
 
 /// One end of a room's life.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Boundary {
     /// The room was created.
     Created {
@@ -94,7 +98,7 @@ pub enum Boundary {
 
 /// Something happened to a person's device. The device, what happened and the time are its
 /// idempotency key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeviceChange {
     /// The app it happened in.
     pub app: App,
@@ -131,7 +135,8 @@ impl DeviceChange {
 }
 
 /// What can happen to a device. Of each the newest is kept, whichever came first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DeviceEvent {
     /// It came online, or still is.
     Online(Account),
@@ -146,7 +151,8 @@ pub enum DeviceEvent {
 }
 
 /// What coming online tells of the account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Account {
     /// Nothing: accounts are registered elsewhere.
     Registered,
@@ -155,7 +161,8 @@ pub enum Account {
 }
 
 /// How it is known that a user is registered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RegistrationSource {
     /// The provider told of the registration. The earliest receipt stays.
     Callback,
@@ -164,7 +171,7 @@ pub enum RegistrationSource {
 }
 
 /// A user was registered. The user is the idempotency key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
     /// The app it happened in.
     pub app: App,

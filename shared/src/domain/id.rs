@@ -2,6 +2,8 @@
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
+
 /// The longest id that is accepted, in bytes. ZEGOCLOUD documents 64 for users and 128 for rooms,
 /// and up to 255 on other pages; longer ones would not fit a DynamoDB key once escaped.
 const MAX_BYTES: usize = 255;
@@ -17,10 +19,10 @@ pub enum IdError {
     TooLong,
 }
 
-fn checked(text: &str) -> Result<String, IdError> {
+fn check(text: &str) -> Result<(), IdError> {
     match text.len() {
         0 => Err(IdError::Empty),
-        1..=MAX_BYTES => Ok(text.to_owned()),
+        1..=MAX_BYTES => Ok(()),
         _ => Err(IdError::TooLong),
     }
 }
@@ -30,7 +32,8 @@ macro_rules! id {
         $(#[$doc])*
         ///
         /// Any text of 1 to 255 bytes.
-        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String")]
         pub struct $name(String);
 
         impl $name {
@@ -45,7 +48,17 @@ macro_rules! id {
             type Err = IdError;
 
             fn from_str(text: &str) -> Result<Self, IdError> {
-                checked(text).map(Self)
+                check(text)?;
+                Ok(Self(text.to_owned()))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+
+            fn try_from(text: String) -> Result<Self, IdError> {
+                check(&text)?;
+                Ok(Self(text))
             }
         }
 
@@ -98,7 +111,8 @@ id!(
 );
 
 /// The providers whose callbacks Rollcall answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ProviderName {
     /// ZEGOCLOUD.
     Zego,
@@ -130,7 +144,7 @@ impl fmt::Display for ProviderName {
 }
 
 /// An app at its provider: what isolates one customer's records from another's.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct App {
     /// Whose app it is.
     pub provider: ProviderName,

@@ -2,6 +2,8 @@
 
 use std::{cmp::Ordering, fmt};
 
+use serde::{Deserialize, Serialize};
+
 use super::{IdError, SessionId, UnixMillis};
 
 /// Where an event stands among all events of its seat.
@@ -9,7 +11,7 @@ use super::{IdError, SessionId, UnixMillis};
 /// Compared field by field, from the first to the last. For ZEGO these are `login_time`,
 /// `session_id` (shorter first) and `user_update_seq`: login and logout carry all three. TRTC has
 /// the time of the event and, at the same millisecond, the rank of its kind.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Order {
     /// When the session began; where there are no sessions, when the event happened.
     pub time: UnixMillis,
@@ -20,7 +22,8 @@ pub struct Order {
 }
 
 /// What an event says of the seat. At the same [`Order`] leaving comes after taking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Somebody took the seat.
     Enter = 1,
@@ -31,7 +34,8 @@ pub enum Kind {
 }
 
 /// A person's role in a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// The provider named none.
     Unspecified,
@@ -102,7 +106,8 @@ impl fmt::Display for Role {
 }
 
 /// Why somebody left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LeaveReason {
     /// The provider gave none.
     Unspecified,
@@ -166,7 +171,7 @@ impl fmt::Display for LeaveReason {
 ///
 /// Marks of one seat are totally ordered, and their bytes sort as they do, so that DynamoDB can
 /// compare them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Mark {
     /// Its place among the events of the seat.
     pub order: Order,

@@ -14,6 +14,8 @@ pub enum Outcome {
     Stale,
     /// Stored, and it was the newest event of its seat or device, or the first of its kind.
     Applied,
+    /// Not stored yet, but safe in the spill queue, from which it will be.
+    Spilled,
 }
 
 impl Outcome {
@@ -21,6 +23,7 @@ impl Outcome {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Spilled => "spilled",
             Self::Applied => "applied",
             Self::Stale => "stale",
             Self::Duplicate => "duplicate",

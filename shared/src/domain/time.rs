@@ -5,12 +5,14 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use serde::{Deserialize, Serialize};
+
 /// How far ahead of our clock an event may claim to have happened: a forged future time must not
 /// hold a seat for ever. Also how far two clocks of one provider are trusted to differ.
 pub const MAX_EVENT_TIME_AHEAD: Duration = Duration::from_mins(10);
 
 /// A moment in milliseconds since the Unix epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct UnixMillis(pub u64);
 
 impl UnixMillis {

@@ -6,7 +6,6 @@
 //! once.
 
 mod boundary;
-mod client;
 mod device;
 mod error;
 mod item;
@@ -23,9 +22,11 @@ mod write;
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::{Client, config};
+use futures::{StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
 
-pub use client::{ConnectError, connect, connect_to, sdk_config, sdk_config_to};
 pub use error::StoreError;
 pub use registration::{Registrations, RegistrationsPage};
 pub use roster::{Member, Roster, RosterPage};
@@ -37,7 +38,20 @@ use self::{
     item::Item,
     table::{PK, SK},
 };
-use crate::domain::{App, Change, Outcome, UnixMillis, UnixSeconds, UserId};
+use crate::{
+    aws,
+    domain::{App, Change, Outcome, UnixMillis, UnixSeconds, UserId},
+};
+
+/// How many changes are stored at the same time.
+const CONCURRENT_CHANGES: usize = 32;
+
+/// A client of which no call takes longer than `limit`.
+#[must_use]
+pub fn connect(aws: &SdkConfig, limit: Duration) -> Client {
+    let timeouts = aws::timeouts(limit);
+    Client::from_conf(config::Builder::from(aws).timeout_config(timeouts).build())
+}
 
 /// The table, and how long what is in it is kept.
 #[derive(Debug, Clone)]
@@ -45,6 +59,15 @@ pub struct Store {
     client: Client,
     table: String,
     retention: Duration,
+}
+
+/// What became of several changes.
+#[derive(Debug)]
+pub struct AppliedAll<'a> {
+    /// The most notable outcome of those that are stored; `Ignored` if there are none.
+    pub outcome: Outcome,
+    /// Those of which it is not known that they are stored. They can be applied again without harm.
+    pub failed: Vec<(&'a Change, StoreError)>,
 }
 
 impl Store {
@@ -73,6 +96,34 @@ impl Store {
             Change::Device(change) => self.apply_device(change, received_at).await,
             Change::Registration(registration) => self.register(registration).await,
         }
+    }
+
+    /// Stores changes, a bounded number of them at the same time, until `deadline`. One that fails
+    /// does not keep the others from being stored.
+    pub async fn apply_all<'a>(
+        &self,
+        changes: &'a [Change],
+        received_at: UnixMillis,
+        deadline: Instant,
+    ) -> AppliedAll<'a> {
+        let mut unstored: Vec<_> = changes.iter().map(Some).collect();
+        let mut applied = AppliedAll { outcome: Outcome::Ignored, failed: Vec::new() };
+        let mut writes = Vec::with_capacity(changes.len());
+        for (index, change) in changes.iter().enumerate() {
+            let write = self.apply(change, received_at);
+            writes.push(async move { (index, write.await) });
+        }
+        let mut writes = stream::iter(writes).buffer_unordered(CONCURRENT_CHANGES);
+        while let Ok(Some((index, stored))) = timeout_at(deadline, writes.next()).await {
+            let change = unstored[index].take();
+            match stored {
+                Ok(outcome) => applied.outcome = applied.outcome.max(outcome),
+                Err(error) => applied.failed.extend(change.map(|change| (change, error))),
+            }
+        }
+        let late = unstored.into_iter().flatten();
+        applied.failed.extend(late.map(|change| (change, StoreError::OutOfTime)));
+        applied
     }
 
     /// The items of a user whose sort keys begin with `prefix`, read consistently, but for those

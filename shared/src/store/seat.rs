@@ -87,7 +87,7 @@ impl Store {
         let section = Section::from(change.mark.kind);
         let row = keys::row(section, change.mark.order.time, life, user);
         let details =
-            roster.details.iter().map(|(name, text)| ((*name).to_owned(), item::string(text)));
+            roster.details.iter().map(|(name, text)| (name.to_string(), item::string(text)));
         let (set_name, remove_name) = match roster.name {
             Some(_) => (format!(", {DISPLAY_NAME} = :name"), String::new()),
             None => (String::new(), format!(" REMOVE {DISPLAY_NAME}")),

@@ -14,11 +14,12 @@ use http::{Method, StatusCode};
 pub(crate) use log::Log;
 pub(crate) use proxy::Proxy;
 use rollcall::{
+    aws,
     callback::{RawRequest, Reply},
     config::{Apps, ReplayGuard},
     domain::UnixMillis,
     endpoint::Endpoint,
-    handler::Receiver,
+    handler::{self, Receiver},
     query::{Queries, QueryRequest},
     runtime,
     store::{self, Store, TABLE},
@@ -75,7 +76,7 @@ impl Database {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(Embedded::in_memory().unwrap().serve(listener, std::future::pending()));
-        let client = store::connect_to(&url, BUDGET);
+        let client = store::connect(&aws::at(&url), BUDGET);
         TABLE.create(&client, TABLE_NAME).await.unwrap();
         Self { url, client }
     }
@@ -113,11 +114,12 @@ pub(crate) struct Handlers {
 
 impl Handlers {
     pub(crate) fn on(database_url: &str) -> Self {
-        let client = store::connect_to(database_url, BUDGET);
+        let client = store::connect(&aws::at(database_url), handler::store_limit(BUDGET));
         let store = Store::new(client, TABLE_NAME, RETENTION);
         let receiver = Receiver {
             apps: apps().into(),
             store: store.clone(),
+            spill: None,
             max_age: Duration::from_mins(10),
             replay_guard: ReplayGuard::Off,
             budget: BUDGET,

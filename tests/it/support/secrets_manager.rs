@@ -17,11 +17,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode};
-use rollcall::{apps::AppsSource, store};
+use rollcall::{apps::AppsSource, aws};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-
-use super::BUDGET;
 
 /// How the double fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +70,7 @@ impl SecretsManager {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new().fallback(answer).with_state(shared.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let config = store::sdk_config_to(&url, BUDGET);
-        Self { client: aws_sdk_secretsmanager::Client::new(&config), url, shared }
+        Self { client: aws_sdk_secretsmanager::Client::new(&aws::at(&url)), url, shared }
     }
 
     /// Makes a secret of a name that nobody else has, and returns its ARN.
@@ -96,9 +93,9 @@ impl SecretsManager {
         self.shared.readings.swap(0, Ordering::SeqCst)
     }
 
-    /// The apps of a secret, for which no answer waits longer than `wait`.
-    pub(crate) fn apps(&self, id: &str, budget: Duration, wait: Duration) -> AppsSource {
-        AppsSource::secret(&store::sdk_config_to(&self.url, budget), id, wait)
+    /// The apps of a secret.
+    pub(crate) fn apps(&self, id: &str, budget: Duration) -> AppsSource {
+        AppsSource::secret(&aws::at(&self.url), id, budget)
     }
 }
 

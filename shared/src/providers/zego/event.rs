@@ -62,7 +62,7 @@ pub(super) fn seat(request: &Verified<Zego>, event: &SeatEvent) -> Result<Parsed
     let mut details = Details::new();
     for &name in event.details {
         if let Some(text) = kept(body, name)? {
-            details.insert(name, text);
+            details.insert(name.into(), text);
         }
     }
     Ok(Parsed::from(Change::Seat(SeatChange {

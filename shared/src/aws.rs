@@ -1,4 +1,4 @@
-//! The DynamoDB client, and what it has in common with the clients of other services.
+//! What all clients of AWS have in common: region, credentials, endpoints, TLS, timeouts and retries.
 
 use std::time::Duration;
 
@@ -9,14 +9,18 @@ use aws_config::{
     stalled_stream_protection::StalledStreamProtectionConfig,
     timeout::TimeoutConfig,
 };
-use aws_sdk_dynamodb::{
-    Client,
-    config::{Credentials, SharedCredentialsProvider},
-};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_smithy_http_client::{
     Builder,
     tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
+
+/// How often a call is tried, if its time allows.
+const ATTEMPTS: u32 = 4;
+
+/// Up to how long the second attempt waits, at random, for the first; the third up to twice that. A
+/// callback has no second to wait, as is the SDK's own measure for throttling.
+const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 
 /// Why no client could be made.
 #[derive(Debug, thiserror::Error)]
@@ -37,14 +41,13 @@ pub enum ConnectError {
     },
 }
 
-/// What all clients share, as the environment configures it: region, credentials and endpoints as
-/// the SDK reads them, roots from `AWS_CA_BUNDLE` if set, one HTTP client. No call takes longer than
-/// `budget`.
+/// What the environment configures: region, credentials and endpoints as the SDK reads them, roots
+/// from `AWS_CA_BUNDLE` if set. Nothing is connected to.
 ///
 /// # Errors
 ///
 /// [`ConnectError`] if `AWS_CA_BUNDLE` is set but unusable.
-pub async fn sdk_config(budget: Duration) -> Result<SdkConfig, ConnectError> {
+pub async fn from_env() -> Result<SdkConfig, ConnectError> {
     let tls = tls::Provider::Rustls(CryptoMode::Ring);
     let mut http = Builder::new().tls_provider(tls);
     if let Ok(path) = std::env::var("AWS_CA_BUNDLE") {
@@ -55,24 +58,16 @@ pub async fn sdk_config(budget: Duration) -> Result<SdkConfig, ConnectError> {
         // Lambda sets them. Other sources would be asked over the network.
         .region(EnvironmentVariableRegionProvider::new())
         .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-        .timeout_config(timeouts(budget))
-        .retry_config(RetryConfig::standard())
+        .retry_config(retries())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .load()
         .await;
     Ok(config)
 }
 
-/// A client as the environment configures it.
+/// A service at `endpoint` that asks for no credentials, such as the embedded DynamoDB.
 #[must_use]
-pub fn connect(config: &SdkConfig) -> Client {
-    Client::new(config)
-}
-
-/// What all clients share, for services at `endpoint` that ask for no credentials, such as the
-/// embedded DynamoDB.
-#[must_use]
-pub fn sdk_config_to(endpoint: &str, budget: Duration) -> SdkConfig {
+pub fn at(endpoint: &str) -> SdkConfig {
     let credentials = Credentials::new("local", "local", None, None, "local");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -80,16 +75,23 @@ pub fn sdk_config_to(endpoint: &str, budget: Duration) -> SdkConfig {
         .endpoint_url(endpoint)
         .region(Region::from_static("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .timeout_config(timeouts(budget))
-        .retry_config(RetryConfig::standard())
+        .retry_config(retries())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .build()
 }
 
-/// A client for a DynamoDB at `endpoint`, see [`sdk_config_to`].
-#[must_use]
-pub fn connect_to(endpoint: &str, budget: Duration) -> Client {
-    connect(&sdk_config_to(endpoint, budget))
+/// The times within which a call has to come to an end, its answer read, all retries included:
+/// `whole`. An attempt that hangs leaves the time for another one, on another connection.
+pub(crate) fn timeouts(whole: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(whole / 3)
+        .operation_attempt_timeout(whole / 2)
+        .operation_timeout(whole)
+        .build()
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF)
 }
 
 fn trust(path: String) -> Result<TlsContext, ConnectError> {
@@ -100,13 +102,4 @@ fn trust(path: String) -> Result<TlsContext, ConnectError> {
     let store = TrustStore::empty().with_pem_certificate(pem);
     let context = TlsContext::builder().with_trust_store(store).build();
     context.map_err(|_| ConnectError::NoCertificates { path })
-}
-
-/// Two attempts fit into the budget.
-fn timeouts(budget: Duration) -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(budget / 3)
-        .operation_attempt_timeout(budget / 2)
-        .operation_timeout(budget)
-        .build()
 }

@@ -1,0 +1,5 @@
+//! Stores what could not be stored when it came.
+
+fn main() -> Result<(), rollcall::runtime::Error> {
+    rollcall::runtime::run_spill_replay()
+}

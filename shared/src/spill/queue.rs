@@ -1,0 +1,159 @@
+//! A queue of SQS.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use aws_config::SdkConfig;
+use aws_sdk_sqs::{Client, config, types::MessageAttributeValue};
+use futures::future::try_join_all;
+use tokio::time::{Instant, timeout_at};
+
+use super::{SpillError, message};
+use crate::{
+    aws,
+    domain::{Change, UnixMillis},
+};
+
+/// The message attribute with which a dead letter says why it is one.
+const REASON: &str = "reason";
+
+/// How much of a reason is kept, in bytes.
+const MAX_REASON_BYTES: usize = 2048;
+
+/// A queue of SQS. It costs nothing until something is sent to it.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    url: String,
+    aws: SdkConfig,
+    client: Arc<OnceLock<Client>>,
+}
+
+impl Queue {
+    /// The queue with that URL.
+    #[must_use]
+    pub fn new(aws: &SdkConfig, url: impl Into<String>) -> Self {
+        Self { url: url.into(), aws: aws.clone(), client: Arc::default() }
+    }
+
+    /// Sends changes, in as many messages as they need, all at the same time. On return all of them
+    /// are safe.
+    ///
+    /// # Errors
+    ///
+    /// [`SpillError`] if that could not be made sure by `deadline`. Some may be in the queue all the
+    /// same, and can be stored twice without harm.
+    pub async fn spill<'a>(
+        &self,
+        event: &str,
+        received_at: UnixMillis,
+        changes: impl IntoIterator<Item = &'a Change>,
+        deadline: Instant,
+    ) -> Result<(), SpillError> {
+        let messages = message::write(event, received_at, changes)?;
+        self.send_all(messages, None, deadline).await
+    }
+
+    /// Sends a message as it is that can never be read, with the reason.
+    ///
+    /// # Errors
+    ///
+    /// [`SpillError`] if it is not known to be in the queue.
+    pub async fn bury_unread(
+        &self,
+        body: &str,
+        reason: &str,
+        deadline: Instant,
+    ) -> Result<(), SpillError> {
+        self.send_all(vec![body.to_owned()], Some(reason), deadline).await
+    }
+
+    /// Sends changes that can never be stored, with the reason.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::spill`].
+    pub async fn bury<'a>(
+        &self,
+        event: &str,
+        received_at: UnixMillis,
+        changes: impl IntoIterator<Item = &'a Change>,
+        reason: &str,
+        deadline: Instant,
+    ) -> Result<(), SpillError> {
+        let messages = message::write(event, received_at, changes)?;
+        self.send_all(messages, Some(reason), deadline).await
+    }
+
+    /// Lets a message that was received wait before it is received again.
+    ///
+    /// # Errors
+    ///
+    /// [`SpillError`] if that is not known to be done; it then waits as the queue says.
+    pub async fn delay(
+        &self,
+        receipt_handle: &str,
+        wait: Duration,
+        deadline: Instant,
+    ) -> Result<(), SpillError> {
+        let delayed = self
+            .client()
+            .change_message_visibility()
+            .queue_url(&self.url)
+            .receipt_handle(receipt_handle)
+            .visibility_timeout(i32::try_from(wait.as_secs()).unwrap_or(i32::MAX))
+            .customize()
+            .config_override(within(deadline))
+            .send();
+        timeout_at(deadline, delayed).await.map_err(|_| SpillError::OutOfTime)??;
+        Ok(())
+    }
+
+    async fn send_all(
+        &self,
+        messages: Vec<String>,
+        reason: Option<&str>,
+        deadline: Instant,
+    ) -> Result<(), SpillError> {
+        let sent = messages.into_iter().map(|body| self.send(body, reason, deadline));
+        try_join_all(sent).await.map(|_| ())
+    }
+
+    async fn send(
+        &self,
+        body: String,
+        reason: Option<&str>,
+        deadline: Instant,
+    ) -> Result<(), SpillError> {
+        let mut message = self.client().send_message().queue_url(&self.url).message_body(body);
+        if let Some(reason) = reason {
+            let text = MessageAttributeValue::builder().data_type("String");
+            if let Ok(text) = text.string_value(readable(reason)).build() {
+                message = message.message_attributes(REASON, text);
+            }
+        }
+        let sent = message.customize().config_override(within(deadline)).send();
+        timeout_at(deadline, sent).await.map_err(|_| SpillError::OutOfTime)??;
+        Ok(())
+    }
+
+    fn client(&self) -> &Client {
+        self.client.get_or_init(|| Client::new(&self.aws))
+    }
+}
+
+/// What is left of the time is all that a call may take, its first TLS handshake included.
+fn within(deadline: Instant) -> config::Builder {
+    let left = deadline.saturating_duration_since(Instant::now());
+    config::Config::builder().timeout_config(aws::timeouts(left))
+}
+
+/// A text that SQS takes as an attribute.
+fn readable(text: &str) -> String {
+    let readable: String = text
+        .chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .collect();
+    readable[..readable.floor_char_boundary(MAX_REASON_BYTES)].to_owned()
+}
