@@ -32,6 +32,8 @@ pub mod callback;
 pub mod config;
 pub mod domain;
 pub mod endpoint;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod handler;
 pub mod providers;
 pub mod query;

@@ -16,3 +16,15 @@ pub(super) fn read<T: DeserializeOwned>(cursor: &str) -> Result<T, QueryError> {
     let place = json.and_then(|json| serde_json::from_slice(&json).ok());
     place.ok_or_else(|| QueryError::BadParameter("next", "is no cursor of ours".to_owned()))
 }
+
+/// A cursor as it comes and its content as it comes: what can be read can be written and read again.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for cursor in [text.to_owned(), BASE64_URL_SAFE_NO_PAD.encode(data)] {
+        if let Ok(place) = read::<T>(&cursor) {
+            let again = write(&place).and_then(|cursor| read::<T>(&cursor).ok());
+            assert_eq!(again, Some(place));
+        }
+    }
+}

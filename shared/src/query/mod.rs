@@ -181,3 +181,10 @@ impl Parameters {
         }
     }
 }
+
+/// A cursor that somebody else made up. For `fuzz/`.
+#[cfg(any(test, fuzzing))]
+pub fn fuzz_cursors(data: &[u8]) {
+    presence::fuzz_cursor(data);
+    registrations::fuzz_cursor(data);
+}

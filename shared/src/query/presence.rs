@@ -83,7 +83,7 @@ struct RoomMember {
 }
 
 /// Where a page of a roster ended, and what its first page counted.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
     life: String,
     after: String,
@@ -454,4 +454,9 @@ pub(super) async fn room(
     let (life, online) = (state.version(), answer.online);
     answer.next = roster.next.and_then(|after| cursor::write(&Place { life, after, online }));
     Ok(answer)
+}
+
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz_cursor(data: &[u8]) {
+    cursor::fuzz::<Place>(data);
 }

@@ -34,7 +34,7 @@ pub(super) struct RegistrationList {
 }
 
 /// Where a page ended.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
     after: String,
 }
@@ -91,4 +91,9 @@ pub(super) async fn list(
         registrations: found.registrations.into_iter().map(UserRegistration::from).collect(),
         next: found.next.and_then(|after| cursor::write(&Place { after })),
     })
+}
+
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz_cursor(data: &[u8]) {
+    cursor::fuzz::<Place>(data);
 }

@@ -160,3 +160,9 @@ impl Store {
         received_at.after(self.retention).after(self.retention).seconds()
     }
 }
+
+/// Ids that somebody else chose, in keys. For `fuzz/`.
+#[cfg(any(test, fuzzing))]
+pub fn fuzz_keys(data: &[u8]) {
+    keys::fuzz(data);
+}
