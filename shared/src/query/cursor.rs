@@ -2,13 +2,28 @@
 //! which partition is read never depends on it.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error},
+};
 
 use super::QueryError;
 
 pub(super) fn write(place: &impl Serialize) -> Option<String> {
     let json = serde_json::to_vec(place).ok()?;
     Some(BASE64_URL_SAFE_NO_PAD.encode(json))
+}
+
+/// The longest sort key that DynamoDB takes, in bytes.
+const MAX_ROW_BYTES: usize = 1024;
+
+/// Reads a row of an index, which is what DynamoDB can be asked for.
+pub(super) fn row<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let row = String::deserialize(deserializer)?;
+    if row.len() > MAX_ROW_BYTES {
+        return Err(D::Error::invalid_length(row.len(), &"a sort key"));
+    }
+    Ok(row)
 }
 
 pub(super) fn read<T: DeserializeOwned>(cursor: &str) -> Result<T, QueryError> {

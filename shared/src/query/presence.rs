@@ -86,6 +86,7 @@ struct RoomMember {
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
     life: String,
+    #[serde(deserialize_with = "cursor::row")]
     after: String,
     online: usize,
 }

@@ -36,6 +36,7 @@ pub(super) struct RegistrationList {
 /// Where a page ended.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
+    #[serde(deserialize_with = "cursor::row")]
     after: String,
 }
 

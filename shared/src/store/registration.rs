@@ -117,7 +117,9 @@ impl Store {
         shard: u8,
         page: &RegistrationsPage<'_>,
     ) -> Result<Vec<(String, Registration)>, StoreError> {
-        let from = page.after.map_or_else(|| keys::time(page.from), ToOwned::to_owned);
+        // A cursor is whatever a client sends: it must not lead to before the time span.
+        let start = keys::time(page.from);
+        let from = page.after.filter(|after| **after > *start).map_or(start, ToOwned::to_owned);
         // A row has more behind its time, so this comes after all rows of `to`.
         let to = keys::time(UnixMillis(page.to.0.saturating_add(1)));
         let mut rows = Vec::new();

@@ -97,7 +97,9 @@ impl Store {
         now: UnixMillis,
     ) -> Result<(BTreeMap<String, Member>, usize), StoreError> {
         let from = keys::rows_from(Section::In, page.since);
-        let to = page.after.map_or_else(|| keys::rows_end(Section::In), ToOwned::to_owned);
+        // A cursor is whatever a client sends: it must not lead out of the section.
+        let end = keys::rows_end(Section::In);
+        let to = page.after.filter(|after| **after < *end).map_or(end, ToOwned::to_owned);
         let (mut rows, mut count) = (BTreeMap::new(), 0);
         if to <= from {
             return Ok((rows, count));
