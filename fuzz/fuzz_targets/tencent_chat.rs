@@ -1,5 +1,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    rollcall::fuzzing::tencent_chat(data);
+    let _ = rollcall::fuzzing::tencent_chat(data);
 });

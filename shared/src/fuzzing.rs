@@ -50,6 +50,7 @@ fn only(target: fn(&[u8]), data: &[u8]) -> usize {
 }
 
 /// A body of ZEGO's: as it is, and with a signature in front of its own fields.
+#[must_use]
 pub fn zego(data: &[u8]) -> usize {
     let mut requests = vec![request(data)];
     if let Some(fields) = data.strip_prefix(b"{") {
@@ -72,6 +73,7 @@ pub fn zego(data: &[u8]) -> usize {
 }
 
 /// A body of OpenIM's, with and without the credentials of its URL.
+#[must_use]
 pub fn openim(data: &[u8]) -> usize {
     let mut known = request(data);
     let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("u:{SECRET}")));
@@ -88,6 +90,7 @@ pub fn openim(data: &[u8]) -> usize {
 }
 
 /// A query string and a body of Chat's, a line each: as they are, and signed.
+#[must_use]
 pub fn tencent_chat(data: &[u8]) -> usize {
     let mut parts = data.splitn(2, |byte| *byte == b'\n');
     let query = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
@@ -102,6 +105,7 @@ pub fn tencent_chat(data: &[u8]) -> usize {
 }
 
 /// A body of TRTC's, signed and not.
+#[must_use]
 pub fn tencent_trtc(data: &[u8]) -> usize {
     let mut known = request(data);
     insert(&mut known, "SdkAppId", "1400000000");

@@ -47,6 +47,10 @@ pub use ticket::Ticket;
 pub use verify::{Asked, Invalid, Valid, verify};
 
 /// A ticket, and the content of a ticket, that somebody else made up. For `fuzz/`.
+///
+/// # Panics
+///
+/// If a forged one is good, or a genuine one is not.
 #[cfg(any(test, fuzzing))]
 #[expect(clippy::unwrap_used, reason = "a target is to fail")]
 pub fn fuzz(data: &[u8]) {
