@@ -94,3 +94,190 @@ fn without_noncharacters(json: String) -> String {
         json
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::{
+        Account, App, Boundary, BoundaryChange, DeviceChange, DeviceEvent, Kind, LeaveReason,
+        LifeChange, Mark, Order, ProviderName, Registration, RegistrationSource, Role, Roster,
+        SeatChange,
+    };
+
+    fn app() -> App {
+        App { provider: ProviderName::OpenIm, id: "main".parse().unwrap() }
+    }
+
+    fn registration(user: &str, text: Option<String>, number: Option<i32>) -> Registration {
+        Registration {
+            app: app(),
+            user: user.parse().unwrap(),
+            source: RegistrationSource::Callback,
+            create_time: text.as_ref().map(|_| UnixMillis(1)),
+            recorded_at: UnixMillis(u64::MAX),
+            name: text.clone(),
+            avatar_url: text.clone(),
+            extra: text,
+            extra_truncated: true,
+            manager_level: number,
+            receive_option: number,
+        }
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        let id = || "\\PC{1,20}|[\u{0}-\u{ffff}]{1,20}";
+        let texts = prop::option::of(prop_oneof![
+            any::<String>(),
+            Just("\"\\\u{0}\u{fffe}\u{ffff}\u{1fffe}\u{7f}\u{85}".to_owned())
+        ]);
+        let at = any::<u64>().prop_map(UnixMillis);
+        let reason =
+            prop_oneof![Just(LeaveReason::Kicked), any::<u8>().prop_map(LeaveReason::Other)];
+        (id(), id(), texts, at, any::<u16>(), reason, any::<Option<i32>>(), 0..9_u8).prop_map(
+            |(user, room, text, at, number, reason, integer, which)| {
+                let (user, room) = (user.parse().unwrap(), room.parse().unwrap());
+                let device = |event| {
+                    Change::Device(DeviceChange {
+                        app: app(),
+                        user: "u".parse().unwrap(),
+                        platform: "IOS".parse().unwrap(),
+                        connection: None,
+                        event,
+                        at,
+                    })
+                };
+                match which {
+                    0 => Change::Seat(SeatChange {
+                        app: app(),
+                        user,
+                        room,
+                        life: Some("7".parse().unwrap()),
+                        mark: Mark {
+                            order: Order { time: at, session: None, sequence: at.0 },
+                            kind: if number % 2 == 0 { Kind::Enter } else { Kind::Stay },
+                            at,
+                            role: Role::from(number),
+                            reason,
+                        },
+                        roster: Roster {
+                            details: BTreeMap::from([(
+                                "room_name".into(),
+                                text.clone().unwrap_or_default(),
+                            )]),
+                            name: text,
+                        },
+                    }),
+                    1 => Change::Life(LifeChange {
+                        app: app(),
+                        room,
+                        life: "7".parse().unwrap(),
+                        boundary: Boundary::Closed { at, reason: Some(number.into()) },
+                    }),
+                    2 => Change::Boundary(BoundaryChange {
+                        app: app(),
+                        room,
+                        boundary: Boundary::Created { at, creator: Some(user) },
+                    }),
+                    3 => device(DeviceEvent::Online(Account::RegistersItself)),
+                    4 => device(DeviceEvent::Offline(reason)),
+                    5 => device(DeviceEvent::LoggedOut),
+                    6 => device(DeviceEvent::Kicked),
+                    7 => device(DeviceEvent::KickedByItself),
+                    _ => Change::Registration(registration("u", text, integer)),
+                }
+            },
+        )
+    }
+
+    /// What SQS takes in a message.
+    fn is_allowed(character: char) -> bool {
+        matches!(character, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
+    }
+
+    proptest! {
+        #[test]
+        fn changes_come_back_from_their_messages(
+            changes in prop::collection::vec(change(), 1..20),
+            received_at in any::<u64>().prop_map(UnixMillis),
+        ) {
+            let messages = write("room_login", received_at, &changes).unwrap();
+            let mut read = Vec::new();
+            for message in &messages {
+                prop_assert!(message.chars().all(is_allowed), "{}", message);
+                let spilled = Spilled::read(message).unwrap();
+                prop_assert_eq!(spilled.event, "room_login");
+                prop_assert_eq!(spilled.received_at, received_at);
+                read.extend(spilled.changes);
+            }
+            prop_assert_eq!(messages.len(), 1);
+            prop_assert_eq!(read, changes);
+        }
+    }
+
+    /// The largest that can come is what `OpenIM`'s limits leave, each byte of it six in JSON.
+    #[test]
+    fn the_largest_change_has_room_in_a_message() {
+        let escaped = |bytes| Some("\u{1}".repeat(bytes));
+        let largest = |user: &str| {
+            Change::Registration(Registration {
+                app: App {
+                    provider: ProviderName::OpenIm,
+                    id: "\u{1}".repeat(255).parse().unwrap(),
+                },
+                name: escaped(4 * 1024),
+                avatar_url: escaped(4 * 1024),
+                extra: escaped(32 * 1024),
+                ..registration(&user.repeat(255), None, Some(i32::MIN))
+            })
+        };
+        let changes = ["\u{1}", "\u{2}", "\u{3}"].map(largest);
+        let messages = write("callbackAfterUserRegisterCommand", UnixMillis(u64::MAX), &changes);
+        let messages = messages.unwrap();
+        assert_eq!(messages.len(), 3);
+        for (message, change) in messages.iter().zip(changes) {
+            assert!(message.len() <= MAX_MESSAGE_BYTES, "{}", message.len());
+            assert_eq!(Spilled::read(message).unwrap().changes, [change]);
+        }
+        let none: [&Change; 0] = [];
+        assert!(write("e", UnixMillis(0), none).unwrap().is_empty());
+    }
+
+    /// What one version has sent, the next one has to read: a new name in the model is a new version
+    /// of the message.
+    #[test]
+    fn a_message_of_version_1_is_read() {
+        let message = r#"{"version":1,"event":"room_login","received_at":1790000000000,"changes":[
+            {"seat":{"app":{"provider":"zego","id":"1"},"user":"ada","room":"lobby","life":"7",
+                "mark":{"order":{"time":5,"session":"s1","sequence":2},"kind":"leave","at":6,
+                        "role":"audience","reason":{"other":9}},
+                "roster":{"name":"Ada","details":{"room_name":"Lobby"}}}},
+            {"life":{"app":{"provider":"zego","id":"1"},"room":"lobby","life":"7",
+                "boundary":{"closed":{"at":7,"reason":1}}}},
+            {"boundary":{"app":{"provider":"tencent","id":"1400000000"},"room":"s:1",
+                "boundary":{"created":{"at":7,"creator":"ada"}}}},
+            {"device":{"app":{"provider":"openim","id":"main"},"user":"ada","platform":"IOS",
+                "connection":"c1","event":{"online":"registers_itself"},"at":8}},
+            {"device":{"app":{"provider":"openim","id":"main"},"user":"ada","platform":"IOS",
+                "connection":null,"event":"kicked_by_itself","at":8}},
+            {"registration":{"app":{"provider":"openim","id":"main"},"user":"ada",
+                "source":"callback","create_time":1,"recorded_at":2,"name":"Ada","avatar_url":"a",
+                "extra":"e","extra_truncated":false,"manager_level":1,"receive_option":2}}]}"#;
+        let spilled = Spilled::read(message).unwrap();
+        let written = write(&spilled.event, spilled.received_at, &spilled.changes).unwrap();
+        let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(json(&written[0]), json(message));
+    }
+
+    #[test]
+    fn what_is_not_a_message_is_said_without_its_content() {
+        assert_eq!(Spilled::read(r#"{"version":2}"#), Err(MessageError::Version(2)));
+        for body in ["", "hunter2", "[]", "{}", r#"{"version":1,"event":"hunter2"}"#] {
+            let error = Spilled::read(body).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+}

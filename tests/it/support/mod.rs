@@ -1,18 +1,24 @@
 //! What the tests share: a gateway with a store of its own, and events to send to it.
 
 mod events;
+mod fleet;
 mod log;
+mod outage;
 mod proxy;
+pub(crate) mod secrets;
 mod secrets_manager;
+mod sqs;
 mod table;
 
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::Client;
 pub(crate) use events::{Moment, openim_event, tencent_event, zego_event};
+pub(crate) use fleet::Fleet;
 use http::{Method, StatusCode};
 pub(crate) use log::Log;
-pub(crate) use proxy::Proxy;
+pub(crate) use outage::{Outage, store_at};
+pub(crate) use proxy::{Fault, Proxy};
 use rollcall::{
     aws,
     callback::{RawRequest, Reply},
@@ -32,6 +38,7 @@ use rollcall_local::{
 };
 pub(crate) use secrets_manager::{Mood, SecretsManager};
 use serde_json::Value;
+pub(crate) use sqs::{Sqs, TestQueue};
 pub(crate) use table::{dump, dump_union};
 use tokio::net::TcpListener;
 
@@ -73,6 +80,7 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) async fn start() -> Self {
+        secrets::watch_the_log();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(Embedded::in_memory().unwrap().serve(listener, std::future::pending()));
@@ -84,7 +92,11 @@ impl Database {
 
 /// Apps as `ROLLCALL_APPS` names them, with the number of the app standing for its id.
 pub(crate) fn apps() -> Apps {
-    Apps::from_json(&format!(
+    Apps::from_json(&apps_json()).unwrap()
+}
+
+pub(crate) fn apps_json() -> String {
+    format!(
         r#"{{"zego":{{
             "1":{{"callback_secrets":["{SECRET}","{PREVIOUS_SECRET}"]}},
             "2":{{"callback_secrets":["{OTHER_SECRET}"]}},
@@ -101,8 +113,7 @@ pub(crate) fn apps() -> Apps {
             "1400000001":{{"secret_keys":["{OTHER_TENCENT_KEY}"],
                            "chat_tokens":["{OTHER_SECRET}"],"trtc_keys":["{OTHER_SECRET}"]}},
             "1400000002":{{"secret_keys":[""]}}}}}}"#
-    ))
-    .unwrap()
+    )
 }
 
 /// The handlers on a store, called in this process with a clock of the test's own.

@@ -1,25 +1,60 @@
-//! A proxy between the handlers and the store: it counts what passes, and can answer instead.
+//! A proxy between the handlers and a service of AWS: it counts what passes, and can break it in all
+//! the ways in which a network and a service break.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use axum::{
-    Router,
-    body::Bytes,
-    extract::State,
-    response::{IntoResponse, Response},
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
-use http::{HeaderMap, StatusCode};
-use tokio::net::TcpListener;
 
-type Instead = dyn Fn(&Request) -> Option<(StatusCode, &'static str)> + Send + Sync;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 
-/// A request to DynamoDB.
+use super::secrets;
+
+type Faults = dyn Fn(&Request) -> Option<Fault> + Send + Sync;
+
+/// A request to a service of AWS.
 #[derive(Debug)]
 pub(crate) struct Request {
     /// The operation, such as `UpdateItem`.
     pub(crate) operation: String,
     /// Its JSON.
     pub(crate) body: String,
+    headers: HeaderMap,
+}
+
+/// What can happen to a request.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Fault {
+    /// It is answered here, and the service never sees it.
+    Answer(StatusCode, &'static str),
+    /// It is swallowed, and there is never an answer. The connection stays open.
+    Hang,
+    /// The connection is reset, and the service never sees the request.
+    Reset,
+    /// The service does what it is asked, but then the connection is reset.
+    LoseAnswer,
+    /// It is passed on late.
+    Slow(Duration),
+    /// The answer comes a byte at a time, with so much time between them.
+    Drip(Duration),
+}
+
+impl Fault {
+    /// A service that is broken.
+    pub(crate) fn internal_error() -> Self {
+        let error = r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}"#;
+        Self::Answer(StatusCode::INTERNAL_SERVER_ERROR, error)
+    }
+
+    /// A service that is asked for too much.
+    pub(crate) fn throttling() -> Self {
+        let error = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow down"}"#;
+        Self::Answer(StatusCode::BAD_REQUEST, error)
+    }
 }
 
 #[derive(Clone)]
@@ -32,7 +67,7 @@ struct Shared {
     target: String,
     http: reqwest::Client,
     seen: Mutex<Vec<Request>>,
-    instead: Mutex<Box<Instead>>,
+    faults: Mutex<Box<Faults>>,
 }
 
 impl Proxy {
@@ -41,13 +76,19 @@ impl Proxy {
             target: target.to_owned(),
             http: rollcall_local::send::client().unwrap(),
             seen: Mutex::default(),
-            instead: Mutex::new(Box::new(|_| None)),
+            faults: Mutex::new(Box::new(|_| None)),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(pass).with_state(shared.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url, shared }
+        let proxy = Self { url, shared: shared.clone() };
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let shared = shared.clone();
+                // A peer that goes away is what this is for.
+                tokio::spawn(async move { shared.serve(stream).await });
+            }
+        });
+        proxy
     }
 
     /// What has come since the last call, passed on or not.
@@ -57,38 +98,130 @@ impl Proxy {
 
     /// From now on, answers 500 to those requests, as DynamoDB does on a bad day.
     pub(crate) fn refuse(&self, requests: impl Fn(&Request) -> bool + Send + Sync + 'static) {
-        let error = r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}"#;
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        self.instead(move |request| requests(request).then_some((status, error)));
+        self.faults(move |request| requests(request).then(Fault::internal_error));
     }
 
     /// From now on, finds nothing in the index, as DynamoDB may for a moment after a write.
     pub(crate) fn lag(&self) {
         let nothing = r#"{"Items":[],"Count":0,"ScannedCount":0}"#;
         let is_index = |request: &Request| request.body.contains("\"IndexName\"");
-        self.instead(move |request| is_index(request).then_some((StatusCode::OK, nothing)));
+        self.faults(move |request| {
+            is_index(request).then_some(Fault::Answer(StatusCode::OK, nothing))
+        });
     }
 
-    fn instead(
+    /// From now on, the same happens to every request; `None` ends it.
+    pub(crate) fn break_with(&self, fault: Option<Fault>) {
+        self.faults(move |_| fault);
+    }
+
+    /// From now on, says of each request what happens to it.
+    pub(crate) fn faults(
         &self,
-        answer: impl Fn(&Request) -> Option<(StatusCode, &'static str)> + Send + Sync + 'static,
+        faults: impl Fn(&Request) -> Option<Fault> + Send + Sync + 'static,
     ) {
-        *self.shared.instead.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(answer);
+        *self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(faults);
     }
 }
 
-async fn pass(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    let target = headers["x-amz-target"].to_str().unwrap();
-    let request = Request {
-        operation: target.rsplit('.').next().unwrap().to_owned(),
-        body: String::from_utf8(body.to_vec()).unwrap(),
-    };
-    let instead = shared.instead.lock().unwrap_or_else(PoisonError::into_inner)(&request);
-    shared.seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-    if let Some(answer) = instead {
-        return answer.into_response();
+impl Shared {
+    /// Serves one connection until it ends; an error is the peer's or the proxy's own.
+    async fn serve(&self, mut stream: TcpStream) -> Option<()> {
+        stream.set_nodelay(true).ok()?;
+        let mut buffer = Vec::new();
+        loop {
+            let request = read_request(&mut stream, &mut buffer).await?;
+            secrets::expect_none("a request to AWS", &request.body);
+            let fault = self.faults.lock().unwrap_or_else(PoisonError::into_inner)(&request);
+            let headers = request.headers.clone();
+            let body = request.body.clone();
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+            match fault {
+                None => {
+                    let answer = self.pass_on(headers, body).await?;
+                    stream.write_all(&answer).await.ok()?;
+                }
+                Some(Fault::Answer(status, body)) => {
+                    let answer = response(status, &HeaderMap::new(), body.as_bytes());
+                    stream.write_all(&answer).await.ok()?;
+                }
+                Some(Fault::Hang) => {
+                    // Until the other side gives up.
+                    while stream.read(&mut [0; 1024]).await.ok()? > 0 {}
+                    return None;
+                }
+                Some(Fault::Reset) => return reset(stream),
+                Some(Fault::LoseAnswer) => {
+                    self.pass_on(headers, body).await?;
+                    return reset(stream);
+                }
+                Some(Fault::Slow(late)) => {
+                    tokio::time::sleep(late).await;
+                    let answer = self.pass_on(headers, body).await?;
+                    stream.write_all(&answer).await.ok()?;
+                }
+                Some(Fault::Drip(late)) => {
+                    for byte in self.pass_on(headers, body).await? {
+                        tokio::time::sleep(late).await;
+                        stream.write_all(&[byte]).await.ok()?;
+                    }
+                }
+            }
+        }
     }
-    let sent = shared.http.post(&shared.target).headers(headers).body(body).send().await.unwrap();
-    let (status, headers) = (sent.status(), sent.headers().clone());
-    (status, headers, sent.bytes().await.unwrap()).into_response()
+
+    async fn pass_on(&self, headers: HeaderMap, body: String) -> Option<Vec<u8>> {
+        let sent = self.http.post(&self.target).headers(headers).body(body).send().await.ok()?;
+        let (status, headers) = (sent.status(), sent.headers().clone());
+        Some(response(status, &headers, &sent.bytes().await.ok()?))
+    }
+}
+
+#[expect(deprecated, reason = "a linger of zero does not block: it is what makes the reset")]
+fn reset(stream: TcpStream) -> Option<()> {
+    stream.set_linger(Some(Duration::ZERO)).ok()
+}
+
+/// Reads the next request of a connection; `buffer` holds what came too early.
+async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
+    let end_of_head = loop {
+        if let Some(at) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
+            break at;
+        }
+        if stream.read_buf(buffer).await.ok()? == 0 {
+            return None;
+        }
+    };
+    let head = String::from_utf8(buffer[..end_of_head].to_vec()).unwrap();
+    let mut headers = HeaderMap::new();
+    for line in head.lines().skip(1) {
+        let (name, value) = line.split_once(':').unwrap();
+        let name: HeaderName = name.parse().unwrap();
+        headers.insert(name, value.trim().parse().unwrap());
+    }
+    let text = |name: &str| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let length: usize = text("content-length").unwrap().parse().unwrap();
+    let operation = text("x-amz-target").unwrap_or_default();
+    let operation = operation.rsplit('.').next().unwrap_or_default().to_owned();
+    while buffer.len() < end_of_head + 4 + length {
+        if stream.read_buf(buffer).await.ok()? == 0 {
+            return None;
+        }
+    }
+    let rest = buffer.split_off(end_of_head + 4 + length);
+    let request = std::mem::replace(buffer, rest);
+    let body = String::from_utf8(request[end_of_head + 4..].to_vec()).unwrap();
+    headers.remove("content-length");
+    Some(Request { operation, body, headers })
+}
+
+fn response(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
+    let mut response = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n", body.len());
+    for name in ["content-type", "x-amzn-errortype", "x-amzn-query-error"] {
+        if let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) {
+            response.push_str(&format!("{name}: {value}\r\n"));
+        }
+    }
+    response.push_str("\r\n");
+    [response.as_bytes(), body].concat()
 }

@@ -1,0 +1,303 @@
+//! Promise 5: what cannot be stored waits in the queue, and is stored when the store is there again.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use rollcall::{callback::Secret, domain::UnixMillis, spill::MAX_MESSAGE_BYTES};
+use rollcall_local::send::{
+    Callback, openim, tencent,
+    zego::{
+        Event,
+        EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
+    },
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    CHAT_TOKEN, Fault, Moment, Outage, SECRET, TRTC_KEY, apps, dump, openim_event, tencent_event,
+    zego_event,
+};
+
+const BUDGET: Duration = Duration::from_secs(10);
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned()).unwrap()
+}
+
+fn zego(event: &Event, now: UnixMillis) -> Callback {
+    event.callback(&secret(SECRET), now.seconds(), "1")
+}
+
+/// A callback of every kind that is recorded.
+fn one_of_each(start: Moment, now: UnixMillis) -> Vec<Callback> {
+    let credentials = apps().openim[&"main".parse().unwrap()].clone();
+    let mut callbacks: Vec<Callback> = [RoomCreate, RoomLogin, RoomLogout, RoomClose]
+        .into_iter()
+        .map(|name| zego(&zego_event(name, start.plus(0)), now))
+        .collect();
+    let openim = [
+        openim::EventName::UserRegister,
+        openim::EventName::UserOnline,
+        openim::EventName::UserOffline,
+    ];
+    callbacks.extend(openim.map(|name| openim_event(name, start.plus(0)).callback(&credentials)));
+    let tencent = [
+        tencent::EventName::ChatLogin,
+        tencent::EventName::ChatDisconnect,
+        tencent::EventName::ChatLogout,
+        tencent::EventName::TrtcCreate,
+        tencent::EventName::TrtcEnter,
+        tencent::EventName::TrtcRole,
+        tencent::EventName::TrtcExit,
+        tencent::EventName::TrtcDismiss,
+    ];
+    for (index, name) in (1_u64..).zip(tencent) {
+        let mut event = tencent_event(name, start.plus(index));
+        event.now = now;
+        if name == tencent::EventName::ChatLogin {
+            event.options.kick = vec!["Web".to_owned(), "Android".to_owned()];
+        }
+        let key = if name.is_chat() { CHAT_TOKEN } else { TRTC_KEY };
+        callbacks.push(event.callback(&secret(key)));
+    }
+    callbacks
+}
+
+/// Promise 5: whatever it is that could not be stored, replaying it leaves what storing it at once
+/// would have left, times of receipt included.
+#[tokio::test]
+async fn promise_5_never_lost_a_replayed_callback_leaves_what_a_stored_one_leaves() {
+    let start = Moment::recent();
+    let now = start.plus(30_000);
+    let mut broken = Outage::start(BUDGET).await;
+    let sound = Outage::start(BUDGET).await;
+    let callbacks = one_of_each(start, now);
+    broken.store.refuse(|_| true);
+    for callback in &callbacks {
+        let reply = broken.handlers.deliver(callback, now).await;
+        assert_eq!((reply.status.as_u16(), reply.outcome), (200, Some("spilled")), "{reply:?}");
+        let reply = sound.handlers.deliver(callback, now).await;
+        assert_eq!((reply.status.as_u16(), reply.outcome), (200, Some("applied")), "{reply:?}");
+    }
+    assert!(dump(&broken.database.client).await.is_empty());
+
+    broken.store.break_with(None);
+    assert_eq!(broken.replay_all().await, callbacks.len());
+    let expected = dump(&sound.database.client).await;
+    assert_eq!(dump(&broken.database.client).await, expected);
+    assert!(sound.sqs.take().is_empty(), "the queue costs nothing while it is not needed");
+}
+
+/// Promise 5, where the store did what it was asked and its answer was lost: storing it again is
+/// harmless.
+#[tokio::test]
+async fn promise_5_never_lost_an_answer_that_is_lost_is_no_second_event() {
+    let start = Moment::recent();
+    let now = start.plus(30_000);
+    let mut broken = Outage::start(BUDGET).await;
+    let sound = Outage::start(BUDGET).await;
+    broken.store.break_with(Some(Fault::LoseAnswer));
+    for callback in &one_of_each(start, now) {
+        assert_eq!(broken.handlers.deliver(callback, now).await.outcome, Some("spilled"));
+        assert_eq!(sound.handlers.deliver(callback, now).await.outcome, Some("applied"));
+    }
+    broken.store.break_with(None);
+    broken.replay_all().await;
+    assert_eq!(dump(&broken.database.client).await, dump(&sound.database.client).await);
+}
+
+/// Promises 4 and 5: without a store and without a queue there is no success.
+#[tokio::test]
+async fn promise_4_durable_without_a_store_and_a_queue_the_answer_is_503() {
+    let start = Moment::recent();
+    let now = start.plus(30_000);
+    let mut outage = Outage::start(BUDGET).await;
+    outage.store.refuse(|_| true);
+    outage.sqs.refuse(|_| true);
+    for callback in &one_of_each(start, now) {
+        let reply = outage.handlers.deliver(callback, now).await;
+        assert_eq!((reply.status.as_u16(), reply.outcome), (503, Some("rejected")), "{reply:?}");
+    }
+    assert!(outage.queue.receive().await.is_empty());
+    outage.handlers.receiver.spill = None;
+    outage.sqs.break_with(None);
+    let login = zego(&zego_event(RoomLogin, start.plus(0)), now);
+    assert_eq!(outage.handlers.deliver(&login, now).await.status, 503);
+
+    // ZEGO sends it again.
+    outage.store.break_with(None);
+    assert_eq!(outage.handlers.deliver(&login, now).await.outcome, Some("applied"));
+}
+
+fn registrations(users: usize, extra: &str, now: UnixMillis) -> Callback {
+    let mut event = openim_event(openim::EventName::UserRegister, now);
+    event.options.users = (0..users).map(|number| format!("user{number:04}")).collect();
+    event.options.ex = extra.to_owned();
+    event.callback(&apps().openim[&"main".parse().unwrap()].clone())
+}
+
+/// Promise 5: of a batch only what is left is spilled, in parts that SQS takes.
+#[tokio::test]
+async fn promise_5_never_lost_what_is_left_of_a_batch_is_spilled_in_parts() {
+    let now = Moment::recent().plus(0);
+    // 3.3 MB of registrations, full of what JSON has to escape.
+    let extra = "\"\\\u{1}\u{fffe}\u{ffff}é".repeat(3000);
+    for (users, extra) in [(1000, ""), (60, extra.as_str())] {
+        let mut outage = Outage::start(BUDGET * 6).await;
+        outage.store.faults(|request| {
+            // Every other user is stored.
+            let (_, user) = request.body.split_once("#user#user").unwrap();
+            let is_even = user[..4].parse::<usize>().unwrap() % 2 == 0;
+            (!is_even).then(Fault::internal_error)
+        });
+        let reply = outage.handlers.deliver(&registrations(users, extra, now), now).await;
+        assert_eq!((reply.status.as_u16(), reply.outcome), (200, Some("spilled")), "{reply:?}");
+        assert_eq!(dump(&outage.database.client).await.len(), users / 2);
+
+        let messages = outage.sqs.take();
+        let lengths: Vec<usize> = messages
+            .iter()
+            .map(|request| {
+                let asked: Value = serde_json::from_str(&request.body).unwrap();
+                asked["MessageBody"].as_str().unwrap().len()
+            })
+            .collect();
+        let fewest = lengths.iter().sum::<usize>().div_ceil(MAX_MESSAGE_BYTES);
+        assert!((fewest..=fewest * 2).contains(&lengths.len()), "{lengths:?}");
+        outage.store.break_with(None);
+        assert_eq!(outage.replay_all().await, messages.len());
+        assert_eq!(dump(&outage.database.client).await.len(), users);
+    }
+}
+
+/// Promise 5: what can never be stored is put aside with the reason, and costs nothing else.
+#[tokio::test]
+async fn promise_5_never_lost_poison_goes_to_the_dead_letters_with_its_reason() {
+    let now = Moment::recent().plus(0);
+    let mut outage = Outage::start(BUDGET).await;
+    outage.store.refuse(|_| true);
+    let reply = outage.handlers.deliver(&registrations(10, "", now), now).await;
+    assert_eq!(reply.outcome, Some("spilled"));
+    let rejection =
+        r#"{"__type":"com.amazon.coral.validate#ValidationException","message":"too big"}"#;
+    outage.store.faults(move |request| {
+        let is_poison = request.body.contains("user0007");
+        is_poison.then_some(Fault::Answer(StatusCode::BAD_REQUEST, rejection))
+    });
+    outage.queue.send("nonsense").await;
+    outage.queue.send(r#"{"version":9,"changes":"of another time"}"#).await;
+    outage.queue.send(r#"{"version":1,"event":"e","received_at":1,"changes":[{"seat":{}}]}"#).await;
+    assert_eq!(outage.replay_all().await, 4);
+    assert_eq!(dump(&outage.database.client).await.len(), 9, "all others are stored");
+
+    let mut buried = Vec::new();
+    for letter in outage.dead_letters.receive().await {
+        let reason = letter.message_attributes.unwrap()["reason"].string_value.clone().unwrap();
+        buried.push((letter.body.unwrap(), reason));
+    }
+    assert_eq!(buried.len(), 4, "{buried:?}");
+    let with = |text: &str| {
+        buried.iter().find(|(body, reason)| body.contains(text) || reason.contains(text)).unwrap()
+    };
+    assert_eq!(with("nonsense").1, "the message cannot be read at line 1, column 2");
+    assert!(with("version 9").0.contains("of another time"));
+    assert!(with("\"seat\":{}").1.contains("cannot be read"));
+    let rejected: Value = serde_json::from_str(&with("too big").0).unwrap();
+    assert_eq!(rejected["changes"].as_array().unwrap().len(), 1);
+    assert_eq!(rejected["changes"][0]["registration"]["user"], "user0007");
+}
+
+/// Promise 5: as long as the dead letters cannot be reached, poison stays where it is.
+#[tokio::test]
+async fn promise_5_never_lost_poison_stays_while_the_dead_letters_cannot_be_reached() {
+    let mut outage = Outage::start(BUDGET).await;
+    outage.queue.send("nonsense").await;
+    outage.sqs.refuse(|request| request.operation == "SendMessage");
+    assert_eq!(outage.poll_within(Duration::from_secs(5)).await, (1, 1));
+    outage.queue.let_time_pass().await;
+    outage.sqs.break_with(None);
+    assert_eq!(outage.replay_all().await, 1);
+    assert_eq!(outage.dead_letters.receive().await.len(), 1);
+}
+
+/// Promise 5: in an outage nothing leaves the queue, and each message waits longer each time.
+#[tokio::test]
+async fn promise_5_never_lost_in_an_outage_messages_stay_and_wait_longer_each_time() {
+    let start = Moment::recent();
+    let now = start.plus(30_000);
+    let mut outage = Outage::start(BUDGET).await;
+    outage.store.refuse(|_| true);
+    let login = zego(&zego_event(RoomLogin, start.plus(0)), now);
+    assert_eq!(outage.handlers.deliver(&login, now).await.outcome, Some("spilled"));
+    let faults =
+        [Fault::internal_error(), Fault::throttling(), Fault::Reset, Fault::Hang, Fault::Reset];
+    let mut longest = 10;
+    for fault in faults {
+        outage.store.break_with(Some(fault));
+        outage.sqs.take();
+        assert_eq!(outage.poll_within(Duration::from_secs(2)).await, (1, 1), "{fault:?}");
+        let [request] = outage.sqs.take().try_into().unwrap();
+        assert_eq!(request.operation, "ChangeMessageVisibility");
+        let asked: Value = serde_json::from_str(&request.body).unwrap();
+        let wait = asked["VisibilityTimeout"].as_u64().unwrap();
+        assert!((longest / 2..=longest).contains(&wait), "{wait} s after {longest} s");
+        longest *= 2;
+        outage.queue.let_time_pass().await;
+    }
+    assert!(outage.dead_letters.receive().await.is_empty());
+    outage.store.break_with(None);
+    assert_eq!(outage.replay_all().await, 1);
+    assert_eq!(outage.handlers.deliver(&login, now).await.outcome, Some("duplicate"));
+}
+
+/// A batch of which some messages cannot be stored keeps only these.
+#[tokio::test]
+async fn only_the_messages_that_failed_stay_in_the_queue() {
+    let start = Moment::recent();
+    let now = start.plus(30_000);
+    let mut outage = Outage::start(BUDGET).await;
+    outage.store.refuse(|_| true);
+    for user in ["ada", "bob", "cy"] {
+        let login = Event { user: user.to_owned(), ..zego_event(RoomLogin, start.plus(0)) };
+        assert_eq!(outage.handlers.deliver(&zego(&login, now), now).await.outcome, Some("spilled"));
+    }
+    outage.store.refuse(|request| request.body.contains("bob"));
+    let mut polled = (0, 0);
+    // SQS may hand out fewer messages at a time than it has.
+    while polled.0 < 3 {
+        let (messages, stayed) = outage.poll_within(Duration::from_secs(5)).await;
+        polled = (polled.0 + messages, polled.1 + stayed);
+    }
+    assert_eq!(polled, (3, 1));
+    assert_eq!(dump(&outage.database.client).await.len(), 2);
+    outage.store.break_with(None);
+    outage.queue.let_time_pass().await;
+    assert_eq!(outage.replay_all().await, 1);
+    assert_eq!(dump(&outage.database.client).await.len(), 3);
+}
+
+/// Promise 8: what is sent to the queue is the change and nothing that came with it.
+#[tokio::test]
+async fn promise_8_discreet_no_message_holds_a_secret() {
+    let start = Moment::recent();
+    let now = start.plus(30_000);
+    let outage = Outage::start(BUDGET).await;
+    outage.store.refuse(|_| true);
+    let callbacks = one_of_each(start, now);
+    for callback in &callbacks {
+        assert_eq!(outage.handlers.deliver(callback, now).await.outcome, Some("spilled"));
+    }
+    let sent = outage.sqs.take();
+    assert_eq!(sent.len(), callbacks.len());
+    for request in sent {
+        assert_eq!(crate::support::secrets::find(&request.body), None);
+        let body: Value = serde_json::from_str(&request.body).unwrap();
+        let message: Value = serde_json::from_str(body["MessageBody"].as_str().unwrap()).unwrap();
+        let names: Vec<&String> = message.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["changes", "event", "received_at", "version"]);
+        assert_eq!(message["received_at"], json!(now.0));
+        for word in ["signature", "sign", "nonce", "secret", "token", "authorization"] {
+            assert!(!request.body.to_lowercase().contains(word), "{word}: {}", request.body);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Handlers whose store and whose queue can be broken.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use lambda_http::{
+    LambdaEvent,
+    lambda_runtime::{Context, Service},
+};
+use rollcall::{
+    aws, handler,
+    replay::Replay,
+    runtime::{self, replay_service},
+    spill::Queue,
+    store::{self, Store},
+};
+use serde_json::Value;
+
+use super::{Database, Handlers, Proxy, RETENTION, Sqs, TABLE_NAME, TestQueue};
+
+/// Handlers with a store and a queue behind a proxy each, and the function that replays.
+pub(crate) struct Outage {
+    pub(crate) database: Database,
+    pub(crate) store: Proxy,
+    pub(crate) sqs: Proxy,
+    pub(crate) handlers: Handlers,
+    pub(crate) replay: Replay,
+    pub(crate) queue: TestQueue,
+    pub(crate) dead_letters: TestQueue,
+}
+
+impl Outage {
+    pub(crate) async fn start(budget: Duration) -> Self {
+        let database = Database::start().await;
+        let store = Proxy::before(&database.url).await;
+        let sqs = Sqs::start().await;
+        let (queue, dead_letters) = (sqs.queue().await, sqs.queue().await);
+        let sqs = Proxy::before(&sqs.url).await;
+        let mut handlers = Handlers::on(&store.url);
+        handlers.receiver.store = store_at(&aws::at(&store.url), handler::store_limit(budget));
+        handlers.receiver.spill = Some(Queue::new(&aws::at(&sqs.url), &queue.url));
+        handlers.receiver.budget = budget;
+        let replay = Replay {
+            store: store_at(&aws::at(&store.url), Duration::from_secs(5)),
+            queue: Queue::new(&aws::at(&sqs.url), &queue.url),
+            dead_letters: Queue::new(&aws::at(&sqs.url), &dead_letters.url),
+        };
+        Self { database, store, sqs, handlers, replay, queue, dead_letters }
+    }
+
+    /// One batch of messages, replayed as Lambda has it done within `time`. Says how many there were
+    /// and how many stayed in the queue.
+    pub(crate) async fn poll_within(&mut self, time: Duration) -> (usize, usize) {
+        let mut function = replay_service(self.replay.clone());
+        let invoke = async |event: Value| {
+            let mut context = Context::default();
+            context.deadline = runtime::now().after(time).0;
+            let event = LambdaEvent::new(serde_json::from_value(event).unwrap(), context);
+            let answer = function.call(event).await.unwrap();
+            Some(serde_json::to_value(answer).unwrap())
+        };
+        self.queue.poll(invoke).await
+    }
+
+    /// Replays until the queue is empty; nothing may stay.
+    pub(crate) async fn replay_all(&mut self) -> usize {
+        let mut all = 0;
+        loop {
+            match self.poll_within(Duration::from_secs(60)).await {
+                (0, _) => return all,
+                (messages, stayed) => {
+                    assert_eq!(stayed, 0, "the store is there");
+                    all += messages;
+                }
+            }
+        }
+    }
+}
+
+pub(crate) fn store_at(aws: &SdkConfig, limit: Duration) -> Store {
+    Store::new(store::connect(aws, limit), TABLE_NAME, RETENTION)
+}
