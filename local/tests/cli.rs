@@ -135,7 +135,10 @@ async fn records_survive_a_restart_and_other_programs_see_the_table() {
     let folder = folder.path();
     let running = Running::start(folder, &["--data", "records"]).await;
     running.send(folder, &["zego", "room-login"]).await;
-    let client = rollcall::store::connect_to(&running.dynamodb, std::time::Duration::from_secs(5));
+    let client = rollcall::store::connect(
+        &rollcall::aws::at(&running.dynamodb),
+        std::time::Duration::from_secs(5),
+    );
     let tables = client.list_tables().send().await.unwrap();
     assert_eq!(tables.table_names(), ["rollcall"]);
     assert_eq!(running.stop().await.0, Some(0));

@@ -151,6 +151,7 @@ struct BatchItemFailure {
 }
 
 /// Serves the batches of messages that Lambda hands to the function that replays.
+#[must_use]
 pub fn replay_service(
     replay: Replay,
 ) -> impl Service<

@@ -25,9 +25,9 @@ fn sources(folder: &str) -> BTreeMap<String, String> {
     let mut files = Vec::new();
     let path = root().join(folder);
     if path.is_dir() {
-        walk(&path, &mut files)
+        walk(&path, &mut files);
     } else {
-        files.push(path)
+        files.push(path);
     }
     assert!(!files.is_empty(), "{folder} has no sources");
     let read = |path: PathBuf| {

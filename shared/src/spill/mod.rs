@@ -60,7 +60,9 @@ mod tests {
     fn a_thousand_receives_outlast_the_14_days_that_a_message_is_kept() {
         let all: Duration = (1..1000).map(|receive_count| wait("a", receive_count)).sum();
         let shortest: Duration = (1..1000)
-            .map(|receive_count| (FIRST_WAIT * (1 << receive_count.min(20) - 1)).min(LONGEST_WAIT))
+            .map(|receive_count| {
+                (FIRST_WAIT * (1 << (receive_count.min(20) - 1))).min(LONGEST_WAIT)
+            })
             .map(|longest| longest / 2)
             .sum();
         assert!(shortest > Duration::from_hours(14 * 24), "{shortest:?}");

@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     process::Stdio,
-    sync::{Arc, Mutex as StdMutex, PoisonError},
+    sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -52,11 +52,14 @@ struct Invocation {
     answer: oneshot::Sender<(Value, Duration)>,
 }
 
+/// Who waits for the answer, and since when.
+type Current = (oneshot::Sender<(Value, Duration)>, Instant);
+
 /// The runtime API of one instance.
 struct Api {
     events: Mutex<mpsc::Receiver<Invocation>>,
-    /// The one that is under way, and since when.
-    current: StdMutex<Option<(oneshot::Sender<(Value, Duration)>, Instant)>>,
+    /// What is under way.
+    current: StdMutex<Option<Current>>,
     ready: watch::Sender<bool>,
 }
 
@@ -113,7 +116,7 @@ impl Fleet {
         true
     }
 
-    fn busy(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Notify>>> {
+    fn busy(&self) -> MutexGuard<'_, Vec<Arc<Notify>>> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -150,7 +153,7 @@ impl Fleet {
             .unwrap_or_else(|error| panic!("{function} cannot run, is it built? {error}"));
         tokio::spawn(search(function, child.stdout.take().unwrap()));
         tokio::spawn(search(function, child.stderr.take().unwrap()));
-        let (dies, died) = watch::channel(false);
+        let (death, died) = watch::channel(false);
         let kill = Arc::new(Notify::new());
         let wanted = kill.clone();
         tokio::spawn(async move {
@@ -158,7 +161,7 @@ impl Fleet {
                 status = child.wait() => panic!("{function} ended by itself: {status:?}"),
                 () = wanted.notified() => child.kill().await.unwrap(),
             }
-            dies.send_replace(true);
+            death.send_replace(true);
             server.abort();
         });
         is_ready.wait_for(|ready| *ready).await.unwrap();
@@ -183,6 +186,7 @@ impl Api {
         (headers, Json(invocation.event))
     }
 
+    #[expect(clippy::unused_async, reason = "axum's handlers are futures")]
     async fn response(
         State(api): State<Arc<Self>>,
         Path(_): Path<String>,
@@ -196,13 +200,12 @@ impl Api {
         StatusCode::ACCEPTED
     }
 
+    #[expect(clippy::unused_async, reason = "axum's handlers are futures")]
     async fn unexpected(request: axum::extract::Request) -> StatusCode {
         panic!("a function calls {}", request.uri());
     }
 
-    fn current(
-        &self,
-    ) -> std::sync::MutexGuard<'_, Option<(oneshot::Sender<(Value, Duration)>, Instant)>> {
+    fn current(&self) -> MutexGuard<'_, Option<Current>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -41,7 +41,7 @@ impl Outage {
         handlers.receiver.spill = Some(Queue::new(&aws::at(&sqs.url), &queue.url));
         handlers.receiver.budget = budget;
         let replay = Replay {
-            store: store_at(&aws::at(&store.url), Duration::from_secs(5)),
+            store: store_at(&aws::at(&store.url), Duration::from_secs(15)),
             queue: Queue::new(&aws::at(&sqs.url), &queue.url),
             dead_letters: Queue::new(&aws::at(&sqs.url), &dead_letters.url),
         };
@@ -66,7 +66,7 @@ impl Outage {
     pub(crate) async fn replay_all(&mut self) -> usize {
         let mut all = 0;
         loop {
-            match self.poll_within(Duration::from_secs(60)).await {
+            match self.poll_within(Duration::from_mins(1)).await {
                 (0, _) => return all,
                 (messages, stayed) => {
                     assert_eq!(stayed, 0, "the store is there");

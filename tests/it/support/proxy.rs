@@ -150,10 +150,10 @@ impl Shared {
                     while stream.read(&mut [0; 1024]).await.ok()? > 0 {}
                     return None;
                 }
-                Some(Fault::Reset) => return reset(stream),
+                Some(Fault::Reset) => return reset(&stream),
                 Some(Fault::LoseAnswer) => {
                     self.pass_on(headers, body).await?;
-                    return reset(stream);
+                    return reset(&stream);
                 }
                 Some(Fault::Slow(late)) => {
                     tokio::time::sleep(late).await;
@@ -178,7 +178,7 @@ impl Shared {
 }
 
 #[expect(deprecated, reason = "a linger of zero does not block: it is what makes the reset")]
-fn reset(stream: TcpStream) -> Option<()> {
+fn reset(stream: &TcpStream) -> Option<()> {
     stream.set_linger(Some(Duration::ZERO)).ok()
 }
 
@@ -219,7 +219,7 @@ fn response(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
     let mut response = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n", body.len());
     for name in ["content-type", "x-amzn-errortype", "x-amzn-query-error"] {
         if let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) {
-            response.push_str(&format!("{name}: {value}\r\n"));
+            response.extend([name, ": ", value, "\r\n"]);
         }
     }
     response.push_str("\r\n");

@@ -173,6 +173,7 @@ impl Double {
         url
     }
 
+    #[expect(clippy::unused_async, reason = "axum's handlers are futures")]
     async fn answer(
         State(double): State<Arc<Self>>,
         headers: HeaderMap,
