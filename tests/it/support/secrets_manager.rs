@@ -139,18 +139,14 @@ fn double(shared: &Shared, operation: &str, request: &Value) -> (StatusCode, Str
         }
         "GetSecretValue" => {
             let id = request["SecretId"].as_str().unwrap();
-            match secrets.get(id) {
-                Some(text) => {
-                    json!({ "ARN": id, "Name": id, "VersionId": version(), "SecretString": text })
-                }
-                None => {
-                    let error = json!({
-                        "__type": "ResourceNotFoundException",
-                        "Message": "Secrets Manager can't find the specified secret."
-                    });
-                    return (StatusCode::BAD_REQUEST, error.to_string());
-                }
-            }
+            let Some(text) = secrets.get(id) else {
+                let error = json!({
+                    "__type": "ResourceNotFoundException",
+                    "Message": "Secrets Manager can't find the specified secret."
+                });
+                return (StatusCode::BAD_REQUEST, error.to_string());
+            };
+            json!({ "ARN": id, "Name": id, "VersionId": version(), "SecretString": text })
         }
         other => panic!("nobody asks for {other}"),
     };
