@@ -80,7 +80,7 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
         let path = path.into_owned();
         let request = QueryRequest { method: parts.method, path, query, body, received_at };
         return response(if is_user_sig {
-            gateway.user_sigs.answer(&request)
+            gateway.user_sigs.answer(&request).await
         } else {
             gateway.queries.answer(&request).await
         });

@@ -21,6 +21,8 @@ const DEFAULT_MAX_AGE: Duration = Duration::from_mins(10);
 /// The time for one answer, unless `ROLLCALL_BUDGET_MS` says otherwise.
 const DEFAULT_BUDGET: Duration = Duration::from_millis(1500);
 
+const APPS: &str = "ROLLCALL_APPS";
+const REPLAY_GUARD: &str = "ROLLCALL_REPLAY_GUARD";
 const SPILL_QUEUE_URL: &str = "ROLLCALL_SPILL_QUEUE_URL";
 const DEAD_LETTER_QUEUE_URL: &str = "ROLLCALL_SPILL_DEAD_LETTER_QUEUE_URL";
 
@@ -32,26 +34,13 @@ const MIN_RETENTION_DAYS: u32 = 15;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// `ROLLCALL_APPS` cannot be read.
+    #[error("ROLLCALL_APPS {0}")]
+    Apps(#[from] AppsError),
+    /// There are two sources of apps.
     #[error(
-        "ROLLCALL_APPS is broken at line {line}, column {column}: it has to look like \
-         {{\"zego\":{{\"1\":{{\"callback_secrets\":[\"...\"]}}}}}}"
+        "ROLLCALL_APPS and ROLLCALL_APPS_SECRET_ARN are both set: the apps come from one of them"
     )]
-    Apps {
-        /// The line, from 1.
-        line: usize,
-        /// The column, from 1.
-        column: usize,
-    },
-    /// An app's id is no id.
-    #[error("ROLLCALL_APPS names an app that cannot be: its id is empty or too long")]
-    AppId,
-    /// Two `OpenIM` apps have a credential in common, so it could not tell which one a request is
-    /// for.
-    #[error("ROLLCALL_APPS gives the OpenIM apps `{0}` and `{1}` a credential in common")]
-    SharedCredential(AppId, AppId),
-    /// A user of Basic credentials cannot have a colon.
-    #[error("ROLLCALL_APPS gives the OpenIM app `{0}` a `basic` user with a colon")]
-    BasicUser(AppId),
+    TwoSources,
     /// A number is none.
     #[error("{name} is not a whole number: {source}")]
     Number {
@@ -60,6 +49,9 @@ pub enum ConfigError {
         /// The cause.
         source: ParseIntError,
     },
+    /// A switch is neither on nor off.
+    #[error("{0} is neither `on` nor `off`")]
+    Switch(&'static str),
     /// `RETENTION_DAYS` is too small.
     #[error("RETENTION_DAYS has to be at least {MIN_RETENTION_DAYS}")]
     Retention,
@@ -69,6 +61,32 @@ pub enum ConfigError {
     /// A variable is not UTF-8.
     #[error("{0} is not UTF-8")]
     NotUnicode(&'static str),
+}
+
+/// What is wrong with the apps' JSON. Never holds any of it that could be a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum AppsError {
+    /// It cannot be read.
+    #[error(
+        "is broken at line {line}, column {column}: it has to look like \
+         {{\"zego\":{{\"1\":{{\"callback_secrets\":[\"...\"]}}}}}}"
+    )]
+    Json {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+    },
+    /// An app's id is no id.
+    #[error("names an app that cannot be: its id is empty or too long")]
+    AppId,
+    /// Two `OpenIM` apps have a credential in common, so it could not tell which one a request is
+    /// for.
+    #[error("gives the OpenIM apps `{0}` and `{1}` a credential in common")]
+    SharedCredential(AppId, AppId),
+    /// A user of Basic credentials cannot have a colon.
+    #[error("gives the OpenIM app `{0}` a `basic` user with a colon")]
+    BasicUser(AppId),
 }
 
 /// The configuration of a function, from its environment.
@@ -83,6 +101,9 @@ pub struct Config {
     pub budget: Duration,
     /// `RETENTION_DAYS`: how long ended sessions are kept; default 30, at least 15.
     pub retention: Duration,
+    /// `ROLLCALL_REPLAY_GUARD`: whether a signature that does not cover the body is good for one
+    /// body only; default off.
+    pub replay_guard: ReplayGuard,
     /// `ROLLCALL_SPILL_QUEUE_URL`: the SQS queue for what could not be stored; none by default.
     pub spill_queue_url: Option<String>,
 }
@@ -105,6 +126,11 @@ impl Config {
             max_age: max_age.unwrap_or(DEFAULT_MAX_AGE),
             budget: budget.unwrap_or(DEFAULT_BUDGET),
             retention: DAY * days,
+            replay_guard: match variable(REPLAY_GUARD)?.as_deref() {
+                None | Some("off") => ReplayGuard::Off,
+                Some("on") => ReplayGuard::On,
+                Some(_) => return Err(ConfigError::Switch(REPLAY_GUARD)),
+            },
             spill_queue_url: variable(SPILL_QUEUE_URL)?,
         })
     }
@@ -131,6 +157,41 @@ impl ReplayConfig {
             spill_queue_url: required(SPILL_QUEUE_URL)?,
             dead_letter_queue_url: required(DEAD_LETTER_QUEUE_URL)?,
         })
+    }
+}
+
+/// Whether a signature that does not cover the body is good for one body only. It costs one more
+/// write for each callback that has one, before what the callback changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ReplayGuard {
+    /// It is good for any, as long as it is not too old.
+    #[default]
+    Off,
+    /// It is good for one.
+    On,
+}
+
+/// Where the apps come from.
+#[derive(Debug, Clone)]
+pub enum AppsFrom {
+    /// From the environment itself. Without any, every callback is refused.
+    Environment(Apps),
+    /// From the Secrets Manager secret of this ARN, or of this name.
+    Secret(String),
+}
+
+impl AppsFrom {
+    /// Reads `ROLLCALL_APPS` and `ROLLCALL_APPS_SECRET_ARN`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Apps::from_json`], or [`ConfigError::TwoSources`].
+    pub fn from_env() -> Result<Self, ConfigError> {
+        match (Apps::from_env()?, variable("ROLLCALL_APPS_SECRET_ARN")?) {
+            (Some(_), Some(_)) => Err(ConfigError::TwoSources),
+            (None, Some(secret)) => Ok(Self::Secret(secret)),
+            (apps, None) => Ok(Self::Environment(apps.unwrap_or_default())),
+        }
     }
 }
 
@@ -182,7 +243,8 @@ impl Apps {
     ///
     /// As [`Apps::from_json`].
     pub fn from_env() -> Result<Option<Self>, ConfigError> {
-        variable("ROLLCALL_APPS")?.as_deref().map(Self::from_json).transpose()
+        let apps = variable(APPS)?.as_deref().map(Self::from_json).transpose();
+        Ok(apps?)
     }
 
     /// Reads apps from JSON.
@@ -192,7 +254,7 @@ impl Apps {
     ///
     /// let apps = Apps::from_json(r#"{"zego":{"1":{"callback_secrets":["current","previous"]}}}"#)?;
     /// assert_eq!(apps.zego[&"1".parse().unwrap()].len(), 2);
-    /// # Ok::<(), rollcall::config::ConfigError>(())
+    /// # Ok::<(), rollcall::config::AppsError>(())
     /// ```
     ///
     /// An empty secret is left out, with a warning: it verifies nothing. An app that is left
@@ -200,15 +262,15 @@ impl Apps {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if it is not such JSON.
-    pub fn from_json(json: &str) -> Result<Self, ConfigError> {
+    /// [`AppsError`] if it is not such JSON.
+    pub fn from_json(json: &str) -> Result<Self, AppsError> {
         // Serde would take a list for a struct's fields, and an empty one for the defaults.
         if !json.trim_start().starts_with('{') {
-            return Err(ConfigError::Apps { line: 1, column: 1 });
+            return Err(AppsError::Json { line: 1, column: 1 });
         }
         // The error's own text may quote what it found, and that may be a secret.
         let apps: AppsJson = serde_json::from_str(json)
-            .map_err(|error| ConfigError::Apps { line: error.line(), column: error.column() })?;
+            .map_err(|error| AppsError::Json { line: error.line(), column: error.column() })?;
         Ok(Self {
             zego: zego_apps(apps.zego)?,
             openim: openim_apps(apps.openim)?,
@@ -217,7 +279,7 @@ impl Apps {
     }
 }
 
-fn zego_apps(apps: HashMap<String, ZegoAppJson>) -> Result<zego::Apps, ConfigError> {
+fn zego_apps(apps: HashMap<String, ZegoAppJson>) -> Result<zego::Apps, AppsError> {
     let app = |(id, app): (String, ZegoAppJson)| {
         let id = app_id(&id)?;
         let secrets = secrets(&id, app.callback_secrets);
@@ -229,14 +291,14 @@ fn zego_apps(apps: HashMap<String, ZegoAppJson>) -> Result<zego::Apps, ConfigErr
     apps.into_iter().map(app).collect()
 }
 
-fn openim_apps(apps: HashMap<String, OpenImAppJson>) -> Result<openim::Apps, ConfigError> {
+fn openim_apps(apps: HashMap<String, OpenImAppJson>) -> Result<openim::Apps, AppsError> {
     let mut read = openim::Apps::new();
     for (id, app) in apps {
         let id = app_id(&id)?;
         let mut basic = Vec::new();
         for BasicJson { user, password } in app.basic {
             if user.contains(':') {
-                return Err(ConfigError::BasicUser(id));
+                return Err(AppsError::BasicUser(id));
             }
             let password = secrets(&id, vec![password]).pop();
             basic.extend(password.map(|password| Basic { user, password }));
@@ -253,14 +315,14 @@ fn openim_apps(apps: HashMap<String, OpenImAppJson>) -> Result<openim::Apps, Con
         let of_url = app.basic.iter().map(|basic| ("basic", basic.user_pass()));
         for credential in of_body.chain(of_url) {
             if let Some(other) = owners.insert(credential, id).filter(|other| *other != id) {
-                return Err(ConfigError::SharedCredential(other.clone(), id.clone()));
+                return Err(AppsError::SharedCredential(other.clone(), id.clone()));
             }
         }
     }
     Ok(read)
 }
 
-fn tencent_apps(apps: HashMap<String, TencentAppJson>) -> Result<tencent::Apps, ConfigError> {
+fn tencent_apps(apps: HashMap<String, TencentAppJson>) -> Result<tencent::Apps, AppsError> {
     let app = |(id, app): (String, TencentAppJson)| {
         let id = app_id(&id)?;
         let credentials = tencent::AppCredentials {
@@ -273,8 +335,8 @@ fn tencent_apps(apps: HashMap<String, TencentAppJson>) -> Result<tencent::Apps, 
     apps.into_iter().map(app).collect()
 }
 
-fn app_id(id: &str) -> Result<AppId, ConfigError> {
-    id.parse().map_err(|_| ConfigError::AppId)
+fn app_id(id: &str) -> Result<AppId, AppsError> {
+    id.parse().map_err(|_| AppsError::AppId)
 }
 
 /// Leaves out what is empty: it verifies nothing.
@@ -386,12 +448,12 @@ mod tests {
         ] {
             let json = format!(r#"{{"openim":{{"one":{a},"two":{b}}}}}"#);
             let error = Apps::from_json(&json).unwrap_err();
-            assert!(matches!(error, ConfigError::SharedCredential(..)), "{error}");
+            assert!(matches!(error, AppsError::SharedCredential(..)), "{error}");
         }
         let same_app = r#"{"openim":{"one":{"secrets":["x","x"]},"two":{"secrets":["z"]}}}"#;
         assert!(Apps::from_json(same_app).is_ok());
         let colon = r#"{"openim":{"one":{"basic":[{"user":"a:b","password":"c"}]}}}"#;
-        assert!(matches!(Apps::from_json(colon), Err(ConfigError::BasicUser(_))));
+        assert!(matches!(Apps::from_json(colon), Err(AppsError::BasicUser(_))));
     }
 
     #[test]

@@ -1,16 +1,14 @@
 //! The one pipeline that every callback goes through.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use crate::{
-    callback::{Callback, Parsed, Provider, RawRequest, Rejection, Reply},
-    config::{Apps, AppsOf},
-    domain::{Change, Outcome, RoomId, UserId},
+    apps::AppsSource,
+    callback::{Callback, Parsed, Provider, RawRequest, Rejection, Reply, VerifyError},
+    config::{Apps, AppsOf, ReplayGuard},
+    domain::{App, Change, Outcome, RoomId, SignatureUse, UserId},
     spill::Queue,
-    store::Store,
+    store::{Claimed, Store, StoreError},
 };
 
 /// How much of the time for one answer the store gets, in hundredths. The rest is for the queue, its
@@ -25,7 +23,7 @@ const QUEUE_PERCENT: u32 = 94;
 #[derive(Debug, Clone)]
 pub struct Receiver {
     /// The apps whose callbacks are accepted.
-    pub apps: Arc<Apps>,
+    pub apps: AppsSource,
     /// Where changes go.
     pub store: Store,
     /// Where changes go that could not be stored in time; `None` if there is no queue, and then
@@ -33,6 +31,8 @@ pub struct Receiver {
     pub spill: Option<Queue>,
     /// How far a signed time may lie behind or ahead of our clock.
     pub max_age: Duration,
+    /// Whether a signature that does not cover the body is good for one body only.
+    pub replay_guard: ReplayGuard,
     /// The time for one answer.
     pub budget: Duration,
 }
@@ -46,9 +46,10 @@ impl Receiver {
     {
         let started = Instant::now();
         let mut event = C::EVENT;
-        let (changes, answer) = match parse::<C>(self.apps.apps(), request, self.max_age) {
+        let (changes, answer) = match self.parse::<C>(request, started).await {
             Ok(Parsed { event: told, changes, left_out }) => {
                 event = told.unwrap_or(event);
+                self.apps.refresh(request.received_at);
                 let stored = self.store(event, &changes, request, started).await;
                 let answer = match left_out {
                     Some(error) => stored.and(Err(Rejection::Malformed(error))),
@@ -60,6 +61,61 @@ impl Receiver {
         };
         log::<C>(event, &changes, &answer, started.elapsed());
         C::Provider::reply(request, &answer)
+    }
+
+    /// Verifies and parses: what the request changes, if its sender and its form are right.
+    async fn parse<C: Callback>(
+        &self,
+        request: &RawRequest,
+        started: Instant,
+    ) -> Result<Parsed, Rejection>
+    where
+        Apps: AppsOf<C::Provider>,
+    {
+        let limit = C::Provider::BODY_LIMIT;
+        if request.body.len() > limit {
+            return Err(Rejection::TooLarge { limit });
+        }
+        let now = request.received_at;
+        let verify = |apps: &Apps| C::Provider::verify(request, apps.apps(), self.max_age);
+        let apps = self.apps.get(now).await.ok_or(Rejection::NoSecrets)?;
+        let verified = match verify(&apps) {
+            Err(error) if error.may_be_for_want_of_a_secret() => {
+                match self.apps.newer_than(&apps, now).await {
+                    Some(apps) => verify(&apps)?,
+                    None => return Err(error.into()),
+                }
+            }
+            verified => verified?,
+        };
+        let parsed = C::parse(&verified)?;
+        if let (ReplayGuard::On, Some(used)) = (self.replay_guard, verified.signature_use())
+            && !parsed.changes.is_empty()
+        {
+            self.guard(&verified.app(), used, started).await?;
+        }
+        Ok(parsed)
+    }
+
+    /// Sees to it that a signature is good for one body. It is claimed before anything is changed:
+    /// after a crash in between, the same body may claim it again. What could not be claimed is not
+    /// accepted.
+    async fn guard(
+        &self,
+        app: &App,
+        used: &SignatureUse,
+        started: Instant,
+    ) -> Result<(), Rejection> {
+        let left = store_limit(self.budget).saturating_sub(started.elapsed());
+        let claimed = tokio::time::timeout(left, self.store.claim(app, used)).await;
+        match claimed.unwrap_or(Err(StoreError::OutOfTime)) {
+            Ok(Claimed::Yes) => Ok(()),
+            Ok(Claimed::ByAnotherBody) => Err(VerifyError::UsedSignature.into()),
+            Err(error) => {
+                tracing::error!(%error, "a signature could not be claimed");
+                Err(Rejection::NotStored)
+            }
+        }
     }
 
     /// Stores the changes of a request. What is not known to be stored when the store's share of the
@@ -91,20 +147,6 @@ impl Receiver {
 #[must_use]
 pub fn store_limit(budget: Duration) -> Duration {
     budget * STORE_PERCENT / 100
-}
-
-/// Verifies and parses: what the request changes, if its sender and its form are right.
-fn parse<C: Callback>(
-    apps: &<C::Provider as Provider>::Apps,
-    request: &RawRequest,
-    max_age: Duration,
-) -> Result<Parsed, Rejection> {
-    let limit = C::Provider::BODY_LIMIT;
-    if request.body.len() > limit {
-        return Err(Rejection::TooLarge { limit });
-    }
-    let verified = C::Provider::verify(request, apps, max_age)?;
-    Ok(C::parse(&verified)?)
 }
 
 fn log<C: Callback>(

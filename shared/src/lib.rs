@@ -13,23 +13,27 @@
 //! | [`callback`] | raw and verified requests, the traits [`callback::Provider`] and [`callback::Callback`] | `domain` |
 //! | [`providers`] | one folder per provider: verification, wire format, reply; one file per callback type | `callback`, `domain` |
 //! | [`aws`] | what all clients of AWS have in common | nothing else |
+//! | [`apps`] | the apps and their secrets as they are known now; AWS Secrets Manager | `aws`, `config`, `domain` |
 //! | [`store`] | DynamoDB: keys, conditions, index attributes | `aws`, `domain` |
 //! | [`spill`] | SQS: the queue for what could not be stored in time | `aws`, `domain` |
 //! | [`handler`] | the one pipeline from a raw request to a reply | all of the above |
 //! | [`replay`] | the pipeline from the queue to the store | `domain`, `spill`, `store` |
 //! | [`endpoint`] | every callback type in one list | `handler` and `providers` |
 //! | [`query`] | the answers to a backend's questions | `domain`, `providers`, `store` |
-//! | [`user_sig`] | Tencent's login tickets: minted, verified, and the routes for both | `callback`, `config`, `domain`, `query` |
+//! | [`user_sig`] | Tencent's login tickets: minted, verified, and the routes for both | `apps`, `callback`, `config`, `domain`, `query` |
 //! | [`config`] | the environment variables of the contract | `providers` |
 //! | [`runtime`] | Lambda's runner, the environment and the clock | everything |
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod apps;
 pub mod aws;
 pub mod callback;
 pub mod config;
 pub mod domain;
 pub mod endpoint;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod handler;
 pub mod providers;
 pub mod query;

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use aws_config::SdkConfig;
 use bytes::Bytes;
 use http::Response;
 use lambda_http::{
@@ -27,9 +28,10 @@ use tracing_subscriber::filter::LevelFilter;
 pub use lambda_http::Error;
 
 use crate::{
+    apps::AppsSource,
     aws,
     callback::{Callback, RawRequest, Reply},
-    config::{Apps, AppsOf, Config, ReplayConfig},
+    config::{Apps, AppsFrom, AppsOf, Config, ReplayConfig},
     domain::UnixMillis,
     handler::{self, Receiver},
     query::{Queries, QueryRequest},
@@ -57,10 +59,11 @@ where
         let aws = aws::from_env().await?;
         let client = store::connect(&aws, handler::store_limit(config.budget));
         let receiver = Receiver {
-            apps: Arc::new(Apps::from_env()?.unwrap_or_default()),
+            apps: apps(&aws, config.budget).await?,
             store: Store::new(client, &config.table, config.retention),
             spill: config.spill_queue_url.map(|url| Queue::new(&aws, url)),
             max_age: config.max_age,
+            replay_guard: config.replay_guard,
             budget: config.budget,
         };
         lambda_runtime::run(service(CallbackFunction::<C>::new(receiver))).await
@@ -108,7 +111,8 @@ pub fn run_spill_replay() -> Result<(), Error> {
 /// As [`run_callback`].
 pub fn run_user_sig() -> Result<(), Error> {
     run(async {
-        let apps = Arc::new(Apps::from_env()?.unwrap_or_default());
+        let config = Config::from_env()?;
+        let apps = apps(&aws::from_env().await?, config.budget).await?;
         lambda_runtime::run(service(UserSigs { apps })).await
     })
 }
@@ -213,6 +217,19 @@ fn log_to_stdout() {
         .init();
 }
 
+/// The apps, read from their secret if that is where they are. A function starts without them, too:
+/// the first request asks again.
+async fn apps(aws: &SdkConfig, budget: Duration) -> Result<AppsSource, Error> {
+    match AppsFrom::from_env()? {
+        AppsFrom::Environment(apps) => Ok(apps.into()),
+        AppsFrom::Secret(id) => {
+            let apps = AppsSource::secret(aws, id, budget);
+            apps.get(now()).await;
+            Ok(apps)
+        }
+    }
+}
+
 /// What a Lambda function does with a request of its HTTP API.
 pub trait Function: Send + Sync + 'static {
     /// Answers one request.
@@ -251,7 +268,7 @@ impl Function for Queries {
 
 impl Function for UserSigs {
     async fn answer(&self, request: Request) -> Reply {
-        Self::answer(self, &query_request(request))
+        Self::answer(self, &query_request(request)).await
     }
 }
 

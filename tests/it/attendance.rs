@@ -13,7 +13,8 @@ use rollcall_local::send::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    Database, Handlers, RETENTION, SECRET, TRTC_KEY, dump, openim_event, tencent_event, zego_event,
+    Database, Handlers, RETENTION, SECRET, TRTC_KEY, apps, dump, openim_event, tencent_event,
+    zego_event,
 };
 
 const START: u64 = 1_790_000_000_000;
@@ -389,7 +390,7 @@ async fn what_is_not_known_is_404_and_what_is_wrong_is_400() {
     zego(&handlers, &boundary(RoomCreate, 7, 0)).await;
     zego(&handlers, &Event { room: "bar".to_owned(), ..login("ada", 7, 1, 1, 0) }).await;
     let online = openim_event(openim::EventName::UserRegister, at(0));
-    let credentials = handlers.receiver.apps.openim[&"main".parse().unwrap()].clone();
+    let credentials = apps().openim[&"main".parse().unwrap()].clone();
     handlers.deliver(&online.callback(&credentials), at(0)).await;
     let now = at(1000);
     for path in

@@ -1,9 +1,18 @@
 //! Promise 1: requests that nobody signed, and signed ones that make no sense.
 
-use rollcall::{callback::Secret, domain::UnixSeconds, providers::zego, runtime};
+use rollcall::{
+    callback::{RawRequest, Secret},
+    domain::UnixSeconds,
+    endpoint::Endpoint,
+    providers::zego,
+    runtime,
+};
+use rollcall_local::send::openim::EventName;
 use serde_json::{Value, json};
 
-use crate::support::{OTHER_SECRET, SECRET, TestApp};
+use crate::support::{
+    Database, Handlers, OTHER_SECRET, SECRET, TestApp, apps, names, openim_event,
+};
 
 const LOGIN: &str = "/zego/room-login";
 const CREATE: &str = "/zego/room-create";
@@ -444,6 +453,136 @@ async fn ids_of_any_character_are_kept_apart() {
         let (_, room) = app.get(&format!("/presence/zego/1/rooms?room={asked}")).await;
         assert_eq!(room["online"], 1, "{id:?}");
         assert_eq!(room["members"][0]["user"], *id);
+    }
+}
+
+/// A thousand headers, a megabyte of query: whatever the server in front lets through is answered.
+#[tokio::test]
+async fn floods_of_headers_and_parameters_are_answered() {
+    let database = Database::start().await;
+    let handlers = Handlers::on(&database.url);
+    let now = runtime::now();
+    let deliver = async |path: &str, query: String, headers: http::HeaderMap, body: String| {
+        let request = RawRequest { headers, query, body: body.into(), received_at: now };
+        Endpoint::at(path).unwrap().receive(&handlers.receiver, &request).await
+    };
+    let mut many = http::HeaderMap::new();
+    for number in 0..10_000 {
+        let name: http::HeaderName = format!("x-{number}").parse().unwrap();
+        many.append(name, "y".repeat(100).parse().unwrap());
+    }
+    let many_pairs = "a=b&".repeat(250_000);
+    let one_long = format!("a={}", "%41".repeat(300_000));
+    let broken = "%ff%fe&%=%&&&=%zz".repeat(10_000);
+    for path in [LOGIN, "/openim", "/tencent/chat", "/tencent/trtc"] {
+        for query in [&many_pairs, &one_long, &broken] {
+            let reply = deliver(path, query.clone(), many.clone(), "{}".to_owned()).await;
+            assert_eq!((reply.status.as_u16(), reply.outcome), (401, Some("rejected")), "{path}");
+        }
+    }
+    // And what is right in the middle of it is taken.
+    let login = signed(event(LOGIN)).to_string();
+    let reply = deliver(LOGIN, many_pairs, many, login).await;
+    assert_eq!(reply.outcome, Some("applied"), "{}", reply.body);
+}
+
+#[tokio::test]
+async fn promise_1_authentic_bytes_that_are_no_text_verify_nothing() {
+    let database = Database::start().await;
+    let handlers = Handlers::on(&database.url);
+    for name in ["authorization", "sdkappid", "sign"] {
+        for value in [&b"\xff\xfe"[..], b"Basic \xff", b"", b"Basic", b"Basic =", b" "] {
+            for path in ["/openim", "/tencent/trtc"] {
+                let mut headers = http::HeaderMap::new();
+                headers.insert("sdkappid", "1400000000".parse().unwrap());
+                headers.insert(name, http::HeaderValue::from_bytes(value).unwrap());
+                let query = String::from("SdkAppid=%ff&Sign=%ff&RequestTime=%ff");
+                let body = r#"{"callbackCommand":"x","secret":null}"#.into();
+                let request = RawRequest { headers, query, body, received_at: runtime::now() };
+                let reply = Endpoint::at(path).unwrap().receive(&handlers.receiver, &request).await;
+                assert_eq!(reply.status, 401, "{path} {name} {value:?}");
+            }
+        }
+    }
+}
+
+/// A cursor comes back from a client, who may have made it up.
+#[tokio::test]
+async fn promise_7_isolated_a_made_up_cursor_shows_nothing_else() {
+    use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+
+    let app = TestApp::start().await;
+    for (number, route) in [LOGIN, LOGIN, LOGIN, LOGOUT].into_iter().enumerate() {
+        let mut body = with(event(route), "user_account", json!(format!("user{number}")));
+        body["session_id"] = json!(format!("s{number}"));
+        let answer = app.post(route, "application/json", signed(body).to_string()).await;
+        assert_eq!(answer.outcome.as_deref(), Some("applied"), "{}", answer.body);
+    }
+    // So many sessions that older marks are moved to an item of their own.
+    for number in 0..40 {
+        let mut body = with(event(LOGIN), "session_id", json!(format!("again{number:02}")));
+        body["user_account"] = json!("user0");
+        body["user_update_seq"] = json!(10 + number);
+        let answer = app.post(LOGIN, "application/json", signed(body).to_string()).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+    assert!(app.records().await.keys().any(|key| key.contains(" moved#")));
+    let now = runtime::now();
+    let registration = openim_event(EventName::UserRegister, now);
+    let credentials = apps().openim[&"main".parse().unwrap()].clone();
+    let registered = registration.callback(&credentials).send(&app.http, &app.url).await.unwrap();
+    assert_eq!(registered.outcome.as_deref(), Some("applied"), "{}", registered.body);
+    let (_, first) = app.get("/presence/zego/1/rooms/lobby?limit=1").await;
+    let next = first["next"].as_str().unwrap();
+    let real: Value =
+        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(next).unwrap()).unwrap();
+    let cursor = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+    let made_up = [
+        "",
+        "\u{0}",
+        "in#",
+        "in",
+        "left#",
+        "moved#",
+        "zzz",
+        "zego#2#room#lobby",
+        "\u{10ffff}",
+        "in#9999999999999999#",
+        "in#0",
+        "#",
+        "%",
+    ];
+    for after in
+        made_up.map(str::to_owned).into_iter().chain(["z".repeat(1024), "in#5".repeat(256)])
+    {
+        let next = cursor(&with(real.clone(), "after", json!(after)));
+        let (status, room) = app.get(&format!("/presence/zego/1/rooms/lobby?next={next}")).await;
+        assert_eq!(status, 200, "{after:?}: {room}");
+        let members = names(&room);
+        for (index, user) in members.iter().enumerate() {
+            assert!(["user0", "user1", "user2"].contains(&user.as_str()), "{after:?}: {user}");
+            assert!(!members[..index].contains(user), "{after:?}: {user} is there twice");
+        }
+        let next = cursor(&json!({ "after": after }));
+        let path = format!("/registrations/openim/main?from={}&next={next}", now.0 + 60_000);
+        let (status, list) = app.get(&path).await;
+        assert_eq!((status.as_u16(), list["registrations"].as_array().unwrap().len()), (200, 0));
+    }
+    let long = with(real.clone(), "after", json!("z".repeat(1025)));
+    let number = with(real.clone(), "after", json!(7));
+    let negative = with(real.clone(), "online", json!(-1));
+    let other = with(real.clone(), "life", json!("8"));
+    for cursor in
+        [long, number, negative, other, json!(null), json!([]), json!("x")].map(|v| cursor(&v))
+    {
+        let (status, body) = app.get(&format!("/presence/zego/1/rooms/lobby?next={cursor}")).await;
+        assert_eq!(status, 400, "{body}");
+        assert_eq!(body["error"]["code"], "bad_parameter");
+    }
+    let deep = BASE64_URL_SAFE_NO_PAD.encode("[".repeat(30_000));
+    for text in ["!", "%ff", "=", "e30=", "e30", &deep] {
+        let (status, body) = app.get(&format!("/presence/zego/1/rooms/lobby?next={text}")).await;
+        assert_eq!(status, 400, "{body}");
     }
 }
 

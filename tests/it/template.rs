@@ -219,16 +219,63 @@ async fn the_template_makes_the_table_that_the_store_makes() {
     assert_eq!(table["DeletionPolicy"], "Retain", "the table outlives the stack");
 }
 
-/// Whoever mints a ticket can log in as anybody, so its function can do nothing else.
+/// The secret of a provider's functions, by the first word of their names; `query` has none.
+fn secret_of(function: &str) -> Option<&'static str> {
+    match function {
+        user_sig::FUNCTION => Some("TencentUserSigKeys"),
+        _ if function.starts_with("zego-") => Some("ZegoApps"),
+        _ if function.starts_with("openim-") => Some("OpenImApps"),
+        _ if function.starts_with("tencent-") => Some("TencentApps"),
+        _ => None,
+    }
+}
+
+/// A function reads its own secret and no other. Whoever mints a ticket can log in as anybody, so
+/// its function can do nothing else.
 #[test]
-fn user_sig_has_its_own_secret_and_no_way_to_the_table() {
-    let functions = functions(&template());
-    let secret_of =
-        |properties: &Value| properties["Environment"]["Variables"]["ROLLCALL_APPS"].to_string();
-    for (function, properties) in &functions {
-        let has_keys = secret_of(properties).contains("TencentUserSigKeysSecretName");
-        assert_eq!(has_keys, function == user_sig::FUNCTION, "{function}");
-        assert_eq!(properties["Policies"].is_null(), has_keys, "{function}");
+fn promise_8_discreet_every_function_may_read_its_own_secret_only() {
+    let template = template();
+    for (function, properties) in functions(&template) {
+        let expected = secret_of(&function).map_or(Value::Null, |name| json!({ "!Ref": name }));
+        let variables = &properties["Environment"]["Variables"];
+        assert_eq!(variables["ROLLCALL_APPS_SECRET_ARN"], expected, "{function}");
+        assert!(variables["ROLLCALL_APPS"].is_null(), "{function}");
+        let mut reads = Vec::new();
+        let mut others = 0;
+        for policy in properties["Policies"].as_array().unwrap() {
+            for statement in policy["Statement"].as_array().unwrap() {
+                if statement["Action"].to_string().contains("secretsmanager:") {
+                    assert_eq!(statement["Action"], "secretsmanager:GetSecretValue", "{function}");
+                    reads.push(statement["Resource"].clone());
+                } else {
+                    others += 1;
+                }
+            }
+        }
+        let expected: Vec<Value> =
+            Some(expected).filter(|name| !name.is_null()).into_iter().collect();
+        assert_eq!(reads, expected, "{function}");
+        assert_eq!(others == 0, function == user_sig::FUNCTION, "{function}");
+    }
+    let global = template["Globals"]["Function"].to_string();
+    assert!(!global.contains("SECRET_ARN") && !global.contains("Policies"), "{global}");
+}
+
+/// The secrets are made without apps, in the JSON that the functions read.
+#[test]
+fn the_templates_secrets_can_be_read() {
+    let resources = template()["Resources"].clone();
+    let secrets: Vec<&Value> = resources
+        .as_object()
+        .unwrap()
+        .values()
+        .filter(|resource| resource["Type"] == "AWS::SecretsManager::Secret")
+        .collect();
+    assert_eq!(secrets.len(), 4);
+    for secret in secrets {
+        let text = secret["Properties"]["SecretString"].as_str().unwrap();
+        let apps = rollcall::config::Apps::from_json(text).unwrap();
+        assert!(apps.zego.is_empty() && apps.openim.is_empty() && apps.tencent.is_empty());
     }
 }
 

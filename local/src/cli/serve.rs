@@ -4,12 +4,12 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
-    sync::Arc,
     time::Duration,
 };
 
 use clap::Args;
 use rollcall::{
+    apps::AppsSource,
     aws,
     callback::Secret,
     config::{Apps, Config},
@@ -90,12 +90,13 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     println!("Rollcall listens on {url}, its DynamoDB on {dynamodb} (table {}).", config.table);
     introduce(&url, &apps, is_example);
 
-    let apps = Arc::new(apps);
+    let apps = AppsSource::from(apps);
     let receiver = Receiver {
         apps: apps.clone(),
         store: store.clone(),
         spill,
         max_age: config.max_age,
+        replay_guard: config.replay_guard,
         budget: config.budget,
     };
     let user_sigs = UserSigs { apps };

@@ -105,7 +105,7 @@ pub enum VerifyError {
     #[error(transparent)]
     Field(#[from] FieldError),
     /// No such app is configured.
-    #[error("this app is not configured here: add it to ROLLCALL_APPS")]
+    #[error("this app is not configured here: add it to the apps of ROLLCALL_APPS or its secret")]
     UnknownApp,
     /// The app has no secret, so nothing can be verified.
     #[error("no callback secret is configured for this app")]
@@ -135,10 +135,30 @@ pub enum VerifyError {
     /// The signature belongs to none of the app's secrets.
     #[error("the signature does not match: check the callback secret of this app")]
     WrongSignature,
+    /// The signature does not cover the body, and came with another one before.
+    #[error("the signature was used for another body already")]
+    UsedSignature,
 }
 
 impl VerifyError {
-    /// Checks that a signed time lies at most `max_age` behind and ahead of our clock.
+    /// Whether other secrets might have verified the request.
+    #[must_use]
+    pub fn may_be_for_want_of_a_secret(&self) -> bool {
+        match self {
+            Self::UnknownApp | Self::NoSecret | Self::WrongCredentials | Self::WrongSignature => {
+                true
+            }
+            Self::UnreadableBody(_)
+            | Self::Field(_)
+            | Self::Expired { .. }
+            | Self::Future { .. }
+            | Self::NoCredentials(_)
+            | Self::UsedSignature => false,
+        }
+    }
+
+    /// Checks that a signed time lies at most `max_age` behind and ahead of our clock, and says until
+    /// which second it will: what has to be remembered of the signature is remembered that long.
     ///
     /// # Errors
     ///
@@ -148,15 +168,16 @@ impl VerifyError {
         at: UnixSeconds,
         now: UnixSeconds,
         max_age: Duration,
-    ) -> Result<(), Self> {
+    ) -> Result<UnixSeconds, Self> {
         let limit_s = max_age.as_secs();
-        if at.after(max_age) < now {
+        let good_until = at.after(max_age);
+        if good_until < now {
             return Err(Self::Expired { field, limit_s });
         }
         if at > now.after(max_age) {
             return Err(Self::Future { field, limit_s });
         }
-        Ok(())
+        Ok(good_until)
     }
 }
 
@@ -227,6 +248,9 @@ pub enum Rejection {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// The apps' secrets could not be read yet. The cause is logged, not told.
+    #[error("the secrets that verify the sender could not be loaded yet: send it again")]
+    NoSecrets,
     /// The change could not be stored in time. The cause is logged, not told.
     #[error("the event could not be stored: send it again")]
     NotStored,
@@ -240,7 +264,7 @@ impl Rejection {
             Self::Unverified(_) => http::StatusCode::UNAUTHORIZED,
             Self::Malformed(_) => http::StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NotStored => http::StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoSecrets | Self::NotStored => http::StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

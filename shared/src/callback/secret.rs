@@ -4,7 +4,14 @@ use std::fmt;
 
 use subtle::{Choice, ConstantTimeEq};
 
-/// A shared secret. It prints redacted and cannot be empty.
+/// A shared secret. It prints redacted, cannot be empty, and can be compared by [`find_match`] only:
+///
+/// ```compile_fail
+/// use rollcall::callback::Secret;
+///
+/// let [a, b] = ["a", "b"].map(|text| Secret::new(text.to_owned()));
+/// a == b; // `Secret` is not `PartialEq`
+/// ```
 #[derive(Clone)]
 pub struct Secret(String);
 

@@ -1,7 +1,7 @@
 //! A request whose sender is known.
 
 use super::{Provider, SecretMatch};
-use crate::domain::{App, AppId, UnixMillis};
+use crate::domain::{App, AppId, SignatureUse, UnixMillis};
 
 /// A request of provider `P` whose sender has been verified.
 ///
@@ -20,12 +20,26 @@ pub struct Verified<P: Provider> {
     app: AppId,
     body: P::Body,
     received_at: UnixMillis,
+    signature_use: Option<SignatureUse>,
 }
 
 impl<P: Provider> Verified<P> {
     /// Vouches for `body` as sent by `app`'s provider, on the strength of a match.
     pub fn new(_proof: &SecretMatch, app: AppId, body: P::Body, received_at: UnixMillis) -> Self {
-        Self { app, body, received_at }
+        Self { app, body, received_at, signature_use: None }
+    }
+
+    /// The same request, whose signature does not cover its body.
+    #[must_use]
+    pub fn signed_by(self, signature_use: SignatureUse) -> Self {
+        Self { signature_use: Some(signature_use), ..self }
+    }
+
+    /// The use that the request makes of its signature, if that does not cover the body and can be
+    /// good for one body only.
+    #[must_use]
+    pub fn signature_use(&self) -> Option<&SignatureUse> {
+        self.signature_use.as_ref()
     }
 
     /// The app that the request is for.

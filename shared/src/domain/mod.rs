@@ -7,6 +7,7 @@ mod life;
 mod mark;
 mod month;
 mod outcome;
+mod signature_use;
 mod time;
 mod visit;
 
@@ -20,5 +21,6 @@ pub use life::Life;
 pub use mark::{Kind, LeaveReason, Mark, MarkError, Order, Role};
 pub use month::{Month, MonthError};
 pub use outcome::Outcome;
+pub use signature_use::SignatureUse;
 pub use time::{MAX_EVENT_TIME_AHEAD, UnixMillis, UnixSeconds};
 pub use visit::{Ending, Visit};

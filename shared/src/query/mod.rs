@@ -233,3 +233,11 @@ impl Parameters {
         }
     }
 }
+
+/// A cursor that somebody else made up. For `fuzz/`.
+#[cfg(any(test, fuzzing))]
+pub fn fuzz_cursors(data: &[u8]) {
+    attendance::fuzz_cursors(data);
+    presence::fuzz_cursor(data);
+    registrations::fuzz_cursor(data);
+}

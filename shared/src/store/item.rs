@@ -34,6 +34,8 @@ pub(super) const LOGOUT_STAMP: &str = "logout_stamp";
 pub(super) const KICKED_STAMP: &str = "kicked_stamp";
 /// The month that the login of `online_stamp` is counted for.
 pub(super) const COUNTED_MONTH: &str = "counted_month";
+/// The SHA-256 of the body that a signature is good for.
+pub(super) const BODY: &str = "body";
 pub(super) const SOURCE: &str = "source";
 pub(super) const RECORDED_AT: &str = "recorded_at";
 pub(super) const CREATE_TIME: &str = "create_time";
@@ -45,6 +47,10 @@ pub(super) const RECEIVE_OPTION: &str = "receive_option";
 
 pub(super) fn string(text: impl Into<String>) -> AttributeValue {
     S(text.into())
+}
+
+pub(super) fn bytes(bytes: Blob) -> AttributeValue {
+    B(bytes)
 }
 
 pub(super) fn number(number: u64) -> AttributeValue {

@@ -10,6 +10,7 @@
 //! | boundary | room | `boundary#TIME#...` | lives of the room | `TIME#...` |
 //! | month | user | `month#MONTH` | shard of the app's month | `USER` |
 //! | registration | user | `registration` | shard of the app | `TIME#USER` |
+//! | use of a signature | `PROVIDER#APP#signature#HASH` | `use` | | |
 //!
 //! A user's partition is `PROVIDER#APP#user#USER`, a room's `PROVIDER#APP#room#ROOM`, to which the
 //! index adds `#0` to `#3` for its shards and `#lives` for its lives. Times have 16 decimal digits,
@@ -36,6 +37,9 @@ pub(super) const BOUNDARY: &str = "boundary#";
 /// The sort key of a registration.
 pub(super) const REGISTRATION: &str = "registration";
 
+/// The sort key of the use of a signature.
+pub(super) const SIGNATURE_USE: &str = "use";
+
 /// The prefix of the sort keys of devices.
 pub(super) const DEVICE: &str = "device#";
 
@@ -59,6 +63,11 @@ pub(super) fn user(app: &App, user: &UserId) -> String {
 
 pub(super) fn room(app: &App, room: &RoomId) -> String {
     format!("{}#{}#room#{}", app.provider, escape(app.id.as_str()), escape(room.as_str()))
+}
+
+/// A partition of its own: a signature is used once or twice, and then never again.
+pub(super) fn signature(app: &App, hash: &[u8; 32]) -> String {
+    format!("{}#{}#signature#{}", app.provider, escape(app.id.as_str()), hex::encode(hash))
 }
 
 /// Where lives have no names, the last part is empty, which no id can be.
@@ -241,6 +250,52 @@ pub(super) fn parse_device(sk: &str) -> Result<(Platform, Option<SessionId>), St
 /// The life of a life's sort key.
 pub(super) fn parse_life(sk: &str) -> Result<LifeId, StoreError> {
     unescape(sk.split('#').nth(1))
+}
+
+/// Ids that somebody else chose, four of them with U+0001 between: they come back from their
+/// keys, and other ids have other keys. For `fuzz/`.
+#[cfg(any(test, fuzzing))]
+#[expect(clippy::unwrap_used, reason = "a target is to fail")]
+pub(super) fn fuzz(data: &[u8]) {
+    use crate::domain::ProviderName;
+
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let ids: Vec<&str> = text.splitn(4, '\u{1}').collect();
+    let [a, b, c, d] = ids[..] else { return };
+    let read = |id: &str, name: &str| {
+        let app = App { provider: ProviderName::Zego, id: id.parse().ok()? };
+        let (user_id, room_id): (UserId, RoomId) = (name.parse().ok()?, name.parse().ok()?);
+        let (life_id, platform): (LifeId, Platform) = (id.parse().ok()?, id.parse().ok()?);
+        let connection: SessionId = name.parse().ok()?;
+        let hash = [0; 32];
+        assert_eq!(parse_user(&user(&app, &user_id)).unwrap(), user_id);
+        let sk = seat(&room_id, Some(&life_id));
+        assert_eq!(parse_seat(&sk).unwrap(), (room_id.clone(), Some(life_id.clone())));
+        assert_eq!(parse_seat(&seat(&room_id, None)).unwrap(), (room_id.clone(), None));
+        assert_eq!(parse_life(&self::life(&life_id)).unwrap(), life_id);
+        let sk = device(&platform, Some(&connection));
+        assert_eq!(parse_device(&sk).unwrap(), (platform, Some(connection)));
+        let partitions = vec![
+            user(&app, &user_id),
+            room(&app, &room_id),
+            lives(&app, &room_id),
+            shard(&app, &room_id, 0),
+            shard(&app, &room_id, 3),
+            registrations(&app, 0),
+            signature(&app, &hash),
+        ];
+        Some((partitions, seat(&room_id, Some(&life_id))))
+    };
+    if let (Some((ours, our_seat)), Some((theirs, their_seat))) = (read(a, b), read(c, d)) {
+        for (i, key) in ours.iter().enumerate() {
+            for (j, other) in theirs.iter().enumerate() {
+                // What belongs to an app as a whole does not depend on the other id.
+                let is_same = i == j && a == c && (b == d || i >= 5);
+                assert_eq!(key == other, is_same, "{key} {other}");
+            }
+        }
+        assert_eq!(our_seat == their_seat, a == c && b == d);
+    }
 }
 
 #[cfg(test)]

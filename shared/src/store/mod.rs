@@ -18,6 +18,7 @@ mod registration;
 mod roster;
 mod rows;
 mod seat;
+mod signature_use;
 mod table;
 mod write;
 
@@ -34,6 +35,7 @@ pub use error::StoreError;
 pub use registration::{Registrations, RegistrationsPage};
 pub use roster::{Member, Roster, RosterPage};
 pub use seat::Seat;
+pub use signature_use::Claimed;
 pub use table::{INDEX, TABLE, TableDefinition};
 
 use self::{
@@ -158,4 +160,10 @@ impl Store {
     fn life_expiry(&self, received_at: UnixMillis) -> UnixSeconds {
         received_at.after(self.retention).after(self.retention).seconds()
     }
+}
+
+/// Ids that somebody else chose, in keys. For `fuzz/`.
+#[cfg(any(test, fuzzing))]
+pub fn fuzz_keys(data: &[u8]) {
+    keys::fuzz(data);
 }

@@ -96,7 +96,9 @@ impl Store {
         page: &RegistrationsPage<'_>,
         now: UnixMillis,
     ) -> Result<Registrations, StoreError> {
-        let from = page.after.map_or_else(|| keys::time(page.from), ToOwned::to_owned);
+        // A cursor is whatever a client sends: it must not lead to before the time span.
+        let start = keys::time(page.from);
+        let from = page.after.filter(|after| **after > *start).map_or(start, ToOwned::to_owned);
         let to = keys::time_end(page.to);
         let shards = (0..SHARDS).map(|shard| {
             let (partition, range) = (keys::registrations(app, shard), (from.clone(), to.clone()));

@@ -72,7 +72,9 @@ impl Store {
         now: UnixMillis,
     ) -> Result<Roster, StoreError> {
         let from = keys::rows_from(Section::In, page.since);
-        let to = page.after.map_or_else(|| keys::rows_end(Section::In), ToOwned::to_owned);
+        // A cursor is whatever a client sends: it must not lead out of the section.
+        let end = keys::rows_end(Section::In);
+        let to = page.after.filter(|after| **after < *end).map_or(end, ToOwned::to_owned);
         let page_size =
             if page.after.is_none() { ROWS_PER_READ } else { rows_per_shard(page.limit) };
         let shards = (0..SHARDS).map(|shard| {

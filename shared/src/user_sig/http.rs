@@ -1,15 +1,15 @@
 //! The routes of UserSig.
 
-use std::sync::Arc;
-
 use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    Asked, Claims, Lifetime, MintError, ParameterError, Privileges, Room, SdkAppId, UserId, verify,
+    Asked, Claims, Invalid, Lifetime, MintError, ParameterError, Privileges, Room, SdkAppId,
+    UserId, verify,
 };
 use crate::{
+    apps::AppsSource,
     callback::{Reply, Secret},
     config::Apps,
     domain::AppId,
@@ -32,14 +32,14 @@ const BODY_LIMIT: usize = 64 << 10;
 #[derive(Debug, Clone)]
 pub struct UserSigs {
     /// The apps, among them Tencent's with their keys.
-    pub apps: Arc<Apps>,
+    pub apps: AppsSource,
 }
 
 impl UserSigs {
     /// Answers a request for one of [`ROUTES`]; every failure becomes an error body.
-    #[must_use]
-    pub fn answer(&self, request: &QueryRequest) -> Reply {
-        self.try_answer(request).unwrap_or_else(|error| {
+    pub async fn answer(&self, request: &QueryRequest) -> Reply {
+        let answer = self.try_answer(request).await;
+        answer.unwrap_or_else(|error| {
             if let Error::NotMinted(error) = &error {
                 tracing::error!(%error, "a UserSig could not be minted");
             }
@@ -47,20 +47,43 @@ impl UserSigs {
         })
     }
 
-    fn try_answer(&self, request: &QueryRequest) -> Result<Reply, Error> {
+    async fn try_answer(&self, request: &QueryRequest) -> Result<Reply, Error> {
         let route = Some(request.path.as_str()).filter(|_| request.method == Method::POST);
-        let answer: fn(&Self, &QueryRequest) -> Result<Reply, Error> = match route {
-            Some(MINT) => Self::mint,
-            Some(VERIFY) => Self::verify,
+        let answer: fn(Keys<'_>, &QueryRequest) -> Result<Answer, Error> = match route {
+            Some(MINT) => |keys, request| keys.mint(request),
+            Some(VERIFY) => |keys, request| keys.verify(request),
             _ => return Err(Error::NoRoute),
         };
         if request.body.len() > BODY_LIMIT {
             return Err(Error::TooLarge);
         }
-        answer(self, request)
+        let now = request.received_at;
+        let apps = self.apps.get(now).await.ok_or(Error::NoSecrets)?;
+        self.apps.refresh(now);
+        let answered = answer(Keys(&apps), request);
+        let is_for_want_of_a_key = match &answered {
+            Ok(answer) => answer.is_for_want_of_a_key,
+            Err(error) => matches!(error, Error::UnknownApp(_) | Error::NoKey(_)),
+        };
+        if is_for_want_of_a_key && let Some(apps) = self.apps.newer_than(&apps, now).await {
+            return Ok(answer(Keys(&apps), request)?.reply);
+        }
+        Ok(answered?.reply)
     }
+}
 
-    fn mint(&self, request: &QueryRequest) -> Result<Reply, Error> {
+/// An answer, and whether it might be another one with other keys.
+struct Answer {
+    reply: Reply,
+    is_for_want_of_a_key: bool,
+}
+
+/// The keys of all apps.
+#[derive(Clone, Copy)]
+struct Keys<'a>(&'a Apps);
+
+impl<'a> Keys<'a> {
+    fn mint(self, request: &QueryRequest) -> Result<Answer, Error> {
         let body: MintBody = read(&request.body)?;
         let claims = Claims {
             app: app(body.sdk_app_id)?,
@@ -73,7 +96,7 @@ impl UserSigs {
         if room.is_none() && privileges.is_some() {
             return Err(Error::bad("privileges", "needs a `room`: a UserSig has none of its own"));
         }
-        let key = self.keys(claims.app)?.first().ok_or(Error::NoKey(claims.app))?;
+        let key = self.of(claims.app)?.first().ok_or(Error::NoKey(claims.app))?;
         let private_map_key =
             |room: &Room| claims.private_map_key(room, privileges.unwrap_or_default(), key);
         let user_sig = claims.user_sig(key)?;
@@ -86,18 +109,21 @@ impl UserSigs {
             issued_at: claims.issued_at.0,
             expires_at: claims.expires_at().0,
         };
-        Ok(Reply::json(StatusCode::OK, &answer))
+        let reply = Reply::json(StatusCode::OK, &answer);
+        Ok(Answer { reply, is_for_want_of_a_key: false })
     }
 
-    fn verify(&self, request: &QueryRequest) -> Result<Reply, Error> {
+    fn verify(self, request: &QueryRequest) -> Result<Answer, Error> {
         let body: VerifyBody = read(&request.body)?;
         let asked = Asked { app: app(body.sdk_app_id)?, user: user(body.user_id)? };
         let ticket = text("user_sig", body.user_sig)?;
-        if self.keys(asked.app)?.is_empty() {
+        if self.of(asked.app)?.is_empty() {
             return Err(Error::NoKey(asked.app));
         }
-        let keys = |app| self.keys(app).unwrap_or_default();
-        let answer = match verify(&ticket, &asked, keys, request.received_at.seconds()) {
+        let keys = |app| self.of(app).unwrap_or_default();
+        let verdict = verify(&ticket, &asked, keys, request.received_at.seconds());
+        let is_for_want_of_a_key = verdict == Err(Invalid::ForeignKey);
+        let answer = match verdict {
             Ok(valid) => Verdict {
                 valid: true,
                 code: 0,
@@ -111,13 +137,13 @@ impl UserSigs {
                 message: Some(invalid.to_string()),
             },
         };
-        Ok(Reply::json(StatusCode::OK, &answer))
+        Ok(Answer { reply: Reply::json(StatusCode::OK, &answer), is_for_want_of_a_key })
     }
 
     /// The keys of an app, the one that signs first.
-    fn keys(&self, app: SdkAppId) -> Result<&[Secret], Error> {
+    fn of(self, app: SdkAppId) -> Result<&'a [Secret], Error> {
         let id: Option<AppId> = app.to_string().parse().ok();
-        let credentials = id.and_then(|id| self.apps.tencent.get(&id));
+        let credentials = id.and_then(|id| self.0.tencent.get(&id));
         credentials.map(|app| app.secret_keys.as_slice()).ok_or(Error::UnknownApp(app))
     }
 }
@@ -236,7 +262,10 @@ fn required(name: &'static str, value: Option<Value>) -> Result<Value, Error> {
 enum Error {
     #[error("there is no such route: post to {MINT} or {VERIFY}")]
     NoRoute,
-    #[error("SDKAppID {0} is not configured here: add it to ROLLCALL_APPS under `tencent`")]
+    #[error(
+        "SDKAppID {0} is not configured here: add it under `tencent` to the apps of ROLLCALL_APPS or \
+         its secret"
+    )]
     UnknownApp(SdkAppId),
     #[error("SDKAppID {0} has no key here: add its SecretKey to its `secret_keys`")]
     NoKey(SdkAppId),
@@ -248,6 +277,8 @@ enum Error {
     Parameter(&'static str, ParameterError),
     #[error("`{0}` {1}")]
     Field(&'static str, &'static str),
+    #[error("the keys could not be loaded yet: try again")]
+    NoSecrets,
     #[error("the UserSig could not be minted")]
     NotMinted(#[from] MintError),
 }
@@ -266,6 +297,7 @@ impl Error {
             Self::Body(_) | Self::Parameter(..) | Self::Field(..) => {
                 (StatusCode::BAD_REQUEST, "bad_parameter")
             }
+            Self::NoSecrets => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::NotMinted(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
         error_reply(status, code, self.to_string())

@@ -45,3 +45,35 @@ pub use mint::{Claims, MintError};
 pub use parameters::{Lifetime, ParameterError, Privileges, Room, SdkAppId, UserId};
 pub use ticket::Ticket;
 pub use verify::{Asked, Invalid, Valid, verify};
+
+/// A ticket, and the content of a ticket, that somebody else made up. For `fuzz/`.
+///
+/// # Panics
+///
+/// If a forged one is good, or a genuine one is not.
+#[cfg(any(test, fuzzing))]
+#[expect(clippy::unwrap_used, reason = "a target is to fail")]
+pub fn fuzz(data: &[u8]) {
+    use crate::{callback::Secret, domain::UnixSeconds};
+
+    let keys = [Secret::new("5bd2850fff3ecb11d7c805251c51ee46".to_owned()).unwrap()];
+    let asked =
+        Asked { app: SdkAppId::try_from(1_400_000_000).unwrap(), user: "ada".parse().unwrap() };
+    let verify = |ticket: &str| verify(ticket, &asked, |_| &keys, UnixSeconds(1_700_000_000));
+    if let Ok(text) = std::str::from_utf8(data) {
+        // Nobody guesses the signature.
+        assert!(verify(text).is_err());
+        let ticket = ticket::encode(text).unwrap();
+        let decoded = ticket::decode(ticket.expose());
+        assert_eq!(decoded.is_some(), data.len() <= ticket::MAX_CONTENT_BYTES);
+        assert!(decoded.is_none_or(|content| content == data));
+        assert!(verify(ticket.expose()).is_err());
+        if let Ok(user) = text.parse() {
+            let issued_at = UnixSeconds(1_700_000_000);
+            let claims = Claims { app: asked.app, user, issued_at, lifetime: Lifetime::DEFAULT };
+            let genuine = claims.user_sig(&keys[0]).unwrap();
+            let verdict = verify(genuine.expose());
+            assert_eq!(verdict.err(), (text != "ada").then_some(Invalid::OtherUser));
+        }
+    }
+}

@@ -2,25 +2,28 @@
 
 mod events;
 mod fleet;
+mod log;
 mod outage;
 mod proxy;
 pub(crate) mod secrets;
+mod secrets_manager;
 mod simulated;
 mod sqs;
 mod table;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::Client;
 pub(crate) use events::{Moment, openim_event, tencent_event, zego_event};
 pub(crate) use fleet::Fleet;
 use http::{Method, StatusCode};
+pub(crate) use log::Log;
 pub(crate) use outage::{Outage, store_at};
 pub(crate) use proxy::{Fault, Proxy};
 use rollcall::{
     aws,
     callback::{RawRequest, Reply},
-    config::Apps,
+    config::{Apps, ReplayGuard},
     domain::UnixMillis,
     endpoint::Endpoint,
     handler::{self, Receiver},
@@ -34,6 +37,7 @@ use rollcall_local::{
     gateway::Gateway,
     send::{Answer, Callback, zego::Event},
 };
+pub(crate) use secrets_manager::{Mood, SecretsManager};
 use serde_json::Value;
 pub(crate) use simulated::{Schedule, Simulated};
 pub(crate) use sqs::{Sqs, TestQueue};
@@ -129,10 +133,11 @@ impl Handlers {
     pub(crate) fn with(client: Client) -> Self {
         let store = Store::new(client, TABLE_NAME, RETENTION);
         let receiver = Receiver {
-            apps: Arc::new(apps()),
+            apps: apps().into(),
             store: store.clone(),
             spill: None,
             max_age: Duration::from_mins(10),
+            replay_guard: ReplayGuard::Off,
             budget: BUDGET,
         };
         Self { receiver, queries: Queries { store } }
@@ -177,8 +182,13 @@ pub(crate) struct TestApp {
 
 impl TestApp {
     pub(crate) async fn start() -> Self {
+        Self::start_with(ReplayGuard::Off).await
+    }
+
+    pub(crate) async fn start_with(replay_guard: ReplayGuard) -> Self {
         let database = Database::start().await;
         let Handlers { receiver, queries } = Handlers::on(&database.url);
+        let receiver = Receiver { replay_guard, ..receiver };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let user_sigs = UserSigs { apps: receiver.apps.clone() };

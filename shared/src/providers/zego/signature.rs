@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use sha1::{Digest, Sha1};
+use sha2::Sha256;
 
 use super::{Apps, Zego, body};
 use crate::{
     callback::{RawRequest, Secret, Verified, VerifyError, find_match},
-    domain::{IdError, UnixSeconds},
+    domain::{IdError, SignatureUse, UnixSeconds},
 };
 
 const TIMESTAMP: &str = "timestamp";
@@ -58,10 +59,18 @@ pub(super) fn verify(
         return Err(VerifyError::NoSecret);
     }
     let signed_at = UnixSeconds(body.required_integer(TIMESTAMP)?);
-    VerifyError::check_age(TIMESTAMP, signed_at, request.received_at.seconds(), max_age)?;
+    let now = request.received_at.seconds();
+    let good_until = VerifyError::check_age(TIMESTAMP, signed_at, now, max_age)?;
     let expected = secrets.iter().map(|secret| sign(secret, timestamp, nonce));
     let proof = find_match(expected, signature).ok_or(VerifyError::WrongSignature)?;
-    Ok(Verified::new(&proof, app, body, request.received_at))
+    // The signature itself, not nonce and timestamp: they are signed without anything between them,
+    // so there are other pairs with the same one.
+    let signature_use = SignatureUse {
+        signature: Sha256::digest(signature).into(),
+        body: Sha256::digest(&request.body).into(),
+        good_until,
+    };
+    Ok(Verified::new(&proof, app, body, request.received_at).signed_by(signature_use))
 }
 
 #[cfg(test)]
@@ -116,9 +125,9 @@ mod tests {
         let now = UnixSeconds(1_700_000_000);
         let age =
             |at| VerifyError::check_age(TIMESTAMP, UnixSeconds(at), now, Duration::from_mins(10));
-        assert_eq!(age(1_699_999_400), Ok(()));
+        assert_eq!(age(1_699_999_400), Ok(now));
         assert!(matches!(age(1_699_999_399), Err(VerifyError::Expired { .. })));
-        assert_eq!(age(1_700_000_600), Ok(()));
+        assert_eq!(age(1_700_000_600), Ok(UnixSeconds(1_700_001_200)));
         assert!(matches!(age(1_700_000_601), Err(VerifyError::Future { .. })));
         assert!(matches!(age(u64::MAX), Err(VerifyError::Future { .. })));
         assert!(matches!(age(0), Err(VerifyError::Expired { .. })));

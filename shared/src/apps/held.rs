@@ -1,0 +1,233 @@
+//! What is known of a secret, and when it is time to read it: a state machine that is told the time.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{config::Apps, domain::UnixMillis};
+
+/// The age from which a secret is read again beside other work.
+pub const MAX_AGE: Duration = Duration::from_mins(5);
+
+/// The age from which nothing is verified before the secret was read again, or could not be.
+pub const OVERDUE: Duration = Duration::from_mins(10);
+
+/// The least time between two readings.
+pub const PAUSE: Duration = Duration::from_secs(30);
+
+/// The least time between two readings as long as nothing is known: every request is refused.
+pub const PAUSE_UNTIL_KNOWN: Duration = Duration::from_secs(1);
+
+/// What a secret is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// There has to be something, and nothing that is overdue.
+    Some,
+    /// What is known should not be older than it has to be.
+    Fresh,
+    /// What is known was of no use.
+    Newer,
+}
+
+/// A secret as it was read.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) apps: Arc<Apps>,
+    pub(super) version: Option<String>,
+}
+
+/// What is known, and the newest reading. Readings are told apart by when they began.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    known: Option<(Known, UnixMillis)>,
+    reading: Option<Reading>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    began: UnixMillis,
+    is_over: bool,
+}
+
+impl Held {
+    pub(super) fn apps(&self) -> Option<Arc<Apps>> {
+        self.known.as_ref().map(|(known, _)| known.apps.clone())
+    }
+
+    pub(super) fn version(&self) -> Option<&str> {
+        self.known.as_ref().and_then(|(known, _)| known.version.as_deref())
+    }
+
+    /// Whether a reading is under way.
+    pub(super) fn is_reading(&self) -> bool {
+        self.reading.is_some_and(|reading| !reading.is_over)
+    }
+
+    /// Whether what is known does not do.
+    pub(super) fn is_needed(&self, need: Need, now: UnixMillis) -> bool {
+        let Some((_, read_at)) = &self.known else { return true };
+        match need {
+            Need::Some => between(*read_at, now) >= OVERDUE,
+            Need::Fresh => between(*read_at, now) >= MAX_AGE,
+            Need::Newer => true,
+        }
+    }
+
+    /// Begins a reading, if what is known does not do and the last one is long enough ago. `true`
+    /// obliges the caller to read.
+    pub(super) fn begin(&mut self, need: Need, now: UnixMillis) -> bool {
+        let is_due = self.reading.is_none_or(|reading| {
+            let is_first = self.known.is_none() && reading.is_over;
+            let pause = if is_first { PAUSE_UNTIL_KNOWN } else { PAUSE };
+            between(reading.began, now) >= pause
+        });
+        let begins = is_due && self.is_needed(need, now);
+        if begins {
+            self.reading = Some(Reading { began: now, is_over: false });
+        }
+        begins
+    }
+
+    /// Ends the reading that began then: this is what it found.
+    pub(super) fn know(&mut self, known: Known, began: UnixMillis) {
+        self.end(began);
+        // An older reading may end after a newer one.
+        if self.known.as_ref().is_none_or(|(_, read_at)| *read_at <= began) {
+            self.known = Some((known, began));
+        }
+    }
+
+    /// Ends the reading that began then: what is known is still right.
+    pub(super) fn confirm(&mut self, began: UnixMillis) {
+        self.end(began);
+        if let Some((_, read_at)) = &mut self.known {
+            *read_at = began.max(*read_at);
+        }
+    }
+
+    /// Ends the reading that began then: what is known stays.
+    pub(super) fn fail(&mut self, began: UnixMillis) {
+        self.end(began);
+    }
+
+    fn end(&mut self, began: UnixMillis) {
+        if let Some(reading) = self.reading.as_mut().filter(|reading| reading.began == began) {
+            reading.is_over = true;
+        }
+    }
+}
+
+/// The time between two moments. A clock that was set back must not stop all readings, nor may
+/// requests that overtake one another cause more of them.
+fn between(a: UnixMillis, b: UnixMillis) -> Duration {
+    Duration::from_millis(a.0.abs_diff(b.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const START: u64 = 1_700_000_000_000;
+
+    fn at(ms: u64) -> UnixMillis {
+        UnixMillis(START + ms)
+    }
+
+    fn ms(duration: Duration) -> u64 {
+        u64::try_from(duration.as_millis()).unwrap()
+    }
+
+    fn known(version: &str) -> Known {
+        Known { apps: Arc::default(), version: Some(version.to_owned()) }
+    }
+
+    fn held_at(ms: u64) -> Held {
+        let mut held = Held::default();
+        assert!(held.begin(Need::Some, at(ms)));
+        held.know(known("1"), at(ms));
+        held
+    }
+
+    #[test]
+    fn until_something_is_known_every_second_may_try() {
+        let mut held = Held::default();
+        assert!(held.begin(Need::Some, at(0)));
+        assert!(!held.begin(Need::Some, at(1000)), "the first reading is still under way");
+        held.fail(at(0));
+        assert!(!held.begin(Need::Some, at(999)));
+        assert!(held.begin(Need::Some, at(1000)));
+        held.know(known("1"), at(1000));
+        assert!(held.apps().is_some());
+        assert!(!held.is_reading());
+    }
+
+    #[test]
+    fn a_reading_that_never_ends_does_not_stop_others_for_ever() {
+        let mut held = Held::default();
+        assert!(held.begin(Need::Some, at(0)));
+        assert!(!held.begin(Need::Some, at(ms(PAUSE) - 1)));
+        assert!(held.begin(Need::Some, at(ms(PAUSE))));
+    }
+
+    #[test]
+    fn age_is_counted_from_the_beginning_of_the_reading() {
+        let mut held = held_at(0);
+        assert!(!held.is_needed(Need::Fresh, at(ms(MAX_AGE) - 1)));
+        assert!(!held.is_needed(Need::Some, at(ms(OVERDUE) - 1)));
+        assert!(held.is_needed(Need::Some, at(ms(OVERDUE))));
+        assert!(!held.begin(Need::Fresh, at(ms(MAX_AGE) - 1)));
+        assert!(held.begin(Need::Fresh, at(ms(MAX_AGE))));
+        held.fail(at(ms(MAX_AGE)));
+        assert!(held.apps().is_some(), "the last good value stays");
+        let again = ms(MAX_AGE + PAUSE);
+        assert!(!held.begin(Need::Fresh, at(again - 1)));
+        assert!(held.begin(Need::Fresh, at(again)));
+        held.confirm(at(again));
+        assert!(!held.is_needed(Need::Fresh, at(again + ms(MAX_AGE) - 1)));
+    }
+
+    #[test]
+    fn what_an_older_reading_found_does_not_replace_what_a_newer_one_did() {
+        let mut held = held_at(0);
+        let (older, newer) = (at(ms(PAUSE)), at(2 * ms(PAUSE)));
+        assert!(held.begin(Need::Newer, older));
+        assert!(held.begin(Need::Newer, newer));
+        held.know(known("3"), newer);
+        held.know(known("2"), older);
+        assert_eq!(held.version(), Some("3"));
+        assert!(!held.is_reading());
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_stop_readings() {
+        let mut held = held_at(ms(MAX_AGE));
+        assert!(held.begin(Need::Newer, at(0)));
+    }
+
+    proptest! {
+        /// Whatever is sent, and whatever becomes of the readings: never two within the pause.
+        #[test]
+        fn failed_verifications_cause_one_reading_in_thirty_seconds(
+            steps in prop::collection::vec((0_u64..20_000, 0_u8..3, any::<bool>()), 1..200),
+        ) {
+            let mut held = held_at(0);
+            let (mut now, mut last) = (0, 0);
+            for (passed, became, newer) in steps {
+                now += passed;
+                let need = if newer { Need::Newer } else { Need::Fresh };
+                if held.begin(need, at(now)) {
+                    prop_assert!(now - last >= ms(PAUSE));
+                    last = now;
+                    match became {
+                        0 => held.know(known(&now.to_string()), at(now)),
+                        1 => held.fail(at(now)),
+                        _ => {}
+                    }
+                } else if newer {
+                    // A value that was put half a minute ago is known, or was asked for.
+                    prop_assert!(now - last < ms(PAUSE));
+                }
+            }
+        }
+    }
+}

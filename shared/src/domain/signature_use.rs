@@ -1,0 +1,15 @@
+//! Signatures that do not cover the body they came with.
+
+use super::UnixSeconds;
+
+/// One use of a signature that does not cover the body: whoever has seen it could sign anything
+/// else with it, unless it is good for one body only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureUse {
+    /// The SHA-256 of the signature.
+    pub signature: [u8; 32],
+    /// The SHA-256 of the body, byte for byte as it was sent.
+    pub body: [u8; 32],
+    /// The last second in which the signature can be verified.
+    pub good_until: UnixSeconds,
+}

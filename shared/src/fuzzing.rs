@@ -1,0 +1,201 @@
+//! What is done with bytes that somebody else chose: the bodies of the targets in `fuzz/`, which a
+//! test runs over the corpus as well. Each panics if what has to hold does not.
+
+use std::time::Duration;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+
+use crate::{
+    callback::{Callback, Provider, RawRequest, Rejection, Secret},
+    config::{Apps, AppsOf},
+    domain::{Change, Mark, Outcome, UnixMillis},
+    providers::{
+        openim::{Any, UserOffline, UserOnline, UserRegister},
+        tencent::{ChatState, TrtcEvent, sign_chat, sign_trtc},
+        zego::{self, RoomClose, RoomCreate, RoomLogin, RoomLogout},
+    },
+    query, store, user_sig,
+};
+
+const SECRET: &str = "5f4dcc3b5aa765d61d8327deb882cf99";
+const APPS: &str = r#"{
+    "zego": {"1": {"callback_secrets": ["5f4dcc3b5aa765d61d8327deb882cf99"]}},
+    "openim": {"main": {"basic": [{"user": "u", "password": "5f4dcc3b5aa765d61d8327deb882cf99"}]}},
+    "tencent": {"1400000000": {"chat_tokens": ["5f4dcc3b5aa765d61d8327deb882cf99"],
+                               "trtc_keys": ["5f4dcc3b5aa765d61d8327deb882cf99"]}}}"#;
+/// The moment at which everything arrives.
+const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+const MAX_AGE: Duration = Duration::from_mins(10);
+
+/// A target by its name. It says how many changes it came to.
+pub type Target = (&'static str, fn(&[u8]) -> usize);
+
+/// All targets, by the names of their folders in `fuzz/corpus`.
+pub const TARGETS: [Target; 7] = [
+    ("zego", zego),
+    ("openim", openim),
+    ("tencent_chat", tencent_chat),
+    ("tencent_trtc", tencent_trtc),
+    ("user_sig", |data| only(user_sig::fuzz, data)),
+    ("keys", |data| only(store::fuzz_keys, data)),
+    ("cursors", |data| only(query::fuzz_cursors, data)),
+];
+
+/// A target that knows of no changes.
+fn only(target: fn(&[u8]), data: &[u8]) -> usize {
+    target(data);
+    0
+}
+
+/// A body of ZEGO's: as it is, and with a signature in front of its own fields.
+#[must_use]
+pub fn zego(data: &[u8]) -> usize {
+    let mut requests = vec![request(data)];
+    if let Some(fields) = data.strip_prefix(b"{") {
+        let time = NOW.seconds().to_string();
+        let signature = zego::sign(&secret(), &time, "17");
+        let mut body = format!(
+            r#"{{"appid":"1","timestamp":"{time}","nonce":"17","signature":"{signature}","#
+        )
+        .into_bytes();
+        body.extend_from_slice(fields);
+        requests.push(request(&body));
+    }
+    let check = |request| {
+        check::<RoomLogin>(request)
+            + check::<RoomLogout>(request)
+            + check::<RoomCreate>(request)
+            + check::<RoomClose>(request)
+    };
+    requests.iter().map(check).sum()
+}
+
+/// A body of OpenIM's, with and without the credentials of its URL.
+#[must_use]
+pub fn openim(data: &[u8]) -> usize {
+    let mut known = request(data);
+    let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("u:{SECRET}")));
+    insert(&mut known, "authorization", &basic);
+    let mut documented = known.clone();
+    "command=userRegisterAfterCommand".clone_into(&mut documented.query);
+    let check = |request| {
+        check::<Any>(request)
+            + check::<UserRegister>(request)
+            + check::<UserOnline>(request)
+            + check::<UserOffline>(request)
+    };
+    [request(data), known, documented].iter().map(check).sum()
+}
+
+/// A query string and a body of Chat's, a line each: as they are, and signed.
+#[must_use]
+pub fn tencent_chat(data: &[u8]) -> usize {
+    let mut parts = data.splitn(2, |byte| *byte == b'\n');
+    let query = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+    let body = parts.next().unwrap_or_default();
+    let time = NOW.seconds().to_string();
+    let signed = format!(
+        "{query}&SdkAppid=1400000000&RequestTime={time}&Sign={}",
+        sign_chat(&secret(), &time)
+    );
+    let check = |query| check::<ChatState>(&RawRequest { query, ..request(body) });
+    [query, signed].into_iter().map(check).sum()
+}
+
+/// A body of TRTC's, signed and not.
+#[must_use]
+pub fn tencent_trtc(data: &[u8]) -> usize {
+    let mut known = request(data);
+    insert(&mut known, "SdkAppId", "1400000000");
+    insert(&mut known, "Sign", &sign_trtc(&secret(), data));
+    check::<TrtcEvent>(&request(data)) + check::<TrtcEvent>(&known)
+}
+
+/// Takes a request through the house up to the store: whatever it is, it is answered, and what it
+/// changes belongs to the app that sent it and can be kept.
+fn check<C: Callback>(request: &RawRequest) -> usize
+where
+    Apps: AppsOf<C::Provider>,
+{
+    let apps = Apps::from_json(APPS).unwrap_or_default();
+    let verified = C::Provider::verify(request, apps.apps(), MAX_AGE);
+    let parsed = verified.map_err(Rejection::from).and_then(|verified| {
+        let app = verified.app();
+        Ok((app, C::parse(&verified)?))
+    });
+    let (changes, reply) = match parsed {
+        Ok((app, parsed)) => {
+            for change in &parsed.changes {
+                assert_eq!(change.app(), &app);
+                if let Change::Seat(seat) = change {
+                    assert_eq!(Mark::from_bytes(&seat.mark.to_bytes()), Ok(seat.mark.clone()));
+                }
+                let json = serde_json::to_string(change).unwrap_or_default();
+                assert_eq!(serde_json::from_str::<Change>(&json).ok().as_ref(), Some(change));
+                assert!(!json.contains(SECRET));
+            }
+            (parsed.changes.len(), C::Provider::reply(request, &Ok(Outcome::Applied)))
+        }
+        Err(rejection) => (0, C::Provider::reply(request, &Err(rejection))),
+    };
+    let is_json = serde_json::from_str::<serde_json::Value>(&reply.body).is_ok();
+    assert!(is_json && !reply.body.contains(SECRET), "{}", reply.body);
+    changes
+}
+
+fn secret() -> Secret {
+    let secret = Secret::new(SECRET.to_owned());
+    #[expect(clippy::unwrap_used, reason = "it is not empty")]
+    secret.unwrap()
+}
+
+fn request(body: &[u8]) -> RawRequest {
+    RawRequest {
+        headers: HeaderMap::new(),
+        query: String::new(),
+        body: Bytes::copy_from_slice(body),
+        received_at: NOW,
+    }
+}
+
+fn insert(request: &mut RawRequest, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        let name = http::HeaderName::from_bytes(name.as_bytes());
+        request.headers.extend(name.ok().map(|name| (name, value)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn the_corpus_of_every_target_holds() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("fuzz");
+        for (name, target) in TARGETS {
+            let main = fs::read_to_string(root.join(format!("fuzz_targets/{name}.rs"))).unwrap();
+            assert!(main.contains("fuzz_target!"), "{name}");
+            let (mut seeds, mut changes) = (0, 0);
+            for file in fs::read_dir(root.join("corpus").join(name)).unwrap() {
+                let data = fs::read(file.unwrap().path()).unwrap();
+                changes += target(&data);
+                // What is cut off, and what has a bit of its own.
+                for length in 0..data.len().min(2000) {
+                    target(&data[..length]);
+                    let mut flipped = data.clone();
+                    flipped[length] ^= 1 << (length % 8);
+                    target(&flipped);
+                }
+                seeds += 1;
+            }
+            assert!(seeds > 0, "{name} has no corpus");
+            // A target that never gets past the verification would test little.
+            let has_changes = !["user_sig", "keys", "cursors"].contains(&name);
+            assert_eq!(changes >= 2, has_changes, "{name}: {changes}");
+        }
+    }
+}

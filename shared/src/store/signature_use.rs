@@ -1,0 +1,50 @@
+//! Signatures that are good for one body.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::primitives::Blob;
+
+use super::{
+    Store, StoreError,
+    item::{self, BODY},
+    keys::{self, SIGNATURE_USE},
+    table::{EXPIRES_AT, PK, SK},
+    write::{Written, written},
+};
+use crate::domain::{App, SignatureUse};
+
+/// Whether a signature may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claimed {
+    /// It has not been used yet, or for this body only.
+    Yes,
+    /// It was used for another body.
+    ByAnotherBody,
+}
+
+impl Store {
+    /// Claims a signature for a body, as long as the signature can be verified. The same body may
+    /// claim it again: a retry, or what a crash left undone.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if that could not be made sure. The signature may be claimed all the same.
+    pub async fn claim(&self, app: &App, used: &SignatureUse) -> Result<Claimed, StoreError> {
+        // In its last second the signature is still good.
+        let expires_at = used.good_until.after(Duration::from_secs(1));
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(PK, item::string(keys::signature(app, &used.signature)))
+            .key(SK, item::string(SIGNATURE_USE))
+            .condition_expression(format!("attribute_not_exists({BODY}) OR {BODY} = :body"))
+            .update_expression(format!("SET {BODY} = :body, {EXPIRES_AT} = :expires_at"))
+            .expression_attribute_values(":body", item::bytes(Blob::new(used.body)))
+            .expression_attribute_values(":expires_at", item::number(expires_at.0));
+        Ok(match written(update.send().await)? {
+            Written::Yes(_) => Claimed::Yes,
+            Written::No(_) => Claimed::ByAnotherBody,
+        })
+    }
+}
