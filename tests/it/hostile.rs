@@ -553,7 +553,7 @@ async fn promise_7_isolated_a_made_up_cursor_shows_nothing_else() {
         "%",
     ];
     for after in
-        made_up.map(str::to_owned).into_iter().chain(["z".repeat(1024), "in#5".repeat(256)])
+        made_up.map(str::to_owned).into_iter().chain(["z".repeat(1000), "in#5".repeat(250)])
     {
         let next = cursor(&with(real.clone(), "after", json!(after)));
         let (status, room) = app.get(&format!("/presence/zego/1/rooms/lobby?next={next}")).await;
@@ -568,7 +568,7 @@ async fn promise_7_isolated_a_made_up_cursor_shows_nothing_else() {
         let (status, list) = app.get(&path).await;
         assert_eq!((status.as_u16(), list["registrations"].as_array().unwrap().len()), (200, 0));
     }
-    let long = with(real.clone(), "after", json!("z".repeat(1025)));
+    let long = with(real.clone(), "after", json!("z".repeat(1001)));
     let number = with(real.clone(), "after", json!(7));
     let negative = with(real.clone(), "online", json!(-1));
     let other = with(real.clone(), "life", json!("8"));
