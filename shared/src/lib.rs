@@ -12,7 +12,8 @@
 //! | [`domain`] | ids, times, marks, changes, visits | nothing else |
 //! | [`callback`] | raw and verified requests, the traits [`callback::Provider`] and [`callback::Callback`] | `domain` |
 //! | [`providers`] | one folder per provider: verification, wire format, reply; one file per callback type | `callback`, `domain` |
-//! | [`store`] | DynamoDB: keys, conditions, index attributes | `domain` |
+//! | [`aws`] | what all AWS clients share: environment, HTTP client, roots | nothing else |
+//! | [`store`] | DynamoDB: keys, conditions, index attributes | `aws`, `domain` |
 //! | [`handler`] | the one pipeline from a raw request to a reply | all of the above |
 //! | [`endpoint`] | every callback type in one list | `handler` and `providers` |
 //! | [`query`] | the answers to a backend's questions | `domain`, `providers`, `store` |
@@ -22,6 +23,7 @@
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod aws;
 pub mod callback;
 pub mod config;
 pub mod domain;

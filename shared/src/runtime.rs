@@ -2,7 +2,12 @@
 //! clock.
 
 use std::{
-    convert::Infallible, fmt::Debug, marker::PhantomData, str::FromStr, sync::Arc, time::SystemTime,
+    convert::Infallible,
+    fmt::Debug,
+    marker::PhantomData,
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -32,6 +37,10 @@ use crate::{
 /// What is left as it is in a path: all that an id may hold to travel in one, and the separator.
 const PATH: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'_').remove(b'~').remove(b'-');
+
+/// How long a function's start may wait for the table. Lambda gives a start the whole CPU and ten
+/// seconds, but somebody is waiting for it.
+const WARM_UP_LIMIT: Duration = Duration::from_millis(300);
 
 /// Runs the function of one callback type until Lambda ends it.
 ///
@@ -109,8 +118,10 @@ fn log_to_stdout() {
 }
 
 async fn connect(config: &Config) -> Result<Store, Error> {
-    let client = store::connect(config.budget).await?;
-    Ok(Store::new(client, &config.table, config.retention))
+    let client = store::connect(config.budget)?;
+    let store = Store::new(client, &config.table, config.retention);
+    store.warm_up(WARM_UP_LIMIT).await;
+    Ok(store)
 }
 
 /// What a Lambda function does with a request of its HTTP API.

@@ -2,87 +2,32 @@
 
 use std::time::Duration;
 
-use aws_config::{
-    BehaviorVersion, Region,
-    environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider},
-    retry::RetryConfig,
-    stalled_stream_protection::StalledStreamProtectionConfig,
-    timeout::TimeoutConfig,
-};
-use aws_sdk_dynamodb::{Client, config::Credentials};
-use aws_smithy_http_client::{
-    Builder,
-    tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
+use aws_sdk_dynamodb::{
+    Client,
+    config::{retry::RetryConfig, timeout::TimeoutConfig},
 };
 
-/// Why no client could be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The file of `AWS_CA_BUNDLE` cannot be read.
-    #[error("AWS_CA_BUNDLE names {path}, which cannot be read: {source}")]
-    CaBundle {
-        /// Its path.
-        path: String,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// The file of `AWS_CA_BUNDLE` holds no usable certificates.
-    #[error("AWS_CA_BUNDLE names {path}, which holds no usable certificates")]
-    NoCertificates {
-        /// Its path.
-        path: String,
-    },
-}
+use crate::aws::{self, EnvironmentError};
 
-/// A client as the environment configures it: region, credentials and endpoint as the SDK reads
-/// them, roots from `AWS_CA_BUNDLE` if set. No call takes longer than `budget`.
+/// A client as the environment configures it, see [`aws::from_environment`]. No call takes longer
+/// than `budget`.
 ///
 /// # Errors
 ///
-/// [`ConnectError`] if `AWS_CA_BUNDLE` is set but unusable.
-pub async fn connect(budget: Duration) -> Result<Client, ConnectError> {
-    let tls = tls::Provider::Rustls(CryptoMode::Ring);
-    let mut http = Builder::new().tls_provider(tls);
-    if let Ok(path) = std::env::var("AWS_CA_BUNDLE") {
-        http = http.tls_context(trust(path)?);
-    }
-    let config = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http.build_https())
-        // Lambda sets them. Other sources would be asked over the network.
-        .region(EnvironmentVariableRegionProvider::new())
-        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-        .timeout_config(timeouts(budget))
-        .retry_config(RetryConfig::standard())
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .load()
-        .await;
-    Ok(Client::new(&config))
+/// [`EnvironmentError`] if something is missing there.
+pub fn connect(budget: Duration) -> Result<Client, EnvironmentError> {
+    Ok(client(aws::from_environment()?, budget))
 }
 
 /// A client for a DynamoDB at `endpoint` that asks for no credentials, such as the embedded one.
 #[must_use]
 pub fn connect_to(endpoint: &str, budget: Duration) -> Client {
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .http_client(Builder::new().build_http())
-        .endpoint_url(endpoint)
-        .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
-        .timeout_config(timeouts(budget))
-        .retry_config(RetryConfig::standard())
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .build();
-    Client::from_conf(config)
+    client(aws::at(endpoint), budget)
 }
 
-fn trust(path: String) -> Result<TlsContext, ConnectError> {
-    let pem = match std::fs::read(&path) {
-        Ok(pem) => pem,
-        Err(source) => return Err(ConnectError::CaBundle { path, source }),
-    };
-    let store = TrustStore::empty().with_pem_certificate(pem);
-    let context = TlsContext::builder().with_trust_store(store).build();
-    context.map_err(|_| ConnectError::NoCertificates { path })
+fn client(config: aws::ConfigBuilder, budget: Duration) -> Client {
+    let config = config.timeout_config(timeouts(budget)).retry_config(RetryConfig::standard());
+    Client::new(&config.build())
 }
 
 /// Two attempts fit into the budget.
