@@ -153,3 +153,74 @@ impl ServerCertVerifier for AmazonFirst {
         self.amazon.supported_verify_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
+    use super::*;
+
+    /// A root of our own, and a certificate of `host`'s that it vouches for.
+    fn own_root(host: &str) -> (CertificateDer<'static>, CertificateDer<'static>) {
+        let root_key = KeyPair::generate().unwrap();
+        let mut root = CertificateParams::new(Vec::new()).unwrap();
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root_certificate = root.self_signed(&root_key).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&key, &Issuer::from_params(&root, &root_key)).unwrap();
+        (root_certificate.der().clone(), leaf.der().clone())
+    }
+
+    fn verify(by: &dyn ServerCertVerifier, leaf: &CertificateDer<'_>, host: &str) -> bool {
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        by.verify_server_cert(leaf, &[], &name, &[], UnixTime::now()).is_ok()
+    }
+
+    #[test]
+    fn the_roots_are_amazons_five_as_mozilla_has_them() {
+        let mozillas = webpki_root_certs::TLS_SERVER_ROOT_CERTS;
+        let ours = parse(AMAZON_ROOTS);
+        assert_eq!(ours.len(), 5);
+        for name in [
+            "Amazon Root CA 1",
+            "Amazon Root CA 2",
+            "Amazon Root CA 3",
+            "Amazon Root CA 4",
+            "Starfield Services Root Certificate Authority - G2",
+        ] {
+            let names = |root: &&CertificateDer<'_>| {
+                root.windows(name.len()).any(|part| part == name.as_bytes())
+            };
+            let root = ours.iter().find(names).unwrap();
+            assert!(mozillas.contains(root), "{name} is not Mozilla's");
+        }
+    }
+
+    #[test]
+    fn the_systems_roots_are_asked_only_for_what_amazons_do_not_know() {
+        let provider = Arc::new(ring::default_provider());
+        let (root, leaf) = own_root("localhost");
+        let amazon = verifier(parse(AMAZON_ROOTS), &provider).unwrap();
+        let first = |system: Option<Arc<WebPkiServerVerifier>>| AmazonFirst {
+            amazon: amazon.clone(),
+            system: OnceLock::from(system),
+            provider: provider.clone(),
+        };
+        let system = verifier(vec![root], &provider).unwrap();
+        assert!(verify(&first(Some(system.clone())), &leaf, "localhost"));
+        assert!(!verify(&first(Some(system)), &leaf, "example.com"));
+        assert!(!verify(&first(None), &leaf, "localhost"));
+        let (other, _) = own_root("localhost");
+        let other = verifier(vec![other], &provider).unwrap();
+        assert!(!verify(&first(Some(other)), &leaf, "localhost"));
+    }
+
+    #[test]
+    fn a_bundle_without_a_certificate_is_an_error() {
+        let provider = Arc::new(ring::default_provider());
+        assert!(verifier(parse(b"nonsense"), &provider).is_err());
+        let missing = Trust::bundle("/nowhere/roots.pem".to_owned());
+        assert!(matches!(missing, Err(EnvironmentError::CaBundle { .. })));
+    }
+}
