@@ -71,10 +71,7 @@ pub(crate) fn build(wanted: &dyn Fn(&str) -> bool) -> Result<Built, Failure> {
     Ok(built)
 }
 
-fn cargo<'a>(
-    folder: &Path,
-    packages: impl IntoIterator<Item = &'a str>,
-) -> Result<(), Failure> {
+fn cargo<'a>(folder: &Path, packages: impl IntoIterator<Item = &'a str>) -> Result<(), Failure> {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--release", "--quiet"]).args(packages).current_dir(folder);
     run(&mut cargo)

@@ -85,7 +85,14 @@ pub(crate) async fn load(
 
     let started = Instant::now();
     let wrk = Command::new("wrk")
-        .args(["-t1", &format!("-c{CONNECTIONS}"), &format!("-d{SECONDS}s"), "--timeout", "10s", "-s"])
+        .args([
+            "-t1",
+            &format!("-c{CONNECTIONS}"),
+            &format!("-d{SECONDS}s"),
+            "--timeout",
+            "10s",
+            "-s",
+        ])
         .arg(&script)
         .arg(format!("{url}/zego/room-login"))
         .env("BODIES", &bodies)

@@ -59,10 +59,7 @@ struct Endpoint {
 impl Lambda {
     /// Starts a function and waits until it asks for its first event; how long that took. Its
     /// output goes to a file in `logs`.
-    pub(crate) async fn start(
-        program: &Program,
-        logs: &Path,
-    ) -> Result<(Self, Duration), Failure> {
+    pub(crate) async fn start(program: &Program, logs: &Path) -> Result<(Self, Duration), Failure> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
         let (events, pending) = unbounded_channel();
@@ -197,10 +194,19 @@ async fn answer(
         let deadline = now.as_millis() + 60_000;
         let response = Response::builder()
             .header("content-type", "application/json")
-            .header("lambda-runtime-aws-request-id", format!("00000000-0000-4000-8000-{:012x}", now.as_micros() & 0xffff_ffff_ffff))
+            .header(
+                "lambda-runtime-aws-request-id",
+                format!("00000000-0000-4000-8000-{:012x}", now.as_micros() & 0xffff_ffff_ffff),
+            )
             .header("lambda-runtime-deadline-ms", deadline.to_string())
-            .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:000000000000:function:bench")
-            .header("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0");
+            .header(
+                "lambda-runtime-invoked-function-arn",
+                "arn:aws:lambda:us-east-1:000000000000:function:bench",
+            )
+            .header(
+                "lambda-runtime-trace-id",
+                "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0",
+            );
         return Ok(response.body(Full::new(event))?);
     }
     let is_answer = path.ends_with("/response");

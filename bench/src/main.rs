@@ -120,8 +120,7 @@ async fn run(args: Args) -> Result<(), Failure> {
     }
     if args.does(Part::Instructions) {
         if is_there("valgrind") {
-            results.instructions =
-                measure::instructions(&subjects, &mut callbacks, &logs).await?;
+            results.instructions = measure::instructions(&subjects, &mut callbacks, &logs).await?;
         } else {
             results.missing.push("instructions: valgrind is not there".to_owned());
         }

@@ -79,8 +79,9 @@ pub(crate) async fn cold(
     let mut all = BTreeMap::<(Share, usize), ColdSamples>::new();
     for round in 0..rounds {
         eprintln!("cold starts: round {} of {rounds}", round + 1);
-        for (share, (index, subject)) in
-            Share::ALL.into_iter().flat_map(|share| subjects.iter().enumerate().map(move |s| (share, s)))
+        for (share, (index, subject)) in Share::ALL
+            .into_iter()
+            .flat_map(|share| subjects.iter().enumerate().map(move |s| (share, s)))
         {
             let limited = match (share, groups) {
                 (Share::OfMemory(_), None) => continue,

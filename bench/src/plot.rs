@@ -44,10 +44,8 @@ pub(crate) fn svg(results: &Results) -> String {
     }
     for (column, (title, unit, of)) in QUESTIONS.into_iter().enumerate() {
         let x = NAMES + COLUMN * column as f64;
-        let _ = writeln!(
-            svg,
-            "<text x=\"{x}\" y=\"50\" font-weight=\"bold\">{title}, {unit}</text>"
-        );
+        let _ =
+            writeln!(svg, "<text x=\"{x}\" y=\"50\" font-weight=\"bold\">{title}, {unit}</text>");
         let values: Vec<_> = names.iter().map(|name| of(results, name)).collect();
         let known = || values.iter().copied().flatten();
         let least = known().fold(f64::INFINITY, f64::min) / 2.0;
@@ -55,7 +53,8 @@ pub(crate) fn svg(results: &Results) -> String {
         for (row, (name, value)) in names.iter().zip(&values).enumerate() {
             let y = TOP + ROW * row as f64;
             let Some(value) = value else {
-                let _ = writeln!(svg, "<text x=\"{x}\" y=\"{}\" fill=\"#8c959f\">–</text>", y + 13.0);
+                let _ =
+                    writeln!(svg, "<text x=\"{x}\" y=\"{}\" fill=\"#8c959f\">–</text>", y + 13.0);
                 continue;
             };
             let length = BAR * (value / least).ln() / (most / least).ln();
@@ -65,7 +64,10 @@ pub(crate) fn svg(results: &Results) -> String {
                 svg,
                 "<rect x=\"{x}\" y=\"{}\" width=\"{length:.1}\" height=\"{}\" rx=\"2\" fill=\"{color}\"/>\
                  <text x=\"{:.1}\" y=\"{}\">{value:.digits$}</text>",
-                y + 3.0, ROW - 7.0, x + length + 4.0, y + 13.0,
+                y + 3.0,
+                ROW - 7.0,
+                x + length + 4.0,
+                y + 13.0,
             );
         }
     }

@@ -122,7 +122,9 @@ impl Results {
 
     pub(crate) fn subjects(&self) -> Vec<&str> {
         let order = FUNCTIONS.iter().map(|(name, ..)| *name).chain([BARE, ORDINARY, PYTHON, NODE]);
-        let measured = |name: &&str| self.zip(name).or_else(|| self.cpu(name)).or_else(|| self.init(name)).is_some();
+        let measured = |name: &&str| {
+            self.zip(name).or_else(|| self.cpu(name)).or_else(|| self.init(name)).is_some()
+        };
         order.filter(measured).collect()
     }
 
@@ -182,11 +184,14 @@ fn write_units(results: &Results) -> String {
     );
     for cost in &results.costs {
         let Units { requests, table_writes, index_writes, .. } = cost.units;
-        let stated = cost.stated_write_units.map_or_else(|| "—".to_owned(), |units| units.to_string());
+        let stated =
+            cost.stated_write_units.map_or_else(|| "—".to_owned(), |units| units.to_string());
         let _ = writeln!(
             text,
             "| {} | `{}` | {requests} | {table_writes} | {index_writes} | {} | {stated} |",
-            cost.what, cost.subject, cost.write_units(),
+            cost.what,
+            cost.subject,
+            cost.write_units(),
         );
     }
     text
@@ -229,7 +234,8 @@ fn prices(results: &Results) -> String {
         let duration = ms * 1e3 * price::GB * price::LAMBDA_PER_GB_SECOND;
         let dynamodb = cost.write_units() * price::WRITE_UNITS_PER_MILLION
             + cost.units.reads * price::READ_UNITS_PER_MILLION;
-        let together = price::HTTP_API_PER_MILLION + price::LAMBDA_PER_MILLION + duration + dynamodb;
+        let together =
+            price::HTTP_API_PER_MILLION + price::LAMBDA_PER_MILLION + duration + dynamodb;
         let _ = writeln!(
             text,
             "| {what} | {:.2} $ | {:.2} $ | {duration:.2} $ ({ms:.0} ms) | {dynamodb:.2} $ ({} write units) | {together:.2} $ |",
@@ -258,38 +264,95 @@ fn targets(results: &Results) -> String {
     let ratio = |ours: Option<f64>, theirs: Option<f64>| Some(ours? / theirs?);
     let login = FUNCTIONS[0].0;
     let first = results.worst(|results, name| results.first(name, SMALL));
-    row("first callback at the share of 128 MB, slowest callback function", "<= 5 ms".into(), at_most(first, 5.0, " ms"));
+    row(
+        "first callback at the share of 128 MB, slowest callback function",
+        "<= 5 ms".into(),
+        at_most(first, 5.0, " ms"),
+    );
     let faster = ratio(results.first(ORDINARY, SMALL), first);
-    row("how often that goes into the ordinary Rust handler's", ">= 100".into(), faster.map(|times| (short(times), times >= 100.0)));
+    row(
+        "how often that goes into the ordinary Rust handler's",
+        ">= 100".into(),
+        faster.map(|times| (short(times), times >= 100.0)),
+    );
     let init = results.worst(Results::init);
-    row("start with its read, slowest callback function, beside the ordinary handler's", "<= 1.3".into(), at_most(ratio(init, results.init(ORDINARY)), 1.3, ""));
-    let beside = |of: fn(&Results, &str) -> Option<f64>| ratio(of(results, login), of(results, ORDINARY));
-    row("instructions of a warm `zego-room-login` beside the ordinary handler's", "<= 1.05".into(), at_most(beside(Results::instructions), 1.05, ""));
-    row("its time, warm", "<= 1.15".into(), at_most(beside(|r, n| Some(r.latency(n)?.median)), 1.15, ""));
+    row(
+        "start with its read, slowest callback function, beside the ordinary handler's",
+        "<= 1.3".into(),
+        at_most(ratio(init, results.init(ORDINARY)), 1.3, ""),
+    );
+    let beside =
+        |of: fn(&Results, &str) -> Option<f64>| ratio(of(results, login), of(results, ORDINARY));
+    row(
+        "instructions of a warm `zego-room-login` beside the ordinary handler's",
+        "<= 1.05".into(),
+        at_most(beside(Results::instructions), 1.05, ""),
+    );
+    row(
+        "its time, warm",
+        "<= 1.15".into(),
+        at_most(beside(|r, n| Some(r.latency(n)?.median)), 1.15, ""),
+    );
     row("its CPU, warm", "<= 1.15".into(), at_most(beside(Results::cpu), 1.15, ""));
     for (peer, name) in [(PYTHON, "Python"), (NODE, "Node.js")] {
         let times = ratio(results.cpu(peer), results.worst(Results::cpu));
-        row(&format!("CPU of {name} with Powertools beside the slowest callback function's"), ">= 10".into(), times.map(|times| (short(times), times >= 10.0)));
+        row(
+            &format!("CPU of {name} with Powertools beside the slowest callback function's"),
+            ">= 10".into(),
+            times.map(|times| (short(times), times >= 10.0)),
+        );
     }
-    row("peak memory, largest callback function", "<= 8 MB".into(), at_most(results.worst(Results::memory), 8.0, " MB"));
-    row("zip, largest callback function", "<= 3 MB".into(), at_most(results.worst(Results::zip), 3.0, " MB"));
+    row(
+        "peak memory, largest callback function",
+        "<= 8 MB".into(),
+        at_most(results.worst(Results::memory), 8.0, " MB"),
+    );
+    row(
+        "zip, largest callback function",
+        "<= 3 MB".into(),
+        at_most(results.worst(Results::zip), 3.0, " MB"),
+    );
     let requests = results.worst(|results, name| Some(results.warm(name)?.dynamodb_requests));
-    row("DynamoDB requests of a callback on its common path, most", "1".into(), requests.map(|count| (count.to_string(), (count - 1.0).abs() < f64::EPSILON)));
-    let mut stated = results.costs.iter().filter_map(|cost| Some((cost, cost.stated_write_units?))).peekable();
+    row(
+        "DynamoDB requests of a callback on its common path, most",
+        "1".into(),
+        requests.map(|count| (count.to_string(), (count - 1.0).abs() < f64::EPSILON)),
+    );
+    let mut stated =
+        results.costs.iter().filter_map(|cost| Some((cost, cost.stated_write_units?))).peekable();
     let measured = stated.peek().is_some();
     let wrong = stated.filter(|(cost, units)| cost.write_units() > *units).count();
-    row("callbacks that take more write units than stated", "0".into(), measured.then(|| (wrong.to_string(), wrong == 0)));
+    row(
+        "callbacks that take more write units than stated",
+        "0".into(),
+        measured.then(|| (wrong.to_string(), wrong == 0)),
+    );
     let gateway = results.gateway.as_ref();
-    row("local gateway: signed callbacks a second", ">= 2000".into(), gateway.map(|load| (format!("{:.0}", load.callbacks_per_second), load.callbacks_per_second >= 2000.0)));
-    row("local gateway: p99", "< 20 ms".into(), gateway.map(|load| (format!("{} ms", short(load.p99_ms)), load.p99_ms < 20.0)));
-    row("local gateway: refused or lost", "0".into(), gateway.map(|load| ((load.refused + load.lost).to_string(), load.refused + load.lost == 0)));
+    row(
+        "local gateway: signed callbacks a second",
+        ">= 2000".into(),
+        gateway.map(|load| {
+            (format!("{:.0}", load.callbacks_per_second), load.callbacks_per_second >= 2000.0)
+        }),
+    );
+    row(
+        "local gateway: p99",
+        "< 20 ms".into(),
+        gateway.map(|load| (format!("{} ms", short(load.p99_ms)), load.p99_ms < 20.0)),
+    );
+    row(
+        "local gateway: refused or lost",
+        "0".into(),
+        gateway.map(|load| ((load.refused + load.lost).to_string(), load.refused + load.lost == 0)),
+    );
     text
 }
 
 /// All tables, in Markdown.
 pub(crate) fn tables(results: &Results) -> String {
     let Machine { cpu, cpus, kernel } = &results.machine;
-    let mut text = format!("Measured on {cpu}, {cpus} CPUs, Linux {kernel}, in {} s.\n\n", results.seconds);
+    let mut text =
+        format!("Measured on {cpu}, {cpus} CPUs, Linux {kernel}, in {} s.\n\n", results.seconds);
     if !results.shares {
         text.push_str("CPU shares were not measured: no control groups that can be written.\n\n");
     }

@@ -16,7 +16,8 @@ use rollcall::{
 use rollcall_local::{
     EXAMPLE_APPS,
     send::{
-        Callback, openim,
+        Callback,
+        openim::{self, EventName as OpenImName},
         tencent::{Event as TencentEvent, EventName as Tencent, Options as TencentOptions},
         zego::{self, EventName as Zego},
     },
@@ -134,8 +135,9 @@ pub(crate) fn subjects(built: &Built, dynamodb: &DynamoDb, folder: &Path) -> Vec
     let functions =
         FUNCTIONS.into_iter().filter_map(|(name, kind, common)| native(name, kind, common, &own));
     let peers = [BARE, ORDINARY];
-    let peers =
-        peers.into_iter().filter_map(|name| native(name, Kind::NativePeer, Common::ZegoEnter, &system));
+    let peers = peers
+        .into_iter()
+        .filter_map(|name| native(name, Kind::NativePeer, Common::ZegoEnter, &system));
     let script = |name, command: Vec<String>, folder: &Path, roots: &[(&str, &Path)]| Subject {
         kind: Kind::ScriptPeer,
         common: Common::ZegoEnter,
@@ -203,14 +205,14 @@ impl Callbacks {
                 self.happen(self.zego(Zego::RoomCreate, &user, at, 1)?).await?;
                 self.zego(Zego::RoomClose, &user, at, 1)?
             }
-            Common::OpenImRegister => self.openim(openim::EventName::UserRegister, &user, at, false)?,
+            Common::OpenImRegister => self.openim(OpenImName::UserRegister, &user, at, false)?,
             Common::OpenImDocumentedRegister => {
-                self.openim(openim::EventName::UserRegister, &user, at, true)?
+                self.openim(OpenImName::UserRegister, &user, at, true)?
             }
-            Common::OpenImOnline => self.openim(openim::EventName::UserOnline, &user, at, false)?,
+            Common::OpenImOnline => self.openim(OpenImName::UserOnline, &user, at, false)?,
             Common::OpenImOffline => {
-                self.happen(self.openim(openim::EventName::UserOnline, &user, at, false)?).await?;
-                self.openim(openim::EventName::UserOffline, &user, later, false)?
+                self.happen(self.openim(OpenImName::UserOnline, &user, at, false)?).await?;
+                self.openim(OpenImName::UserOffline, &user, later, false)?
             }
             Common::ChatLaterLogin => {
                 self.happen(self.tencent(Tencent::ChatLogin, &user, at)?).await?;
@@ -237,7 +239,11 @@ impl Callbacks {
         let zego = |name, seq| self.zego(name, &user, t(0), seq);
         let again = |name, seq| {
             let event = zego_event(name, &user, t(0), seq);
-            self.zego_callback(&zego::Event { login_time: t(5), session: "100000000000000009".into(), ..event })
+            self.zego_callback(&zego::Event {
+                login_time: t(5),
+                session: "100000000000000009".into(),
+                ..event
+            })
         };
         let openim = |name, at| self.openim(name, &user, at, false);
         let chat = |name, at| self.tencent(name, &user, at);
@@ -247,24 +253,78 @@ impl Callbacks {
             event: as_event(&callback),
             units,
         };
-        use openim::EventName as OpenIm;
         Ok(vec![
             stated("ZEGO: a room is created", "zego-room-create", zego(Zego::RoomCreate, 1)?, 2.0),
             stated("ZEGO: a person enters", "zego-room-login", zego(Zego::RoomLogin, 1)?, 2.0),
-            stated("ZEGO: the same callback again", "zego-room-login", zego(Zego::RoomLogin, 1)?, 1.0),
+            stated(
+                "ZEGO: the same callback again",
+                "zego-room-login",
+                zego(Zego::RoomLogin, 1)?,
+                1.0,
+            ),
             stated("ZEGO: the person leaves", "zego-room-logout", zego(Zego::RoomLogout, 2)?, 3.0),
-            stated("ZEGO: the person enters again", "zego-room-login", again(Zego::RoomLogin, 3)?, 3.0),
+            stated(
+                "ZEGO: the person enters again",
+                "zego-room-login",
+                again(Zego::RoomLogin, 3)?,
+                3.0,
+            ),
             stated("ZEGO: the room is closed", "zego-room-close", zego(Zego::RoomClose, 1)?, 3.0),
-            stated("OpenIM: a user is registered", "openim-user-register", openim(OpenIm::UserRegister, t(0))?, 2.0),
-            stated("OpenIM: a device comes online", "openim-user-online", openim(OpenIm::UserOnline, t(0))?, 1.0),
-            stated("OpenIM: it still is", "openim-user-online", openim(OpenIm::UserOnline, t(1))?, 1.0),
-            stated("OpenIM: it goes offline", "openim-user-offline", openim(OpenIm::UserOffline, t(2))?, 1.0),
-            stated("Chat: a later login", "tencent-chat-state", chat(Tencent::ChatLogin, t(1))?, 1.0),
+            stated(
+                "OpenIM: a user is registered",
+                "openim-user-register",
+                openim(OpenImName::UserRegister, t(0))?,
+                2.0,
+            ),
+            stated(
+                "OpenIM: a device comes online",
+                "openim-user-online",
+                openim(OpenImName::UserOnline, t(0))?,
+                1.0,
+            ),
+            stated(
+                "OpenIM: it still is",
+                "openim-user-online",
+                openim(OpenImName::UserOnline, t(1))?,
+                1.0,
+            ),
+            stated(
+                "OpenIM: it goes offline",
+                "openim-user-offline",
+                openim(OpenImName::UserOffline, t(2))?,
+                1.0,
+            ),
+            stated(
+                "Chat: a later login",
+                "tencent-chat-state",
+                chat(Tencent::ChatLogin, t(1))?,
+                1.0,
+            ),
             stated("Chat: a logout", "tencent-chat-state", chat(Tencent::ChatLogout, t(2))?, 1.0),
-            stated("TRTC: a room is created", "tencent-trtc-event", chat(Tencent::TrtcCreate, t(0))?, 2.0),
-            stated("TRTC: a person enters", "tencent-trtc-event", chat(Tencent::TrtcEnter, t(1))?, 2.0),
-            stated("TRTC: the person leaves", "tencent-trtc-event", chat(Tencent::TrtcExit, t(2))?, 3.0),
-            stated("TRTC: the person enters again", "tencent-trtc-event", chat(Tencent::TrtcEnter, t(3))?, 3.0),
+            stated(
+                "TRTC: a room is created",
+                "tencent-trtc-event",
+                chat(Tencent::TrtcCreate, t(0))?,
+                2.0,
+            ),
+            stated(
+                "TRTC: a person enters",
+                "tencent-trtc-event",
+                chat(Tencent::TrtcEnter, t(1))?,
+                2.0,
+            ),
+            stated(
+                "TRTC: the person leaves",
+                "tencent-trtc-event",
+                chat(Tencent::TrtcExit, t(2))?,
+                3.0,
+            ),
+            stated(
+                "TRTC: the person enters again",
+                "tencent-trtc-event",
+                chat(Tencent::TrtcEnter, t(3))?,
+                3.0,
+            ),
         ])
     }
 
@@ -295,7 +355,7 @@ impl Callbacks {
 
     fn openim(
         &self,
-        name: openim::EventName,
+        name: OpenImName,
         user: &str,
         now: UnixMillis,
         documented: bool,
@@ -368,7 +428,10 @@ fn zego_event(name: Zego, user: &str, at: UnixMillis, sequence: u64) -> zego::Ev
     zego::Event {
         name,
         app: "1".to_owned(),
-        room: format!("room-{}", if matches!(name, Zego::RoomCreate | Zego::RoomClose) { number } else { number % 50 }),
+        room: format!(
+            "room-{}",
+            if matches!(name, Zego::RoomCreate | Zego::RoomClose) { number } else { number % 50 }
+        ),
         life: number + 1,
         user: user.to_owned(),
         nickname: "Ada".to_owned(),
@@ -388,13 +451,7 @@ fn as_event(callback: &Callback) -> Bytes {
 }
 
 /// An event of an HTTP API in payload format 2.0, as API Gateway makes it.
-fn event(
-    method: &str,
-    path: &str,
-    headers: &[(&str, String)],
-    query: &str,
-    body: &str,
-) -> Bytes {
+fn event(method: &str, path: &str, headers: &[(&str, String)], query: &str, body: &str) -> Bytes {
     let common = [
         ("accept-encoding", "gzip"),
         ("content-type", "application/json"),
