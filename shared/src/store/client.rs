@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{retry::RetryConfig, timeout::TimeoutConfig},
+    config::{IdentityCache, retry::RetryConfig, timeout::TimeoutConfig},
 };
 
 use crate::aws::{self, EnvironmentError};
@@ -26,7 +26,11 @@ pub fn connect_to(endpoint: &str, budget: Duration) -> Client {
 }
 
 fn client(config: aws::ConfigBuilder, budget: Duration) -> Client {
-    let config = config.timeout_config(timeouts(budget)).retry_config(RetryConfig::standard());
+    let config = config
+        .timeout_config(timeouts(budget))
+        .retry_config(RetryConfig::standard())
+        // The environment's credentials stay as they are: there is nothing to look up.
+        .identity_cache(IdentityCache::no_cache());
     Client::new(&config.build())
 }
 
