@@ -88,7 +88,7 @@ fn python(folder: &Path) -> Result<(PathBuf, PathBuf), Failure> {
 }
 
 fn node(folder: &Path) -> Result<(PathBuf, PathBuf), Failure> {
-    let npm = ["install", "--no-audit", "--no-fund", "--silent"];
+    let npm = ["install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"];
     run(Command::new("npm").args(npm).current_dir(folder))?;
     Ok(("node".into(), folder.to_owned()))
 }
