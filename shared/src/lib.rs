@@ -12,7 +12,7 @@
 //! | [`domain`] | ids, times, marks, changes, visits | nothing else |
 //! | [`callback`] | raw and verified requests, the traits [`callback::Provider`] and [`callback::Callback`] | `domain` |
 //! | [`providers`] | one folder per provider: verification, wire format, reply; one file per callback type | `callback`, `domain` |
-//! | [`aws`] | what all clients of AWS have in common | nothing else |
+//! | [`aws`] | what all AWS clients share: environment, HTTP client, roots, times | nothing else |
 //! | [`apps`] | the apps and their secrets as they are known now; AWS Secrets Manager | `aws`, `config`, `domain` |
 //! | [`store`] | DynamoDB: keys, conditions, index attributes | `aws`, `domain` |
 //! | [`spill`] | SQS: the queue for what could not be stored in time | `aws`, `domain` |

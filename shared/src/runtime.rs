@@ -11,7 +11,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_config::SdkConfig;
 use bytes::Bytes;
 use http::Response;
 use lambda_http::{
@@ -45,6 +44,10 @@ use crate::{
 const PATH: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'_').remove(b'~').remove(b'-');
 
+/// How long a function's start may wait for the table. Lambda gives a start the whole CPU and ten
+/// seconds, but somebody is waiting for it.
+const WARM_UP_LIMIT: Duration = Duration::from_millis(300);
+
 /// Runs the function of one callback type until Lambda ends it.
 ///
 /// # Errors
@@ -56,11 +59,13 @@ where
 {
     run(async {
         let config = Config::from_env()?;
-        let aws = aws::from_env().await?;
+        let aws = aws::from_env()?;
         let client = store::connect(&aws, handler::store_limit(config.budget));
+        let store = Store::new(client, &config.table, config.retention);
+        let (apps, ()) = tokio::join!(apps(&aws, config.budget), store.warm_up(WARM_UP_LIMIT));
         let receiver = Receiver {
-            apps: apps(&aws, config.budget).await?,
-            store: Store::new(client, &config.table, config.retention),
+            apps: apps?,
+            store,
             spill: config.spill_queue_url.map(|url| Queue::new(&aws, url)),
             max_age: config.max_age,
             replay_guard: config.replay_guard,
@@ -78,8 +83,9 @@ where
 pub fn run_query() -> Result<(), Error> {
     run(async {
         let config = Config::from_env()?;
-        let client = store::connect(&aws::from_env().await?, config.budget);
+        let client = store::connect(&aws::from_env()?, config.budget);
         let store = Store::new(client, &config.table, config.retention);
+        store.warm_up(WARM_UP_LIMIT).await;
         lambda_runtime::run(service(Queries { store })).await
     })
 }
@@ -93,7 +99,7 @@ pub fn run_spill_replay() -> Result<(), Error> {
     run(async {
         let config = Config::from_env()?;
         let queues = ReplayConfig::from_env()?;
-        let aws = aws::from_env().await?;
+        let aws = aws::from_env()?;
         let client = store::connect(&aws, REPLAY_LIMIT);
         let replay = Replay {
             store: Store::new(client, &config.table, config.retention),
@@ -112,7 +118,7 @@ pub fn run_spill_replay() -> Result<(), Error> {
 pub fn run_user_sig() -> Result<(), Error> {
     run(async {
         let config = Config::from_env()?;
-        let apps = apps(&aws::from_env().await?, config.budget).await?;
+        let apps = apps(&aws::from_env()?, config.budget).await?;
         lambda_runtime::run(service(UserSigs { apps })).await
     })
 }
@@ -219,7 +225,7 @@ fn log_to_stdout() {
 
 /// The apps, read from their secret if that is where they are. A function starts without them, too:
 /// the first request asks again.
-async fn apps(aws: &SdkConfig, budget: Duration) -> Result<AppsSource, Error> {
+async fn apps(aws: &aws::SdkConfig, budget: Duration) -> Result<AppsSource, Error> {
     match AppsFrom::from_env()? {
         AppsFrom::Environment(apps) => Ok(apps.into()),
         AppsFrom::Secret(id) => {

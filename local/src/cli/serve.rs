@@ -82,7 +82,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let store = Store::new(client, &config.table, config.retention);
 
     let spill = match config.spill_queue_url {
-        Some(url) => Some(Queue::new(&aws::from_env().await?, url)),
+        Some(url) => Some(Queue::new(&aws::from_env()?, url)),
         None => None,
     };
 

@@ -10,7 +10,6 @@ mod secrets_manager;
 
 use std::{sync::Arc, time::Duration};
 
-use aws_config::SdkConfig;
 use tokio::sync::watch;
 
 pub use held::{MAX_AGE, OVERDUE, PAUSE, PAUSE_UNTIL_KNOWN};
@@ -19,7 +18,7 @@ use self::{
     held::{Held, Known, Need},
     secrets_manager::StoredSecret,
 };
-use crate::{config::Apps, domain::UnixMillis};
+use crate::{aws, config::Apps, domain::UnixMillis};
 
 /// Where the apps and their secrets come from.
 #[derive(Debug, Clone)]
@@ -49,7 +48,7 @@ impl AppsSource {
     /// is asked for. A reading may take `budget`, the time for one answer; [`AppsSource::get`] and
     /// [`AppsSource::newer_than`] take no more than a quarter of it.
     #[must_use]
-    pub fn secret(aws: &SdkConfig, id: impl Into<String>, budget: Duration) -> Self {
+    pub fn secret(aws: &aws::SdkConfig, id: impl Into<String>, budget: Duration) -> Self {
         let secret = StoredSecret::new(aws, id.into(), budget);
         let (wait, held) = (budget / 4, watch::Sender::default());
         Self(Source::Secret(Arc::new(Reader { secret, wait, held })))

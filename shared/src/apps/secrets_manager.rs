@@ -2,7 +2,6 @@
 
 use std::{error::Error, time::Duration};
 
-use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{
     Client,
     config::Builder,
@@ -40,7 +39,7 @@ pub(super) struct StoredSecret {
 }
 
 impl StoredSecret {
-    pub(super) fn new(sdk: &SdkConfig, id: String, limit: Duration) -> Self {
+    pub(super) fn new(sdk: &aws::SdkConfig, id: String, limit: Duration) -> Self {
         let config = Builder::from(sdk).timeout_config(aws::timeouts(limit)).build();
         Self { client: Client::from_conf(config), id }
     }

@@ -3,7 +3,7 @@
 //! Within one body some callbacks send numbers as strings and others as numbers, so every scalar
 //! is kept as its text.
 
-use std::{collections::HashMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -13,7 +13,7 @@ use crate::domain::{IdError, MAX_EVENT_TIME_AHEAD, UnixMillis};
 
 /// The fields of a body, by their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Fields(HashMap<String, Scalar>);
+pub struct Fields(BTreeMap<String, Scalar>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Scalar {
@@ -54,7 +54,7 @@ impl Fields {
     pub fn from_texts(
         texts: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, VerifyError> {
-        let mut fields = HashMap::new();
+        let mut fields = BTreeMap::new();
         for (name, text) in texts {
             if fields.insert(name, Scalar::Text(text)).is_some() {
                 return Err(VerifyError::UnreadableBody("it names a field twice"));
@@ -177,7 +177,7 @@ impl<'de> Deserialize<'de> for Fields {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
                 use serde::de::Error;
 
-                let mut fields = HashMap::new();
+                let mut fields = BTreeMap::new();
                 // A raw value is passed over without recursion, however deeply it is nested.
                 while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
                     let scalar = Scalar::read(value.get()).map_err(A::Error::custom)?;

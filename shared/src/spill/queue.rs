@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use aws_config::SdkConfig;
 use aws_sdk_sqs::{Client, config, types::MessageAttributeValue};
 use futures::future::try_join_all;
 use tokio::time::{Instant, timeout_at};
@@ -26,14 +25,14 @@ const MAX_REASON_BYTES: usize = 2048;
 #[derive(Debug, Clone)]
 pub struct Queue {
     url: String,
-    aws: SdkConfig,
+    aws: aws::SdkConfig,
     client: Arc<OnceLock<Client>>,
 }
 
 impl Queue {
     /// The queue with that URL.
     #[must_use]
-    pub fn new(aws: &SdkConfig, url: impl Into<String>) -> Self {
+    pub fn new(aws: &aws::SdkConfig, url: impl Into<String>) -> Self {
         Self { url: url.into(), aws: aws.clone(), client: Arc::default() }
     }
 

@@ -50,7 +50,7 @@ impl Store {
                 }
             }
         };
-        written_once(put.send().await)
+        written_once(put.send()).await
     }
 
     /// The newest boundaries of a room, the newest first.

@@ -43,7 +43,7 @@ impl Store {
                 "attribute_not_exists({register}) OR {register} < :stamp"
             ))
             .update_expression(format!("SET {register} = :stamp, {EXPIRES_AT} = :expires_at"));
-        match written(update.send().await)? {
+        match written(update.send()).await? {
             Written::Yes(_) => Ok(Outcome::Applied),
             Written::No(known) => outcome(&known, register, change),
         }
@@ -60,7 +60,7 @@ impl Store {
             .expression_attribute_values(":month", item::string(month.to_string()))
             .condition_expression(format!("{ONLINE_STAMP} < :stamp AND {COUNTED_MONTH} = :month"))
             .update_expression(format!("SET {ONLINE_STAMP} = :stamp, {EXPIRES_AT} = :expires_at"));
-        let Written::No(known) = written(common.send().await)? else {
+        let Written::No(known) = written(common.send()).await? else {
             return Ok(Outcome::Applied);
         };
         // The stamp and the flag are written together, so this login has been counted.
@@ -81,7 +81,7 @@ impl Store {
             .update_expression(format!(
                 "SET {ONLINE_STAMP} = :stamp, {COUNTED_MONTH} = :month, {EXPIRES_AT} = :expires_at"
             ));
-        match written(flagged.send().await)? {
+        match written(flagged.send()).await? {
             Written::Yes(_) => Ok(Outcome::Applied),
             Written::No(known) => outcome(&known, ONLINE_STAMP, login),
         }

@@ -77,6 +77,6 @@ impl Store {
                     )
             }
         };
-        written_once(update.send().await)
+        written_once(update.send()).await
     }
 }

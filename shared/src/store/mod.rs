@@ -24,7 +24,6 @@ mod write;
 
 use std::time::Duration;
 
-use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{Client, config, operation::query::builders::QueryFluentBuilder};
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, timeout_at};
@@ -52,7 +51,7 @@ const CONCURRENT_CHANGES: usize = 32;
 
 /// A client of which no call takes longer than `limit`.
 #[must_use]
-pub fn connect(aws: &SdkConfig, limit: Duration) -> Client {
+pub fn connect(aws: &aws::SdkConfig, limit: Duration) -> Client {
     let timeouts = aws::timeouts(limit);
     Client::from_conf(config::Builder::from(aws).timeout_config(timeouts).build())
 }
@@ -80,6 +79,25 @@ impl Store {
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>, retention: Duration) -> Self {
         Self { client, table: table.into(), retention }
+    }
+
+    /// Opens the connection to the table, and uses it once to read what is never there. So the
+    /// first callback finds all of it done, and the log says at start if the table cannot be used.
+    /// It takes no longer than `limit`, and whoever needs the table does not need this.
+    pub async fn warm_up(&self, limit: Duration) {
+        let nothing = item::string("warm-up"); // No key of ours is without a `#`.
+        let read = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(PK, nothing.clone())
+            .key(SK, nothing)
+            .send();
+        let read =
+            tokio::time::timeout(limit, read).await.map(|read| read.map_err(StoreError::from));
+        if let Err(error) = read.unwrap_or(Err(StoreError::OutOfTime)) {
+            tracing::warn!(%error, "the table could not be read at start");
+        }
     }
 
     /// Stores a change. On return the change is durable.

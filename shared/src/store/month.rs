@@ -23,7 +23,7 @@ impl Store {
         month: Month,
         received_at: UnixMillis,
     ) -> Result<Outcome, StoreError> {
-        let sent = self
+        let sending = self
             .client
             .put_item()
             .table_name(&self.table)
@@ -33,9 +33,8 @@ impl Store {
             .item(INDEX_SK, item::string(keys::month_row(user)))
             .item(EXPIRES_AT, item::number(received_at.after(KEPT).seconds().0))
             .condition_expression(format!("attribute_not_exists({PK})"))
-            .send()
-            .await;
-        written_once(sent)
+            .send();
+        written_once(sending).await
     }
 
     /// How many users were active in a month. The index may lag behind, usually by less than a

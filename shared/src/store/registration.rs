@@ -51,16 +51,15 @@ impl Store {
     ) -> Result<Outcome, StoreError> {
         let written = write(registration);
         let order = written[EARLIEST].clone();
-        let sent = self
+        let sending = self
             .client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(written))
             .condition_expression(format!("attribute_not_exists({EARLIEST}) OR {EARLIEST} > :k"))
             .expression_attribute_values(":k", order)
-            .send()
-            .await;
-        written_once(sent)
+            .send();
+        written_once(sending).await
     }
 
     /// The registration of a user, read consistently.

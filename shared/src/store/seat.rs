@@ -115,7 +115,7 @@ impl Store {
             Some(name) => update.expression_attribute_values(":name", item::string(name)),
             None => update,
         };
-        written(add_mark(update, change, mark).send().await)
+        written(add_mark(update, change, mark).send()).await
     }
 
     /// W2.
@@ -126,7 +126,7 @@ impl Store {
             .update_seat(app, user, room, life)
             .condition_expression(format!("attribute_exists({NEWEST})"))
             .update_expression(format!("ADD {MARKS} :m, {SEQUENCES} :q"));
-        written(add_mark(update, change, mark).send().await)
+        written(add_mark(update, change, mark).send()).await
     }
 
     fn update_seat(
@@ -185,7 +185,8 @@ impl Store {
             AttributeValue::Ns(set.map(ToString::to_string).collect())
         };
 
-        self.client
+        let add = self
+            .client
             .update_item()
             .table_name(&self.table)
             .key(PK, item::string(keys::user(app, user)))
@@ -198,9 +199,8 @@ impl Store {
                 item::number(self.seat_expiry(received_at).0),
             )
             .expression_attribute_values(":m", moved.clone())
-            .expression_attribute_values(":q", numbers(&mut sequences.iter()))
-            .send()
-            .await?;
+            .expression_attribute_values(":q", numbers(&mut sequences.iter()));
+        written(add.send()).await?;
 
         let only_there: Vec<u64> = sequences.difference(&staying).copied().collect();
         let mut expression = format!("SET {HAS_MOVED} = :yes DELETE {MARKS} :m");
@@ -215,7 +215,7 @@ impl Store {
             expression.push_str(" :q");
             update = update.expression_attribute_values(":q", numbers(&mut only_there.iter()));
         }
-        written(update.update_expression(expression).send().await)?;
+        written(update.update_expression(expression).send()).await?;
         Ok(())
     }
 

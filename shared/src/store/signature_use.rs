@@ -42,7 +42,7 @@ impl Store {
             .update_expression(format!("SET {BODY} = :body, {EXPIRES_AT} = :expires_at"))
             .expression_attribute_values(":body", item::bytes(Blob::new(used.body)))
             .expression_attribute_values(":expires_at", item::number(expires_at.0));
-        Ok(match written(update.send().await)? {
+        Ok(match written(update.send()).await? {
             Written::Yes(_) => Claimed::Yes,
             Written::No(_) => Claimed::ByAnotherBody,
         })

@@ -1,4 +1,4 @@
-//! What became of a conditional write.
+//! A conditional write, and what became of it.
 
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
@@ -16,7 +16,16 @@ pub(super) enum Written {
     No(Item),
 }
 
+/// Sends an update. The SDK's futures are tens of kilobytes: boxed, they are not copied each time
+/// that a future around them is moved.
 pub(super) fn written(
+    sending: impl Future<Output = Result<UpdateItemOutput, SdkError<UpdateItemError>>>,
+) -> impl Future<Output = Result<Written, StoreError>> {
+    let sending = Box::pin(sending);
+    async { outcome(sending.await) }
+}
+
+fn outcome(
     sent: Result<UpdateItemOutput, SdkError<UpdateItemError>>,
 ) -> Result<Written, StoreError> {
     match sent {
@@ -31,8 +40,18 @@ pub(super) fn written(
     }
 }
 
-/// What became of something that is written once: a refused condition says that it is there.
-pub(super) fn written_once<T, E>(sent: Result<T, SdkError<E>>) -> Result<Outcome, StoreError>
+/// Sends something that is written once: a refused condition says that it is there.
+pub(super) fn written_once<T, E>(
+    sending: impl Future<Output = Result<T, SdkError<E>>>,
+) -> impl Future<Output = Result<Outcome, StoreError>>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let sending = Box::pin(sending);
+    async { once(sending.await) }
+}
+
+fn once<T, E>(sent: Result<T, SdkError<E>>) -> Result<Outcome, StoreError>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use aws_config::SdkConfig;
 use lambda_http::{
     LambdaEvent,
     lambda_runtime::{Context, Service},
@@ -77,6 +76,6 @@ impl Outage {
     }
 }
 
-pub(crate) fn store_at(aws: &SdkConfig, limit: Duration) -> Store {
+pub(crate) fn store_at(aws: &aws::SdkConfig, limit: Duration) -> Store {
     Store::new(store::connect(aws, limit), TABLE_NAME, RETENTION)
 }

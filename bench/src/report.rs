@@ -1,0 +1,393 @@
+//! The results, as JSON, as tables, and as a plot.
+
+use std::{fmt::Write, path::Path};
+
+use serde::Serialize;
+
+use crate::{
+    Failure,
+    cpu::Share,
+    dynamodb::Units,
+    gateway::Load,
+    measure::{Cold, Cost, Instructions, Spread, Warm},
+    plot,
+    subjects::{BARE, FUNCTIONS, Kind, NODE, ORDINARY, PYTHON},
+};
+
+/// Where it was measured.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Machine {
+    pub(crate) cpu: String,
+    pub(crate) cpus: usize,
+    pub(crate) kernel: String,
+}
+
+impl Machine {
+    pub(crate) fn this() -> Self {
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        let info = read("/proc/cpuinfo");
+        let cpu = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        Self {
+            cpu: cpu.map(|(_, name)| name.to_owned()).unwrap_or_default(),
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+        }
+    }
+}
+
+/// The size of a binary.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Size {
+    pub(crate) subject: String,
+    pub(crate) bytes: u64,
+    pub(crate) zipped_bytes: u64,
+}
+
+/// Everything that was measured.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Results {
+    pub(crate) machine: Machine,
+    /// Whether CPU shares could be limited.
+    pub(crate) shares: bool,
+    /// What was not measured, and why.
+    pub(crate) missing: Vec<String>,
+    /// How long it took.
+    pub(crate) seconds: u64,
+    pub(crate) sizes: Vec<Size>,
+    pub(crate) cold: Vec<Cold>,
+    pub(crate) warm: Vec<Warm>,
+    pub(crate) costs: Vec<Cost>,
+    pub(crate) instructions: Vec<Instructions>,
+    pub(crate) gateway: Option<Load>,
+}
+
+impl Results {
+    pub(crate) fn new(machine: Machine, missing: Vec<String>, shares: bool) -> Self {
+        Self {
+            machine,
+            shares,
+            missing,
+            seconds: 0,
+            sizes: Vec::new(),
+            cold: Vec::new(),
+            warm: Vec::new(),
+            costs: Vec::new(),
+            instructions: Vec::new(),
+            gateway: None,
+        }
+    }
+
+    fn cold(&self, subject: &str, share: &str) -> Option<&Cold> {
+        self.cold.iter().find(|cold| cold.subject == subject && cold.share == share)
+    }
+
+    pub(crate) fn first(&self, subject: &str, share: &str) -> Option<f64> {
+        Some(self.cold(subject, share)?.first?.median)
+    }
+
+    pub(crate) fn after_idle(&self, subject: &str, share: &str) -> Option<f64> {
+        Some(self.cold(subject, share)?.after_idle?.median)
+    }
+
+    /// Starts are at full speed whatever the share, so all of them count.
+    pub(crate) fn init(&self, subject: &str) -> Option<f64> {
+        Some(self.cold(subject, &Share::Full.name())?.init?.median)
+    }
+
+    fn warm(&self, subject: &str) -> Option<&Warm> {
+        self.warm.iter().find(|warm| warm.subject == subject)
+    }
+
+    pub(crate) fn cpu(&self, subject: &str) -> Option<f64> {
+        Some(self.warm(subject)?.cpu?.median)
+    }
+
+    pub(crate) fn latency(&self, subject: &str) -> Option<Spread> {
+        self.warm(subject)?.latency
+    }
+
+    pub(crate) fn memory(&self, subject: &str) -> Option<f64> {
+        Some(self.warm(subject)?.peak_memory_mb)
+    }
+
+    pub(crate) fn zip(&self, subject: &str) -> Option<f64> {
+        let size = self.sizes.iter().find(|size| size.subject == subject)?;
+        Some(size.zipped_bytes as f64 / 1e6)
+    }
+
+    fn instructions(&self, subject: &str) -> Option<f64> {
+        let counted = self.instructions.iter().find(|counted| counted.subject == subject)?;
+        Some(counted.per_callback)
+    }
+
+    pub(crate) fn subjects(&self) -> Vec<&str> {
+        let order = FUNCTIONS.iter().map(|(name, ..)| *name).chain([BARE, ORDINARY, PYTHON, NODE]);
+        let measured = |name: &&str| {
+            self.zip(name).or_else(|| self.cpu(name)).or_else(|| self.init(name)).is_some()
+        };
+        order.filter(measured).collect()
+    }
+
+    /// The worst of the callback functions.
+    fn worst(&self, of: impl Fn(&Self, &str) -> Option<f64>) -> Option<f64> {
+        let callbacks = FUNCTIONS.iter().filter(|(_, kind, _)| *kind == Kind::Callback);
+        callbacks.filter_map(|(name, ..)| of(self, name)).max_by(f64::total_cmp)
+    }
+}
+
+const SMALL: &str = "128 MB";
+
+/// The functions and their peers, one line each.
+fn functions(results: &Results) -> String {
+    let mut text = String::from(
+        "| | zip MB | start ms | first ms, full CPU | 512 MB | 256 MB | 128 MB | after 10 idle min, 128 MB | \
+         warm p50 ms | p99 | CPU ms | instructions | memory MB | DynamoDB requests |\n\
+         | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |\n",
+    );
+    for name in results.subjects() {
+        let latency = results.latency(name);
+        let cells = [
+            results.zip(name).map(|mb| format!("{mb:.2}")),
+            results.init(name).map(short),
+            results.first(name, &Share::Full.name()).map(short),
+            results.first(name, "512 MB").map(short),
+            results.first(name, "256 MB").map(short),
+            results.first(name, SMALL).map(short),
+            results.after_idle(name, SMALL).map(short),
+            latency.map(|spread| short(spread.median)),
+            latency.map(|spread| short(spread.p99)),
+            results.cpu(name).map(|ms| format!("{ms:.3}")),
+            results.instructions(name).map(|count| format!("{:.0} k", count / 1e3)),
+            results.memory(name).map(|mb| format!("{mb:.1}")),
+            results.warm(name).map(|warm| format!("{:.2}", warm.dynamodb_requests)),
+        ];
+        let cells = cells.map(|cell| cell.unwrap_or_else(|| "not measured".to_owned()));
+        let _ = writeln!(text, "| `{name}` | {} |", cells.join(" | "));
+    }
+    text
+}
+
+/// Three digits, as far as they say something.
+fn short(ms: f64) -> String {
+    match ms {
+        ms if ms >= 100.0 => format!("{ms:.0}"),
+        ms if ms >= 10.0 => format!("{ms:.1}"),
+        ms => format!("{ms:.2}"),
+    }
+}
+
+/// What DynamoDB says that callbacks consumed.
+fn write_units(results: &Results) -> String {
+    let mut text = String::from(
+        "| callback | by | requests | write units: table | index | together | stated |\n\
+         | --- | --- | --: | --: | --: | --: | --: |\n",
+    );
+    for cost in &results.costs {
+        let Units { requests, table_writes, index_writes, .. } = cost.units;
+        let stated =
+            cost.stated_write_units.map_or_else(|| "—".to_owned(), |units| units.to_string());
+        let _ = writeln!(
+            text,
+            "| {} | `{}` | {requests} | {table_writes} | {index_writes} | {} | {stated} |",
+            cost.what,
+            cost.subject,
+            cost.write_units(),
+        );
+    }
+    text
+}
+
+/// List prices of us-east-1 in US dollars; `docs/performance.md` says of when.
+mod price {
+    pub(super) const HTTP_API_PER_MILLION: f64 = 1.0;
+    pub(super) const LAMBDA_PER_MILLION: f64 = 0.2;
+    pub(super) const LAMBDA_PER_GB_SECOND: f64 = 0.000_013_333_4;
+    pub(super) const WRITE_UNITS_PER_MILLION: f64 = 0.625;
+    pub(super) const READ_UNITS_PER_MILLION: f64 = 0.125;
+    /// The memory of the functions.
+    pub(super) const GB: f64 = 0.25;
+    /// How long DynamoDB takes for a request in the cloud, in ms; here it takes less than one.
+    pub(super) const DYNAMODB_MS: f64 = 5.0;
+}
+
+/// What a million callbacks cost: entering a room, by whoever.
+fn prices(results: &Results) -> String {
+    let mut text = String::from(
+        "| a million times | HTTP API | Lambda requests | Lambda duration | DynamoDB | together |\n\
+         | --- | --: | --: | --: | --: | --: |\n",
+    );
+    let rows = [
+        ("Rollcall: a person enters a room", FUNCTIONS[0].0, Some("ZEGO: a person enters")),
+        ("Rollcall: the person leaves it", FUNCTIONS[1].0, Some("ZEGO: the person leaves")),
+        ("Rollcall: a device comes online", FUNCTIONS[5].0, Some("OpenIM: a device comes online")),
+        ("ordinary Rust handler", ORDINARY, None),
+        ("Python with Powertools idempotency", PYTHON, None),
+        ("Node.js with Powertools idempotency", NODE, None),
+    ];
+    for (what, subject, callback) in rows {
+        let cost = results.costs.iter().find(|cost| {
+            cost.subject == subject && callback.is_none_or(|callback| cost.what == callback)
+        });
+        let warm = results.cold(subject, "256 MB").and_then(|cold| cold.warm);
+        let (Some(cost), Some(warm)) = (cost, warm) else { continue };
+        let ms = (warm.median + cost.units.requests as f64 * price::DYNAMODB_MS).ceil();
+        let duration = ms * 1e3 * price::GB * price::LAMBDA_PER_GB_SECOND;
+        let dynamodb = cost.write_units() * price::WRITE_UNITS_PER_MILLION
+            + cost.units.reads * price::READ_UNITS_PER_MILLION;
+        let together =
+            price::HTTP_API_PER_MILLION + price::LAMBDA_PER_MILLION + duration + dynamodb;
+        let _ = writeln!(
+            text,
+            "| {what} | {:.2} $ | {:.2} $ | {duration:.2} $ ({ms:.0} ms) | {dynamodb:.2} $ ({} write units) | {together:.2} $ |",
+            price::HTTP_API_PER_MILLION,
+            price::LAMBDA_PER_MILLION,
+            cost.write_units(),
+        );
+    }
+    text
+}
+
+/// What was to be shown, and what shows.
+fn targets(results: &Results) -> String {
+    let mut text = String::from("| target | wanted | measured | |\n| --- | --: | --: | --- |\n");
+    let mut row = |what: &str, wanted: String, measured: Option<(String, bool)>| {
+        let (measured, reached) = match measured {
+            Some((measured, true)) => (measured, "reached"),
+            Some((measured, false)) => (measured, "**missed**"),
+            None => ("not measured".to_owned(), ""),
+        };
+        let _ = writeln!(text, "| {what} | {wanted} | {measured} | {reached} |");
+    };
+    let at_most = |value: Option<f64>, limit: f64, unit: &str| {
+        value.map(|value| (format!("{}{unit}", short(value)), value <= limit))
+    };
+    let ratio = |ours: Option<f64>, theirs: Option<f64>| Some(ours? / theirs?);
+    let login = FUNCTIONS[0].0;
+    let first = results.worst(|results, name| results.first(name, SMALL));
+    row(
+        "first callback at the share of 128 MB, slowest callback function",
+        "<= 5 ms".into(),
+        at_most(first, 5.0, " ms"),
+    );
+    let faster = ratio(results.first(ORDINARY, SMALL), first);
+    row(
+        "how often that goes into the ordinary Rust handler's",
+        ">= 100".into(),
+        faster.map(|times| (short(times), times >= 100.0)),
+    );
+    let init = results.worst(Results::init);
+    row(
+        "start with its read, slowest callback function, beside the ordinary handler's",
+        "<= 1.3".into(),
+        at_most(ratio(init, results.init(ORDINARY)), 1.3, ""),
+    );
+    let beside =
+        |of: fn(&Results, &str) -> Option<f64>| ratio(of(results, login), of(results, ORDINARY));
+    row(
+        "instructions of a warm `zego-room-login` beside the ordinary handler's",
+        "<= 1.05".into(),
+        at_most(beside(Results::instructions), 1.05, ""),
+    );
+    row(
+        "its time, warm",
+        "<= 1.15".into(),
+        at_most(beside(|r, n| Some(r.latency(n)?.median)), 1.15, ""),
+    );
+    row("its CPU, warm", "<= 1.15".into(), at_most(beside(Results::cpu), 1.15, ""));
+    for (peer, name) in [(PYTHON, "Python"), (NODE, "Node.js")] {
+        let times = ratio(results.cpu(peer), results.worst(Results::cpu));
+        row(
+            &format!("CPU of {name} with Powertools beside the slowest callback function's"),
+            ">= 10".into(),
+            times.map(|times| (short(times), times >= 10.0)),
+        );
+    }
+    row(
+        "peak memory, largest callback function",
+        "<= 8 MB".into(),
+        at_most(results.worst(Results::memory), 8.0, " MB"),
+    );
+    row(
+        "zip, largest callback function",
+        "<= 3 MB".into(),
+        at_most(results.worst(Results::zip), 3.0, " MB"),
+    );
+    let requests = results.worst(|results, name| Some(results.warm(name)?.dynamodb_requests));
+    row(
+        "DynamoDB requests of a callback on its common path, most",
+        "1".into(),
+        requests.map(|count| (count.to_string(), (count - 1.0).abs() < f64::EPSILON)),
+    );
+    let mut stated =
+        results.costs.iter().filter_map(|cost| Some((cost, cost.stated_write_units?))).peekable();
+    let measured = stated.peek().is_some();
+    let wrong = stated.filter(|(cost, units)| cost.write_units() > *units).count();
+    row(
+        "callbacks that take more write units than stated",
+        "0".into(),
+        measured.then(|| (wrong.to_string(), wrong == 0)),
+    );
+    let gateway = results.gateway.as_ref();
+    row(
+        "local gateway: signed callbacks a second",
+        ">= 2000".into(),
+        gateway.map(|load| {
+            (format!("{:.0}", load.callbacks_per_second), load.callbacks_per_second >= 2000.0)
+        }),
+    );
+    row(
+        "local gateway: p99",
+        "< 20 ms".into(),
+        gateway.map(|load| (format!("{} ms", short(load.p99_ms)), load.p99_ms < 20.0)),
+    );
+    row(
+        "local gateway: refused or lost",
+        "0".into(),
+        gateway.map(|load| ((load.refused + load.lost).to_string(), load.refused + load.lost == 0)),
+    );
+    text
+}
+
+/// All tables, in Markdown.
+pub(crate) fn tables(results: &Results) -> String {
+    let Machine { cpu, cpus, kernel } = &results.machine;
+    let mut text =
+        format!("Measured on {cpu}, {cpus} CPUs, Linux {kernel}, in {} s.\n\n", results.seconds);
+    if !results.shares {
+        text.push_str("CPU shares were not measured: no control groups that can be written.\n\n");
+    }
+    for missing in &results.missing {
+        let _ = writeln!(text, "Not measured: {missing}\n");
+    }
+    for (title, table) in [
+        ("Targets", targets(results)),
+        ("Functions and peers", functions(results)),
+        ("Requests and write units", write_units(results)),
+        ("Cost of a million callbacks", prices(results)),
+    ] {
+        let _ = writeln!(text, "### {title}\n\n{table}");
+    }
+    text
+}
+
+/// The results by subject, the instructions alone (they hardly depend on the machine), the tables and the
+/// plot.
+pub(crate) fn write(results: &Results, folder: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder)?;
+    let results_json = serde_json::to_string_pretty(results)?;
+    let instructions_json = serde_json::to_string_pretty(&results.instructions)?;
+    std::fs::write(folder.join("results.json"), results_json + "\n")?;
+    std::fs::write(folder.join("instructions.json"), instructions_json + "\n")?;
+    std::fs::write(folder.join("plot.svg"), plot::svg(results))?;
+    Ok(())
+}
+
+/// Puts the tables between two marks of a document.
+pub(crate) fn document(results: &Results, path: &Path) -> Result<(), Failure> {
+    let text = std::fs::read_to_string(path)?;
+    let (begin, end) = ("<!-- bench/run writes this -->\n", "<!-- to here -->");
+    let before = text.find(begin).ok_or("docs/performance.md has no place for the tables")?;
+    let after = text.find(end).ok_or("docs/performance.md has no end of the tables")?;
+    let whole = [&text[..before + begin.len()], "\n", &tables(results), &text[after..]].concat();
+    Ok(std::fs::write(path, whole)?)
+}

@@ -1,0 +1,480 @@
+//! What is measured: every function with callbacks of its own, and the peers.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use bytes::Bytes;
+use rollcall::{
+    callback::RawRequest,
+    config::Apps,
+    domain::{UnixMillis, UnixSeconds},
+    endpoint::Endpoint,
+    handler::Receiver,
+    providers::{openim::AppCredentials, tencent},
+    runtime,
+    store::Store,
+};
+use rollcall_local::{
+    EXAMPLE_APPS,
+    send::{
+        Callback,
+        openim::{self, EventName as OpenImName},
+        tencent::{Event as TencentEvent, EventName as Tencent, Options as TencentOptions},
+        zego::{self, EventName as Zego},
+    },
+};
+use serde_json::{Value, json};
+
+use crate::{Failure, build::Built, dynamodb::DynamoDb, lambda::Program};
+
+/// What kind of thing a subject is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// A callback function of Rollcall's.
+    Callback,
+    /// Another function of Rollcall's.
+    Function,
+    /// A peer that is a native binary.
+    NativePeer,
+    /// A peer that is not.
+    ScriptPeer,
+}
+
+/// The events of a subject's common path: every one is new to it, and what has to come before it
+/// has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Common {
+    ZegoEnter,
+    ZegoLeave,
+    ZegoCreate,
+    ZegoClose,
+    OpenImRegister,
+    OpenImOnline,
+    OpenImOffline,
+    OpenImDocumentedRegister,
+    ChatLaterLogin,
+    TrtcEnter,
+    Presence,
+    Mint,
+}
+
+/// Something that is measured.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    pub(crate) kind: Kind,
+    pub(crate) common: Common,
+    pub(crate) program: Program,
+    /// The binary that is shipped; none of a script.
+    pub(crate) binary: Option<std::path::PathBuf>,
+}
+
+/// The functions of Rollcall's, each with what it does most of the time.
+pub(crate) const FUNCTIONS: [(&str, Kind, Common); 12] = [
+    ("zego-room-login", Kind::Callback, Common::ZegoEnter),
+    ("zego-room-logout", Kind::Callback, Common::ZegoLeave),
+    ("zego-room-create", Kind::Callback, Common::ZegoCreate),
+    ("zego-room-close", Kind::Callback, Common::ZegoClose),
+    ("openim-user-register", Kind::Callback, Common::OpenImRegister),
+    ("openim-user-online", Kind::Callback, Common::OpenImOnline),
+    ("openim-user-offline", Kind::Callback, Common::OpenImOffline),
+    ("openim-any", Kind::Callback, Common::OpenImDocumentedRegister),
+    ("tencent-chat-state", Kind::Callback, Common::ChatLaterLogin),
+    ("tencent-trtc-event", Kind::Callback, Common::TrtcEnter),
+    ("query", Kind::Function, Common::Presence),
+    ("tencent-user-sig", Kind::Function, Common::Mint),
+];
+
+pub(crate) const BARE: &str = "rust-bare";
+pub(crate) const ORDINARY: &str = "rust-ordinary";
+pub(crate) const PYTHON: &str = "python-powertools";
+pub(crate) const NODE: &str = "node-powertools";
+
+pub(crate) const TABLE: &str = "rollcall";
+const PEER_TABLE: &str = "peer";
+const IDEMPOTENCY_TABLE: &str = "idempotency";
+
+/// Everything that was built, ready to be started.
+pub(crate) fn subjects(built: &Built, dynamodb: &DynamoDb, folder: &Path) -> Vec<Subject> {
+    let path = |path: &Path| path.display().to_string();
+    let program = |name: &str, command: Vec<String>, folder: &Path, roots: &[(&str, &Path)]| {
+        let fixed = [
+            ("PATH", std::env::var("PATH").unwrap_or_default()),
+            ("LANG", "en_US.UTF-8".to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
+            // As long as Lambda's, which is signed and sent with every request.
+            ("AWS_SESSION_TOKEN", "x".repeat(700)),
+            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.url.clone()),
+            ("AWS_LAMBDA_FUNCTION_NAME", name.to_owned()),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128".to_owned()),
+            ("AWS_LAMBDA_LOG_LEVEL", "INFO".to_owned()),
+            ("ROLLCALL_TABLE", TABLE.to_owned()),
+            ("ROLLCALL_APPS", EXAMPLE_APPS.to_owned()),
+            ("TABLE", PEER_TABLE.to_owned()),
+            ("IDEMPOTENCY_TABLE", IDEMPOTENCY_TABLE.to_owned()),
+        ];
+        let fixed = fixed.into_iter().map(|(name, value)| (name.to_owned(), value));
+        let roots = roots.iter().map(|(name, root)| ((*name).to_owned(), path(root)));
+        let environment = fixed.chain(roots).collect();
+        Program { name: name.to_owned(), command, folder: folder.to_owned(), environment }
+    };
+    let native = |name: &str, kind, common, roots: &[(&str, &Path)]| {
+        let binary = built.binaries.get(name)?;
+        Some(Subject {
+            kind,
+            common,
+            program: program(name, vec![path(binary)], folder, roots),
+            binary: Some(binary.clone()),
+        })
+    };
+    let own = [("AWS_CA_BUNDLE", dynamodb.roots.as_path())];
+    let system = [("SSL_CERT_FILE", dynamodb.system_roots.as_path())];
+    let functions =
+        FUNCTIONS.into_iter().filter_map(|(name, kind, common)| native(name, kind, common, &own));
+    let peers = [BARE, ORDINARY];
+    let peers = peers
+        .into_iter()
+        .filter_map(|name| native(name, Kind::NativePeer, Common::ZegoEnter, &system));
+    let script = |name, command: Vec<String>, folder: &Path, roots: &[(&str, &Path)]| Subject {
+        kind: Kind::ScriptPeer,
+        common: Common::ZegoEnter,
+        program: program(name, command, folder, roots),
+        binary: None,
+    };
+    let python = built.python.iter().map(|(python, folder)| {
+        let command = [path(python), "-m".into(), "awslambdaric".into(), "app.handler".into()];
+        let roots = [("AWS_CA_BUNDLE", dynamodb.system_roots.as_path())];
+        script(PYTHON, command.to_vec(), folder, &roots)
+    });
+    let node = built.node.iter().map(|(node, folder)| {
+        let roots = [("NODE_EXTRA_CA_CERTS", dynamodb.own_root.as_path())];
+        script(NODE, vec![path(node), "runtime.mjs".into()], folder, &roots)
+    });
+    functions.chain(peers).chain(python).chain(node).collect()
+}
+
+/// Makes callbacks, and stores in another way what has to have happened before them.
+#[derive(Debug)]
+pub(crate) struct Callbacks {
+    receiver: Receiver,
+    count: u64,
+}
+
+impl Callbacks {
+    /// Makes the tables.
+    pub(crate) async fn new(dynamodb: &DynamoDb) -> Result<Self, Failure> {
+        let day = std::time::Duration::from_hours(24);
+        let client = rollcall::store::connect_to(&dynamodb.plain_url, day);
+        rollcall::store::TABLE.create(&client, TABLE).await?;
+        for (table, key) in [(PEER_TABLE, &["pk", "sk"][..]), (IDEMPOTENCY_TABLE, &["id"][..])] {
+            let types = ["HASH", "RANGE"].iter();
+            let definition = json!({
+                "TableName": table,
+                "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions": key.iter().map(|name| json!({"AttributeName": name, "AttributeType": "S"})).collect::<Value>(),
+                "KeySchema": key.iter().zip(types).map(|(name, kind)| json!({"AttributeName": name, "KeyType": kind})).collect::<Value>(),
+            });
+            dynamodb.ask("CreateTable", &definition).await?;
+        }
+        let receiver = Receiver {
+            apps: Arc::new(Apps::from_json(EXAMPLE_APPS)?),
+            store: Store::new(client, TABLE, day * 30),
+            max_age: day,
+            budget: day,
+        };
+        Ok(Self { receiver, count: 0 })
+    }
+
+    /// The next event of a common path.
+    pub(crate) async fn next(&mut self, common: Common) -> Result<Bytes, Failure> {
+        self.count += 1;
+        let user = format!("user-{}", self.count);
+        let at = UnixMillis(runtime::now().0 - 60_000);
+        let later = UnixMillis(at.0 + 1000);
+        let callback = match common {
+            Common::ZegoEnter => self.zego(Zego::RoomLogin, &user, at, 1)?,
+            Common::ZegoLeave => {
+                self.happen(self.zego(Zego::RoomLogin, &user, at, 1)?).await?;
+                self.zego(Zego::RoomLogout, &user, at, 2)?
+            }
+            Common::ZegoCreate => self.zego(Zego::RoomCreate, &user, at, 1)?,
+            Common::ZegoClose => {
+                self.happen(self.zego(Zego::RoomCreate, &user, at, 1)?).await?;
+                self.zego(Zego::RoomClose, &user, at, 1)?
+            }
+            Common::OpenImRegister => self.openim(OpenImName::UserRegister, &user, at, false)?,
+            Common::OpenImDocumentedRegister => {
+                self.openim(OpenImName::UserRegister, &user, at, true)?
+            }
+            Common::OpenImOnline => self.openim(OpenImName::UserOnline, &user, at, false)?,
+            Common::OpenImOffline => {
+                self.happen(self.openim(OpenImName::UserOnline, &user, at, false)?).await?;
+                self.openim(OpenImName::UserOffline, &user, later, false)?
+            }
+            Common::ChatLaterLogin => {
+                self.happen(self.tencent(Tencent::ChatLogin, &user, at)?).await?;
+                self.tencent(Tencent::ChatLogin, &user, later)?
+            }
+            Common::TrtcEnter => self.tencent(Tencent::TrtcEnter, &user, at)?,
+            Common::Presence => {
+                self.happen(self.zego(Zego::RoomLogin, &user, at, 1)?).await?;
+                return Ok(event("GET", &format!("/presence/zego/1/users/{user}"), &[], "", ""));
+            }
+            Common::Mint => {
+                let body = json!({"sdk_app_id": 1_400_000_000, "user_id": user}).to_string();
+                return Ok(event("POST", "/tencent/user-sig", &[], "", &body));
+            }
+        };
+        Ok(as_event(&callback))
+    }
+
+    /// The callbacks whose cost the design states, one after another, each with its function.
+    pub(crate) fn stated(&mut self) -> Result<Vec<Stated>, Failure> {
+        self.count += 1;
+        let user = format!("stated-{}", self.count);
+        let t = |s: u64| UnixMillis(runtime::now().0 - 60_000 + s * 1000);
+        let zego = |name, seq| self.zego(name, &user, t(0), seq);
+        let again = |name, seq| {
+            let event = zego_event(name, &user, t(0), seq);
+            self.zego_callback(&zego::Event {
+                login_time: t(5),
+                session: "100000000000000009".into(),
+                ..event
+            })
+        };
+        let openim = |name, at| self.openim(name, &user, at, false);
+        let chat = |name, at| self.tencent(name, &user, at);
+        let stated = |what, function, callback: Callback, units| Stated {
+            what,
+            function,
+            event: as_event(&callback),
+            units,
+        };
+        Ok(vec![
+            stated("ZEGO: a room is created", "zego-room-create", zego(Zego::RoomCreate, 1)?, 2.0),
+            stated("ZEGO: a person enters", "zego-room-login", zego(Zego::RoomLogin, 1)?, 2.0),
+            stated(
+                "ZEGO: the same callback again",
+                "zego-room-login",
+                zego(Zego::RoomLogin, 1)?,
+                1.0,
+            ),
+            stated("ZEGO: the person leaves", "zego-room-logout", zego(Zego::RoomLogout, 2)?, 3.0),
+            stated(
+                "ZEGO: the person enters again",
+                "zego-room-login",
+                again(Zego::RoomLogin, 3)?,
+                3.0,
+            ),
+            stated("ZEGO: the room is closed", "zego-room-close", zego(Zego::RoomClose, 1)?, 3.0),
+            stated(
+                "OpenIM: a user is registered",
+                "openim-user-register",
+                openim(OpenImName::UserRegister, t(0))?,
+                2.0,
+            ),
+            stated(
+                "OpenIM: a device comes online",
+                "openim-user-online",
+                openim(OpenImName::UserOnline, t(0))?,
+                1.0,
+            ),
+            stated(
+                "OpenIM: it still is",
+                "openim-user-online",
+                openim(OpenImName::UserOnline, t(1))?,
+                1.0,
+            ),
+            stated(
+                "OpenIM: it goes offline",
+                "openim-user-offline",
+                openim(OpenImName::UserOffline, t(2))?,
+                1.0,
+            ),
+            stated(
+                "Chat: a later login",
+                "tencent-chat-state",
+                chat(Tencent::ChatLogin, t(1))?,
+                1.0,
+            ),
+            stated("Chat: a logout", "tencent-chat-state", chat(Tencent::ChatLogout, t(2))?, 1.0),
+            stated(
+                "TRTC: a room is created",
+                "tencent-trtc-event",
+                chat(Tencent::TrtcCreate, t(0))?,
+                2.0,
+            ),
+            stated(
+                "TRTC: a person enters",
+                "tencent-trtc-event",
+                chat(Tencent::TrtcEnter, t(1))?,
+                2.0,
+            ),
+            stated(
+                "TRTC: the person leaves",
+                "tencent-trtc-event",
+                chat(Tencent::TrtcExit, t(2))?,
+                3.0,
+            ),
+            stated(
+                "TRTC: the person enters again",
+                "tencent-trtc-event",
+                chat(Tencent::TrtcEnter, t(3))?,
+                3.0,
+            ),
+        ])
+    }
+
+    /// The user of [`Self::stated`] has logged in to Chat before.
+    pub(crate) async fn prepare_stated(&mut self) -> Result<(), Failure> {
+        let user = format!("stated-{}", self.count + 1);
+        let at = UnixMillis(runtime::now().0 - 60_000);
+        self.happen(self.tencent(Tencent::ChatLogin, &user, at)?).await
+    }
+
+    /// A signed body of ZEGO's `room_login` by somebody new, for a load of them.
+    pub(crate) fn login_body(&mut self) -> Result<String, Failure> {
+        self.count += 1;
+        let at = UnixMillis(runtime::now().0 - 60_000);
+        Ok(self.zego(Zego::RoomLogin, &format!("load-{}", self.count), at, 1)?.body)
+    }
+
+    fn zego(&self, name: Zego, user: &str, at: UnixMillis, seq: u64) -> Result<Callback, Failure> {
+        self.zego_callback(&zego_event(name, user, at, seq))
+    }
+
+    fn zego_callback(&self, event: &zego::Event) -> Result<Callback, Failure> {
+        let app = "1".parse()?;
+        let secret = self.receiver.apps.zego[&app].first().ok_or("no secret")?;
+        let now: UnixSeconds = runtime::now().seconds();
+        Ok(event.callback(secret, now, &zego::nonce(now)))
+    }
+
+    fn openim(
+        &self,
+        name: OpenImName,
+        user: &str,
+        now: UnixMillis,
+        documented: bool,
+    ) -> Result<Callback, Failure> {
+        let credentials: &AppCredentials = &self.receiver.apps.openim[&"main".parse()?];
+        let options = openim::Options {
+            app: "main".to_owned(),
+            users: vec![user.to_owned()],
+            name: Some("Ada".to_owned()),
+            face_url: "https://example.com/ada.png".to_owned(),
+            ex: String::new(),
+            create_time: 0,
+            platform: openim::Platform::Ios,
+            conn_id: String::new(),
+            seq: None,
+            documented,
+        };
+        Ok(openim::Event { name, options, now }.callback(credentials))
+    }
+
+    fn tencent(&self, name: Tencent, user: &str, at: UnixMillis) -> Result<Callback, Failure> {
+        let credentials: &tencent::AppCredentials =
+            &self.receiver.apps.tencent[&"1400000000".parse()?];
+        let secrets =
+            if name.is_chat() { &credentials.chat_tokens } else { &credentials.trtc_keys };
+        let options =
+            TencentOptions { time: Some(at.0), ..TencentOptions::for_user(user, "lobby") };
+        let event = TencentEvent { name, options, now: runtime::now() };
+        Ok(event.callback(secrets.first().ok_or("no secret")?))
+    }
+
+    /// Stores what a callback tells, without any function of ours.
+    async fn happen(&self, callback: Callback) -> Result<(), Failure> {
+        let endpoint = Endpoint::at(callback.route).ok_or("no such route")?;
+        let mut headers = rollcall_headers();
+        for (name, value) in &callback.headers {
+            headers.insert(*name, value.parse()?);
+        }
+        let request = RawRequest {
+            headers,
+            query: callback.query.unwrap_or_default(),
+            body: callback.body.into(),
+            received_at: runtime::now(),
+        };
+        let reply = endpoint.receive(&self.receiver, &request).await;
+        if reply.status.is_success() { Ok(()) } else { Err(format!("{reply:?}").into()) }
+    }
+}
+
+/// A callback whose write units the design states.
+#[derive(Debug)]
+pub(crate) struct Stated {
+    pub(crate) what: &'static str,
+    pub(crate) function: &'static str,
+    pub(crate) event: Bytes,
+    pub(crate) units: f64,
+}
+
+fn rollcall_headers() -> hyper::HeaderMap {
+    hyper::HeaderMap::from_iter([(
+        hyper::header::CONTENT_TYPE,
+        hyper::header::HeaderValue::from_static("application/json"),
+    )])
+}
+
+fn zego_event(name: Zego, user: &str, at: UnixMillis, sequence: u64) -> zego::Event {
+    let number = user.bytes().fold(7_u64, |hash, byte| {
+        hash.wrapping_mul(31).wrapping_add(u64::from(byte)) % 1_000_000_007
+    });
+    zego::Event {
+        name,
+        app: "1".to_owned(),
+        room: format!(
+            "room-{}",
+            if matches!(name, Zego::RoomCreate | Zego::RoomClose) { number } else { number % 50 }
+        ),
+        life: number + 1,
+        user: user.to_owned(),
+        nickname: "Ada".to_owned(),
+        session: (100_000_000_000_000_001 + number * 10).to_string(),
+        login_time: at,
+        at: UnixMillis(at.0 + sequence * 100),
+        sequence,
+        role: 2,
+        relogin: false,
+        reason: 0,
+    }
+}
+
+fn as_event(callback: &Callback) -> Bytes {
+    let query = callback.query.as_deref().unwrap_or_default();
+    event("POST", callback.route, &callback.headers, query, &callback.body)
+}
+
+/// An event of an HTTP API in payload format 2.0, as API Gateway makes it.
+fn event(method: &str, path: &str, headers: &[(&str, String)], query: &str, body: &str) -> Bytes {
+    let common = [
+        ("accept-encoding", "gzip"),
+        ("content-type", "application/json"),
+        ("host", "x1y2z3.execute-api.us-east-1.amazonaws.com"),
+        ("user-agent", "Go-http-client/1.1"),
+        ("x-amzn-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700"),
+        ("x-forwarded-for", "192.0.2.1"),
+        ("x-forwarded-port", "443"),
+        ("x-forwarded-proto", "https"),
+    ];
+    let common = common.into_iter().map(|(name, value)| (name, value.to_owned()));
+    let headers: BTreeMap<&str, String> = common.chain(headers.iter().cloned()).collect();
+    let event = json!({
+        "version": "2.0", "routeKey": format!("{method} {path}"), "rawPath": path,
+        "rawQueryString": query, "headers": headers,
+        "requestContext": {
+            "accountId": "123456789012", "apiId": "x1y2z3",
+            "domainName": "x1y2z3.execute-api.us-east-1.amazonaws.com", "domainPrefix": "x1y2z3",
+            "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "Go-http-client/1.1" },
+            "requestId": "JKJaXmPLvHcESHA=", "routeKey": format!("{method} {path}"), "stage": "$default",
+            "time": "22/Nov/2026:07:32:00 +0000", "timeEpoch": 1_795_332_720_000_u64
+        },
+        "body": if body.is_empty() { Value::Null } else { json!(body) }, "isBase64Encoded": false
+    });
+    event.to_string().into()
+}
