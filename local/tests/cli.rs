@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, Command},
+    task::JoinHandle,
     time::timeout,
 };
 
@@ -31,6 +32,7 @@ struct Running {
     child: Child,
     url: String,
     dynamodb: String,
+    log: JoinHandle<String>,
 }
 
 impl Running {
@@ -58,7 +60,13 @@ impl Running {
         let dynamodb = urls.next().unwrap().to_owned();
         // The rest of the output is read, or the program would wait for it.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { child, url, dynamodb }
+        let mut stderr = child.stderr.take().unwrap();
+        let log = tokio::spawn(async move {
+            let mut log = String::new();
+            stderr.read_to_string(&mut log).await.unwrap();
+            log
+        });
+        Self { child, url, dynamodb, log }
     }
 
     async fn send(&self, folder: &Path, args: &[&str]) -> String {
@@ -81,9 +89,7 @@ impl Running {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").arg(id).status().await.unwrap().success());
         let status = timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap();
-        let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).await.unwrap();
-        (status.code(), log)
+        (status.code(), self.log.await.unwrap())
     }
 }
 
@@ -461,4 +467,171 @@ async fn help_lists_the_events() {
     for event in zego.into_iter().chain(["user-register", "user-online", "user-offline"]) {
         assert!(help.contains(event), "{help}");
     }
+}
+
+/// All events of every provider, out of order and with repetitions, and all of it is recorded as it
+/// was sent. (The promises 2 and 3, as an operator can check them on a stack of their own.)
+#[tokio::test]
+async fn a_history_is_recorded_as_it_was_sent() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let running = Running::start(folder, &["--in-memory"]).await;
+    let load = ["--count", "120", "--shuffle", "--duplicate", "25%", "--verify", "--seed", "7"];
+    for (provider, told) in [
+        (&["zego"][..], "visits, 0 devices"),
+        (&["openim"], "0 visits"),
+        (&["openim", "--documented", "--user", "bob"], "0 visits"),
+        (&["tencent"], "devices"),
+        (&["all"], "devices"),
+    ] {
+        let output = running.send_output(folder, &[provider, &load].concat()).await;
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{provider:?}: {stdout}");
+        assert!(stdout.starts_with("150 callbacks of 120 events in "), "{stdout}");
+        assert!(stdout.contains("per second, seed 7, names with "), "{stdout}");
+        assert!(stdout.contains("answered after p50 "), "{stdout}");
+        let last = stdout.lines().last().unwrap();
+        assert!(last.starts_with("the record is what was sent: "), "{stdout}");
+        assert!(last.contains(told) && !last.contains(": 0 people"), "{stdout}");
+        assert!(output.stderr.is_empty(), "a progress bar is for terminals");
+    }
+    let known = running.get("/registrations/openim/main").await;
+    let bob = known["registrations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["user"].as_str().unwrap().starts_with("bob-"));
+    assert!(bob.is_some(), "names begin with those given: {known}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn every_event_can_be_sent_alone_and_in_numbers_and_verified() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let running = Running::start(folder, &["--in-memory"]).await;
+    for (provider, events) in [
+        ("zego", &["room-create", "room-login", "room-logout", "room-close"][..]),
+        ("openim", &["user-register", "user-online", "user-offline"]),
+        ("tencent", &["chat-login", "chat-logout", "chat-disconnect"]),
+        ("tencent", &["trtc-create", "trtc-enter", "trtc-role", "trtc-exit", "trtc-dismiss"]),
+    ] {
+        for event in events {
+            for more in [&["--verify"][..], &["--verify", "--count", "30"]] {
+                let args = [&[provider, event], more].concat();
+                let output = running.send_output(folder, &args).await;
+                let stdout = String::from_utf8(output.stdout).unwrap();
+                assert!(output.status.success(), "{args:?}: {stdout}");
+                let last = stdout.lines().last().unwrap();
+                assert!(last.starts_with("the record is what was sent"), "{args:?}: {stdout}");
+            }
+        }
+    }
+    running.stop().await;
+}
+
+/// What was sent is compared with an empty gateway's record, and with one where a callback more
+/// arrived.
+#[tokio::test]
+async fn a_record_that_is_not_what_was_sent_fails() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let running = Running::start(folder, &["--in-memory"]).await;
+    let history = ["zego", "--count", "40", "--seed", "3", "--until", "1790000000000"];
+    let printed = output(rollcall(folder).arg("send").args(history).arg("--print")).await;
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    // Somebody who has left, back in the room by the end: nobody sent that with the history.
+    let bodies = printed.lines().filter(|line| line.starts_with('{'));
+    let bodies: Vec<Value> = bodies.map(|body| serde_json::from_str(body).unwrap()).collect();
+    assert_eq!(bodies.len(), 40);
+    let logout = bodies.iter().find(|body| body["event"] == "room_logout").unwrap();
+    let text = |name: &str| logout[name].as_str().unwrap();
+    let at: u64 = text("logout_time").parse().unwrap();
+    let stray = ["zego", "room-login", "--user", text("user_account"), "--room", text("room_id")];
+    let (at, life) = ((at + 1).to_string(), text("room_seq"));
+    let stray = [&stray[..], &["--life", life, "--login-time", &at, "--seq", "9999"]].concat();
+    assert!(running.send(folder, &stray).await.starts_with("200"));
+
+    let output = running.send_output(folder, &[&history[..], &["--verify"]].concat()).await;
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stdout}");
+    assert!(stdout.contains("the record is not what was sent"), "{stdout}");
+    assert!(stdout.contains("was not sent"), "{stdout}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_history_can_be_repeated_to_the_last_byte() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let print = async |args: &[&str]| -> String {
+        let printed = output(rollcall(folder).arg("send").args(args).arg("--print")).await;
+        let printed = String::from_utf8(printed.stdout).unwrap();
+        // The time and the nonce of a signature are of the moment.
+        let bodies = printed.lines().filter(|line| line.starts_with('{'));
+        bodies
+            .map(|body| {
+                let mut body: Value = serde_json::from_str(body).unwrap();
+                for of_the_moment in ["nonce", "signature", "timestamp"] {
+                    body[of_the_moment].take();
+                }
+                body.to_string() + "\n"
+            })
+            .collect()
+    };
+    let until = ["--count", "50", "--until", "1790000000000"];
+    for provider in ["zego", "openim"] {
+        let first = print(&[&[provider, "--seed", "1"], &until[..]].concat()).await;
+        let again = print(&[&[provider, "--seed", "1"], &until[..]].concat()).await;
+        let other = print(&[&[provider, "--seed", "2"], &until[..]].concat()).await;
+        assert_eq!(first, again);
+        assert_ne!(first, other);
+        assert_eq!(first.lines().count(), 50);
+    }
+
+    let running = Running::start(folder, &["--in-memory"]).await;
+    let all = [&["all", "--seed", "1", "--verify"], &until[..]].concat();
+    assert!(running.send(folder, &all).await.contains("the record is what was sent"));
+    let again = running.send(folder, &[&all[..], &["--concurrency", "1"]].concat()).await;
+    assert!(again.contains("200 duplicate ") && !again.contains("200 applied"), "{again}");
+    assert!(again.contains("the record is what was sent"), "{again}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_rate_is_kept_and_a_refusal_fails() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let running = Running::start(folder, &["--in-memory"]).await;
+    let started = std::time::Instant::now();
+    let rated = ["openim", "user-online", "--count", "11", "--rate", "10"];
+    let output = running.send_output(folder, &rated).await;
+    assert!(output.status.success());
+    assert!(started.elapsed() >= Duration::from_secs(1), "the eleventh is due after a second");
+
+    let wrong = ["tencent", "--count", "10", "--secret", "hunter2"];
+    let output = running.send_output(folder, &wrong).await;
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout.contains("  401 rejected   10\n"), "{stdout}");
+    assert!(stdout.contains("such as: 401 ") && !stdout.contains("hunter2"), "{stdout}");
+    running.stop().await;
+
+    for args in [
+        &["zego"][..],
+        &["zego", "--rate", "5"],
+        &["all"],
+        &["zego", "--count", "0"],
+        &["zego", "--count", "5", "--rate", "0"],
+        &["zego", "--count", "5", "--duplicate", "101"],
+        &["zego", "--count", "5", "--times", "2"],
+        &["zego", "--count", "5", "--session", "1"],
+    ] {
+        let output = crate::output(rollcall(folder).arg("send").args(args)).await;
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+    }
+    let nobody = ["send", "all", "--count", "5", "--url", "http://127.0.0.1:1"];
+    let output = crate::output(rollcall(folder).args(nobody)).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("does not answer"));
 }

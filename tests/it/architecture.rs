@@ -196,3 +196,24 @@ fn a_functions_main_holds_no_logic() {
         assert!(lines.count() <= 3, "{file} is more than a call");
     }
 }
+
+/// Whoever builds with the oldest Rust that the manifest promises builds what CI has tested: it is
+/// the one that CI uses.
+#[test]
+fn the_oldest_rust_that_is_promised_is_the_one_that_is_tested() {
+    let read = |file: &str| -> toml::Table {
+        fs::read_to_string(root().join(file)).unwrap().parse().unwrap()
+    };
+    let promised = read("Cargo.toml")["workspace"]["package"]["rust-version"].clone();
+    let tested = read("rust-toolchain.toml")["toolchain"]["channel"].clone();
+    assert_eq!(format!("{}.0", promised.as_str().unwrap()), tested.as_str().unwrap());
+    for folder in ["functions", "local", "shared", "tests"] {
+        let members = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+        for member in members.chain([root().join(folder)]) {
+            let Ok(manifest) = fs::read_to_string(member.join("Cargo.toml")) else { continue };
+            let manifest: toml::Table = manifest.parse().unwrap();
+            let inherited = manifest["package"]["rust-version"]["workspace"].as_bool();
+            assert_eq!(inherited, Some(true), "{}", member.display());
+        }
+    }
+}

@@ -1,26 +1,42 @@
 //! `cargo run -- send`: plays the providers.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, sync::Arc};
 
 use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use reqwest::Client;
 use rollcall::{
     callback::Secret,
-    domain::AppId,
+    domain::{AppId, UnixMillis},
     providers::openim::{AppCredentials, Basic},
     runtime,
 };
-use rollcall_local::send::{Callback, client, openim, tencent, zego};
+use rollcall_local::send::{
+    Callback, Event, Sealed, client,
+    delivery::{Order, Plan, Tally},
+    history::{self, TencentSecrets},
+    openim,
+    record::Record,
+    tencent, zego,
+};
 
 use super::{Failure, apps};
 
 /// Where what was sent is remembered.
 const FOLDER: &str = ".rollcall";
 
+/// How many differences are shown.
+const DIFFERENCES: usize = 20;
+
 const EVENTS: &str = "Events:
   zego    room-login | room-logout | room-create | room-close
   openim  user-register | user-online | user-offline
   tencent chat-login | chat-logout | chat-disconnect | trtc-enter | trtc-exit | trtc-create
-          | trtc-dismiss | trtc-role";
+          | trtc-dismiss | trtc-role
+
+With --count N a plausible history of N different events is sent instead: many people who register,
+come online, enter rooms and leave them. Without an event it has all of them, and
+`send all --count N` those of all providers.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EVENTS)]
@@ -33,8 +49,9 @@ pub(crate) struct SendArgs {
 enum Provider {
     /// ZEGOCLOUD: room-login, room-logout, room-create, room-close
     Zego {
-        /// What happens
-        event: zego::EventName,
+        /// What happens; all of it, if --count is given without an event
+        #[arg(required_unless_present = "count")]
+        event: Option<zego::EventName>,
         #[command(flatten)]
         options: zego::Options,
         /// The callback secret [default: the app's first one in `ROLLCALL_APPS`, else the
@@ -46,8 +63,9 @@ enum Provider {
     },
     /// OpenIM: user-register, user-online, user-offline
     Openim {
-        /// What happens
-        event: openim::EventName,
+        /// What happens; all of it, if --count is given without an event
+        #[arg(required_unless_present = "count")]
+        event: Option<openim::EventName>,
         #[command(flatten)]
         options: openim::Options,
         /// The `secret` in the body of a registration [default: as for ZEGO]
@@ -62,13 +80,20 @@ enum Provider {
     /// Tencent: Chat's chat-login, chat-logout, chat-disconnect and TRTC's trtc-enter, trtc-exit,
     /// trtc-create, trtc-dismiss, trtc-role
     Tencent {
-        /// What happens
-        event: tencent::EventName,
+        /// What happens; all of it, if --count is given without an event
+        #[arg(required_unless_present = "count")]
+        event: Option<tencent::EventName>,
         #[command(flatten)]
         options: tencent::Options,
-        /// Chat's token or TRTC's key [default: as for ZEGO]
+        /// Chat's token or TRTC's key; with all events, both [default: as for ZEGO]
         #[arg(long)]
         secret: Option<String>,
+        #[command(flatten)]
+        delivery: Delivery,
+    },
+    /// All of them, for --count: ZEGO's app 1, OpenIM's main and Tencent's 1400000000
+    #[command(mut_arg("count", |count| count.required(true)))]
+    All {
         #[command(flatten)]
         delivery: Delivery,
     },
@@ -80,45 +105,126 @@ struct Delivery {
     #[arg(long, default_value = "http://127.0.0.1:9000")]
     url: String,
     /// Send the same callback that many times
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, conflicts_with = "count")]
     times: u32,
-    /// Show the callback without sending it
-    #[arg(long)]
+    /// Show the callbacks without sending them
+    #[arg(long, conflicts_with = "verify")]
     print: bool,
+    /// Ask for the record afterwards, and say whether it is what was sent
+    #[arg(long)]
+    verify: bool,
+    /// Send a history of that many different events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    count: Option<u32>,
+    #[command(flatten)]
+    history: HistoryArgs,
+}
+
+#[derive(Debug, Args)]
+struct HistoryArgs {
+    /// At most that many callbacks per second [default: as many as are answered]
+    #[arg(long, value_name = "PER_SECOND", requires = "count", value_parser = rate)]
+    rate: Option<f64>,
+    /// Deliver them in random order
+    #[arg(long, requires = "count")]
+    shuffle: bool,
+    /// Deliver that share of them a second time
+    #[arg(
+        long, value_name = "PERCENT", requires = "count", default_value = "0", value_parser = percent
+    )]
+    duplicate: f64,
+    /// How many may be under way at the same time; with one they arrive in order
+    #[arg(
+        long, requires = "count", default_value_t = 16,
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
+    concurrency: u16,
+    /// Send the history of that number again [default: a random one]
+    #[arg(long, requires = "count")]
+    seed: Option<u32>,
+    /// Unix ms of the last event: the same seed until the same time is the same history to the
+    /// last byte [default: now]
+    #[arg(long, value_name = "UNIX_MS", requires = "count")]
+    until: Option<u64>,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| (0.001..=1e6).contains(rate));
+    rate.ok_or_else(|| "not a number from 0.001 to 1000000".to_owned())
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let percent = text.trim_end_matches('%').parse().ok();
+    let percent = percent.filter(|percent| (0.0..=100.0).contains(percent));
+    percent.ok_or_else(|| "not a number from 0 to 100".to_owned())
 }
 
 pub(crate) async fn run(args: SendArgs) -> Result<ExitCode, Failure> {
-    let is_accepted = match args.provider {
+    let is_right = match args.provider {
         Provider::Zego { event, options, secret, delivery } => {
-            send_zego(event, &options, secret, &delivery).await?
+            let secret = zego_secret(secret, &options.app)?;
+            match event {
+                Some(event) if delivery.count.is_none() => {
+                    send_zego(event, &options, secret, &delivery).await?
+                }
+                only => delivery.play(&[history::Provider::Zego(only, options, secret)]).await?,
+            }
         }
         Provider::Openim { event, options, secret, basic, delivery } => {
             let credentials = openim_credentials(&options.app, secret, basic)?;
-            let event = openim::Event { name: event, options, now: runtime::now() };
-            delivery.deliver(&event.callback(&credentials)).await?
+            match event {
+                Some(name) if delivery.count.is_none() => {
+                    let event = openim::Event { name, options, now: runtime::now() };
+                    let secret = Arc::new(credentials);
+                    delivery.deliver(Event::OpenIm(Sealed { event, secret })).await?
+                }
+                only => {
+                    delivery.play(&[history::Provider::OpenIm(only, options, credentials)]).await?
+                }
+            }
         }
-        Provider::Tencent { event, options, secret, delivery } => {
-            let secret = tencent_secret(secret, &options.app, event)?;
-            let event = tencent::Event { name: event, options, now: runtime::now() };
-            delivery.deliver(&event.callback(&secret)).await?
-        }
+        Provider::Tencent { event, options, secret, delivery } => match event {
+            Some(name) if delivery.count.is_none() => {
+                let secret = Arc::new(tencent_secret(secret, &options.app, name.is_chat())?);
+                let event = tencent::Event { name, options, now: runtime::now() };
+                delivery.deliver(Event::Tencent(Sealed { event, secret })).await?
+            }
+            only => {
+                let secrets = tencent_secrets(secret.as_ref(), &options.app, only)?;
+                delivery.play(&[history::Provider::Tencent(only, options, secrets)]).await?
+            }
+        },
+        Provider::All { delivery } => delivery.play(&everybody()?).await?,
     };
-    Ok(if is_accepted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// All providers, with the apps that their options name by default.
+fn everybody() -> Result<[history::Provider; 3], Failure> {
+    let zego = zego::Options::default();
+    let openim = openim::Options::default();
+    let tencent = tencent::Options::default();
+    let zego_secret = zego_secret(None, &zego.app)?;
+    let credentials = openim_credentials(&openim.app, None, None)?;
+    let tencent_secrets = tencent_secrets(None, &tencent.app, None)?;
+    Ok([
+        history::Provider::Zego(None, zego, zego_secret),
+        history::Provider::OpenIm(None, openim, credentials),
+        history::Provider::Tencent(None, tencent, tencent_secrets),
+    ])
 }
 
 async fn send_zego(
     name: zego::EventName,
     options: &zego::Options,
-    secret: Option<String>,
+    secret: Secret,
     delivery: &Delivery,
 ) -> Result<bool, Failure> {
-    let secret = zego_secret(secret, &options.app)?;
     let file = zego::Rooms::file(Path::new(FOLDER));
     let mut rooms = zego::Rooms::read(&file);
-    let now = runtime::now();
-    let event = rooms.happen(name, options, now);
-    let callback = event.callback(&secret, now.seconds(), &zego::nonce(now.seconds()));
-    let is_accepted = delivery.deliver(&callback).await?;
+    let event = rooms.happen(name, options, runtime::now());
+    let event = Event::Zego(Sealed { event, secret: Arc::new(secret) });
+    let is_accepted = delivery.send(&event).await?;
     if is_accepted
         && !delivery.print
         && let Err(error) = rooms.write(&file)
@@ -126,18 +232,25 @@ async fn send_zego(
         let file = file.display();
         eprintln!("rollcall: {file} cannot be written ({error}): a later logout will not fit");
     }
-    Ok(is_accepted)
+    Ok(is_accepted && delivery.check(&event).await?)
 }
 
 impl Delivery {
-    /// Sends or prints a callback, and says whether it was accepted every time.
-    async fn deliver(&self, callback: &Callback) -> Result<bool, Failure> {
+    /// Sends or prints one callback, and says whether it was accepted every time, and recorded as it
+    /// was sent, if that is asked for.
+    async fn deliver(&self, event: Event) -> Result<bool, Failure> {
+        Ok(self.send(&event).await? && self.check(&event).await?)
+    }
+
+    async fn check(&self, event: &Event) -> Result<bool, Failure> {
+        Ok(!self.verify || self.verify(&client()?, &Record::of([event])).await)
+    }
+
+    /// Sends or prints one callback, and says whether it was accepted every time.
+    async fn send(&self, event: &Event) -> Result<bool, Failure> {
+        let callback = event.callback(runtime::now());
         if self.print {
-            println!("POST {}", callback.url(&self.url));
-            for (name, value) in &callback.headers {
-                println!("{name}: {value}");
-            }
-            println!("{}", callback.body);
+            self.show(&callback);
             return Ok(true);
         }
         let client = client()?;
@@ -155,6 +268,99 @@ impl Delivery {
         }
         Ok(is_accepted)
     }
+
+    /// Sends or prints a history, and says whether all of it was accepted, and recorded as it was
+    /// sent, if that is asked for.
+    async fn play(&self, providers: &[history::Provider]) -> Result<bool, Failure> {
+        let Some(count) = self.count else { return Err("--count is missing".into()) };
+        let HistoryArgs { rate, shuffle, duplicate, concurrency, seed, until } = self.history;
+        let seed = seed.unwrap_or_else(|| fastrand::u32(..));
+        let script = history::Script {
+            count: usize::try_from(count)?,
+            seed,
+            until: until.map_or_else(runtime::now, UnixMillis),
+        };
+        let events = script.play(providers);
+        let plan = Plan {
+            order: if shuffle { Order::Shuffled } else { Order::Happened },
+            repeated: duplicate,
+            rate,
+            concurrency: usize::from(concurrency),
+        };
+        let deliveries = plan.deliveries(events.len());
+        if self.print {
+            for event in deliveries {
+                self.show(&events[event].callback(runtime::now()));
+            }
+            return Ok(true);
+        }
+        let client = client()?;
+        // It is drawn on a terminal only.
+        let bar = ProgressBar::new(u64::try_from(deliveries.len())?);
+        bar.set_style(ProgressStyle::with_template(
+            "{wide_bar} {pos}/{len}, {per_sec}, {eta} to go",
+        )?);
+        let tally = plan.deliver(&client, &self.url, &events, &deliveries, || bar.inc(1)).await;
+        bar.finish_and_clear();
+        let tally = tally.map_err(|error| format!("{error}; is `cargo run` running?"))?;
+        summarize(&tally, deliveries.len(), events.len(), &script);
+        let is_recorded = !self.verify || {
+            let sent = events.iter().zip(&tally.accepted);
+            let accepted = sent.filter_map(|(event, is_accepted)| is_accepted.then_some(event));
+            self.verify(&client, &Record::of(accepted)).await
+        };
+        Ok(tally.is_success() && is_recorded)
+    }
+
+    fn show(&self, callback: &Callback) {
+        println!("POST {}", callback.url(&self.url));
+        for (name, value) in &callback.headers {
+            println!("{name}: {value}");
+        }
+        println!("{}", callback.body);
+    }
+
+    async fn verify(&self, client: &Client, record: &Record) -> bool {
+        let verdict = record.verify(client, &self.url).await;
+        if verdict.wrong.is_empty() {
+            println!("the record is what was sent: {verdict}");
+            return true;
+        }
+        let wrong = &verdict.wrong;
+        println!("the record is not what was sent: {} differences in {verdict}", wrong.len());
+        for line in wrong.iter().take(DIFFERENCES) {
+            println!("  {line}");
+        }
+        false
+    }
+}
+
+fn summarize(tally: &Tally, deliveries: usize, events: usize, script: &history::Script) {
+    let took = tally.took.as_secs_f64();
+    let answered = u32::try_from(tally.latencies.len()).unwrap_or(u32::MAX);
+    let rate = f64::from(answered) / took.max(f64::EPSILON);
+    println!(
+        "{deliveries} callbacks of {events} events in {took:.2} s, {rate:.0} per second, \
+         seed {}, names with {}",
+        script.seed,
+        script.tag()
+    );
+    for ((status, outcome), count) in &tally.answers {
+        println!("  {status} {outcome:<10} {count}");
+    }
+    if tally.unanswered > 0 {
+        println!("  no answer      {}", tally.unanswered);
+    }
+    let ms = |percent| tally.percentile(percent).unwrap_or_default().as_secs_f64() * 1e3;
+    println!(
+        "  answered after p50 {:.1} ms, p99 {:.1} ms, at most {:.1} ms",
+        ms(50),
+        ms(99),
+        ms(100)
+    );
+    for example in &tally.examples {
+        println!("  such as: {example}");
+    }
 }
 
 fn zego_secret(given: Option<String>, app: &str) -> Result<Secret, Failure> {
@@ -169,17 +375,26 @@ fn zego_secret(given: Option<String>, app: &str) -> Result<Secret, Failure> {
     })
 }
 
-fn tencent_secret(
-    given: Option<String>,
+fn tencent_secrets(
+    given: Option<&String>,
     app: &str,
-    event: tencent::EventName,
-) -> Result<Secret, Failure> {
+    only: Option<tencent::EventName>,
+) -> Result<TencentSecrets, Failure> {
+    let secret = |is_chat| tencent_secret(given.cloned(), app, is_chat);
+    Ok(match only.map(tencent::EventName::is_chat) {
+        Some(true) => TencentSecrets::Chat(secret(true)?),
+        Some(false) => TencentSecrets::Trtc(secret(false)?),
+        None => TencentSecrets::Both { token: secret(true)?, key: secret(false)? },
+    })
+}
+
+fn tencent_secret(given: Option<String>, app: &str, is_chat: bool) -> Result<Secret, Failure> {
     if let Some(given) = given {
         return Secret::new(given).ok_or_else(|| "--secret is empty".into());
     }
     let apps = apps()?;
     let known = app.parse().ok().and_then(|id: AppId| apps.tencent.get(&id).cloned());
-    let secrets = known.map(|app| if event.is_chat() { app.chat_tokens } else { app.trtc_keys });
+    let secrets = known.map(|app| if is_chat { app.chat_tokens } else { app.trtc_keys });
     let first = secrets.and_then(|secrets| secrets.into_iter().next());
     first.ok_or_else(|| {
         format!("no secret is known of Tencent app {app}: give one with --secret").into()

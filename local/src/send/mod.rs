@@ -1,11 +1,60 @@
 //! Plays the providers: sends callbacks as they do, correctly signed.
 
+pub mod delivery;
+pub mod history;
 pub mod openim;
+pub mod record;
 pub mod tencent;
 pub mod zego;
 
+use std::{sync::Arc, time::Duration};
+
 use reqwest::Client;
-use rollcall::{callback::Reply, endpoint::Endpoint};
+use rollcall::{
+    callback::{Reply, Secret},
+    domain::UnixMillis,
+    endpoint::Endpoint,
+    providers::openim::AppCredentials,
+};
+
+/// Whoever does not answer for this long does not answer at all. No provider waits longer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// An event, with what its callback is signed with.
+#[derive(Debug, Clone)]
+pub struct Sealed<E, S> {
+    /// What happens.
+    pub event: E,
+    /// What signs it.
+    pub secret: Arc<S>,
+}
+
+/// An event of any provider.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// ZEGO's.
+    Zego(Sealed<zego::Event, Secret>),
+    /// `OpenIM`'s.
+    OpenIm(Sealed<openim::Event, AppCredentials>),
+    /// Tencent's.
+    Tencent(Sealed<tencent::Event, Secret>),
+}
+
+impl Event {
+    /// Its callback, signed at `now`.
+    #[must_use]
+    pub fn callback(&self, now: UnixMillis) -> Callback {
+        match self {
+            Self::Zego(Sealed { event, secret }) => {
+                event.callback(secret, now.seconds(), &zego::nonce(now.seconds()))
+            }
+            Self::OpenIm(Sealed { event, secret }) => event.callback(secret),
+            Self::Tencent(Sealed { event, secret }) => {
+                tencent::Event { now, ..event.clone() }.callback(secret)
+            }
+        }
+    }
+}
 
 /// An HTTP client whose TLS is by `ring`, like the rest of Rollcall's.
 ///
@@ -15,7 +64,7 @@ use rollcall::{callback::Reply, endpoint::Endpoint};
 pub fn client() -> reqwest::Result<Client> {
     // It fails only if a provider is installed already, which is just as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().build()
+    Client::builder().timeout(PATIENCE).build()
 }
 
 /// A callback that is ready to be sent.
@@ -59,15 +108,22 @@ impl Answer {
 }
 
 impl Callback {
-    /// Where it goes: `url` is the gateway's, or the whole URL of a callback, were it another one's.
+    /// Where it goes, without the query: `url` is the gateway's, or the whole URL of a callback,
+    /// were it another one's.
     #[must_use]
-    pub fn url(&self, url: &str) -> String {
+    pub fn address(&self, url: &str) -> String {
         let mut routes = Endpoint::ALL.into_iter().flat_map(|endpoint| endpoint.routes);
-        let mut url = if routes.any(|route| url.ends_with(route)) {
+        if routes.any(|route| url.ends_with(route)) {
             url.to_owned()
         } else {
             format!("{}{}", url.trim_end_matches('/'), self.route)
-        };
+        }
+    }
+
+    /// Where it goes: [`address`](Self::address) and the query.
+    #[must_use]
+    pub fn url(&self, url: &str) -> String {
+        let mut url = self.address(url);
         if let Some(query) = &self.query {
             url.push('?');
             url.push_str(query);

@@ -40,7 +40,9 @@ pub enum Platform {
 }
 
 impl Platform {
-    fn name(self) -> &'static str {
+    /// The server's name of it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Ios => "IOS",
             Self::Android => "Android",
@@ -76,20 +78,37 @@ pub struct Options {
     #[arg(long, default_value = "")]
     pub ex: String,
     /// `createTime` in Unix ms, as the caller of the API gave it
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, conflicts_with = "count")]
     pub create_time: u64,
     /// The kind of device
-    #[arg(long, value_enum, default_value = "ios")]
+    #[arg(long, value_enum, default_value = "ios", conflicts_with = "count")]
     pub platform: Platform,
     /// `connID`: servers before 3.8 send one
     #[arg(long, default_value = "")]
     pub conn_id: String,
     /// `seq`: the Unix ms of an online or offline [default: now]
-    #[arg(long)]
+    #[arg(long, conflicts_with = "count")]
     pub seq: Option<u64>,
     /// As the published pages show it (`?command=`, `users` an object), which no server sends
     #[arg(long)]
     pub documented: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            app: "main".to_owned(),
+            users: vec!["ada".to_owned()],
+            name: None,
+            face_url: String::new(),
+            ex: String::new(),
+            create_time: 0,
+            platform: Platform::Ios,
+            conn_id: String::new(),
+            seq: None,
+            documented: false,
+        }
+    }
 }
 
 /// One webhook.
@@ -104,11 +123,17 @@ pub struct Event {
 }
 
 impl Event {
+    /// When a device came or went.
+    #[must_use]
+    pub fn at(&self) -> u64 {
+        self.options.seq.unwrap_or(self.now.0)
+    }
+
     /// The webhook as the server sends it. Registrations carry the platform's secret in their body,
     /// as from 3.5 to 3.8.0; everything carries the userinfo of the callback URL.
     #[must_use]
     pub fn callback(&self, credentials: &AppCredentials) -> Callback {
-        let Options { users, documented, platform, conn_id, seq, .. } = &self.options;
+        let Options { users, documented, platform, conn_id, .. } = &self.options;
         let secret = credentials.secrets.first().map(Secret::expose);
         let operation_id = format!("send_{}", self.now);
         let (command, route) = match (self.name, documented) {
@@ -144,7 +169,7 @@ impl Event {
                 platform_id: *platform as u8,
                 platform: platform.name(),
                 user_id: users.first().map_or("ada", String::as_str),
-                seq: seq.unwrap_or(self.now.0),
+                seq: self.at(),
                 is_app_background: (self.name == EventName::UserOnline).then_some(false),
                 conn_id,
             }),

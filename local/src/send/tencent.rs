@@ -52,13 +52,13 @@ pub struct Options {
     #[arg(long, default_value = "lobby")]
     pub room: String,
     /// A numeric room
-    #[arg(long, conflicts_with = "room")]
+    #[arg(long, conflicts_with_all = ["room", "count"])]
     pub room_number: Option<u32>,
     /// `OptPlatform`
-    #[arg(long, default_value = "iOS")]
+    #[arg(long, default_value = "iOS", conflicts_with = "count")]
     pub platform: String,
     /// `KickedDevice`: the platforms of which a login pushes devices offline
-    #[arg(long)]
+    #[arg(long, conflicts_with = "count")]
     pub kick: Vec<String>,
     /// `Reason` of a disconnect (`LinkClose`, `TimeOut`)
     #[arg(long, default_value = "LinkClose")]
@@ -70,8 +70,14 @@ pub struct Options {
     #[arg(long, default_value_t = 21)]
     pub role: u16,
     /// `EventTime`, `EventMsTs` in Unix ms [default: now]
-    #[arg(long)]
+    #[arg(long, conflicts_with = "count")]
     pub time: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::for_user("ada", "lobby")
+    }
 }
 
 impl Options {
@@ -105,7 +111,9 @@ pub struct Event {
 }
 
 impl Event {
-    fn at(&self) -> u64 {
+    /// When it happens.
+    #[must_use]
+    pub fn at(&self) -> u64 {
         self.options.time.unwrap_or(self.now.0)
     }
 

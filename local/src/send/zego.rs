@@ -261,20 +261,26 @@ pub struct Options {
     #[arg(long, default_value_t = 0)]
     pub reason: u8,
     /// `room_seq`: the life of the room [default: the one that was begun last]
-    #[arg(long)]
+    #[arg(long, conflicts_with = "count")]
     pub life: Option<u64>,
     /// `session_id` [default: a new one at login, the same at logout]
-    #[arg(long)]
+    #[arg(long, conflicts_with = "count")]
     pub session: Option<String>,
     /// `login_time` in Unix ms [default: now at login, the same at logout]
-    #[arg(long)]
+    #[arg(long, conflicts_with = "count")]
     pub login_time: Option<u64>,
     /// Unix ms of a logout, a create or a close [default: now]
-    #[arg(long)]
+    #[arg(long, conflicts_with = "count")]
     pub time: Option<u64>,
     /// `user_update_seq` [default: one more than last time]
-    #[arg(long)]
+    #[arg(long, conflicts_with = "count")]
     pub seq: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::for_user("1", "ada", "lobby")
+    }
 }
 
 impl Options {
