@@ -11,6 +11,7 @@ use crate::{
     callback::{Callback, Parsed, Provider, RawRequest, Rejection, Reply},
     config::{Apps, AppsOf},
     domain::{Change, Outcome, RoomId, UserId},
+    metrics,
     store::{Store, StoreError},
 };
 
@@ -95,7 +96,7 @@ fn parse<C: Callback>(
 }
 
 fn log<C: Callback>(
-    event: &str,
+    event: &'static str,
     changes: &[Change],
     answer: &Result<Outcome, Rejection>,
     elapsed: Duration,
@@ -112,6 +113,7 @@ fn log<C: Callback>(
         Ok(outcome) => {
             let outcome = outcome.as_str();
             tracing::info!(
+                target: metrics::CALLBACK,
                 provider,
                 event,
                 app,
@@ -126,8 +128,9 @@ fn log<C: Callback>(
         Err(rejection) => {
             let status = rejection.status().as_u16();
             tracing::warn!(
-                provider, event, app, user, room, count, outcome = "rejected", status,
-                reason = %rejection, duration_ms, "callback"
+                target: metrics::CALLBACK,
+                provider, event, app, user, room, count, outcome = metrics::REJECTED, status,
+                reason = %rejection, rejection = rejection.name(), duration_ms, "callback"
             );
         }
     }

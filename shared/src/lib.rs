@@ -17,6 +17,7 @@
 //! | [`endpoint`] | every callback type in one list | `handler` and `providers` |
 //! | [`query`] | the answers to a backend's questions | `domain`, `providers`, `store` |
 //! | [`user_sig`] | Tencent's login tickets: minted, verified, and the routes for both | `callback`, `config`, `domain`, `query` |
+//! | [`metrics`] | the log line of a callback as `CloudWatch` metrics | `domain` |
 //! | [`config`] | the environment variables of the contract | `providers` |
 //! | [`runtime`] | Lambda's runner, the environment and the clock | everything |
 #![warn(missing_docs)]
@@ -27,6 +28,7 @@ pub mod config;
 pub mod domain;
 pub mod endpoint;
 pub mod handler;
+pub mod metrics;
 pub mod providers;
 pub mod query;
 pub mod runtime;
