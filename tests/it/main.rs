@@ -13,6 +13,7 @@ mod convergence;
 mod hostile;
 mod lambda_events;
 mod large_rooms;
+mod metrics;
 mod openim;
 mod queries;
 mod seats;
