@@ -2,6 +2,7 @@
 
 pub mod delivery;
 pub mod history;
+pub mod iam;
 pub mod openim;
 pub mod record;
 pub mod tencent;
