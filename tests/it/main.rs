@@ -9,7 +9,7 @@ mod support;
 mod architecture;
 mod attendance;
 mod callbacks;
-mod convergence;
+mod histories;
 mod hostile;
 mod lambda_events;
 mod large_rooms;

@@ -8,7 +8,7 @@ use rollcall_local::send::zego::{
 use serde_json::Value;
 
 use crate::support::{
-    Database, Handlers, Moment, Proxy, RETENTION, SECRET, dump, dump_union, zego_event,
+    Database, Handlers, Moment, Proxy, RETENTION, SECRET, dump, union, zego_event,
 };
 
 /// One unit of a write is a kilobyte; the last event may go beyond it before the seat is lightened.
@@ -65,7 +65,7 @@ async fn a_seat_stays_small_and_no_mark_is_lost() {
     }
     let items = dump(&database.client).await;
     assert!(items.len() > 5, "marks were moved, a few at a time: {} items", items.len());
-    let all = dump_union(&database.client, "1", ["user#ada".to_owned()]).await;
+    let all = union(dump(&database.client).await);
     let seat = all.values().next().unwrap();
     assert_eq!(seat["marks"].as_array().unwrap().len(), events.len());
     assert_eq!(seat["seqs"].as_array().unwrap().len(), events.len());
@@ -76,7 +76,7 @@ async fn a_seat_stays_small_and_no_mark_is_lost() {
         assert_ne!(deliver(&handlers, event, now).await, "applied");
     }
     assert_in_since(&handlers, start.plus(9900), Some(start.plus(9850)), now).await;
-    let again = dump_union(&database.client, "1", ["user#ada".to_owned()]).await;
+    let again = union(dump(&database.client).await);
     assert_eq!(again.values().next().unwrap()["marks"], seat["marks"]);
 }
 
@@ -118,7 +118,7 @@ async fn a_crash_between_the_two_writes_of_a_move_changes_nothing() {
         assert_eq!(deliver(&handlers, event, now).await, "applied");
     }
     let count = async || {
-        let all = dump_union(&database.client, "1", ["user#ada".to_owned()]).await;
+        let all = union(dump(&database.client).await);
         all.values().next().unwrap()["marks"].as_array().unwrap().len()
     };
     assert_eq!(count().await, events.len());

@@ -724,48 +724,6 @@ fn model(events: &[Event], user: &str) -> BTreeSet<String> {
     online
 }
 
-/// Somebody enters (2), leaves (1) or changes role (0) in one of two rooms; or a room is dismissed.
-fn trtc_steps() -> impl Strategy<Value = Vec<(u8, usize, usize)>> {
-    prop::collection::vec((0..8_u8, 0..3_usize, 0..2_usize), 1..20)
-}
-
-/// A small TRTC: the events that it tells of, and who is in its rooms in the end.
-fn trtc_history(steps: &[(u8, usize, usize)]) -> (Vec<Event>, [BTreeSet<String>; 2]) {
-    let users = ["ada", "bob", "cy"];
-    let (mut inside, mut open) = ([BTreeSet::new(), BTreeSet::new()], [false, false]);
-    let (mut events, mut ms) = (Vec::new(), 0);
-    let mut tell = |name, user: &str, room: usize, ms| {
-        let event = tencent_event(name, at(ms));
-        let room = ["lobby", "123"][room].to_owned();
-        let options = Options { user: user.to_owned(), room, ..event.options };
-        events.push(Event { options, ..event });
-    };
-    for &(what, user, room) in steps {
-        let user = users[user];
-        ms += 3;
-        match what {
-            0 if inside[room].contains(user) => tell(TrtcRole, user, room, ms),
-            1..=2 if inside[room].remove(user) => tell(TrtcExit, user, room, ms),
-            3 if open[room] => {
-                // Nobody inside is told to have left.
-                tell(TrtcDismiss, "", room, ms);
-                open[room] = false;
-                inside[room].clear();
-            }
-            _ => {
-                if !open[room] {
-                    // The creation is told of a moment before its creator's entry, or after it.
-                    tell(TrtcCreate, user, room, if what % 2 == 0 { ms - 1 } else { ms + 1 });
-                    open[room] = true;
-                }
-                tell(TrtcEnter, user, room, ms);
-                inside[room].insert(user.to_owned());
-            }
-        }
-    }
-    (events, inside)
-}
-
 fn any_order(events: usize, picks: &[Index]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..events).collect();
     for (place, pick) in picks.iter().enumerate().take(events) {
@@ -814,43 +772,6 @@ proptest! {
                     .map(|event| event.options.user.clone())
                     .collect();
                 prop_assert_eq!(active(&handlers, "2026-09").await, logged_in.len() as u64);
-                stored.push(dump(&database.client).await);
-            }
-            prop_assert_eq!(&stored[0], &stored[1]);
-            Ok(())
-        })?;
-    }
-
-    /// Promises 2 and 3 for TRTC: who is in is who TRTC says is in, in any order, with duplicates
-    /// and concurrent handlers.
-    #[test]
-    fn promise_3_convergent_trtc_rooms_end_in_the_truth(
-        steps in trtc_steps(),
-        picks in prop::collection::vec(any::<Index>(), 30),
-        at_once in 1..4_usize,
-    ) {
-        let (events, truth) = trtc_history(&steps);
-        tokio::runtime::Runtime::new().unwrap().block_on(async {
-            let mut stored = Vec::new();
-            for order in [(0..events.len()).collect(), any_order(events.len(), &picks)] {
-                let (database, handlers) = start().await;
-                for together in order.chunks(at_once) {
-                    for reply in join_all(together.iter().map(|index| deliver(&handlers, &events[*index]))).await {
-                        prop_assert_eq!(reply.status.as_u16(), 200, "{}", reply.body);
-                    }
-                }
-                for (asked, inside) in ["lobby", "s:123"].into_iter().zip(&truth) {
-                    let answer = room(&handlers, asked).await;
-                    let members = answer["members"].as_array().map(|_| names(&answer)).unwrap_or_default();
-                    let expected: Vec<String> = inside.iter().cloned().collect();
-                    prop_assert_eq!(members, expected, "{}: {:#?}", asked, events);
-                }
-                for user in ["ada", "bob", "cy"] {
-                    let path = format!("/presence/tencent/1400000000/users/{user}");
-                    let (_, known) = handlers.get(&path, "", NOW).await;
-                    let is_in = truth.iter().any(|inside| inside.contains(user));
-                    prop_assert_eq!(known["online"] == true, is_in, "{}: {:#?}", user, events);
-                }
                 stored.push(dump(&database.client).await);
             }
             prop_assert_eq!(&stored[0], &stored[1]);

@@ -2,6 +2,7 @@
 
 mod events;
 mod proxy;
+mod simulated;
 mod table;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -27,7 +28,8 @@ use rollcall_local::{
     send::{Answer, Callback, zego::Event},
 };
 use serde_json::Value;
-pub(crate) use table::{dump, dump_union};
+pub(crate) use simulated::{Schedule, Simulated};
+pub(crate) use table::{dump, simulated_dump, union};
 use tokio::net::TcpListener;
 
 /// The callback secret of ZEGO app `1`.
@@ -109,7 +111,10 @@ pub(crate) struct Handlers {
 
 impl Handlers {
     pub(crate) fn on(database_url: &str) -> Self {
-        let client = store::connect_to(database_url, BUDGET);
+        Self::with(store::connect_to(database_url, BUDGET))
+    }
+
+    pub(crate) fn with(client: Client) -> Self {
         let store = Store::new(client, TABLE_NAME, RETENTION);
         let receiver = Receiver {
             apps: Arc::new(apps()),
@@ -118,17 +123,6 @@ impl Handlers {
             budget: BUDGET,
         };
         Self { receiver, queries: Queries { store } }
-    }
-
-    /// The same handlers, for one more app that has the first app's secret.
-    pub(crate) fn for_app(&self, id: &str) -> Self {
-        let mut apps = (*self.receiver.apps).clone();
-        let secrets = apps.zego[&"1".parse().unwrap()].clone();
-        apps.zego.insert(id.parse().unwrap(), secrets);
-        let credentials = apps.tencent[&"1400000000".parse().unwrap()].clone();
-        apps.tencent.insert(id.parse().unwrap(), credentials);
-        let receiver = Receiver { apps: Arc::new(apps), ..self.receiver.clone() };
-        Self { receiver, queries: self.queries.clone() }
     }
 
     pub(crate) async fn deliver(&self, callback: &Callback, received_at: UnixMillis) -> Reply {

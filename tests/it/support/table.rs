@@ -6,9 +6,10 @@ use aws_sdk_dynamodb::{
     Client,
     types::AttributeValue::{self, B, Bool, Bs, M, N, Ns, S},
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
-use super::TABLE_NAME;
+use super::{Simulated, TABLE_NAME};
 
 /// Every item by its key, its sets sorted.
 pub(crate) async fn dump(client: &Client) -> HashMap<String, Value> {
@@ -28,44 +29,17 @@ fn read(item: &HashMap<String, AttributeValue>) -> (String, Value) {
     (key, attributes.collect())
 }
 
-/// What a reader knows of one app, wherever it is kept: every seat with the union of its marks, on
-/// it or moved away, and every life. The app's id is left out, so that two apps can be compared.
-pub(crate) async fn dump_union(
-    client: &Client,
-    app: &str,
-    partitions: impl IntoIterator<Item = String>,
-) -> HashMap<String, Value> {
-    let prefix = format!("zego#{app}#");
-    let mut items = Vec::new();
-    for partition in partitions {
-        let query = client
-            .query()
-            .table_name(TABLE_NAME)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", S(format!("{prefix}{partition}")));
-        let page = query.send().await.unwrap();
-        items.extend(page.items.unwrap_or_default().iter().map(read));
-    }
-    let mut seats = HashMap::<String, Value>::new();
-    let mut moved = Vec::new();
-    for (key, mut item) in items {
-        let Some(key) = key.strip_prefix(&prefix) else { continue };
-        let object = item.as_object_mut().unwrap();
-        object.remove("pk");
-        object.remove("gsi1pk");
+/// What a reader knows, wherever it is kept: every seat with the union of its marks, on it or moved
+/// away.
+pub(crate) fn union(items: HashMap<String, Value>) -> HashMap<String, Value> {
+    let (moved, mut seats): (HashMap<_, _>, HashMap<_, _>) =
+        items.into_iter().partition(|(key, _)| key.contains(" moved#"));
+    for seat in seats.values_mut() {
         // It depends on when marks were moved, and so on the order of arrival.
-        object.remove("has_moved");
-        match key.split_once(" moved#") {
-            None => {
-                seats.insert(key.to_owned(), item);
-            }
-            Some((user, rest)) => {
-                let seat = rest.rsplit_once('#').unwrap().0;
-                moved.push((format!("{user} seat#{seat}"), item));
-            }
-        }
+        seat.as_object_mut().unwrap().remove("has_moved");
     }
-    for (seat, item) in moved {
+    for (key, item) in moved {
+        let seat = key.rsplit_once('#').unwrap().0.replace(" moved#", " seat#");
         let seat = seats.get_mut(&seat).unwrap();
         for set in ["marks", "seqs"] {
             let of = |item: &Value| item[set].as_array().unwrap().clone();
@@ -75,6 +49,35 @@ pub(crate) async fn dump_union(
         }
     }
     seats
+}
+
+/// Every item of a simulated store, as [`dump`] has those of the real one.
+pub(crate) fn simulated_dump(store: &Simulated) -> HashMap<String, Value> {
+    let items = store.items().into_iter().map(|item| {
+        let attributes = item.iter().map(|(name, value)| (name.clone(), of_wire(value))).collect();
+        let Value::Object(attributes) = attributes else { panic!("an item is an object") };
+        let key = ["pk", "sk"].map(|name| attributes[name].as_str().unwrap());
+        (key.join(" "), Value::Object(attributes))
+    });
+    items.collect()
+}
+
+/// A value as it travels.
+fn of_wire(value: &Value) -> Value {
+    let hex = |value: &Value| hex::encode(BASE64_STANDARD.decode(value.as_str().unwrap()).unwrap());
+    let (kind, content) = value.as_object().unwrap().iter().next().unwrap();
+    let set = || content.as_array().unwrap().iter();
+    match kind.as_str() {
+        "S" | "N" | "BOOL" => content.clone(),
+        "B" => json!(hex(content)),
+        "BS" => json!(set().map(hex).collect::<BTreeSet<_>>()),
+        "NS" => json!(set().map(|number| number.as_str().unwrap()).collect::<BTreeSet<_>>()),
+        "M" => {
+            let map = content.as_object().unwrap().iter();
+            map.map(|(name, value)| (name.clone(), of_wire(value))).collect()
+        }
+        other => panic!("nothing writes {other}"),
+    }
 }
 
 fn to_json(value: &AttributeValue) -> Value {

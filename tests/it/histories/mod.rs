@@ -1,0 +1,210 @@
+//! Random histories of many people in many rooms and on many devices, of all providers, held against a
+//! reference model and against the truth.
+//!
+//! - [`world`]: small providers that live through a history and tell of it. They know the truth.
+//! - [`model`]: what presence means, given the callbacks that arrived in no order.
+//! - [`play`]: the callbacks' way through handlers and store, late, repeatedly, never, or at the same
+//!   moment as others; and the questions.
+//!
+//! Whatever arrived, the answers are the model's. If everything arrived, they are the truth.
+//!
+//! Most histories run on a simulated store, whose seed decides which handler goes on at every request,
+//! and which one dies; some run on the real one. `ROLLCALL_HISTORIES` sets how many there are in all.
+//!
+//! A history that fails is made as short as it gets and printed. To see it again, save it in a file:
+//!
+//! ```text
+//! ROLLCALL_REPLAY=history.txt cargo test -p rollcall-tests --test it replay -- --nocapture
+//! ```
+
+mod answers;
+mod history;
+mod model;
+mod play;
+mod side_by_side;
+mod world;
+
+use proptest::{
+    strategy::Strategy,
+    test_runner::{Config, TestCaseError, TestError, TestRunner},
+};
+use tokio::runtime::{Builder, Runtime};
+
+use self::{
+    history::{History, Kind, histories},
+    play::{Played, System},
+};
+
+/// How many histories there are, in all tests together. `.ci/run` asks for 10,000.
+const HISTORIES: u32 = 2000;
+
+/// A test's share of them, in thousandths.
+fn share(thousandths: u32) -> u32 {
+    let all = std::env::var("ROLLCALL_HISTORIES").ok().and_then(|all| all.parse().ok());
+    (all.unwrap_or(HISTORIES) * thousandths).div_ceil(1000)
+}
+
+/// Time stands still while anything can go on, so that nothing depends on how busy the machine is.
+fn simulated_runtime() -> Runtime {
+    Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+/// Checks that many histories; of those that fail it prints a short one.
+fn hold(
+    cases: u32,
+    kind: Kind,
+    check: &impl AsyncFn(&History) -> Result<(), String>,
+    runtime: &Runtime,
+) {
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 5000,
+        max_shrink_time: 20_000,
+        ..Config::default()
+    };
+    let mut runner = TestRunner::new(config);
+    let result = runner.run(&histories(kind), |history| {
+        // A panic shrinks as well as an error.
+        runtime.block_on(check(&history)).map_err(TestCaseError::fail)
+    });
+    match result {
+        Ok(()) => {}
+        Err(TestError::Fail(why, history)) => {
+            panic!("{why}\n\n{history}\n{}", Played::new(&history).story(&history))
+        }
+        Err(abort) => panic!("{abort}"),
+    }
+}
+
+/// The answers are the model's, and the truth if nothing was lost.
+async fn hold_answers(history: &History, system: &System) -> Result<(), String> {
+    let played = Played::new(history);
+    played.deliver(history, system).await;
+    played.check(history, system).await
+}
+
+fn hold_simulated(thousandths: u32, acts: &'static str) {
+    let system = System::simulated();
+    for loses in [false, true] {
+        let kind = Kind { acts, loses };
+        let check = async |history: &History| {
+            system.clear();
+            hold_answers(history, &system).await
+        };
+        hold(share(thousandths / 2), kind, &check, &simulated_runtime());
+    }
+}
+
+#[test]
+fn promise_3_convergent_zego_answers_are_the_models_and_the_truth() {
+    hold_simulated(300, "zego");
+}
+
+#[test]
+fn promise_3_convergent_trtc_answers_are_the_models_and_the_truth() {
+    hold_simulated(250, "trtc");
+}
+
+#[test]
+fn promise_3_convergent_chat_answers_are_the_models_and_the_truth() {
+    hold_simulated(200, "chat");
+}
+
+#[test]
+fn promise_3_convergent_openim_answers_are_the_models_and_the_truth() {
+    hold_simulated(100, "openim");
+}
+
+#[test]
+fn promise_3_convergent_all_providers_at_once_disturb_nobody() {
+    hold_simulated(50, "");
+}
+
+/// Any order, any duplicates and any interleaving leave the same records.
+#[test]
+fn promise_3_convergent_every_order_leaves_the_same_records() {
+    let system = System::simulated();
+    let check = async |history: &History| {
+        let played = Played::new(history);
+        system.clear();
+        played.deliver_in_order(&system).await;
+        let expected = system.records().await;
+        system.clear();
+        played.deliver(history, &system).await;
+        same_records(&system.records().await, &expected)
+    };
+    hold(share(100), Kind { acts: "", loses: true }, &check, &simulated_runtime());
+}
+
+/// An event delivered any number of times leaves what one delivery leaves.
+#[test]
+fn promise_2_idempotent_many_deliveries_leave_what_one_leaves() {
+    let system = System::simulated();
+    let check = async |history: &History| {
+        let once = Played::new(history);
+        system.clear();
+        once.deliver(history, &system).await;
+        let expected = system.records().await;
+        once.deliver_in_order(&system).await;
+        once.deliver(history, &system).await;
+        same_records(&system.records().await, &expected)
+    };
+    hold(share(50), Kind { acts: "", loses: true }, &check, &simulated_runtime());
+}
+
+fn same_records<T: PartialEq + std::fmt::Debug>(
+    got: &std::collections::HashMap<String, T>,
+    expected: &std::collections::HashMap<String, T>,
+) -> Result<(), String> {
+    for key in got.keys().chain(expected.keys()) {
+        if got.get(key) != expected.get(key) {
+            return Err(format!(
+                "{key}: got {:#?}\nexpected {:#?}",
+                got.get(key),
+                expected.get(key)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The same on the real store, with handlers that really run at the same time; and the simulated store
+/// ends up with the same records.
+#[test]
+fn promise_3_convergent_on_the_real_store() {
+    let runtime = Runtime::new().unwrap();
+    let simulated = System::simulated();
+    let check = async |history: &History| {
+        let (played, real) = (Played::new(history), System::real().await);
+        played.deliver(history, &real).await;
+        played.check(history, &real).await?;
+        simulated.clear();
+        played.deliver(history, &simulated).await;
+        same_records(&simulated.records().await, &real.records().await)
+    };
+    for loses in [false, true] {
+        hold(share(10), Kind { acts: "", loses }, &check, &runtime);
+    }
+}
+
+/// Plays a history from a file.
+#[test]
+fn replay() {
+    let Ok(file) = std::env::var("ROLLCALL_REPLAY") else { return };
+    let history: History = std::fs::read_to_string(file).unwrap().parse().unwrap();
+    println!("{}", Played::new(&history).story(&history));
+    let system = System::simulated();
+    simulated_runtime().block_on(hold_answers(&history, &system)).unwrap();
+}
+
+#[test]
+fn a_printed_history_comes_back() {
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..100 {
+        let tree = histories(Kind { acts: "", loses: true }).new_tree(&mut runner).unwrap();
+        let history = proptest::strategy::ValueTree::current(&tree);
+        let printed = format!("{history}\n{}", Played::new(&history).story(&history));
+        assert_eq!(printed.parse::<History>().unwrap(), history, "{printed}");
+    }
+}

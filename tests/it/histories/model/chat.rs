@@ -1,0 +1,108 @@
+//! Chat: what happened to a person's platform last, and who logged in when.
+
+use std::collections::BTreeMap;
+
+use rollcall_local::send::tencent::{
+    Event,
+    EventName::{ChatDisconnect, ChatLogin, ChatLogout},
+};
+
+use super::Arrived;
+use crate::histories::{
+    answers::{Answers, End, Stay, User},
+    world,
+};
+
+/// Clients of before 2021 log out when their own platform kicks them, at most so long after.
+const OLD_CLIENTS_LOGOUT: u64 = 5000;
+
+/// September 2026 begins.
+const SEPTEMBER: u64 = 1_788_220_800_000;
+
+/// At one millisecond: leaving, then coming, then being kicked by another platform. Of leaving, the
+/// reason with the higher code counts.
+#[derive(Clone, Copy, PartialEq, PartialOrd, Eq, Ord)]
+enum What {
+    Unspecified,
+    LoggedOut,
+    TimedOut,
+    Disconnected,
+    KickedByItself,
+    Online,
+    Kicked,
+}
+
+pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
+    let mut devices = BTreeMap::<(&str, &str), Vec<(u64, What)>>::new();
+    let mut months = BTreeMap::<&str, std::collections::BTreeSet<&str>>::new();
+    for (event, user, platform) in arrived.iter().filter_map(chat_event) {
+        let at = event.options.time.unwrap();
+        let what = match (event.name, event.options.reason.as_str()) {
+            (ChatLogin, _) => What::Online,
+            (ChatLogout, _) => What::LoggedOut,
+            (_, "LinkClose") => What::Disconnected,
+            (_, "TimeOut") => What::TimedOut,
+            _ => What::Unspecified,
+        };
+        devices.entry((user, platform)).or_default().push((at, what));
+        if event.name != ChatLogin {
+            continue;
+        }
+        for kicked in &event.options.kick {
+            let what = if kicked == platform { What::KickedByItself } else { What::Kicked };
+            devices.entry((user, kicked)).or_default().push((at, what));
+        }
+        let month = if at < SEPTEMBER { "2026-08" } else { "2026-09" };
+        months.entry(month).or_default().insert(user);
+        let registration = answers.registrations.entry(format!("tencent/1400000000/{user}"));
+        let first = registration.or_insert((at, "first_login".to_owned()));
+        first.0 = first.0.min(at);
+    }
+    answers.active_users =
+        months.into_iter().map(|(month, users)| (month.to_owned(), users.len())).collect();
+    for ((user, platform), mut history) in devices {
+        history.sort_unstable();
+        let user = answers.users.entry(format!("tencent/1400000000/{user}")).or_default();
+        user.join(device(platform, &history));
+    }
+}
+
+/// What is known of a platform by what happened to it, in this order.
+fn device(platform: &str, history: &[(u64, What)]) -> User {
+    let kick = history.iter().rev().find(|(_, what)| *what == What::KickedByItself);
+    let is_old_clients = |(at, what): &(u64, What)| {
+        let after = kick.is_some_and(|(kick, _)| kick <= at && *at <= kick + OLD_CLIENTS_LOGOUT);
+        *what == What::LoggedOut && after && Some(&(*at, *what)) >= kick
+    };
+    let last = history.iter().filter(|event| !is_old_clients(event)).max();
+    let seen = history.iter().filter(|(_, what)| *what != What::KickedByItself);
+    let entered_at =
+        history.iter().filter(|(_, what)| *what == What::Online).map(|(at, _)| *at).max();
+    let stay = Stay { place: platform.to_owned(), entered_at, ..Stay::default() };
+    let mut user = User { last_seen_at: seen.map(|(at, _)| *at).max(), ..User::default() };
+    // If nothing is left, all that arrived is an old client's logout.
+    let Some((at, what)) = last.filter(|(_, what)| *what != What::Online) else {
+        user.open.insert(stay);
+        return user;
+    };
+    let reason = match what {
+        What::LoggedOut => "normal",
+        What::TimedOut => "heartbeat_timeout",
+        What::Disconnected => "disconnected",
+        What::KickedByItself | What::Kicked => "kicked",
+        What::Unspecified | What::Online => "unspecified",
+    };
+    user.over.insert((stay, End::told(*at, reason)));
+    user
+}
+
+fn chat_event(arrived: &Arrived) -> Option<(&Event, &str, &str)> {
+    match &arrived.event {
+        world::Event::Tencent(event)
+            if matches!(event.name, ChatLogin | ChatLogout | ChatDisconnect) =>
+        {
+            Some((event, &event.options.user, &event.options.platform))
+        }
+        _ => None,
+    }
+}

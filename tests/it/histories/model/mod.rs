@@ -1,0 +1,26 @@
+//! What presence means: given the callbacks that arrived, in no order, who is where. The plainest code
+//! that says it, and none of Rollcall's. `docs/design.md` has the same in words.
+
+mod chat;
+mod openim;
+mod trtc;
+mod zego;
+
+use super::{answers::Answers, world::Event};
+
+/// A callback that arrived, and when it first did.
+#[derive(Debug, Clone)]
+pub(super) struct Arrived {
+    pub(super) event: Event,
+    pub(super) received_at: u64,
+}
+
+/// What is known at `now`.
+pub(super) fn model(arrived: &[Arrived], now: u64) -> Answers {
+    let mut answers = Answers::default();
+    zego::know(arrived, &mut answers);
+    trtc::know(arrived, &mut answers);
+    chat::know(arrived, &mut answers);
+    openim::know(arrived, now, &mut answers);
+    answers
+}

@@ -1,0 +1,91 @@
+//! OpenIM: a device is what it last said, a connection without an id is a lease, and a user is
+//! registered once.
+
+use std::collections::BTreeMap;
+
+use rollcall_local::send::openim::{
+    EventName::{UserOffline, UserOnline, UserRegister},
+    Platform,
+};
+
+use super::Arrived;
+use crate::histories::{
+    answers::{Answers, End, Stay},
+    world,
+};
+
+const LEASE: u64 = 1_800_000;
+
+/// 2019: a `createTime` of before is none.
+const OPENIM_BEGAN: u64 = 1_546_300_800_000;
+
+/// Nor is one that is so far ahead of our clock.
+const AHEAD: u64 = 600_000;
+
+pub(super) fn know(arrived: &[Arrived], now: u64, answers: &mut Answers) {
+    // Of each connection: when it last said online and when it last said offline.
+    let mut devices = BTreeMap::<_, [Option<u64>; 2]>::new();
+    let mut registrations = BTreeMap::<String, (u64, u64)>::new();
+    for arrived in arrived {
+        let world::Event::OpenIm(event) = &arrived.event else { continue };
+        let options = &event.options;
+        for user in &options.users {
+            let device = || (user.clone(), platform(options.platform), options.conn_id.clone());
+            match event.name {
+                UserOnline | UserOffline => {
+                    let last = devices.entry(device()).or_default();
+                    let last = &mut last[usize::from(event.name == UserOffline)];
+                    *last = options.seq.max(*last);
+                }
+                UserRegister => {
+                    let receipt = (arrived.received_at, options.create_time);
+                    let first = registrations.entry(user.clone()).or_insert(receipt);
+                    *first = receipt.min(*first);
+                }
+            }
+        }
+    }
+    for (user, (received_at, create_time)) in registrations {
+        let is_plausible = (OPENIM_BEGAN..=received_at + AHEAD).contains(&create_time);
+        let registered = if is_plausible {
+            (create_time, "create_time".to_owned())
+        } else {
+            (received_at, "receipt".to_owned())
+        };
+        let path = format!("openim/main/{user}");
+        answers.users.entry(path.clone()).or_default();
+        answers.registrations.insert(path, registered);
+    }
+    for ((user, platform, connection), [online, offline]) in devices {
+        let user = answers.users.entry(format!("openim/main/{user}")).or_default();
+        user.last_seen_at = user.last_seen_at.max(online).max(offline);
+        let lease_ends = online.map(|online| online + LEASE).filter(|_| connection.is_empty());
+        let session = Some(connection).filter(|connection| !connection.is_empty());
+        let stay =
+            Stay { place: platform.to_owned(), session, entered_at: online, ..Stay::default() };
+        let end = match (offline, lease_ends) {
+            (Some(offline), _) if online.is_none_or(|online| offline > online) => {
+                Some(End::told(offline, "unspecified"))
+            }
+            (_, Some(ends)) if ends <= now => Some(End::assumed(ends, "lease_expired")),
+            _ => None,
+        };
+        match end {
+            Some(end) => {
+                user.over.insert((stay, end));
+            }
+            None => {
+                user.open.insert(stay);
+            }
+        }
+    }
+}
+
+fn platform(platform: Platform) -> &'static str {
+    match platform {
+        Platform::Ios => "IOS",
+        Platform::Web => "Web",
+        Platform::HarmonyOs => "HarmonyOS",
+        other => panic!("no {other:?} in this world"),
+    }
+}

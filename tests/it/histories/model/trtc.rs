@@ -1,0 +1,148 @@
+//! TRTC: neither lives nor sessions have names, so the time of each event is all there is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rollcall_local::send::tencent::{
+    Event,
+    EventName::{TrtcCreate, TrtcDismiss, TrtcEnter, TrtcExit, TrtcRole},
+};
+
+use super::Arrived;
+use crate::histories::{
+    answers::{Answers, End, Room, Stay},
+    world,
+};
+
+/// A creation may be told of so long after its creator's entry.
+const CREATORS_ENTRY: u64 = 600_000;
+
+pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
+    let events = arrived.iter().filter_map(|arrived| match &arrived.event {
+        world::Event::Tencent(event) if !event.name.is_chat() => Some((event, false)),
+        world::Event::TrtcAgain(event, _) => Some((event, true)),
+        _ => None,
+    });
+    let mut rooms = BTreeMap::<String, Vec<(&Event, bool)>>::new();
+    for (event, is_again) in events {
+        rooms.entry(room(event)).or_default().push((event, is_again));
+    }
+    for (name, mut events) in rooms {
+        // At one millisecond: created, role changed, left, entered, dismissed.
+        events.sort_by_key(|(event, _)| {
+            let ranks = [TrtcCreate, TrtcRole, TrtcExit, TrtcEnter, TrtcDismiss];
+            (at(event), ranks.iter().position(|rank| *rank == event.name))
+        });
+        let mut members = BTreeMap::new();
+        let users: BTreeSet<&String> = events
+            .iter()
+            .filter(|(event, _)| is_seat(event))
+            .map(|(event, _)| &event.options.user)
+            .collect();
+        for user in users {
+            let known = answers.users.entry(format!("tencent/1400000000/{user}")).or_default();
+            for (event, _) in
+                events.iter().filter(|(event, _)| is_seat(event) && event.options.user == *user)
+            {
+                known.last_seen_at = known.last_seen_at.max(Some(at(event)));
+            }
+            for (stay, end) in visits(&name, user, &events) {
+                if let Some(end) = end {
+                    known.over.insert((stay, end));
+                } else {
+                    known.open.insert(stay.clone());
+                    members.insert(user.clone(), stay);
+                }
+            }
+        }
+        let mut boundaries = events.iter().filter(|(event, _)| !is_seat(event));
+        let is_dismissed =
+            boundaries.next_back().is_some_and(|(event, _)| event.name == TrtcDismiss);
+        let open = !is_dismissed || !members.is_empty();
+        answers
+            .rooms
+            .insert(format!("tencent/1400000000/{name}"), Room { life: None, open, members });
+    }
+}
+
+/// The visits of one person to a room: its events one after another, as they happened.
+fn visits(room: &str, user: &str, events: &[(&Event, bool)]) -> Vec<(Stay, Option<End>)> {
+    let mut visits = Vec::new();
+    // The visit that is open, when the person was last seen in it, and its end if that never comes.
+    let mut open: Option<(Stay, u64, Option<End>)> = None;
+    for (event, is_again) in events {
+        let is_own = event.options.user == user;
+        let now = at(event);
+        let begin = || Stay {
+            place: room.to_owned(),
+            role: Some(role(event)),
+            entered_at: Some(now),
+            ..Stay::default()
+        };
+        match event.name {
+            TrtcEnter if is_own && !is_again => {
+                let superseded = End::assumed(now, "superseded");
+                visits.extend(open.take().map(|(stay, _, end)| (stay, end.or(Some(superseded)))));
+                open = Some((begin(), now, None));
+            }
+            // They are still here: nothing since has ended their visit.
+            TrtcEnter | TrtcRole if is_own => {
+                let (stay, ..) = open.take().unwrap_or_else(|| (begin(), now, None));
+                open = Some((Stay { role: Some(role(event)), ..stay }, now, None));
+            }
+            TrtcExit if is_own => {
+                let (stay, ..) = open.take().unwrap_or_else(|| (begin(), now, None));
+                visits.push((stay, Some(End::told(now, reason(event)))));
+            }
+            TrtcCreate => {
+                if let Some((_, seen, end @ None)) = &mut open {
+                    let is_creators = is_own && *seen + CREATORS_ENTRY >= now;
+                    *end = (!is_creators).then(|| End::assumed(now, "room_replaced"));
+                }
+            }
+            TrtcDismiss => {
+                if let Some((_, _, end @ None)) = &mut open {
+                    *end = Some(End::assumed(now, "room_closed"));
+                }
+            }
+            _ => {}
+        }
+    }
+    visits.extend(open.map(|(stay, _, end)| (stay, end)));
+    visits
+}
+
+fn is_seat(event: &Event) -> bool {
+    !matches!(event.name, TrtcCreate | TrtcDismiss)
+}
+
+fn at(event: &Event) -> u64 {
+    event.options.time.unwrap()
+}
+
+/// The room 123 is another one than "123".
+fn room(event: &Event) -> String {
+    let name = &event.options.room;
+    match event.options.room_number {
+        Some(number) => number.to_string(),
+        None if name.bytes().all(|byte| byte.is_ascii_digit()) => format!("s:{name}"),
+        None => name.clone(),
+    }
+}
+
+fn role(event: &Event) -> String {
+    match event.options.role {
+        0 => "unspecified".to_owned(),
+        20 => "anchor".to_owned(),
+        21 => "audience".to_owned(),
+        code => format!("role_{code}"),
+    }
+}
+
+fn reason(event: &Event) -> String {
+    match event.options.exit_reason {
+        1 => "normal".to_owned(),
+        2 => "heartbeat_timeout".to_owned(),
+        3 => "kicked".to_owned(),
+        code => format!("reason_{code}"),
+    }
+}

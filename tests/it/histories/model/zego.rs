@@ -1,0 +1,172 @@
+//! ZEGO: a room has lives, a person has sessions in a life, and every change of a life's list of people
+//! has a number.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rollcall_local::send::zego::{
+    Event,
+    EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
+};
+
+use super::Arrived;
+use crate::histories::{
+    answers::{Answers, End, Room, Stay},
+    world,
+};
+
+pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
+    let events = arrived.iter().filter_map(|arrived| match &arrived.event {
+        world::Event::Zego(event) => Some(event),
+        _ => None,
+    });
+    let mut rooms = BTreeMap::<&str, Vec<&Event>>::new();
+    for event in events {
+        rooms.entry(&event.room).or_default().push(event);
+    }
+    for (name, events) in rooms {
+        let lives = lives(&events);
+        let newest = lives.last().unwrap();
+        let mut room = Room {
+            life: Some(newest.id.clone()),
+            open: newest.closed.is_none(),
+            members: BTreeMap::new(),
+        };
+        for life in &lives {
+            for user in users(&events) {
+                let here =
+                    |event: &&&Event| event.life.to_string() == life.id && event.user == user;
+                let marks: Vec<&Event> =
+                    events.iter().filter(here).copied().filter(|event| is_seat(event)).collect();
+                let known = answers.users.entry(format!("zego/1/{user}")).or_default();
+                known.last_seen_at =
+                    known.last_seen_at.max(marks.iter().map(|mark| mark.at.0).max());
+                for (stay, end) in visits(&marks) {
+                    let end = end.or_else(|| assumed_end(life, &lives, stay.entered_at.unwrap()));
+                    if let Some(end) = end {
+                        known.over.insert((stay, end));
+                    } else {
+                        known.open.insert(stay.clone());
+                        if stay.role.as_deref() != Some("admin") {
+                            room.members.insert(user.to_owned(), stay);
+                        }
+                    }
+                }
+            }
+        }
+        answers.rooms.insert(format!("zego/1/{name}"), room);
+    }
+    answers.users.retain(|_, user| user.last_seen_at.is_some());
+}
+
+struct Life {
+    id: String,
+    created: Option<u64>,
+    closed: Option<u64>,
+    began: u64,
+}
+
+/// The lives of a room, the newest last: by their creation, else their first login, else their close.
+fn lives(events: &[&Event]) -> Vec<Life> {
+    let ids: BTreeSet<u64> = events.iter().map(|event| event.life).collect();
+    let mut lives: Vec<Life> = ids
+        .into_iter()
+        .map(|id| {
+            let of_life = || events.iter().filter(|event| event.life == id);
+            let at = |name| of_life().find(|event| event.name == name).map(|event| event.at.0);
+            let first_login =
+                of_life().filter(|event| is_seat(event)).map(|event| event.login_time.0).min();
+            let (created, closed) = (at(RoomCreate), at(RoomClose));
+            let began = created.or(first_login).or(closed).unwrap();
+            Life { id: id.to_string(), created, closed, began }
+        })
+        .collect();
+    // At the same millisecond one life ends before the next begins.
+    lives.sort_by_key(|life| (life.began, life.closed.is_none(), life.created.is_some()));
+    lives
+}
+
+/// The end of a visit whose own end never came.
+fn assumed_end(life: &Life, lives: &[Life], entered_at: u64) -> Option<End> {
+    if let Some(closed) = life.closed {
+        return Some(End::assumed(closed.max(entered_at), "room_closed"));
+    }
+    let newer = &lives[lives.iter().position(|other| other.id == life.id).unwrap() + 1..];
+    let is_recorded = |life: &&Life| life.created.is_some() || life.closed.is_some();
+    let replacing = newer.iter().find(is_recorded).or(newer.last())?;
+    let end = End::assumed(replacing.began.max(entered_at), "room_replaced");
+    // Readers do not look at every login for the first one.
+    Some(End { is_about: replacing.created.is_none(), ..end })
+}
+
+/// The visits of one person to one life: session by session, and in each by the number of the change.
+fn visits(marks: &[&Event]) -> Vec<(Stay, Option<End>)> {
+    // Session ids are numbers of any length.
+    let order = |event: &Event| {
+        let is_logout = event.name == RoomLogout;
+        (event.login_time, event.session.len(), event.session.clone(), event.sequence, is_logout)
+    };
+    let mut sessions = BTreeMap::<&str, Vec<&Event>>::new();
+    for mark in marks {
+        sessions.entry(&mark.session).or_default().push(mark);
+    }
+    let mut sessions: Vec<Vec<&Event>> = sessions.into_values().collect();
+    sessions.sort_by_key(|session| session.iter().map(|mark| order(mark)).max());
+    let mut visits = Vec::new();
+    for (index, session) in sessions.iter().enumerate() {
+        let mut in_order = session.clone();
+        in_order.sort_by_key(|mark| (mark.sequence, mark.name == RoomLogout));
+        let mut open: Option<Stay> = None;
+        for mark in in_order {
+            let stay = open.take().unwrap_or_else(|| begin(mark, marks, order));
+            if mark.name == RoomLogin {
+                open = Some(Stay { role: Some(role(mark)), ..stay });
+            } else {
+                visits.push((stay, Some(End::told(mark.at.0, reason(mark)))));
+            }
+        }
+        let next = sessions
+            .get(index + 1)
+            .and_then(|next| next.iter().map(|mark| mark.login_time.0).min());
+        let superseded = |stay: &Stay| {
+            next.map(|next| End::assumed(next.max(stay.entered_at.unwrap()), "superseded"))
+        };
+        visits.extend(open.map(|stay| (stay.clone(), superseded(&stay))));
+    }
+    visits
+}
+
+/// The name is what the newest event of all says, also of visits that were before.
+fn begin<K: Ord>(mark: &Event, marks: &[&Event], order: impl Fn(&Event) -> K) -> Stay {
+    let newest = marks.iter().max_by_key(|mark| order(mark)).unwrap();
+    Stay {
+        place: mark.room.clone(),
+        life: Some(mark.life.to_string()),
+        session: Some(mark.session.clone()),
+        name: Some(newest.nickname.clone()),
+        role: Some(role(mark)),
+        entered_at: Some(mark.login_time.0),
+    }
+}
+
+fn is_seat(event: &Event) -> bool {
+    matches!(event.name, RoomLogin | RoomLogout)
+}
+
+fn users<'a>(events: &[&'a Event]) -> BTreeSet<&'a str> {
+    events.iter().map(|event| event.user.as_str()).collect()
+}
+
+fn role(event: &Event) -> String {
+    match event.role {
+        0 => "unspecified".to_owned(),
+        1 => "anchor".to_owned(),
+        2 => "audience".to_owned(),
+        4 => "admin".to_owned(),
+        code => format!("role_{code}"),
+    }
+}
+
+fn reason(event: &Event) -> &'static str {
+    ["normal", "heartbeat_timeout", "disconnected", "kicked", "token_expired"]
+        [usize::from(event.reason)]
+}

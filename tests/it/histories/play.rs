@@ -1,0 +1,436 @@
+//! Plays a history through the whole system: callbacks, handlers, store, questions.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use futures::future::join_all;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rollcall::domain::UnixMillis;
+use serde_json::Value;
+
+use super::{
+    answers::{Answers, End, Room, Stay, User, Visit, read_visits},
+    history::History,
+    model::{Arrived, model},
+    world::{Event, Told, Truth, live},
+};
+use crate::support::{Database, Handlers, Schedule, Simulated, dump, simulated_dump, union};
+
+/// How many members a page of a room has: few, so that readers have to turn pages.
+const MEMBERS: &str = "limit=2";
+
+/// How many visits a page has.
+const VISITS: &str = "limit=3";
+
+/// For so long after the last repetition a device surely is online.
+const LEASE_HOLDS: u64 = 1_200_000;
+
+/// The handlers and the store below them.
+pub(super) enum System {
+    Simulated(Simulated, Handlers),
+    Real(Database, Handlers),
+}
+
+impl System {
+    pub(super) fn simulated() -> Self {
+        let simulated = Simulated::default();
+        let handlers = Handlers::with(simulated.client());
+        Self::Simulated(simulated, handlers)
+    }
+
+    pub(super) async fn real() -> Self {
+        let database = Database::start().await;
+        let handlers = Handlers::on(&database.url);
+        Self::Real(database, handlers)
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&self) {
+        match self {
+            Self::Simulated(simulated, _) => simulated.clear(),
+            Self::Real(..) => panic!("a real store is made anew"),
+        }
+    }
+
+    fn handlers(&self) -> &Handlers {
+        match self {
+            Self::Simulated(_, handlers) | Self::Real(_, handlers) => handlers,
+        }
+    }
+
+    /// Everything that is stored, by its key: seats with all their marks, wherever those are. What is
+    /// left out counts from the arrival of the callback that decided: when an item expires, and when a
+    /// first login was told.
+    pub(super) async fn records(&self) -> HashMap<String, Value> {
+        let mut items = union(match self {
+            Self::Simulated(simulated, _) => simulated_dump(simulated),
+            Self::Real(database, _) => dump(&database.client).await,
+        });
+        for item in items.values_mut() {
+            let expiry = item.as_object_mut().unwrap().remove("expires_at");
+            assert!(expiry.is_some() || item["sk"] == "registration", "it never expires: {item}");
+            if item["source"] == "first_login" {
+                item.as_object_mut().unwrap().remove("recorded_at").unwrap();
+            }
+        }
+        items
+    }
+
+    /// Delivers callbacks, some at the same time, until each is answered with success.
+    async fn deliver(&self, together: &[Arrived], schedule: &mut Schedule) {
+        let mut left: Vec<&Arrived> = together.iter().collect();
+        while !left.is_empty() {
+            let handlers = left.iter().map(async |arrived| {
+                let at = UnixMillis(arrived.received_at);
+                self.handlers().deliver(&arrived.event.callback(at), at).await
+            });
+            let replies = match self {
+                Self::Simulated(simulated, _) => simulated.interleave(schedule, handlers).await,
+                Self::Real(..) => join_all(handlers).await.into_iter().map(Some).collect(),
+            };
+            // The provider sends again what it got no answer to, or a bad one.
+            let failed = left.into_iter().zip(replies).filter(|(arrived, reply)| match reply {
+                Some(reply) if reply.status == 200 => false,
+                Some(reply) if reply.status != 503 || !schedule.has_faults => {
+                    panic!("{}: {}: {arrived:?}", reply.status, reply.body)
+                }
+                _ => true,
+            });
+            left = failed.map(|(arrived, _)| arrived).collect();
+        }
+    }
+
+    async fn ask(&self, path: &str, query: &str, now: u64) -> Option<Value> {
+        let (status, answer) = self.handlers().get(path, query, UnixMillis(now)).await;
+        assert!(status == 200 || status == 404, "{path}?{query}: {status}: {answer}");
+        (status == 200).then_some(answer)
+    }
+
+    /// All that the answers say of these rooms and users.
+    async fn answers(&self, asked: &Asked, now: u64) -> Answers {
+        let mut answers = Answers::default();
+        for path in &asked.rooms {
+            let (app, room) = path.split_at(path.match_indices('/').nth(1).unwrap().0);
+            let room = format!("room={}&{MEMBERS}", encode(&room[1..]));
+            if let Some(answer) =
+                self.pages(&format!("/presence/{app}/rooms"), &room, "members", now).await
+            {
+                answers.rooms.insert(path.clone(), Room::read(&answer));
+            }
+        }
+        for path in &asked.users {
+            let (app, user) = path.split_at(path.match_indices('/').nth(1).unwrap().0);
+            let user = format!("user={}", encode(&user[1..]));
+            if let Some(answer) = self.ask(&format!("/presence/{app}/users"), &user, now).await {
+                answers.users.insert(path.clone(), User::read(&answer));
+            }
+        }
+        for app in &asked.registering_apps {
+            let path = format!("/registrations/{app}");
+            let list = self.pages(&path, "limit=3", "registrations", now).await.unwrap();
+            for one in list["registrations"].as_array().unwrap() {
+                let at = one["registered_at"].as_u64().unwrap();
+                let from = one["registered_at_from"].as_str().unwrap().to_owned();
+                let user = format!("{app}/{}", one["user"].as_str().unwrap());
+                assert_eq!(answers.registrations.insert(user, (at, from)), None, "{list}");
+            }
+            if app.starts_with("tencent") {
+                for month in ["2026-08", "2026-09"] {
+                    let month_query = format!("month={month}");
+                    let usage =
+                        self.ask(&format!("/usage/{app}"), &month_query, now).await.unwrap();
+                    let count = usize::try_from(usage["active_users"].as_u64().unwrap()).unwrap();
+                    if count > 0 {
+                        answers.active_users.insert(month.to_owned(), count);
+                    }
+                }
+            }
+        }
+        answers
+    }
+
+    /// All pages of an answer as one.
+    async fn pages(&self, path: &str, query: &str, list: &str, now: u64) -> Option<Value> {
+        let mut answer = self.ask(path, query, now).await?;
+        while let Some(next) = answer["next"].as_str() {
+            let next = format!("{query}&next={}", encode(next));
+            let mut page = self.ask(path, &next, now).await.unwrap();
+            let more = page[list].take();
+            answer[list].as_array_mut().unwrap().extend_from_slice(more.as_array().unwrap());
+            answer["next"] = page["next"].take();
+        }
+        Some(answer)
+    }
+}
+
+fn encode(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// What to ask for: all that the providers told of, whether or not that arrived.
+#[derive(Default)]
+struct Asked {
+    rooms: BTreeSet<String>,
+    users: BTreeSet<String>,
+    registering_apps: BTreeSet<&'static str>,
+}
+
+impl Asked {
+    fn about(told: &[Told], truth: &Truth) -> Self {
+        let mut asked = Self::default();
+        for told in told {
+            let (app, users) = match &told.event {
+                Event::Zego(event) => ("zego/1", std::slice::from_ref(&event.user)),
+                Event::Tencent(event) | Event::TrtcAgain(event, _) => {
+                    ("tencent/1400000000", std::slice::from_ref(&event.options.user))
+                }
+                Event::OpenIm(event) => ("openim/main", event.options.users.as_slice()),
+            };
+            asked.users.extend(users.iter().map(|user| format!("{app}/{user}")));
+            if app != "zego/1" {
+                asked.registering_apps.insert(app);
+            }
+            let has_rooms = !matches!(&told.event, Event::OpenIm(_))
+                && !matches!(&told.event, Event::Tencent(event) if event.name.is_chat());
+            let rooms = truth.rooms.keys().filter(|room| has_rooms && room.starts_with(app));
+            asked.rooms.extend(rooms.cloned());
+        }
+        asked
+    }
+}
+
+/// The people in the rooms, by the path of the question.
+pub(super) type Rosters = BTreeMap<String, BTreeSet<String>>;
+
+/// What a history came to.
+pub(super) struct Played {
+    told: Vec<Told>,
+    truth: Truth,
+    ended_at: u64,
+    /// Every arrival.
+    arrived: Vec<Arrived>,
+    /// The events that arrived at all, each once.
+    known: Vec<Arrived>,
+    /// When the questions are asked.
+    now: u64,
+}
+
+impl Played {
+    /// Lets the providers live, and gives the callbacks their fates.
+    pub(super) fn new(history: &History) -> Self {
+        let (told, truth, ended_at) = live(history);
+        let (mut arrived, mut known) = (Vec::new(), Vec::new());
+        for (index, Told { at, event }) in told.iter().enumerate() {
+            let arrivals = history.fate(index).iter();
+            let arrivals =
+                arrivals.map(|delay| Arrived { event: event.clone(), received_at: at + delay });
+            known.extend(arrivals.clone().min_by_key(|arrived| arrived.received_at));
+            arrived.extend(arrivals);
+        }
+        let last = arrived.iter().map(|arrived| arrived.received_at).max().unwrap_or(ended_at);
+        let now = last.max(ended_at) + history.asks_after;
+        Self { told, truth, ended_at, arrived, known, now }
+    }
+
+    fn has_losses(&self, history: &History) -> bool {
+        (0..self.told.len()).any(|told| history.fate(told).is_empty())
+    }
+
+    /// Delivers as the history has it: by the time of arrival, several at the same time.
+    pub(super) async fn deliver(&self, history: &History, system: &System) {
+        let mut arrived = self.arrived.clone();
+        arrived.sort_by_key(|arrived| arrived.received_at);
+        let random = fastrand::Rng::with_seed(history.seed);
+        let mut schedule = Schedule { random, has_faults: history.has_faults };
+        for together in arrived.chunks(history.at_once) {
+            system.deliver(together, &mut schedule).await;
+        }
+    }
+
+    /// Delivers what arrives one after another, as it happened.
+    pub(super) async fn deliver_in_order(&self, system: &System) {
+        let random = fastrand::Rng::with_seed(0);
+        let mut schedule = Schedule { random, has_faults: false };
+        for one in self.arrived.chunks(1) {
+            system.deliver(one, &mut schedule).await;
+        }
+    }
+
+    /// Holds the answers against the model, and if nothing was lost against the truth.
+    pub(super) async fn check(&self, history: &History, system: &System) -> Result<(), String> {
+        let asked = Asked::about(&self.told, &self.truth);
+        let answers = system.answers(&asked, self.now).await;
+        let expected = model(&self.known, self.now);
+        compare("rooms", &answers.rooms, &expected.rooms)?;
+        compare("registrations", &answers.registrations, &expected.registrations)?;
+        compare("active users", &answers.active_users, &expected.active_users)?;
+        let known: BTreeSet<_> = expected.users.keys().collect();
+        compare("known users", &answers.users.keys().collect(), &known)?;
+        for (path, answer) in &answers.users {
+            let expected = &expected.users[path];
+            compare(path, &answer.open, &expected.open)?;
+            compare(path, &answer.last_seen_at, &expected.last_seen_at)?;
+            for over in &answer.over {
+                if !expected.over.iter().any(|visit| is_same_end(over, visit)) {
+                    return Err(format!(
+                        "{path}: {over:?}, but the model has {:#?}",
+                        expected.over
+                    ));
+                }
+            }
+            let places = |user: &User| -> BTreeSet<String> {
+                user.over.iter().map(|(stay, _)| stay.place.clone()).collect()
+            };
+            compare(path, &places(answer), &places(expected))?;
+        }
+        self.check_attendance(&asked, &expected, system).await?;
+        if !self.has_losses(history) {
+            self.check_truth(&asked, &answers)?;
+        }
+        Ok(())
+    }
+
+    /// Every visit, by room and by person.
+    async fn check_attendance(
+        &self,
+        asked: &Asked,
+        model: &Answers,
+        system: &System,
+    ) -> Result<(), String> {
+        let rooms = asked.rooms.iter().map(|path| (path, "room"));
+        let users = asked.users.iter().map(|path| (path, "user"));
+        for (path, what) in rooms.chain(users).filter(|(path, _)| !path.starts_with("openim")) {
+            let (app, id) = path.split_at(path.match_indices('/').nth(1).unwrap().0);
+            let id = &id[1..];
+            let query = format!("{what}={}&{VISITS}", encode(id));
+            let answer = system
+                .pages(&format!("/attendance/{app}/{what}s"), &query, "sessions", self.now)
+                .await;
+            let is_known = match what {
+                "room" => model.rooms.contains_key(path),
+                _ => model.users.contains_key(path),
+            };
+            compare(&format!("{path} is known"), &answer.is_some(), &is_known)?;
+            let mut got = answer.map(|answer| read_visits(&answer)).unwrap_or_default();
+            let mut expected =
+                visits(
+                    model,
+                    app,
+                    |user, stay| if what == "room" { stay.place == id } else { user == id },
+                );
+            got.sort();
+            expected.sort();
+            let is_same = got.len() == expected.len()
+                && got.iter().zip(&expected).all(|(got, expected)| is_same_visit(got, expected));
+            if !is_same {
+                return Err(format!("attendance of {path}: got {got:#?}\nexpected {expected:#?}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_truth(&self, asked: &Asked, answers: &Answers) -> Result<(), String> {
+        for room in &asked.rooms {
+            let members =
+                answers.rooms.get(room).map(|room| room.members.keys().cloned().collect());
+            compare(
+                &format!("{room} and the truth"),
+                &members.unwrap_or_default(),
+                &self.truth.rooms[room],
+            )?;
+        }
+        for user in &asked.users {
+            if user.starts_with("openim") && self.now > self.ended_at + LEASE_HOLDS {
+                continue;
+            }
+            let is_online = answers.users.get(user).is_some_and(|user| !user.open.is_empty());
+            let truth = self.truth.online.contains(user);
+            compare(&format!("{user} and the truth"), &is_online, &truth)?;
+        }
+        Ok(())
+    }
+
+    /// How many callbacks the providers have told.
+    pub(super) fn told(&self) -> usize {
+        self.told.len()
+    }
+
+    /// The callbacks in the order of their arrival.
+    pub(super) fn arrivals(&self) -> impl Iterator<Item = &Event> {
+        let mut arrivals: Vec<&Arrived> = self.arrived.iter().collect();
+        arrivals.sort_by_key(|arrived| arrived.received_at);
+        arrivals.into_iter().map(|arrived| &arrived.event)
+    }
+
+    /// Who is in the rooms: by the answers, by the model, and in truth.
+    pub(super) async fn rosters(&self, system: &System) -> (Rosters, Rosters, Rosters) {
+        let asked = Asked::about(&self.told, &self.truth);
+        let rosters = |answers: Answers| -> Rosters {
+            let rooms = answers.rooms.into_iter();
+            rooms.map(|(path, room)| (path, room.members.into_keys().collect())).collect()
+        };
+        let answers = system.answers(&asked, self.now).await;
+        let mut truth = self.truth.rooms.clone();
+        truth.retain(|room, _| self.is_told_of(room));
+        (rosters(answers), rosters(model(&self.known, self.now)), truth)
+    }
+
+    fn is_told_of(&self, path: &str) -> bool {
+        self.told.iter().any(|told| match &told.event {
+            Event::Zego(event) => path == format!("zego/1/{}", event.room),
+            _ => false,
+        })
+    }
+
+    /// The events, for who reads a history.
+    pub(super) fn story(&self, history: &History) -> String {
+        let line = |(index, told): (usize, &Told)| {
+            let fate = history.fate(index);
+            let Told { at, event } = told;
+            let delays =
+                if fate.is_empty() { "lost".to_owned() } else { format!("after {fate:?}") };
+            format!("# {index} at +{} arrives {delays}: {event:?}\n", at - super::world::START)
+        };
+        self.told.iter().enumerate().map(line).collect()
+    }
+}
+
+fn is_same_end((stay, end): &(Stay, End), (model_stay, model_end): &(Stay, End)) -> bool {
+    stay == model_stay && model_end.allows(end, stay.entered_at)
+}
+
+fn is_same_visit(answer: &Visit, model: &Visit) -> bool {
+    let is_same_end = match (&answer.2, &model.2) {
+        (Some(end), Some(model_end)) => model_end.allows(end, answer.1.entered_at),
+        (end, model_end) => end == model_end,
+    };
+    answer.0 == model.0 && answer.1 == model.1 && is_same_end
+}
+
+/// The visits to rooms that a model knows, of one user or in one room.
+fn visits(model: &Answers, app: &str, is_asked: impl Fn(&str, &Stay) -> bool) -> Vec<Visit> {
+    let mut visits = Vec::new();
+    for (path, user) in &model.users {
+        let Some(name) = path.strip_prefix(app).and_then(|name| name.strip_prefix('/')) else {
+            continue;
+        };
+        let over = user.over.iter().map(|(stay, end)| (stay, Some(end.clone())));
+        for (stay, end) in user.open.iter().map(|stay| (stay, None)).chain(over) {
+            // A device has no role.
+            if stay.role.is_some() && is_asked(name, stay) {
+                visits.push((name.to_owned(), stay.clone(), end));
+            }
+        }
+    }
+    visits
+}
+
+fn compare<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    got: &T,
+    expected: &T,
+) -> Result<(), String> {
+    if got == expected {
+        return Ok(());
+    }
+    Err(format!("{what}: got {got:#?}\nexpected {expected:#?}"))
+}

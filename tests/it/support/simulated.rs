@@ -1,0 +1,622 @@
+//! A small DynamoDB in this process, below the SDK: the store sends it what it would send to the real
+//! one, expression for expression. What it does not know it refuses by a panic.
+//!
+//! It also decides which of several handlers goes on: every request waits until a seeded schedule
+//! picks it, so handlers interleave at their requests, and the same seed does it again. A handler may
+//! die between two requests, and an answer may be lost after its request was done.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+    future::poll_fn,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
+};
+
+use aws_sdk_dynamodb::{
+    Client, Config,
+    config::{
+        BehaviorVersion, HttpClient, Region, RuntimeComponents, SharedHttpClient,
+        StalledStreamProtectionConfig, retry::RetryConfig,
+    },
+};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    orchestrator::{HttpRequest, HttpResponse},
+};
+use aws_smithy_types::body::SdkBody;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use futures::channel::oneshot;
+use rollcall::store::TABLE;
+use serde_json::{Map, Value, json};
+
+/// How many items a page of a query has: few, so that readers have to turn pages. A smaller `Limit`
+/// than [`LARGE_LIMIT`] is kept to.
+const PAGE: usize = 5;
+const LARGE_LIMIT: usize = 100;
+
+/// No item of Rollcall's comes near DynamoDB's 400 KB: they are meant to be small.
+const MAX_ITEM_BYTES: usize = 8 << 10;
+
+/// An item, its attributes as they travel: `{"S":"text"}`.
+pub(crate) type Item = BTreeMap<String, Value>;
+
+type Key = (String, String);
+
+/// The table, and the requests that wait for their turn.
+#[derive(Clone, Default)]
+pub(crate) struct Simulated(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    items: BTreeMap<Key, Item>,
+    is_scheduled: bool,
+    waiting: Vec<Waiting>,
+}
+
+struct Waiting {
+    operation: String,
+    body: Map<String, Value>,
+    answer: oneshot::Sender<Answer>,
+}
+
+type Answer = (u16, Value);
+
+/// What may go wrong, and in which order the handlers go on.
+#[derive(Debug, Clone)]
+pub(crate) struct Schedule {
+    pub(crate) random: fastrand::Rng,
+    /// Whether handlers die and answers are lost now and then.
+    pub(crate) has_faults: bool,
+}
+
+impl fmt::Debug for Simulated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Simulated")
+    }
+}
+
+impl Simulated {
+    pub(crate) fn client(&self) -> Client {
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(SharedHttpClient::new(self.clone()))
+            .endpoint_url("http://simulated")
+            .region(Region::from_static("us-east-1"))
+            .allow_no_auth()
+            .sleep_impl(TokioSleep::new())
+            .retry_config(RetryConfig::standard())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .build();
+        Client::from_conf(config)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        *self.state() = State::default();
+    }
+
+    pub(crate) fn items(&self) -> Vec<Item> {
+        self.state().items.values().cloned().collect()
+    }
+
+    /// Runs handlers at the same time, one request after another, as the schedule has it. `None` for
+    /// a handler that died.
+    pub(crate) async fn interleave<T>(
+        &self,
+        schedule: &mut Schedule,
+        handlers: impl IntoIterator<Item = impl Future<Output = T>>,
+    ) -> Vec<Option<T>> {
+        let mut running: Vec<Option<Pin<Box<_>>>> =
+            handlers.into_iter().map(|handler| Some(Box::pin(handler))).collect();
+        let mut done: Vec<Option<T>> = running.iter().map(|_| None).collect();
+        self.state().is_scheduled = true;
+        poll_fn(|context| {
+            loop {
+                for (place, done) in running.iter_mut().zip(&mut done) {
+                    let Some(handler) = place else { continue };
+                    if let Poll::Ready(output) = handler.as_mut().poll(context) {
+                        *done = Some(output);
+                        *place = None;
+                    }
+                }
+                // A dead handler's request may still be on its way.
+                if running.iter().all(Option::is_none) && self.state().waiting.is_empty() {
+                    return Poll::Ready(());
+                }
+                if schedule.has_faults && schedule.random.u8(..) < 3 {
+                    let dies = schedule.random.usize(..running.len());
+                    running[dies] = None;
+                    // It may have been the last one.
+                    continue;
+                }
+                if !self.state().answer_one(schedule) {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await;
+        self.state().is_scheduled = false;
+        done
+    }
+}
+
+impl HttpClient for Simulated {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Simulated {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap();
+        let operation = target.rsplit('.').next().unwrap().to_owned();
+        let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+        let mut state = self.state();
+        if !state.is_scheduled {
+            let answer = state.answer(&operation, body);
+            return HttpConnectorFuture::ready(Ok(response(answer)));
+        }
+        let (answer, answered) = oneshot::channel();
+        state.waiting.push(Waiting { operation, body, answer });
+        HttpConnectorFuture::new(async move { Ok(response(answered.await.unwrap())) })
+    }
+}
+
+fn response((status, body): Answer) -> HttpResponse {
+    let mut response =
+        HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body.to_string()));
+    response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+    response
+}
+
+impl State {
+    /// Does one of the waiting requests; false if there is none.
+    fn answer_one(&mut self, schedule: &mut Schedule) -> bool {
+        if self.waiting.is_empty() {
+            return false;
+        }
+        let index = schedule.random.usize(..self.waiting.len());
+        let next = self.waiting.swap_remove(index);
+        let mut answer = self.answer(&next.operation, next.body);
+        if schedule.has_faults && schedule.random.u8(..) < 3 {
+            answer = error(500, "InternalServerError", Map::new());
+        }
+        // Nobody waits for it if its handler has died.
+        let _ = next.answer.send(answer);
+        true
+    }
+
+    fn answer(&mut self, operation: &str, body: Map<String, Value>) -> Answer {
+        let mut request = Request::new(body);
+        let answer = match operation {
+            "GetItem" => self.get(&mut request),
+            "PutItem" => self.put(&mut request),
+            "UpdateItem" => self.update(&mut request),
+            "Query" => self.query(&mut request),
+            other => panic!("the simulated store does not know {other}"),
+        };
+        request.finish();
+        answer
+    }
+
+    fn get(&self, request: &mut Request) -> Answer {
+        request.take("ConsistentRead");
+        let key = request.key();
+        let item = self.items.get(&key);
+        (200, item.map_or_else(|| json!({}), |item| json!({ "Item": item })))
+    }
+
+    fn put(&mut self, request: &mut Request) -> Answer {
+        let item: Item = serde_json::from_value(request.take("Item").unwrap()).unwrap();
+        let [pk, sk] = TABLE.key.map(|name| text(&item[name]).to_owned());
+        let key = (pk, sk);
+        if let Some(refused) = self.refuse(request, &key) {
+            return refused;
+        }
+        self.write(key, item);
+        (200, json!({}))
+    }
+
+    fn update(&mut self, request: &mut Request) -> Answer {
+        let key = request.key();
+        let returned = request.take("ReturnValues");
+        if let Some(refused) = self.refuse(request, &key) {
+            return refused;
+        }
+        let [pk, sk] = TABLE.key;
+        let mut item = self.items.get(&key).cloned().unwrap_or_else(|| {
+            [(pk, &key.0), (sk, &key.1)]
+                .map(|(name, id)| (name.to_owned(), json!({ "S": id })))
+                .into()
+        });
+        let before = item.clone();
+        let updated = request.parser("UpdateExpression").unwrap().update(&before, &mut item);
+        self.write(key, item.clone());
+        let attributes: Item = match returned.as_ref().and_then(Value::as_str) {
+            None => return (200, json!({})),
+            Some("UPDATED_NEW") => {
+                item.into_iter().filter(|(name, _)| updated.contains(name)).collect()
+            }
+            Some(other) => panic!("the simulated store does not return {other}"),
+        };
+        (200, json!({ "Attributes": attributes }))
+    }
+
+    /// The refusal of a write whose condition does not hold.
+    fn refuse(&self, request: &mut Request, key: &Key) -> Option<Answer> {
+        let returned = request.take("ReturnValuesOnConditionCheckFailure");
+        let mut condition = request.parser("ConditionExpression")?;
+        let empty = Item::new();
+        let old = self.items.get(key);
+        if condition.whole_condition(old.unwrap_or(&empty)) {
+            return None;
+        }
+        let mut details = Map::new();
+        match (returned.as_ref().and_then(Value::as_str), old) {
+            (None, _) | (Some("ALL_OLD"), None) => {}
+            (Some("ALL_OLD"), Some(old)) => {
+                details.insert("Item".to_owned(), json!(old));
+            }
+            (Some(other), _) => panic!("the simulated store does not return {other}"),
+        }
+        // Refused, it never comes to its update.
+        request.take("UpdateExpression");
+        request.forget_unused();
+        Some(error(400, "ConditionalCheckFailedException", details))
+    }
+
+    fn write(&mut self, key: Key, item: Item) {
+        let bytes = serde_json::to_string(&item).unwrap().len();
+        assert!(bytes < MAX_ITEM_BYTES, "an item of {bytes} bytes: {item:?}");
+        for (name, value) in &item {
+            let is_key =
+                TABLE.key.contains(&name.as_str()) || TABLE.index_key.contains(&name.as_str());
+            assert!(!is_key || !text(value).is_empty(), "an empty key: {item:?}");
+            let is_set = value.get("BS").or(value.get("NS")).or(value.get("SS"));
+            let is_empty = is_set.and_then(Value::as_array).is_some_and(Vec::is_empty);
+            assert!(!is_empty, "an empty set: {item:?}");
+        }
+        self.items.insert(key, item);
+    }
+
+    fn query(&self, request: &mut Request) -> Answer {
+        request.take("ConsistentRead").inspect(|_| {
+            assert!(!request.has("IndexName"), "an index has no consistent reads");
+        });
+        let [pk, sk] = match request.take("IndexName") {
+            None => TABLE.key,
+            Some(index) => {
+                assert_eq!(index, TABLE.index);
+                TABLE.index_key
+            }
+        };
+        let place =
+            |item: &Item| [sk, TABLE.key[0], TABLE.key[1]].map(|name| text(&item[name]).to_owned());
+        let mut condition = request.parser("KeyConditionExpression").unwrap();
+        condition.whole_condition(&Item::new());
+        assert!(condition.names.iter().all(|name| [pk, sk].contains(&name.as_str())));
+        assert_eq!(condition.tokens[..2], [pk, "="], "a query names its partition");
+        let partition = condition.values[&condition.tokens[2]].clone();
+        let mut found: Vec<&Item> = self
+            .items
+            .values()
+            .filter(|item| item.get(pk) == Some(&partition))
+            .filter(|item| condition.whole_condition(item))
+            .collect();
+        found.sort_by_key(|item| place(item));
+        let is_forward = request.take("ScanIndexForward") != Some(json!(false));
+        if !is_forward {
+            found.reverse();
+        }
+        if let Some(start) = request.take("ExclusiveStartKey") {
+            let start: Item = serde_json::from_value(start).unwrap();
+            let start = place(&start);
+            found.retain(|item| if is_forward { place(item) > start } else { place(item) < start });
+        }
+        let limit =
+            request.take("Limit").map(|limit| serde_json::from_value::<usize>(limit).unwrap());
+        let page = limit.filter(|limit| *limit < LARGE_LIMIT).unwrap_or(PAGE);
+        let rest = found.split_off(page.min(found.len()));
+        let mut answer = json!({ "Count": found.len(), "ScannedCount": found.len() });
+        // As the real one does, it may say that there is more when there is not.
+        if let Some(last) = found.last().filter(|_| !rest.is_empty() || limit == Some(found.len()))
+        {
+            let names = TABLE.key.into_iter().chain([pk, sk]);
+            let key: Item = names.map(|name| (name.to_owned(), last[name].clone())).collect();
+            answer["LastEvaluatedKey"] = json!(key);
+        }
+        match request.take("Select").as_ref().and_then(Value::as_str) {
+            None => answer["Items"] = json!(found),
+            Some("COUNT") => {}
+            Some(other) => panic!("the simulated store does not select {other}"),
+        }
+        (200, answer)
+    }
+}
+
+fn error(status: u16, name: &str, mut details: Map<String, Value>) -> Answer {
+    let full_name = format!("com.amazonaws.dynamodb.v20120810#{name}");
+    details.insert("__type".to_owned(), json!(full_name));
+    (status, Value::Object(details))
+}
+
+/// A request, of which everything has to be used.
+struct Request {
+    fields: Map<String, Value>,
+    values: HashMap<String, Value>,
+    used: BTreeSet<String>,
+}
+
+impl Request {
+    fn new(mut fields: Map<String, Value>) -> Self {
+        fields.remove("TableName").unwrap();
+        let values = fields.remove("ExpressionAttributeValues").unwrap_or_else(|| json!({}));
+        Self { fields, values: serde_json::from_value(values).unwrap(), used: BTreeSet::new() }
+    }
+
+    fn has(&self, field: &str) -> bool {
+        self.fields.contains_key(field)
+    }
+
+    fn take(&mut self, field: &str) -> Option<Value> {
+        self.fields.remove(field)
+    }
+
+    fn key(&mut self) -> Key {
+        let key = self.take("Key").unwrap();
+        let [pk, sk] = TABLE.key.map(|name| text(&key[name]).to_owned());
+        (pk, sk)
+    }
+
+    fn parser(&mut self, field: &str) -> Option<Parser> {
+        let expression = self.take(field)?;
+        let tokens = tokens(expression.as_str().unwrap());
+        let named = tokens.iter().filter(|token| token.starts_with(':'));
+        self.used.extend(named.clone().cloned());
+        let values = named.map(|name| (name.clone(), self.values[name].clone())).collect();
+        Some(Parser { tokens, next: 0, values, names: BTreeSet::new() })
+    }
+
+    fn forget_unused(&mut self) {
+        self.used.extend(self.values.keys().cloned());
+    }
+
+    /// DynamoDB refuses values that no expression uses.
+    fn finish(self) {
+        assert!(self.fields.is_empty(), "the simulated store does not know {:?}", self.fields);
+        let unused = self.values.keys().find(|name| !self.used.contains(*name));
+        assert_eq!(unused, None, "a value that no expression uses");
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value["S"].as_str().unwrap()
+}
+
+fn tokens(expression: &str) -> Vec<String> {
+    let mut tokens = Vec::<String>::new();
+    let mut is_word = false;
+    for character in expression.chars() {
+        let continues = character.is_alphanumeric() || "_:#".contains(character);
+        let is_comparator = "<>=".contains(character)
+            && tokens.last().is_some_and(|last| last == "<" || last == ">");
+        match tokens.last_mut() {
+            Some(last) if (is_word && continues) || is_comparator => last.push(character),
+            _ if character.is_whitespace() => {}
+            _ => tokens.push(character.to_string()),
+        }
+        is_word = continues;
+    }
+    tokens
+}
+
+/// Reads an expression against an item.
+struct Parser {
+    tokens: Vec<String>,
+    next: usize,
+    values: HashMap<String, Value>,
+    /// The attributes that the expression has named.
+    names: BTreeSet<String>,
+}
+
+impl Parser {
+    fn peek(&self) -> &str {
+        self.tokens.get(self.next).map_or("", String::as_str)
+    }
+
+    fn token(&mut self) -> String {
+        let token = self.peek().to_owned();
+        self.next += 1;
+        token
+    }
+
+    fn skip(&mut self, token: &str) -> bool {
+        let is_it = self.peek() == token;
+        self.next += usize::from(is_it);
+        is_it
+    }
+
+    fn expect(&mut self, token: &str) {
+        assert!(self.skip(token), "{token} expected at {} of {:?}", self.next, self.tokens);
+    }
+
+    fn name(&mut self) -> String {
+        let name = self.token();
+        let is_name =
+            name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        assert!(is_name && !name.is_empty(), "{name} is no name in {:?}", self.tokens);
+        self.names.insert(name.clone());
+        name
+    }
+
+    fn value(&mut self) -> Value {
+        let name = self.token();
+        self.values.get(&name).unwrap_or_else(|| panic!("{name} of {:?}", self.tokens)).clone()
+    }
+
+    fn whole_condition(&mut self, item: &Item) -> bool {
+        self.next = 0;
+        let holds = self.any(item);
+        assert_eq!(self.next, self.tokens.len(), "{:?}", self.tokens);
+        holds
+    }
+
+    fn any(&mut self, item: &Item) -> bool {
+        let mut holds = self.all(item);
+        while self.skip("OR") {
+            holds |= self.all(item);
+        }
+        holds
+    }
+
+    fn all(&mut self, item: &Item) -> bool {
+        let mut holds = self.condition(item);
+        while self.skip("AND") {
+            holds &= self.condition(item);
+        }
+        holds
+    }
+
+    fn condition(&mut self, item: &Item) -> bool {
+        if self.skip("(") {
+            let holds = self.any(item);
+            self.expect(")");
+            return holds;
+        }
+        for function in ["attribute_exists", "attribute_not_exists", "begins_with"] {
+            if !self.skip(function) {
+                continue;
+            }
+            self.expect("(");
+            let attribute = item.get(&self.name());
+            let holds = match function {
+                "attribute_exists" => attribute.is_some(),
+                "attribute_not_exists" => attribute.is_none(),
+                _ => {
+                    self.expect(",");
+                    let prefix = self.value();
+                    attribute.is_some_and(|attribute| text(attribute).starts_with(text(&prefix)))
+                }
+            };
+            self.expect(")");
+            return holds;
+        }
+        let attribute = item.get(&self.name()).map(comparable);
+        let comparator = self.token();
+        let value = comparable(&self.value());
+        if comparator == "BETWEEN" {
+            self.expect("AND");
+            let to = comparable(&self.value());
+            return attribute.is_some_and(|it| same_type(&it, &value) && value <= it && it <= to);
+        }
+        let Some(attribute) = attribute.filter(|attribute| same_type(attribute, &value)) else {
+            return false;
+        };
+        match comparator.as_str() {
+            "=" => attribute == value,
+            "<>" => attribute != value,
+            "<" => attribute < value,
+            "<=" => attribute <= value,
+            ">" => attribute > value,
+            ">=" => attribute >= value,
+            other => panic!("the simulated store does not compare by {other}"),
+        }
+    }
+
+    /// Does an update; gives the names of the attributes that it wrote.
+    fn update(&mut self, before: &Item, item: &mut Item) -> BTreeSet<String> {
+        let mut written = BTreeSet::new();
+        while self.next < self.tokens.len() {
+            let clause = self.token();
+            loop {
+                let name = self.name();
+                assert!(!TABLE.key.contains(&name.as_str()), "an update of a key");
+                assert!(written.insert(name.clone()), "two updates of {name}");
+                match clause.as_str() {
+                    "SET" => {
+                        self.expect("=");
+                        let value = if self.skip("if_not_exists") {
+                            self.expect("(");
+                            let kept = before.get(&self.name()).cloned();
+                            self.expect(",");
+                            let value = self.value();
+                            self.expect(")");
+                            kept.unwrap_or(value)
+                        } else {
+                            self.value()
+                        };
+                        item.insert(name, value);
+                    }
+                    "REMOVE" => {
+                        item.remove(&name);
+                    }
+                    "ADD" => {
+                        let (kind, mut set, added) = sets(item.get(&name), &self.value());
+                        set.extend(added);
+                        item.insert(name, json!({ kind: set }));
+                    }
+                    "DELETE" => {
+                        let (kind, mut set, deleted) = sets(item.get(&name), &self.value());
+                        set.retain(|member| !deleted.contains(member));
+                        if set.is_empty() {
+                            item.remove(&name);
+                        } else {
+                            item.insert(name, json!({ kind: set }));
+                        }
+                    }
+                    other => panic!("the simulated store does not know {other}"),
+                }
+                if !self.skip(",") {
+                    break;
+                }
+            }
+        }
+        written
+    }
+}
+
+/// Reads a set that is added or deleted, and what it is added to or deleted from.
+fn sets(old: Option<&Value>, other: &Value) -> (String, BTreeSet<String>, BTreeSet<String>) {
+    let kind = other.as_object().unwrap().keys().next().unwrap();
+    assert!(
+        ["BS", "NS"].contains(&kind.as_str()),
+        "the simulated store knows no such set: {other}"
+    );
+    let read = |value: &Value| serde_json::from_value(value[kind].clone()).unwrap();
+    (kind.clone(), old.map(read).unwrap_or_default(), read(other))
+}
+
+/// A value that compares as DynamoDB does.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Comparable {
+    Text(String),
+    Number(i128),
+    Bytes(Vec<u8>),
+}
+
+fn comparable(value: &Value) -> Comparable {
+    let (kind, content) = value.as_object().unwrap().iter().next().unwrap();
+    let content = content.as_str().unwrap();
+    match kind.as_str() {
+        "S" => Comparable::Text(content.to_owned()),
+        "N" => Comparable::Number(content.parse().unwrap()),
+        "B" => Comparable::Bytes(BASE64_STANDARD.decode(content).unwrap()),
+        other => panic!("the simulated store does not compare {other}"),
+    }
+}
+
+/// Two values of different types never compare as true.
+fn same_type(a: &Comparable, b: &Comparable) -> bool {
+    std::mem::discriminant(a) == std::mem::discriminant(b)
+}
