@@ -7,6 +7,7 @@ use crate::{
     callback::{Callback, Parsed, Provider, RawRequest, Rejection, Reply, VerifyError},
     config::{Apps, AppsOf, ReplayGuard},
     domain::{App, Change, Outcome, RoomId, SignatureUse, UserId},
+    metrics,
     spill::Queue,
     store::{Claimed, Store, StoreError},
 };
@@ -150,7 +151,7 @@ pub fn store_limit(budget: Duration) -> Duration {
 }
 
 fn log<C: Callback>(
-    event: &str,
+    event: &'static str,
     changes: &[Change],
     answer: &Result<Outcome, Rejection>,
     elapsed: Duration,
@@ -167,6 +168,7 @@ fn log<C: Callback>(
         Ok(outcome) => {
             let outcome = outcome.as_str();
             tracing::info!(
+                target: metrics::CALLBACK,
                 provider,
                 event,
                 app,
@@ -181,8 +183,9 @@ fn log<C: Callback>(
         Err(rejection) => {
             let status = rejection.status().as_u16();
             tracing::warn!(
-                provider, event, app, user, room, count, outcome = "rejected", status,
-                reason = %rejection, duration_ms, "callback"
+                target: metrics::CALLBACK,
+                provider, event, app, user, room, count, outcome = metrics::REJECTED, status,
+                reason = %rejection, rejection = rejection.name(), duration_ms, "callback"
             );
         }
     }

@@ -21,6 +21,7 @@
 //! | [`endpoint`] | every callback type in one list | `handler` and `providers` |
 //! | [`query`] | the answers to a backend's questions | `domain`, `providers`, `store` |
 //! | [`user_sig`] | Tencent's login tickets: minted, verified, and the routes for both | `apps`, `callback`, `config`, `domain`, `query` |
+//! | [`metrics`] | the log line of a callback as `CloudWatch` metrics | `domain` |
 //! | [`config`] | the environment variables of the contract | `providers` |
 //! | [`runtime`] | Lambda's runner, the environment and the clock | everything |
 #![warn(missing_docs)]
@@ -35,6 +36,7 @@ pub mod endpoint;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod handler;
+pub mod metrics;
 pub mod providers;
 pub mod query;
 pub mod replay;

@@ -22,7 +22,10 @@ use lambda_http::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::{
+    filter::LevelFilter,
+    fmt::{self, format::JsonFields},
+};
 
 pub use lambda_http::Error;
 
@@ -33,6 +36,7 @@ use crate::{
     config::{Apps, AppsFrom, AppsOf, Config, ReplayConfig},
     domain::UnixMillis,
     handler::{self, Receiver},
+    metrics::EmbeddedMetrics,
     query::{Queries, QueryRequest},
     replay::{Received, Replay},
     spill::Queue,
@@ -209,18 +213,22 @@ fn run(function: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
     })
 }
 
-/// One JSON object per line, which is what CloudWatch Logs Insights reads by itself. The level is
-/// Lambda's own setting.
+/// One JSON object per line, which is what `CloudWatch` Logs Insights reads by itself. The level is
+/// Lambda's own setting. If `ROLLCALL_METRICS_NAMESPACE` names a namespace, the lines about callbacks
+/// are metrics, too.
 fn log_to_stdout() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok();
     let level = level.and_then(|level| LevelFilter::from_str(&level).ok());
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_target(false)
-        .with_current_span(false)
-        .with_max_level(level.unwrap_or(LevelFilter::INFO))
-        .init();
+    let lines =
+        fmt::format().json().flatten_event(true).with_target(false).with_current_span(false);
+    let log = tracing_subscriber::fmt()
+        .fmt_fields(JsonFields::new())
+        .with_max_level(level.unwrap_or(LevelFilter::INFO));
+    let namespace = std::env::var("ROLLCALL_METRICS_NAMESPACE").ok();
+    match namespace.filter(|namespace| !namespace.is_empty()) {
+        Some(namespace) => log.event_format(EmbeddedMetrics::new(namespace, lines, now)).init(),
+        None => log.event_format(lines).init(),
+    }
 }
 
 /// The apps, read from their secret if that is where they are. A function starts without them, too:

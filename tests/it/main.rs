@@ -15,6 +15,7 @@ mod histories;
 mod hostile;
 mod lambda_events;
 mod large_rooms;
+mod metrics;
 mod openim;
 mod queries;
 mod replay_guard;

@@ -34,7 +34,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-fn template() -> Value {
+pub(crate) fn template() -> Value {
     yaml("template.yaml")
 }
 
@@ -286,8 +286,11 @@ fn callbacks_end_before_their_provider_gives_up() {
     let timeout = &template["Globals"]["Function"]["Timeout"];
     assert!(timeout.as_u64().unwrap() <= 4);
     for (function, properties) in functions(&template) {
-        if !["query", SPILL_REPLAY].contains(&function.as_str()) {
-            assert!(properties["Timeout"].is_null(), "{function} has the common timeout");
+        match function.as_str() {
+            "query" | SPILL_REPLAY => {}
+            // Chat gives up after 2 s, and an answer takes at most 1.5 s.
+            "tencent-chat-state" => assert_eq!(properties["Timeout"], 2),
+            _ => assert!(properties["Timeout"].is_null(), "{function} has the common timeout"),
         }
     }
 }
@@ -340,4 +343,117 @@ fn promise_5_never_lost_every_callback_has_the_queue_and_an_outage_never_empties
     let dead_letters = &template["Resources"]["SpillDeadLetters"]["Properties"];
     assert_eq!(dead_letters["MessageRetentionPeriod"], fourteen_days);
     assert_eq!(dead_letters["SqsManagedSseEnabled"], true);
+}
+
+/// To OpenIM and Chat a 429 is a loss, so only what a backend asks is throttled, and all of it is.
+#[test]
+fn only_questions_and_user_sigs_are_throttled() {
+    let template = template();
+    let api = &template["Resources"]["Api"]["Properties"];
+    assert!(api["DefaultRouteSettings"].is_null(), "it would throttle callbacks, too");
+    let throttled: BTreeSet<String> =
+        api["RouteSettings"].as_object().unwrap().keys().cloned().collect();
+    let asked = contract().into_iter().filter(|(_, _, function)| is_asked(function));
+    assert_eq!(throttled, asked.map(|(method, path, _)| format!("{method} {path}")).collect());
+    for function in functions(&template) {
+        let reserved = &function.1["ReservedConcurrentExecutions"];
+        assert!(reserved.is_null(), "{} would throttle itself", function.0);
+    }
+}
+
+/// Paths and query strings of questions hold ids, and callbacks have signatures there.
+#[test]
+fn access_logs_name_routes_and_never_paths() {
+    let template = template();
+    let format = &template["Resources"]["Api"]["Properties"]["AccessLogSettings"]["Format"];
+    let format: Value = serde_json::from_str(format.as_str().unwrap()).unwrap();
+    assert_eq!(format["route"], "$context.routeKey");
+    for value in format.as_object().unwrap().values() {
+        let value = value.as_str().unwrap();
+        let is_told = ["path", "query", "sourceIp", "identity", "authorizer", "userAgent"]
+            .iter()
+            .any(|word| value.to_lowercase().contains(&word.to_lowercase()));
+        assert!(!is_told, "{value}");
+    }
+}
+
+#[test]
+fn every_log_group_forgets() {
+    let template = template();
+    let resources = template["Resources"].as_object().unwrap();
+    let groups = resources.iter().filter(|(_, group)| group["Type"] == "AWS::Logs::LogGroup");
+    let mut count = 0;
+    for (name, group) in groups {
+        let retention = json!({ "!Ref": "LogRetentionDays" });
+        assert_eq!(group["Properties"]["RetentionInDays"], retention, "{name}");
+        count += 1;
+    }
+    assert_eq!(count, 2, "the functions' and the gateway's");
+}
+
+/// Errors and throttles of each function, and a notification by each alarm.
+#[test]
+fn every_function_has_its_alarm_and_every_alarm_tells_somebody() {
+    let template = template();
+    let resources = template["Resources"].as_object().unwrap();
+    let of_type = |wanted: &'static str| resources.iter().filter(move |(_, r)| r["Type"] == wanted);
+    let mut watched = BTreeSet::new();
+    for (name, alarm) in of_type("AWS::CloudWatch::Alarm") {
+        let alarm = &alarm["Properties"];
+        assert!(alarm["AlarmDescription"].as_str().is_some_and(|text| text.len() > 20), "{name}");
+        let topic = json!([{ "!Ref": "AlarmTopicArn" }]);
+        for actions in ["AlarmActions", "OKActions"] {
+            assert_eq!(alarm[actions]["!If"][1], topic, "{name} notifies nobody");
+        }
+        // Silence is what missing data tells of; all other alarms have nothing to say of it.
+        let is_silence = name.ends_with("Silence");
+        let missing = if is_silence { "missing" } else { "notBreaching" };
+        assert_eq!(alarm["TreatMissingData"], missing, "{name}");
+        assert_eq!(alarm["InsufficientDataActions"].is_object(), is_silence, "{name}");
+        for query in alarm["Metrics"].as_array().into_iter().flatten() {
+            let metric = &query["MetricStat"]["Metric"];
+            if metric["Namespace"] == "AWS/Lambda" {
+                let function = metric["Dimensions"][0]["Value"]["!Ref"].as_str().unwrap();
+                watched.insert((function, metric["MetricName"].as_str().unwrap()));
+            }
+        }
+    }
+    let wanted = of_type("AWS::Serverless::Function")
+        .flat_map(|(name, _)| ["Errors", "Throttles"].map(|metric| (name.as_str(), metric)));
+    assert_eq!(watched, wanted.collect());
+    for provider in ["Zego", "OpenIm", "Tencent"] {
+        for alarm in ["Rejections", "Silence", "Latency"] {
+            assert!(resources.contains_key(&format!("{provider}{alarm}")), "{provider}{alarm}");
+        }
+    }
+    let slow = resources["ZegoLatency"]["Properties"]["Threshold"].as_u64().unwrap();
+    assert!((1000..1500).contains(&slow), "near the budget of 1500 ms and below it");
+}
+
+#[test]
+fn every_console_s_address_is_an_output() {
+    let template = template();
+    let outputs = template["Outputs"].as_object().unwrap().values();
+    let told: BTreeSet<&str> =
+        outputs.filter_map(|output| output["Value"]["!Sub"].as_str()).collect();
+    for endpoint in Endpoint::ALL.iter().filter(|endpoint| !endpoint.function.starts_with("openim"))
+    {
+        let url = format!("${{Api.ApiEndpoint}}{}", endpoint.routes[0]);
+        assert!(told.contains(url.as_str()), "{url}");
+    }
+    // OpenIM's server puts the command behind it.
+    assert!(told.contains("${Api.ApiEndpoint}/openim"));
+}
+
+/// `CloudFormation` takes 500, and a stack is to stay one that can be read. SAM makes a role of each
+/// function and at most two permissions of each event.
+#[test]
+fn the_stack_has_at_most_250_resources() {
+    let template = template();
+    let functions = functions(&template);
+    let events =
+        functions.iter().map(|(_, function)| function["Events"].as_object().unwrap().len());
+    let written = template["Resources"].as_object().unwrap().len();
+    let made = written + functions.len() + 2 * events.sum::<usize>() + 1;
+    assert!(made <= 250, "{made}");
 }

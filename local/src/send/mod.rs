@@ -2,6 +2,7 @@
 
 pub mod delivery;
 pub mod history;
+pub mod iam;
 pub mod openim;
 pub mod record;
 pub mod tencent;
@@ -17,8 +18,9 @@ use rollcall::{
     providers::openim::AppCredentials,
 };
 
-/// Whoever does not answer for this long does not answer at all. No provider waits longer.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Whoever does not answer for this long does not answer at all. Providers wait some seconds, but the
+/// first call of a function under `cargo lambda watch` waits for the compiler.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// An event, with what its callback is signed with.
 #[derive(Debug, Clone)]

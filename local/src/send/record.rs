@@ -10,13 +10,13 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, StatusCode};
-use rollcall::endpoint::Endpoint;
+use rollcall::{endpoint::Endpoint, runtime};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Event, openim, tencent, zego};
+use super::{Event, iam::Signer, openim, tencent, zego};
 
 /// How many questions are asked at the same time.
 const CONCURRENT_QUESTIONS: usize = 8;
@@ -29,6 +29,9 @@ const LEASE_MS: u64 = 30 * 60 * 1000;
 
 /// How long to wait before asking again.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// What has to be escaped in a query string that is signed.
+const ID: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What all questions about somebody or some room begin with: provider and app.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -310,7 +313,8 @@ impl Record {
 
     /// Asks for all of it, and compares.
     pub async fn verify(&self, client: &Client, url: &str) -> Verdict {
-        let asker = Asker { client, url: gateway(url), span: self.span.unwrap_or_default() };
+        let (url, span) = (gateway(url), self.span.unwrap_or_default());
+        let asker = Asker { client, url, signer: Signer::from_env(url), span };
         let visits = self.people.values().flat_map(|person| &person.visits);
         let mut verdict = Verdict {
             people: self.people.len(),
@@ -379,14 +383,21 @@ async fn settle(end: Instant, mut ask: impl AsyncFnMut() -> Vec<String>) -> Vec<
 struct Asker<'a> {
     client: &'a Client,
     url: &'a str,
+    signer: Option<Signer>,
     span: (u64, u64),
 }
 
 impl Asker<'_> {
     /// An answer; `None` if what was asked for is not known.
     async fn get(&self, path: &str) -> Result<Option<Value>, String> {
-        let sent = self.client.get(format!("{}{path}", self.url)).send().await;
-        let response = sent.map_err(|error| format!("GET {path}: {error}"))?;
+        let url = format!("{}{path}", self.url);
+        let mut request = self.client.get(&url);
+        if let Some(signer) = &self.signer {
+            for (name, value) in signer.headers(&url, runtime::now())? {
+                request = request.header(name, value);
+            }
+        }
+        let response = request.send().await.map_err(|error| format!("GET {path}: {error}"))?;
         let status = response.status();
         let text = response.text().await.map_err(|error| format!("GET {path}: {error}"))?;
         match status {
@@ -602,5 +613,5 @@ impl fmt::Display for Device {
 }
 
 fn encoded(id: &str) -> String {
-    utf8_percent_encode(id, NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(id, ID).to_string()
 }

@@ -96,7 +96,8 @@ impl From<Change> for Parsed {
 }
 
 /// Why the sender of a request could not be verified.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum VerifyError {
     /// The body is in no format that could hold a signature.
     #[error("the body cannot be read: {0}")]
@@ -234,7 +235,8 @@ pub enum FieldError {
 }
 
 /// Why a request was not accepted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Rejection {
     /// The sender could not be verified.
     #[error(transparent)]
@@ -257,6 +259,16 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// Its name in the metrics, such as `wrong_signature` or `malformed`: one of a few, whatever was
+    /// sent.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Unverified(error) => error.into(),
+            other => other.into(),
+        }
+    }
+
     /// The HTTP status that all providers' replies use for it.
     #[must_use]
     pub fn status(&self) -> http::StatusCode {

@@ -1,0 +1,164 @@
+//! `CloudWatch` metrics: the log line of a callback is its metrics, too.
+//!
+//! In Lambda, a line of the log that has a member `_aws` in the embedded metric format becomes metrics,
+//! without a call and without a second line
+//! ([specification](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html)).
+//! So the line that the pipeline writes about each callback gets that member and the values that it names:
+//!
+//! | metric | unit | by |
+//! | --- | --- | --- |
+//! | `callbacks`: 1 | count | provider, event and outcome |
+//! | `duration_ms` | milliseconds | provider; provider and event |
+//! | `rejected`: 1 if the callback was refused, else 0 | count | provider |
+//! | `spilled`: 1 if it went to the spill queue, else 0 | count | provider |
+//! | `rejections`: 1, of refused ones only | count | provider and rejection |
+//!
+//! Each value of a dimension is a name that is written in the sources, so there are few of them whatever is sent.
+
+use std::fmt;
+
+use serde::Serialize;
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    fmt::{
+        FmtContext, FormatEvent, FormatFields,
+        format::{Format, Json, Writer},
+    },
+    registry::LookupSpan,
+};
+
+use crate::domain::UnixMillis;
+
+/// The target of the line about a callback. Its fields are `provider`, `event`, `outcome`, `duration_ms`, and
+/// `rejection` if it was refused.
+pub const CALLBACK: &str = "rollcall::callback";
+
+/// The outcome of a callback that was refused.
+pub const REJECTED: &str = "rejected";
+
+/// The outcome of one that was not stored and is safe in the spill queue.
+const SPILLED: &str = "spilled";
+
+/// Writes log lines as JSON, and metrics into those about callbacks.
+#[derive(Debug)]
+pub struct EmbeddedMetrics {
+    namespace: String,
+    lines: Format<Json>,
+    now: fn() -> UnixMillis,
+}
+
+impl EmbeddedMetrics {
+    /// Writes lines as `lines` does, and metrics of the namespace.
+    #[must_use]
+    pub fn new(namespace: String, lines: Format<Json>, now: fn() -> UnixMillis) -> Self {
+        Self { namespace, lines, now }
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for EmbeddedMetrics
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        if event.metadata().target() != CALLBACK {
+            return self.lines.format_event(context, writer, event);
+        }
+        let mut line = String::new();
+        self.lines.format_event(context, Writer::new(&mut line), event)?;
+        let fields = line.strip_prefix('{').ok_or(fmt::Error)?;
+        let mut outcome = Told::default();
+        event.record(&mut outcome);
+        let aws = Aws {
+            timestamp: (self.now)().0,
+            cloud_watch_metrics: directives(&self.namespace, outcome.is_rejected),
+        };
+        let aws = serde_json::to_string(&aws).map_err(|_| fmt::Error)?;
+        let (rejected, spilled) = (u8::from(outcome.is_rejected), u8::from(outcome.is_spilled));
+        write!(
+            writer,
+            r#"{{"_aws":{aws},"callbacks":1,"rejected":{rejected},"spilled":{spilled},"#
+        )?;
+        if outcome.is_rejected {
+            writer.write_str(r#""rejections":1,"#)?;
+        }
+        writer.write_str(fields)
+    }
+}
+
+/// What became of a callback, as its line tells.
+#[derive(Debug, Default)]
+struct Told {
+    is_rejected: bool,
+    is_spilled: bool,
+}
+
+impl Visit for Told {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "outcome" {
+            self.is_rejected = value == REJECTED;
+            self.is_spilled = value == SPILLED;
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+}
+
+/// The member `_aws` of a line.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Aws<'a> {
+    /// Unix ms.
+    timestamp: u64,
+    cloud_watch_metrics: Vec<Directive<'a>>,
+}
+
+/// Which members of the line are metrics, and by which other members they are told apart.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive<'a> {
+    namespace: &'a str,
+    dimensions: &'static [&'static [&'static str]],
+    metrics: &'static [Metric],
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+}
+
+impl Metric {
+    const fn count(name: &'static str) -> Self {
+        Self { name, unit: "Count" }
+    }
+}
+
+fn directives(namespace: &str, is_rejected: bool) -> Vec<Directive<'_>> {
+    let directive = |dimensions, metrics| Directive { namespace, dimensions, metrics };
+    let mut directives = vec![
+        directive(&[&["provider", "event", "outcome"]], const { &[Metric::count("callbacks")] }),
+        directive(
+            &[&["provider"], &["provider", "event"]],
+            const { &[Metric { name: "duration_ms", unit: "Milliseconds" }] },
+        ),
+        directive(
+            &[&["provider"]],
+            const { &[Metric::count("rejected"), Metric::count("spilled")] },
+        ),
+    ];
+    if is_rejected {
+        let metrics = const { &[Metric::count("rejections")] };
+        directives.push(directive(&[&["provider", "rejection"]], metrics));
+    }
+    directives
+}

@@ -1,0 +1,305 @@
+//! The log line of a callback is its metrics: what CloudWatch requires of one, and what the template's
+//! alarms and dashboard count on.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::{Arc, Mutex},
+};
+
+use rollcall::{
+    callback::Secret,
+    endpoint::Endpoint,
+    metrics::EmbeddedMetrics,
+    providers::openim::{AppCredentials, Basic},
+    runtime,
+};
+use rollcall_local::send::{
+    Callback,
+    history::{Provider, Script, TencentSecrets},
+    openim, tencent, zego,
+};
+use serde_json::{Value, json};
+use tracing_subscriber::fmt::{
+    self, MakeWriter,
+    format::{FmtSpan, JsonFields},
+};
+
+use crate::{
+    support::{
+        CHAT_TOKEN, Database, Handlers, OPENIM_PASSWORD, OPENIM_SECRET, SECRET, TRTC_KEY,
+        openim_event,
+    },
+    template::template,
+};
+
+const NAMESPACE: &str = "Rollcall/test";
+
+/// What the log writes.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+fn secret(text: &str) -> Secret {
+    Secret::new(text.to_owned()).unwrap()
+}
+
+fn providers(with: &str) -> [Provider; 3] {
+    let secret = |genuine: &str| secret(if with.is_empty() { genuine } else { with });
+    let mut openim = AppCredentials::default();
+    openim.secrets.push(secret(OPENIM_SECRET));
+    openim.basic.push(Basic { user: "openim".to_owned(), password: secret(OPENIM_PASSWORD) });
+    let tencent = TencentSecrets::Both { token: secret(CHAT_TOKEN), key: secret(TRTC_KEY) };
+    [
+        Provider::Zego(None, zego::Options::default(), secret(SECRET)),
+        Provider::OpenIm(None, openim::Options::default(), openim),
+        Provider::Tencent(None, tencent::Options::default(), tencent),
+    ]
+}
+
+/// The log of histories, genuine and forged, and of what makes no sense.
+async fn log() -> (String, usize) {
+    let database = Database::start().await;
+    let handlers = Handlers::on(&database.url);
+    let log = Log::default();
+    let lines =
+        fmt::format().json().flatten_event(true).with_target(false).with_current_span(false);
+    let subscriber = tracing_subscriber::fmt()
+        .fmt_fields(JsonFields::new())
+        .with_span_events(FmtSpan::NONE)
+        .event_format(EmbeddedMetrics::new(NAMESPACE.to_owned(), lines, runtime::now))
+        .with_writer(log.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    let mut sent = 0;
+    let until = runtime::now();
+    // Backwards, so that much is stale, and then again.
+    for (seed, with) in [(1, ""), (1, ""), (2, "forged")] {
+        let script = Script { count: 200, seed, until };
+        for event in script.play(&providers(with)).iter().rev() {
+            handlers.deliver(&event.callback(runtime::now()), runtime::now()).await;
+            sent += 1;
+        }
+    }
+    // An event that nobody records, from a sender who is known.
+    let online = openim_event(openim::EventName::UserOnline, until);
+    let mut credentials = AppCredentials::default();
+    let password = secret(OPENIM_PASSWORD);
+    credentials.basic.push(Basic { user: "openim".to_owned(), password });
+    let mut ignored = online.callback(&credentials);
+    ignored.body = ignored.body.replace("callbackAfterUserOnlineCommand", "callbackMadeUpCommand");
+    handlers.deliver(&ignored, until).await;
+    sent += 1;
+    // Whoever has no secret can still choose what is in a body.
+    for endpoint in Endpoint::ALL {
+        for body in [
+            json!({"event": "x".repeat(5000), "appid": "unknown"}).to_string(),
+            json!({"callbackCommand": "made\nup", "userID": "\u{1F600}"}).to_string(),
+            "no JSON".to_owned(),
+            "x".repeat(5 << 20),
+        ] {
+            let route = endpoint.routes[0];
+            let callback = Callback { route, query: None, headers: Vec::new(), body };
+            handlers.deliver(&callback, runtime::now()).await;
+            sent += 1;
+        }
+    }
+    drop(guard);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    (text, sent)
+}
+
+fn strings(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|entry| entry.as_str().unwrap()).collect()
+}
+
+/// Of each metric: the sets of dimensions that it is told apart by, each with its values.
+type Emitted = BTreeMap<String, BTreeSet<BTreeMap<String, String>>>;
+
+/// Checks a line against CloudWatch's specification of the format, and adds what it tells.
+fn check(line: &Value, emitted: &mut Emitted) {
+    let aws = line["_aws"].as_object().unwrap();
+    assert_eq!(aws.len(), 2, "{line}");
+    let now = runtime::now().0;
+    assert!((now - 600_000..=now).contains(&aws["Timestamp"].as_u64().unwrap()), "{line}");
+    let directives = aws["CloudWatchMetrics"].as_array().unwrap();
+    let metrics = directives.iter().map(|directive| directive["Metrics"].as_array().unwrap().len());
+    assert!(metrics.sum::<usize>() <= 100, "{line}");
+    for directive in directives {
+        assert_eq!(directive.as_object().unwrap().len(), 3, "{line}");
+        assert_eq!(directive["Namespace"], NAMESPACE);
+        for metric in directive["Metrics"].as_array().unwrap() {
+            let name = metric["Name"].as_str().unwrap();
+            assert!(line[name].is_number(), "{name} in {line}");
+            let unit = metric["Unit"].as_str().unwrap();
+            assert!(["Count", "Milliseconds"].contains(&unit), "{unit}");
+            for set in directive["Dimensions"].as_array().unwrap() {
+                let names = strings(set);
+                assert!((1..=30).contains(&names.len()), "{line}");
+                let value = |name: &str| {
+                    let value = line[name].as_str().unwrap_or_else(|| panic!("{name} in {line}"));
+                    assert!((1..=1024).contains(&value.len()) && value.is_ascii(), "{value}");
+                    (name.to_owned(), value.to_owned())
+                };
+                let values = names.into_iter().map(value).collect();
+                emitted.entry(name.to_owned()).or_default().insert(values);
+            }
+        }
+    }
+}
+
+async fn emitted() -> Emitted {
+    let (log, _) = log().await;
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut emitted = Emitted::new();
+    for line in lines.filter(|line| !line["_aws"].is_null()) {
+        check(&line, &mut emitted);
+    }
+    emitted
+}
+
+/// One line is both, and each member is there once: a second one of the same name would win.
+#[tokio::test]
+async fn each_callback_is_one_line_that_cloudwatch_takes_for_metrics() {
+    let (log, sent) = log().await;
+    let mut emitted = Emitted::new();
+    let (mut callbacks, mut rejected) = (0, 0);
+    for text in log.lines() {
+        let line: Value = serde_json::from_str(text).unwrap();
+        if line["message"] != "callback" {
+            assert!(line["_aws"].is_null(), "{line}");
+            continue;
+        }
+        callbacks += 1;
+        check(&line, &mut emitted);
+        for name in line.as_object().unwrap().keys() {
+            let top_level = format!(r#""{name}":"#);
+            let nested = line["_aws"].to_string().matches(&top_level).count();
+            assert_eq!(text.matches(&top_level).count() - nested, 1, "{name} in {text}");
+        }
+        assert_eq!(line["callbacks"], 1);
+        assert_eq!(line["spilled"], 0);
+        let is_rejected = line["outcome"] == "rejected";
+        rejected += usize::from(is_rejected);
+        assert_eq!(line["rejected"], u8::from(is_rejected), "{line}");
+        assert_eq!(line["rejections"].is_number(), is_rejected, "{line}");
+        assert_eq!(line["rejection"].is_string(), is_rejected, "{line}");
+    }
+    assert_eq!(callbacks, sent);
+    assert!(rejected >= 200, "the forged ones");
+    let names: Vec<&str> = emitted.keys().map(String::as_str).collect();
+    assert_eq!(names, ["callbacks", "duration_ms", "rejected", "rejections", "spilled"]);
+}
+
+/// A metric costs money for each value of its dimensions: there are few, whatever is sent.
+#[tokio::test]
+async fn dimensions_have_few_values_and_none_of_them_is_sent() {
+    let emitted = emitted().await;
+    let mut values = BTreeMap::<&str, BTreeSet<&str>>::new();
+    for (name, value) in emitted.values().flatten().flatten() {
+        values.entry(name).or_default().insert(value);
+    }
+    let of = |name: &str| values[name].iter().copied().collect::<Vec<_>>();
+    assert_eq!(of("provider"), ["openim", "tencent", "zego"]);
+    for name in of("event").into_iter().chain(of("rejection")) {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "._".contains(c);
+        assert!(name.len() <= 30 && name.chars().all(is_name), "{name}");
+    }
+    assert!(of("event").len() <= 16, "{:?}", of("event"));
+    assert_eq!(of("outcome"), ["applied", "duplicate", "ignored", "rejected", "stale"]);
+    assert!(of("rejection").contains(&"wrong_signature"), "{:?}", of("rejection"));
+    assert!(of("rejection").contains(&"too_large"), "{:?}", of("rejection"));
+    let all: usize = emitted.values().map(BTreeSet::len).sum();
+    assert!(all <= 150, "{all} metrics");
+}
+
+/// Promise 8: neither the log nor a metric holds a secret.
+#[tokio::test]
+async fn promise_8_discreet_no_line_holds_a_secret() {
+    let (log, _) = log().await;
+    assert!(log.contains("wrong_signature"), "the forged ones are in it");
+    for secret in [SECRET, OPENIM_SECRET, OPENIM_PASSWORD, CHAT_TOKEN, TRTC_KEY, "forged"] {
+        assert!(!log.contains(secret), "{secret}");
+    }
+}
+
+/// What an alarm waits for exists: metric, dimensions and their values are as they are written.
+#[tokio::test]
+async fn the_template_s_alarms_and_dashboard_name_metrics_that_are_written() {
+    let emitted = emitted().await;
+    let namespace = json!({ "!Sub": "Rollcall/${AWS::StackName}" });
+    let template = template();
+    let variables = &template["Globals"]["Function"]["Environment"]["Variables"];
+    assert_eq!(variables["ROLLCALL_METRICS_NAMESPACE"], namespace);
+
+    let mut used = BTreeSet::new();
+    let mut look_at = |metric: &Value| {
+        if metric["Namespace"] != namespace {
+            return;
+        }
+        let name = metric["MetricName"].as_str().unwrap();
+        let pair = |dimension: &Value| {
+            let text = |name: &str| dimension[name].as_str().unwrap().to_owned();
+            (text("Name"), text("Value"))
+        };
+        let dimensions = metric["Dimensions"].as_array().unwrap().iter().map(pair).collect();
+        assert!(emitted[name].contains(&dimensions), "{name} by {dimensions:?}");
+        used.insert(name.to_owned());
+    };
+    for resource in template["Resources"].as_object().unwrap().values() {
+        if resource["Type"] == "AWS::CloudWatch::Alarm" {
+            look_at(&resource["Properties"]);
+            for query in resource["Properties"]["Metrics"].as_array().into_iter().flatten() {
+                look_at(&query["MetricStat"]["Metric"]);
+            }
+        }
+    }
+    let used: Vec<&str> = used.iter().map(String::as_str).collect();
+    assert_eq!(used, ["duration_ms", "rejected", "spilled"]);
+
+    // The dashboard's body is JSON with `${...}` in it.
+    let body = &template["Resources"]["Dashboard"]["Properties"]["DashboardBody"];
+    let body = body["!Sub"].as_str().unwrap();
+    let body: Value = serde_json::from_str(&body.replace("${AWS::StackName}", "test")).unwrap();
+    let mut shown = BTreeSet::new();
+    for widget in body["widgets"].as_array().unwrap() {
+        for metric in widget["properties"]["metrics"].as_array().into_iter().flatten() {
+            let metric = metric.as_array().unwrap();
+            if let Some(expression) = metric[0]["expression"].as_str()
+                && let Some(searched) = expression.split(['{', '}']).nth(1)
+            {
+                let mut parts = searched.split(',');
+                let namespace = parts.next().unwrap().trim_matches('"');
+                assert_eq!(namespace, NAMESPACE, "{expression}");
+                let dimensions: BTreeSet<&str> = parts.collect();
+                let name = expression.split("MetricName=\"").nth(1).unwrap();
+                let name = name.split('"').next().unwrap();
+                let is_written = emitted[name].iter().any(|written| {
+                    written.keys().map(String::as_str).collect::<BTreeSet<_>>() == dimensions
+                });
+                assert!(is_written, "{expression}");
+                shown.insert(name.to_owned());
+            }
+        }
+    }
+    let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+    assert_eq!(shown, ["callbacks", "duration_ms", "rejected", "rejections", "spilled"]);
+}
