@@ -426,6 +426,9 @@ fn every_function_has_its_alarm_and_every_alarm_tells_somebody() {
             assert!(resources.contains_key(&format!("{provider}{alarm}")), "{provider}{alarm}");
         }
     }
+    let queue_of = |alarm: &str| resources[alarm]["Properties"]["Dimensions"][0]["Value"].clone();
+    assert_eq!(queue_of("SpillNotEmpty"), json!({ "!GetAtt": "SpillQueue.QueueName" }));
+    assert_eq!(queue_of("DeadLetters"), json!({ "!GetAtt": "SpillDeadLetters.QueueName" }));
     let slow = resources["ZegoLatency"]["Properties"]["Threshold"].as_u64().unwrap();
     assert!((1000..1500).contains(&slow), "near the budget of 1500 ms and below it");
 }
