@@ -29,6 +29,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestError, TestRunner},
 };
 use tokio::runtime::{Builder, Runtime};
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 
 use self::{
     history::{History, Kind, histories},
@@ -49,6 +50,12 @@ fn simulated_runtime() -> Runtime {
     Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
+/// As long as the guard lives, nothing that this thread does is logged. The log of a million requests is
+/// no other than that of a thousand, which other tests search for secrets.
+fn unlogged() -> DefaultGuard {
+    tracing::subscriber::set_default(NoSubscriber::new())
+}
+
 /// Checks that many histories; of those that fail it prints a short one.
 fn hold(
     cases: u32,
@@ -56,6 +63,7 @@ fn hold(
     check: &impl AsyncFn(&History) -> Result<(), String>,
     runtime: &Runtime,
 ) {
+    let _unlogged = unlogged();
     let config = Config {
         cases,
         failure_persistence: None,

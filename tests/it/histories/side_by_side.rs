@@ -22,7 +22,7 @@ use rollcall_local::send::zego::{
 use super::{
     history::{Kind, histories},
     play::{Played, Rosters, System},
-    simulated_runtime,
+    simulated_runtime, unlogged,
     world::Event,
 };
 
@@ -167,6 +167,7 @@ struct Wrong {
 }
 
 fn measure(cases: u32, loss: f64) -> Wrong {
+    let _unlogged = unlogged();
     let config = Config::default();
     let random = TestRng::deterministic_rng(config.rng_algorithm);
     let mut runner = TestRunner::new_with_rng(config, random);
