@@ -6,7 +6,7 @@ use crate::{
     apps::AppsSource,
     callback::{Callback, Parsed, Provider, RawRequest, Rejection, Reply, VerifyError},
     config::{Apps, AppsOf, ReplayGuard},
-    domain::{App, Change, Outcome, RoomId, SignatureUse, UserId},
+    domain::{App, Change, Named, Outcome, SignatureUse},
     metrics,
     spill::Queue,
     store::{Claimed, Store, StoreError},
@@ -158,12 +158,7 @@ fn log<C: Callback>(
 ) {
     let provider = C::Provider::NAME.as_str();
     let duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
-    // A batch is about more people than a line can name.
-    let change = changes.first().filter(|_| changes.len() == 1);
-    let count = (changes.len() > 1).then_some(changes.len());
-    let app = changes.first().map(|change| change.app().id.as_str());
-    let user = change.and_then(Change::user).map(UserId::as_str);
-    let room = change.and_then(Change::room).map(RoomId::as_str);
+    let Named { app, user, room, count } = Named::of(changes);
     match answer {
         Ok(outcome) => {
             let outcome = outcome.as_str();

@@ -4,7 +4,7 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 use crate::{
-    domain::{Change, RoomId, UnixMillis, UserId},
+    domain::{Named, UnixMillis},
     spill::{self, Queue, Spilled},
     store::{Store, StoreError},
 };
@@ -111,14 +111,8 @@ impl Replay {
                 "spilled changes are a dead letter"
             );
         }
-        // As in the callback's own line: a batch is about more people than a line can name.
-        let first = changes.first();
-        let provider = first.map(|change| change.app().provider.as_str());
-        let app = first.map(|change| change.app().id.as_str());
-        let change = first.filter(|_| changes.len() == 1);
-        let count = (changes.len() > 1).then_some(changes.len());
-        let user = change.and_then(Change::user).map(UserId::as_str);
-        let room = change.and_then(Change::room).map(RoomId::as_str);
+        let provider = changes.first().map(|change| change.app().provider.as_str());
+        let Named { app, user, room, count } = Named::of(changes);
         let outcome = applied.outcome.as_str();
         let waited_ms = message.received_at.0.saturating_sub(received_at.0);
         tracing::info!(

@@ -214,6 +214,34 @@ impl Registration {
     }
 }
 
+/// What a log line can name of the changes of one callback: a batch is about more people than a line
+/// has room for.
+#[derive(Debug, Clone, Copy)]
+pub struct Named<'a> {
+    /// The app of all of them.
+    pub app: Option<&'a str>,
+    /// The person, if there is one change and it is about one.
+    pub user: Option<&'a str>,
+    /// The room, if there is one change and it happened in one.
+    pub room: Option<&'a str>,
+    /// How many changes there are, if more than one.
+    pub count: Option<usize>,
+}
+
+impl<'a> Named<'a> {
+    /// What can be named of some changes.
+    #[must_use]
+    pub fn of(changes: &'a [Change]) -> Self {
+        let change = changes.first().filter(|_| changes.len() == 1);
+        Self {
+            app: changes.first().map(|change| change.app().id.as_str()),
+            user: change.and_then(Change::user).map(UserId::as_str),
+            room: change.and_then(Change::room).map(RoomId::as_str),
+            count: (changes.len() > 1).then_some(changes.len()),
+        }
+    }
+}
+
 impl Boundary {
     /// When it happened.
     #[must_use]

@@ -13,7 +13,7 @@ mod visit;
 
 pub use change::{
     Account, Boundary, BoundaryChange, Change, Details, DeviceChange, DeviceEvent, LifeChange,
-    Registration, RegistrationSource, Roster, SeatChange,
+    Named, Registration, RegistrationSource, Roster, SeatChange,
 };
 pub use device::{Device, Stamp};
 pub use id::{App, AppId, IdError, LifeId, Platform, ProviderName, RoomId, SessionId, UserId};
