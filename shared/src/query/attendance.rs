@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{App, Ending, RoomId, UnixMillis, UserId, Visit},
-    store::{Seat, SeatsFrom, Store},
+    store::{Member, Seat, SeatsFrom, Store},
 };
 
 /// How many seats one page looks at. A page may end here before it is full.
@@ -127,15 +127,16 @@ pub(super) async fn room(
             break;
         }
         seen += 1;
+        let Member { user, seat } = &found.member;
         let skipped = if found.place == start.seat { start.visits } else { 0 };
-        let mut visits = pin!(visits(store, app, &found.user, &found.seat, now));
+        let mut visits = pin!(visits(store, app, user, seat, now));
         let mut number = 0;
         while let Some(mut visit) = visits.try_next().await? {
             number += 1;
             if number <= skipped || !page.may_hold(&visit) {
                 continue;
             }
-            visit.ending = ends.ending(&found.user, found.seat.life.as_ref(), &visit).await?;
+            visit.ending = ends.ending(user, seat.life.as_ref(), &visit).await?;
             if !page.holds(&visit) {
                 continue;
             }
@@ -143,7 +144,7 @@ pub(super) async fn room(
                 answer.next = cursor::write(&place(number - 1));
                 return Ok(answer);
             }
-            answer.sessions.push(Session::new(&found.user, &found.seat, &visit, now));
+            answer.sessions.push(Session::new(user, seat, &visit, now));
         }
     }
     if seen == 0 && page.next.is_none() && !store.has_lives(app, room, now).await? {

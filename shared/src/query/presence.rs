@@ -478,10 +478,11 @@ async fn changes(
     let from = SeatsFrom::Time(since);
     let mut seats = pin!(store.seats_of_room(app, room, from, SEATS_PER_READ, now));
     while let Some(found) = seats.try_next().await? {
-        if found.seat.life.as_ref() != Some(&life.id) {
+        let Member { user, seat } = &found.member;
+        if seat.life.as_ref() != Some(&life.id) {
             continue;
         }
-        let marks = store.marks(app, &found.user, &found.seat, now);
+        let marks = store.marks(app, user, seat, now);
         let marks: Vec<_> = marks.try_collect().await?;
         if life.closed.is_some() {
             changes.seat_of_ended_life(&marks);

@@ -13,19 +13,17 @@ use futures::{
 use super::{
     Store, StoreError, item,
     keys::{self, SHARDS, Section},
+    roster::{Member, read_member},
     rows::{Direction, Merged, Row, items, rows_per_shard},
     seat::{Seat, read_seat},
-    table::PK,
 };
 use crate::domain::{App, Mark, RoomId, UnixMillis, UserId};
 
 /// A seat of a room, and where it stands among the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomSeat {
-    /// Whose seat.
-    pub user: UserId,
-    /// The seat.
-    pub seat: Seat,
+    /// Whose it is, and the seat.
+    pub member: Member,
     /// Its place in the order of the room's seats. It stays when the person leaves, and moves
     /// towards the end when they come again.
     pub place: String,
@@ -72,7 +70,10 @@ impl Store {
         let seats = stream::once(merged).map_ok(|merged| {
             stream::try_unfold(merged, async |mut merged| {
                 let row = merged.next().await?;
-                row.map(|row| Ok((read_room_seat(&row)?, merged))).transpose()
+                let seat = |(place, item): Row| {
+                    Ok((RoomSeat { member: read_member(&item)?, place }, merged))
+                };
+                row.map(seat).transpose()
             })
         });
         let mut last = None;
@@ -139,12 +140,4 @@ impl Marks<'_> {
             return Ok(self.waiting.pop_first().map(|mark| (mark, self)));
         }
     }
-}
-
-fn read_room_seat((place, item): &Row) -> Result<RoomSeat, StoreError> {
-    Ok(RoomSeat {
-        user: keys::parse_user(item::text(item, PK)?)?,
-        seat: read_seat(item)?,
-        place: place.clone(),
-    })
 }

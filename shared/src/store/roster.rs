@@ -110,6 +110,6 @@ impl Store {
 /// How many rows one read asks for when all of them are wanted; what fits into a megabyte comes.
 const ROWS_PER_READ: usize = 1000;
 
-fn read_member(item: &Item) -> Result<Member, StoreError> {
+pub(super) fn read_member(item: &Item) -> Result<Member, StoreError> {
     Ok(Member { user: keys::parse_user(item::text(item, PK)?)?, seat: read_seat(item)? })
 }
