@@ -52,17 +52,6 @@ pub(crate) fn tencent_event(name: tencent::EventName, at: UnixMillis) -> tencent
 
 /// An event of Ada's iPhone, or her registration, at an OpenIM server without connection ids.
 pub(crate) fn openim_event(name: openim::EventName, now: UnixMillis) -> openim::Event {
-    let options = openim::Options {
-        app: "main".to_owned(),
-        users: vec!["ada".to_owned()],
-        name: None,
-        face_url: String::new(),
-        ex: String::new(),
-        create_time: 0,
-        platform: openim::Platform::Ios,
-        conn_id: String::new(),
-        seq: None,
-        documented: false,
-    };
+    let options = openim::Options::default();
     openim::Event { name, options, now }
 }
