@@ -125,3 +125,36 @@ async fn a_device_and_a_registration_are_one_request_each() {
         }
     }
 }
+
+/// The marks that were moved from a seat cost a request only of those who ask for a visit that began
+/// among them.
+#[tokio::test]
+async fn moved_marks_are_read_if_the_current_visit_began_among_them() {
+    let database = Database::start().await;
+    let proxy = Proxy::before(&database.url).await;
+    let handlers = Handlers::on(&proxy.url);
+    let start = Moment::recent();
+    let login = |session: u64, sequence: u64| Event {
+        session: (100_000_000_000_000_000 + session).to_string(),
+        sequence,
+        ..zego_event(RoomLogin, start.plus(sequence))
+    };
+    let requests = async || {
+        proxy.take();
+        let now = start.plus(1000);
+        for path in ["/presence/zego/1/users/ada", "/presence/zego/1/rooms/lobby"] {
+            assert_eq!(handlers.get(path, "", now).await.0, 200);
+        }
+        proxy.take().len()
+    };
+    deliver(&handlers, &login(0, 1), start).await;
+    let with_one = requests().await;
+    for sequence in 2..40 {
+        deliver(&handlers, &login(sequence, sequence), start).await;
+    }
+    assert_eq!(requests().await, with_one, "a session each time");
+    for sequence in 40..80 {
+        deliver(&handlers, &login(40, sequence), start).await;
+    }
+    assert_eq!(requests().await, with_one + 2, "the same session each time");
+}

@@ -60,12 +60,25 @@ impl Visits {
     /// The visits that some marks of one seat tell of, oldest first.
     #[must_use]
     pub fn of(provider: ProviderName, marks: &[Mark]) -> Vec<Visit> {
+        Self::completed(provider, marks).flatten().collect()
+    }
+
+    /// The visits that the newest marks of a seat tell of, if any number of older ones is not known:
+    /// those that no older mark can change. What is completed first may have begun before.
+    #[must_use]
+    pub fn of_newest(provider: ProviderName, marks: &[Mark]) -> Vec<Visit> {
+        let completed = Self::completed(provider, marks).filter(|visits| !visits.is_empty());
+        completed.skip(1).flatten().collect()
+    }
+
+    /// The visits that are completed with each mark, and those that are left.
+    fn completed(provider: ProviderName, marks: &[Mark]) -> impl Iterator<Item = Vec<Visit>> {
         let mut sorted = marks.to_vec();
         sorted.sort();
         let mut visits = Self::new(provider);
-        let mut found: Vec<Visit> = sorted.into_iter().flat_map(|mark| visits.push(mark)).collect();
-        found.extend(visits.finish());
-        found
+        let mut completed: Vec<_> = sorted.into_iter().map(|mark| visits.push(mark)).collect();
+        completed.push(visits.finish());
+        completed.into_iter()
     }
 }
 

@@ -5,7 +5,10 @@ use std::{cmp::Reverse, collections::BTreeMap, pin::pin};
 use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use serde::{Deserialize, Serialize};
 
-use super::{QueryError, cursor, visits::RoomEnds};
+use super::{
+    QueryError, cursor,
+    visits::{RoomEnds, current_visits},
+};
 use crate::{
     domain::{
         App, Boundary, Device, Ending, Life, MAX_EVENT_TIME_AHEAD, Platform, ProviderName, RoomId,
@@ -182,7 +185,7 @@ async fn in_rooms(
     let seen = seats.iter().flat_map(|seat| &seat.marks).map(|mark| mark.at).max();
     let mut rooms = BTreeMap::<RoomId, Vec<Occupied>>::new();
     for seat in seats {
-        let visits = providers::Visits::of(app.provider, &seat.marks);
+        let visits = current_visits(store, app, user, &seat, now).await?;
         rooms.entry(seat.room.clone()).or_default().push(Occupied { seat, visits });
     }
     let rooms =
@@ -396,17 +399,17 @@ impl RoomState {
         began.unwrap_or(UnixMillis(0)).before(MAX_EVENT_TIME_AHEAD)
     }
 
-    /// The visit that makes somebody count as a person in the room.
-    fn visit(&self, app: &App, member: &Member) -> Option<Visit> {
-        let last = providers::Visits::of(app.provider, &member.seat.marks).pop()?;
+    /// Whether somebody counts as a person in the room.
+    fn has(&self, app: &App, member: &Member) -> bool {
+        let visits = providers::Visits::of(app.provider, &member.seat.marks);
+        let Some(last) = visits.last() else { return false };
         let is_here = match self {
             Self::Life(life) => member.seat.life.as_ref() == Some(&life.id),
             Self::Boundaries(boundaries) => !boundaries
                 .iter()
                 .any(|boundary| tencent::ends(boundary, &member.user, last.last_in).is_some()),
         };
-        let is_in = is_here && last.ending.is_none() && last.role.is_person();
-        is_in.then_some(last)
+        is_here && last.ending.is_none() && last.role.is_person()
     }
 }
 
@@ -443,23 +446,25 @@ pub(super) async fn room(
     if matches!(state, RoomState::Life(_)) && state.is_closed() {
         return Ok(answer);
     }
-    let is_in = |member: &Member| state.visit(app, member).is_some();
+    let is_in = |member: &Member| state.has(app, member);
     let roster_page = RosterPage { since: state.since(), after, limit: page.limit, is_in: &is_in };
     let roster = store.roster(app, room, &roster_page, now).await?;
     // Every page gives the number that the first one counted.
     answer.online = place.as_ref().map_or(roster.count, |place| place.online);
     answer.open |= answer.online > 0;
-    for member in roster.members {
-        if let Some(visit) = state.visit(app, &member) {
-            answer.members.push(RoomMember {
-                user: member.user.to_string(),
-                name: member.seat.name,
-                role: visit.role.to_string(),
-                session: visit.session.as_ref().map(ToString::to_string),
-                entered_at: visit.entered_at.0,
-            });
-        }
-    }
+    let members = stream::iter(roster.members).map(async |Member { user, seat }| {
+        let visits = current_visits(store, app, &user, &seat, now).await?;
+        let visit = visits.into_iter().find(|visit| visit.ending.is_none());
+        Ok::<_, StoreError>(visit.map(|visit| RoomMember {
+            user: user.to_string(),
+            name: seat.name,
+            role: visit.role.to_string(),
+            session: visit.session.as_ref().map(ToString::to_string),
+            entered_at: visit.entered_at.0,
+        }))
+    });
+    let members: Vec<_> = members.buffered(CONCURRENT_USERS).try_collect().await?;
+    answer.members = members.into_iter().flatten().collect();
     let (life, online) = (state.version(), answer.online);
     answer.next = roster.next.and_then(|after| cursor::write(&Place { life, after, online }));
     Ok(answer)

@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     domain::{
-        App, Boundary, Ending, Life, LifeId, ProviderName, RoomId, UnixMillis, UserId, Visit,
+        App, Boundary, Ending, Life, LifeId, Mark, ProviderName, RoomId, UnixMillis, UserId, Visit,
     },
     providers::{self, tencent},
     store::{NEWEST_BOUNDARIES, Seat, Store, StoreError},
@@ -36,6 +36,34 @@ pub(super) fn visits<'a>(
         }))
     });
     visits.map_ok(|visits| stream::iter(visits.into_iter().map(Ok))).try_flatten()
+}
+
+/// Of the visits that the marks of a seat tell of: the one that is open, and the last one that ended.
+///
+/// The marks on the seat are enough, unless one of these visits may have begun among those that were
+/// moved away.
+pub(super) async fn current_visits(
+    store: &Store,
+    app: &App,
+    user: &UserId,
+    seat: &Seat,
+    now: UnixMillis,
+) -> Result<Vec<Visit>, StoreError> {
+    let told = current(providers::Visits::of(app.provider, &seat.marks));
+    let Some(moved_to) = &seat.moved_to else { return Ok(told) };
+    let newer: Vec<Mark> = seat.marks.iter().filter(|mark| *mark > moved_to).cloned().collect();
+    let certain = providers::Visits::of_newest(app.provider, &newer);
+    if told.iter().all(|visit| certain.contains(visit)) {
+        return Ok(told);
+    }
+    Ok(current(visits(store, app, user, seat, now).try_collect().await?))
+}
+
+fn current(visits: Vec<Visit>) -> Vec<Visit> {
+    let (open, over): (Vec<_>, Vec<_>) =
+        visits.into_iter().partition(|visit| visit.ending.is_none());
+    let last = |visit: &Visit| (visit.ending.map(Ending::at), visit.entered_at);
+    open.into_iter().chain(over.into_iter().max_by_key(last)).collect()
 }
 
 /// What a room itself tells of the visits to it whose own end never came.

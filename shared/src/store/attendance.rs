@@ -103,7 +103,7 @@ impl Store {
         seat: &Seat,
         now: UnixMillis,
     ) -> impl Stream<Item = Result<Mark, StoreError>> + Send + 'a {
-        let moved = if seat.has_moved {
+        let moved = if seat.moved_to.is_some() {
             let prefix = keys::moved_of(&seat.room, seat.life.as_ref());
             let query = self.query_user(app, user, &prefix);
             items(query, None, now).and_then(async |item| item::marks(&item)).boxed()

@@ -18,8 +18,8 @@ pub(super) const NEWEST: &str = "k";
 pub(super) const MARKS: &str = "marks";
 /// The provider's sequence numbers of those marks.
 pub(super) const SEQUENCES: &str = "seqs";
-/// Whether some marks of a seat were moved to other items.
-pub(super) const HAS_MOVED: &str = "has_moved";
+/// The newest of the marks that were moved from a seat to other items.
+pub(super) const MOVED_TO: &str = "moved_to";
 pub(super) const DISPLAY_NAME: &str = "display_name";
 pub(super) const DETAILS: &str = "details";
 pub(super) const CREATED_AT: &str = "created_at";
@@ -84,6 +84,14 @@ pub(super) fn newest(item: &Item) -> Result<Mark, StoreError> {
     match item.get(NEWEST) {
         Some(B(bytes)) => read_mark(bytes.as_ref()),
         _ => Err(StoreError::Item("the newest mark is missing")),
+    }
+}
+
+pub(super) fn moved_to(item: &Item) -> Result<Option<Mark>, StoreError> {
+    match item.get(MOVED_TO) {
+        None => Ok(None),
+        Some(B(bytes)) => read_mark(bytes.as_ref()).map(Some),
+        Some(_) => Err(StoreError::Item("a mark is not bytes")),
     }
 }
 

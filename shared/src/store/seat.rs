@@ -5,8 +5,8 @@
 //! - **W2** adds the mark of an older event, and nothing else: it cannot move anybody.
 //!
 //! When a seat outgrows one write unit, its oldest marks are first added to another item and then
-//! deleted here, where a flag says so from then on. Readers take the union, so a crash in between
-//! changes nothing.
+//! deleted here, where the newest of them is named from then on. Readers take the union, so a crash
+//! in between changes nothing.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -18,7 +18,7 @@ use aws_sdk_dynamodb::{
 
 use super::{
     Store, StoreError,
-    item::{self, DETAILS, DISPLAY_NAME, HAS_MOVED, Item, MARKS, NEWEST, SEQUENCES},
+    item::{self, DETAILS, DISPLAY_NAME, Item, MARKS, MOVED_TO, NEWEST, SEQUENCES},
     keys::{self, Section},
     table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
     write::{Written, written},
@@ -31,9 +31,8 @@ const MAX_SEAT_BYTES: usize = 1024;
 /// How long an answer waits for marks to be moved.
 const MAX_MOVE_TIME: Duration = Duration::from_millis(300);
 
-/// How many of the newest marks, and of the newest of each kind, always stay on the seat.
+/// How many of the newest marks always stay on the seat: enough for two visits.
 const NEWEST_KEPT: usize = 4;
-const NEWEST_OF_KIND_KEPT: usize = 2;
 
 /// A person's seat in one life of a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,10 +44,10 @@ pub struct Seat {
     /// The person's display name, by the newest event.
     pub name: Option<String>,
     /// The marks on the seat. Some of the oldest may have been moved away: never those that tell
-    /// whether the person is in, and when they last came and went.
+    /// whether the person is in.
     pub marks: Vec<Mark>,
-    /// Whether some were.
-    pub has_moved: bool,
+    /// The newest mark that was moved away, if any were. Whatever is newer is in `marks`.
+    pub moved_to: Option<Mark>,
 }
 
 impl Store {
@@ -172,7 +171,7 @@ impl Store {
         let life = change.life.as_ref();
         let marks = item::marks(seat)?;
         let leaving = movable(&marks);
-        let Some(oldest) = leaving.first() else { return Ok(()) };
+        let (Some(oldest), Some(newest)) = (leaving.first(), leaving.last()) else { return Ok(()) };
         let staying: BTreeSet<u64> = marks
             .iter()
             .filter(|mark| !leaving.contains(mark))
@@ -203,19 +202,31 @@ impl Store {
         written(add.send()).await?;
 
         let only_there: Vec<u64> = sequences.difference(&staying).copied().collect();
-        let mut expression = format!("SET {HAS_MOVED} = :yes DELETE {MARKS} :m");
-        let mut update = self
-            .update_seat(app, user, room, life)
-            .condition_expression(format!("attribute_exists({NEWEST})"))
-            .expression_attribute_values(":m", moved)
-            .expression_attribute_values(":yes", AttributeValue::Bool(true));
+        let mut expression = format!("DELETE {MARKS} :m");
+        let mut delete =
+            self.update_seat(app, user, room, life).expression_attribute_values(":m", moved);
         if !only_there.is_empty() {
             expression.push_str(", ");
             expression.push_str(SEQUENCES);
             expression.push_str(" :q");
-            update = update.expression_attribute_values(":q", numbers(&mut only_there.iter()));
+            delete = delete.expression_attribute_values(":q", numbers(&mut only_there.iter()));
         }
-        written(update.update_expression(expression).send()).await?;
+        let moved_to = Blob::new(newest.to_bytes());
+        let first = delete
+            .clone()
+            .condition_expression(format!(
+                "attribute_exists({NEWEST}) AND \
+                 (attribute_not_exists({MOVED_TO}) OR {MOVED_TO} < :moved_to)"
+            ))
+            .update_expression(format!("SET {MOVED_TO} = :moved_to {expression}"))
+            .expression_attribute_values(":moved_to", item::bytes(moved_to));
+        if let Written::No(_) = written(first.send()).await? {
+            // Newer marks were moved before, or the seat is gone.
+            let other = delete
+                .condition_expression(format!("attribute_exists({MOVED_TO})"))
+                .update_expression(expression);
+            written(other.send()).await?;
+        }
         Ok(())
     }
 
@@ -246,27 +257,19 @@ fn add_mark(
         .expression_attribute_values(":q", AttributeValue::Ns(vec![sequence]))
 }
 
-/// The marks that may leave a seat, oldest first: all but the newest few, and but for those of the
-/// two newest sessions that tell how each began and ended.
+/// The marks that may leave a seat, oldest first: all but the newest few and those that tell whether
+/// the person is in, in which role, and when they were last seen.
 fn movable(marks: &[Mark]) -> Vec<Mark> {
     let mut sorted: Vec<&Mark> = marks.iter().collect();
     sorted.sort();
     let mut kept: BTreeSet<&Mark> = sorted.iter().rev().take(NEWEST_KEPT).copied().collect();
-    for kind in [Kind::Enter, Kind::Leave] {
-        let of_kind = sorted.iter().rev().filter(|mark| mark.kind == kind);
-        kept.extend(of_kind.take(NEWEST_OF_KIND_KEPT).copied());
-    }
-    let mut sessions = Vec::new();
-    for mark in sorted.iter().rev() {
-        if sessions.len() < 2 && !sessions.contains(&&mark.order.session) {
-            sessions.push(&mark.order.session);
-        }
-    }
-    for session in sessions {
-        let of_session = || sorted.iter().copied().filter(|mark| mark.order.session == *session);
-        let leaves = of_session().filter(|mark| mark.kind == Kind::Leave);
-        kept.extend(of_session().min());
-        kept.extend(leaves.max_by_key(|mark| (mark.order.sequence, *mark)));
+    kept.extend(sorted.iter().copied().max_by_key(|mark| mark.at));
+    // Within a session the higher sequence speaks.
+    let newest = sorted.last().map(|mark| &mark.order.session);
+    let of_newest = || sorted.iter().copied().filter(|mark| Some(&mark.order.session) == newest);
+    for is_leave in [true, false] {
+        let of_kind = of_newest().filter(|mark| (mark.kind == Kind::Leave) == is_leave);
+        kept.extend(of_kind.max_by_key(|mark| (mark.order.sequence, *mark)));
     }
     sorted.into_iter().filter(|mark| !kept.contains(mark)).cloned().collect()
 }
@@ -274,6 +277,5 @@ fn movable(marks: &[Mark]) -> Vec<Mark> {
 pub(super) fn read_seat(item: &Item) -> Result<Seat, StoreError> {
     let (room, life) = keys::parse_seat(item::text(item, SK)?)?;
     let name = item::optional_text(item, DISPLAY_NAME);
-    let has_moved = item.contains_key(HAS_MOVED);
-    Ok(Seat { room, life, name, marks: item::marks(item)?, has_moved })
+    Ok(Seat { room, life, name, marks: item::marks(item)?, moved_to: item::moved_to(item)? })
 }

@@ -11,7 +11,8 @@
 //! Most histories run on a simulated store, whose seed decides which handler goes on at every request,
 //! and which one dies; some run on the real one. `ROLLCALL_HISTORIES` sets how many there are in all.
 //!
-//! A history that fails is made as short as it gets and printed. To see it again, save it in a file:
+//! A history that fails is made as short as it gets and printed. To see it again, save it in a file; once
+//! its reason is found, it goes to `once_failed`.
 //!
 //! ```text
 //! ROLLCALL_REPLAY=history.txt cargo test -p rollcall-tests --test it replay -- --nocapture
@@ -23,6 +24,8 @@ mod model;
 mod play;
 mod side_by_side;
 mod world;
+
+use std::path::Path;
 
 use proptest::{
     strategy::Strategy,
@@ -200,10 +203,27 @@ fn promise_3_convergent_on_the_real_store() {
 #[test]
 fn replay() {
     let Ok(file) = std::env::var("ROLLCALL_REPLAY") else { return };
-    let history: History = std::fs::read_to_string(file).unwrap().parse().unwrap();
+    let history = read(file.as_ref());
     println!("{}", Played::new(&history).story(&history));
     let system = System::simulated();
     simulated_runtime().block_on(hold_answers(&history, &system)).unwrap();
+}
+
+/// Histories that random ones seldom are.
+#[test]
+fn promise_3_convergent_what_once_failed_holds() {
+    let system = System::simulated();
+    let once_failed = concat!(env!("CARGO_MANIFEST_DIR"), "/it/histories/once_failed");
+    for file in std::fs::read_dir(once_failed).unwrap() {
+        let file = file.unwrap().path();
+        system.clear();
+        let held = simulated_runtime().block_on(hold_answers(&read(&file), &system));
+        held.unwrap_or_else(|why| panic!("{}: {why}", file.display()));
+    }
+}
+
+fn read(file: &Path) -> History {
+    std::fs::read_to_string(file).unwrap().parse().unwrap()
 }
 
 #[test]

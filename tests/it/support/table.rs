@@ -36,7 +36,7 @@ pub(crate) fn union(items: HashMap<String, Value>) -> HashMap<String, Value> {
         items.into_iter().partition(|(key, _)| key.contains(" moved#"));
     for seat in seats.values_mut() {
         // It depends on when marks were moved, and so on the order of arrival.
-        seat.as_object_mut().unwrap().remove("has_moved");
+        seat.as_object_mut().unwrap().remove("moved_to");
     }
     for (key, item) in moved {
         let seat = key.rsplit_once('#').unwrap().0.replace(" moved#", " seat#");
