@@ -17,6 +17,9 @@ use crate::{
 /// How many seats one page looks at. A page may end here before it is full.
 const MAX_SEATS: usize = 10_000;
 
+/// How many seats a page reads first. If each has many visits, it needs few.
+const SEATS_AT_FIRST: usize = 32;
+
 /// How many rooms of a person are remembered while their visits are read.
 const REMEMBERED_ROOMS: usize = 100;
 
@@ -118,7 +121,7 @@ pub(super) async fn room(
     let mut answer = Attendance::new(app, now);
     let mut ends = RoomEnds::new(store, app, room.clone(), now);
     let from = SeatsFrom::Place(&start.seat);
-    let mut seats = pin!(store.seats_of_room(app, room, from, page.limit, now));
+    let mut seats = pin!(store.seats_of_room(app, room, from, page.limit.min(SEATS_AT_FIRST), now));
     let mut seen = 0;
     while let Some(found) = seats.try_next().await? {
         let place = |visits| RoomPlace { seat: found.place.clone(), visits };

@@ -40,7 +40,8 @@ pub enum SeatsFrom<'a> {
 
 impl Store {
     /// The seats of a room, whether their people are in or have left, by the time when each one's
-    /// newest session began, oldest first. About `limit` of them are read at once.
+    /// newest session began, oldest first. About `at_first` of them are read with the first requests, and
+    /// then more and more.
     ///
     /// A seat that moves while the stream is read moves towards its end, so it may come twice, but
     /// is never missed.
@@ -49,7 +50,7 @@ impl Store {
         app: &App,
         room: &RoomId,
         from: SeatsFrom<'_>,
-        limit: usize,
+        at_first: usize,
         now: UnixMillis,
     ) -> impl Stream<Item = Result<RoomSeat, StoreError>> + Send + 'a {
         let place = match from {
@@ -63,7 +64,7 @@ impl Store {
             let range = (format!("{}{place}", section.prefix()), keys::rows_end(section));
             let partition = keys::shard(app, room, shard);
             let rows =
-                self.rows(partition, range, Direction::OldestFirst, rows_per_shard(limit), now);
+                self.rows(partition, range, Direction::OldestFirst, rows_per_shard(at_first), now);
             rows.map_ok(|(row, item)| (keys::place(&row).to_owned(), item)).boxed()
         });
         let merged = Merged::new(partitions.collect(), Direction::OldestFirst);

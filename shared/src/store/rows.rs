@@ -25,6 +25,9 @@ pub(super) enum Direction {
 /// A row of the index: where it stands among the others, and the item.
 pub(super) type Row = (String, Item);
 
+/// How many items one request asks for at most, unless it asks for as many as a megabyte holds.
+const MAX_PAGE: usize = 1000;
+
 /// How many rows to read from each shard for a page of so many: they are spread almost evenly.
 pub(super) fn rows_per_shard(limit: usize) -> usize {
     let evenly = limit / usize::from(SHARDS);
@@ -42,13 +45,14 @@ impl Store {
             .expression_attribute_values(":pk", item::string(partition))
     }
 
-    /// The rows of one partition of the index from one sort key to another, both included.
+    /// The rows of one partition of the index from one sort key to another, both included; `first_page`
+    /// of them with the first request.
     pub(super) fn rows(
         &self,
         partition: String,
         (from, to): (String, String),
         direction: Direction,
-        page_size: usize,
+        first_page: usize,
         now: UnixMillis,
     ) -> BoxStream<'_, Result<Row, StoreError>> {
         // DynamoDB refuses a range that ends before it begins.
@@ -64,23 +68,26 @@ impl Store {
             .expression_attribute_values(":from", item::string(from))
             .expression_attribute_values(":to", item::string(to));
         let row = async |item: Item| Ok((item::text(&item, INDEX_SK)?.to_owned(), item));
-        items(query, Some(page_size), now).and_then(row).boxed()
+        items(query, Some(first_page), now).and_then(row).boxed()
     }
 }
 
-/// What a query finds, page by page, but for items whose time has come.
+/// What a query finds, but for items whose time has come. Who needs few items says how many the first
+/// request shall ask for; each further one asks for twice as many as the one before.
 pub(super) fn items(
     query: QueryFluentBuilder,
-    page_size: Option<usize>,
+    first_page: Option<usize>,
     now: UnixMillis,
 ) -> impl Stream<Item = Result<Item, StoreError>> + Send {
-    let mut pages = query.into_paginator();
-    if let Some(size) = page_size {
-        pages = pages.page_size(i32::try_from(size).unwrap_or(i32::MAX));
-    }
-    let pages = stream::try_unfold(pages.send(), async |mut pages| {
-        let page = pages.try_next().await?;
-        Ok::<_, StoreError>(page.map(|page| (page.items.unwrap_or_default(), pages)))
+    let pages = stream::try_unfold(Some((query, first_page)), async |rest| {
+        let Some((query, size)) = rest else { return Ok::<_, StoreError>(None) };
+        let limit = size.map(|size| i32::try_from(size).unwrap_or(i32::MAX));
+        let page = Box::pin(query.clone().set_limit(limit).send()).await?;
+        let rest = page.last_evaluated_key.map(|last| {
+            let larger = size.map(|size| (2 * size).min(MAX_PAGE));
+            (query.set_exclusive_start_key(Some(last)), larger)
+        });
+        Ok(Some((page.items.unwrap_or_default(), rest)))
     });
     pages
         .map_ok(|items| stream::iter(items.into_iter().map(Ok)))
