@@ -1,4 +1,5 @@
-//! The embedded DynamoDB behind TLS, since production speaks TLS, with an eye on what is asked.
+//! The embedded DynamoDB behind TLS, since production speaks TLS, with an eye on what is asked. At the same
+//! address is what the functions need of Secrets Manager.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +16,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioIo},
 };
-use rollcall_local::dynamodb::Embedded;
+use rollcall_local::{EXAMPLE_APPS, dynamodb::Embedded};
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -237,13 +238,30 @@ async fn connection(
     Ok(())
 }
 
+/// What Secrets Manager answers who asks for the apps.
+fn secret() -> String {
+    let version = "a1b2c3d4-5678-90ab-cdef-EXAMPLE11111";
+    json!({
+        "ARN": "arn:aws:secretsmanager:us-east-1:000000000000:secret:rollcall/apps-a1b2c3",
+        "CreatedDate": 1_790_000_000,
+        "Name": "rollcall/apps",
+        "SecretString": EXAMPLE_APPS,
+        "VersionId": version,
+        "VersionStages": ["AWSCURRENT"],
+    })
+    .to_string()
+}
+
 impl Front {
     async fn forward(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Failure> {
         let (mut parts, body) = request.into_parts();
         let mut body = body.collect().await?.to_bytes();
-        self.meter.requests.fetch_add(1, Ordering::Relaxed);
         let operation = parts.headers.get("x-amz-target").and_then(|name| name.to_str().ok());
         let operation = operation.unwrap_or_default().to_owned();
+        if operation == "secretsmanager.GetSecretValue" {
+            return Ok(Response::new(Full::from(secret())));
+        }
+        self.meter.requests.fetch_add(1, Ordering::Relaxed);
         let counts = self.meter.units().is_some();
         if counts {
             let mut json: Value = serde_json::from_slice(&body)?;

@@ -1,11 +1,12 @@
 //! What is measured: every function with callbacks of its own, and the peers.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path};
 
 use bytes::Bytes;
 use rollcall::{
+    aws,
     callback::RawRequest,
-    config::Apps,
+    config::{Apps, ReplayGuard},
     domain::{UnixMillis, UnixSeconds},
     endpoint::Endpoint,
     handler::Receiver,
@@ -112,7 +113,11 @@ pub(crate) fn subjects(built: &Built, dynamodb: &DynamoDb, folder: &Path) -> Vec
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128".to_owned()),
             ("AWS_LAMBDA_LOG_LEVEL", "INFO".to_owned()),
             ("ROLLCALL_TABLE", TABLE.to_owned()),
-            ("ROLLCALL_APPS", EXAMPLE_APPS.to_owned()),
+            ("ROLLCALL_APPS_SECRET_ARN", "rollcall/apps".to_owned()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", dynamodb.url.clone()),
+            // It is not asked for anything as long as the store answers.
+            ("ROLLCALL_SPILL_QUEUE_URL", format!("{}/000000000000/spill", dynamodb.url)),
+            ("ROLLCALL_METRICS_NAMESPACE", "Rollcall".to_owned()),
             ("TABLE", PEER_TABLE.to_owned()),
             ("IDEMPOTENCY_TABLE", IDEMPOTENCY_TABLE.to_owned()),
         ];
@@ -160,6 +165,7 @@ pub(crate) fn subjects(built: &Built, dynamodb: &DynamoDb, folder: &Path) -> Vec
 #[derive(Debug)]
 pub(crate) struct Callbacks {
     receiver: Receiver,
+    apps: Apps,
     count: u64,
 }
 
@@ -167,7 +173,7 @@ impl Callbacks {
     /// Makes the tables.
     pub(crate) async fn new(dynamodb: &DynamoDb) -> Result<Self, Failure> {
         let day = std::time::Duration::from_hours(24);
-        let client = rollcall::store::connect_to(&dynamodb.plain_url, day);
+        let client = rollcall::store::connect(&aws::at(&dynamodb.plain_url), day);
         rollcall::store::TABLE.create(&client, TABLE).await?;
         for (table, key) in [(PEER_TABLE, &["pk", "sk"][..]), (IDEMPOTENCY_TABLE, &["id"][..])] {
             let types = ["HASH", "RANGE"].iter();
@@ -180,12 +186,14 @@ impl Callbacks {
             dynamodb.ask("CreateTable", &definition).await?;
         }
         let receiver = Receiver {
-            apps: Arc::new(Apps::from_json(EXAMPLE_APPS)?),
+            apps: Apps::from_json(EXAMPLE_APPS)?.into(),
             store: Store::new(client, TABLE, day * 30),
+            spill: None,
             max_age: day,
+            replay_guard: ReplayGuard::Off,
             budget: day,
         };
-        Ok(Self { receiver, count: 0 })
+        Ok(Self { receiver, apps: Apps::from_json(EXAMPLE_APPS)?, count: 0 })
     }
 
     /// The next event of a common path.
@@ -348,7 +356,7 @@ impl Callbacks {
 
     fn zego_callback(&self, event: &zego::Event) -> Result<Callback, Failure> {
         let app = "1".parse()?;
-        let secret = self.receiver.apps.zego[&app].first().ok_or("no secret")?;
+        let secret = self.apps.zego[&app].first().ok_or("no secret")?;
         let now: UnixSeconds = runtime::now().seconds();
         Ok(event.callback(secret, now, &zego::nonce(now)))
     }
@@ -360,7 +368,7 @@ impl Callbacks {
         now: UnixMillis,
         documented: bool,
     ) -> Result<Callback, Failure> {
-        let credentials: &AppCredentials = &self.receiver.apps.openim[&"main".parse()?];
+        let credentials: &AppCredentials = &self.apps.openim[&"main".parse()?];
         let options = openim::Options {
             app: "main".to_owned(),
             users: vec![user.to_owned()],
@@ -377,8 +385,7 @@ impl Callbacks {
     }
 
     fn tencent(&self, name: Tencent, user: &str, at: UnixMillis) -> Result<Callback, Failure> {
-        let credentials: &tencent::AppCredentials =
-            &self.receiver.apps.tencent[&"1400000000".parse()?];
+        let credentials: &tencent::AppCredentials = &self.apps.tencent[&"1400000000".parse()?];
         let secrets =
             if name.is_chat() { &credentials.chat_tokens } else { &credentials.trtc_keys };
         let options =

@@ -15,9 +15,10 @@
 //!
 //! Each value of a dimension is a name that is written in the sources, so there are few of them whatever is sent.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde::Serialize;
+use serde_json::json;
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
@@ -26,6 +27,7 @@ use tracing_subscriber::{
     fmt::{
         FmtContext, FormatEvent, FormatFields,
         format::{Format, Json, Writer},
+        time::{FormatTime, SystemTime},
     },
     registry::LookupSpan,
 };
@@ -45,7 +47,10 @@ const SPILLED: &str = "spilled";
 /// Writes log lines as JSON, and metrics into those about callbacks.
 #[derive(Debug)]
 pub struct EmbeddedMetrics {
-    namespace: String,
+    /// The directives for callbacks that were accepted, as JSON.
+    accepted: String,
+    /// Those for refused ones.
+    refused: String,
     lines: Format<Json>,
     now: fn() -> UnixMillis,
 }
@@ -53,8 +58,10 @@ pub struct EmbeddedMetrics {
 impl EmbeddedMetrics {
     /// Writes lines as `lines` does, and metrics of the namespace.
     #[must_use]
-    pub fn new(namespace: String, lines: Format<Json>, now: fn() -> UnixMillis) -> Self {
-        Self { namespace, lines, now }
+    pub fn new(namespace: &str, lines: Format<Json>, now: fn() -> UnixMillis) -> Self {
+        let [accepted, refused] =
+            [false, true].map(|is_rejected| json!(directives(namespace, is_rejected)).to_string());
+        Self { accepted, refused, lines, now }
     }
 }
 
@@ -72,33 +79,37 @@ where
         if event.metadata().target() != CALLBACK {
             return self.lines.format_event(context, writer, event);
         }
-        let mut line = String::new();
-        self.lines.format_event(context, Writer::new(&mut line), event)?;
-        let fields = line.strip_prefix('{').ok_or(fmt::Error)?;
-        let mut outcome = Told::default();
-        event.record(&mut outcome);
-        let aws = Aws {
-            timestamp: (self.now)().0,
-            cloud_watch_metrics: directives(&self.namespace, outcome.is_rejected),
-        };
-        let aws = serde_json::to_string(&aws).map_err(|_| fmt::Error)?;
-        let (rejected, spilled) = (u8::from(outcome.is_rejected), u8::from(outcome.is_spilled));
+        let mut told = Told::default();
+        event.record(&mut told);
+        let directives = if told.is_rejected { &self.refused } else { &self.accepted };
+        let (rejected, spilled) = (u8::from(told.is_rejected), u8::from(told.is_spilled));
+        let rejections = if told.is_rejected { r#""rejections":1,"# } else { "" };
+        let level = event.metadata().level();
         write!(
             writer,
-            r#"{{"_aws":{aws},"callbacks":1,"rejected":{rejected},"spilled":{spilled},"#
+            r#"{{"_aws":{{"Timestamp":{now},"CloudWatchMetrics":{directives}}},"callbacks":1,"rejected":{rejected},"spilled":{spilled},{rejections}"timestamp":""#,
+            now = (self.now)().0
         )?;
-        if outcome.is_rejected {
-            writer.write_str(r#""rejections":1,"#)?;
-        }
-        writer.write_str(fields)
+        SystemTime.format_time(&mut writer)?;
+        writeln!(writer, r#"","level":"{level}"{members}}}"#, members = told.members)
     }
 }
 
-/// What became of a callback, as its line tells.
+/// What a line tells of a callback. (`Format` would put it all into maps first, which takes longer than
+/// anything else here.)
 #[derive(Debug, Default)]
 struct Told {
+    /// `,"name":value` of each field.
+    members: String,
     is_rejected: bool,
     is_spilled: bool,
+}
+
+impl Told {
+    fn member(&mut self, field: &Field, value: impl fmt::Display) {
+        // Nothing that is written to a string fails.
+        let _ = write!(self.members, r#","{field}":{value}"#);
+    }
 }
 
 impl Visit for Told {
@@ -107,18 +118,20 @@ impl Visit for Told {
             self.is_rejected = value == REJECTED;
             self.is_spilled = value == SPILLED;
         }
+        self.member(field, serde_json::to_string(value).unwrap_or_default());
     }
 
-    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
-}
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.member(field, json!(value));
+    }
 
-/// The member `_aws` of a line.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Aws<'a> {
-    /// Unix ms.
-    timestamp: u64,
-    cloud_watch_metrics: Vec<Directive<'a>>,
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.member(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
 }
 
 /// Which members of the line are metrics, and by which other members they are told apart.

@@ -6,6 +6,7 @@ use std::{
     convert::Infallible,
     fmt::Debug,
     marker::PhantomData,
+    pin::Pin,
     str::FromStr,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -14,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use http::Response;
 use lambda_http::{
-    Adapter, Body, LambdaEvent, Request, RequestExt,
+    Adapter, Body, IntoResponse, LambdaEvent, Request, RequestExt,
     lambda_runtime::{self, Service, service_fn},
     request::LambdaRequest,
     tower::ServiceExt,
@@ -226,7 +227,7 @@ fn log_to_stdout() {
         .with_max_level(level.unwrap_or(LevelFilter::INFO));
     let namespace = std::env::var("ROLLCALL_METRICS_NAMESPACE").ok();
     match namespace.filter(|namespace| !namespace.is_empty()) {
-        Some(namespace) => log.event_format(EmbeddedMetrics::new(namespace, lines, now)).init(),
+        Some(namespace) => log.event_format(EmbeddedMetrics::new(&namespace, lines, now)).init(),
         None => log.event_format(lines).init(),
     }
 }
@@ -298,9 +299,17 @@ pub fn service(
     let function = Arc::new(function);
     let service = service_fn(move |request| {
         let function = function.clone();
-        async move { Ok::<Response<String>, Infallible>(function.answer(request).await.into()) }
+        async move { Ok::<Reply, Infallible>(function.answer(request).await) }
     });
     Adapter::from(service).map_request(with_escaped_path)
+}
+
+/// Without a look at character sets, whose tables are a twentieth of a binary: all answers are UTF-8.
+impl IntoResponse for Reply {
+    fn into_response(self) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
+        let response = Response::<String>::from(self).map(Body::from);
+        Box::pin(std::future::ready(response))
+    }
 }
 
 /// API Gateway hands over paths decoded, and a decoded path need not be a URI, without which

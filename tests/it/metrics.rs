@@ -85,7 +85,7 @@ async fn log() -> (String, usize) {
     let subscriber = tracing_subscriber::fmt()
         .fmt_fields(JsonFields::new())
         .with_span_events(FmtSpan::NONE)
-        .event_format(EmbeddedMetrics::new(NAMESPACE.to_owned(), lines, runtime::now))
+        .event_format(EmbeddedMetrics::new(NAMESPACE, lines, runtime::now))
         .with_writer(log.clone())
         .finish();
     let guard = tracing::subscriber::set_default(subscriber);
