@@ -149,7 +149,9 @@ async fn a_hundred_thousand_visits_of_one_room_are_paged_a_few_seats_at_a_time()
     assert!(visits.values().all(|times| *times == u64::from(VISITS)));
     assert!(proxy.take().iter().all(|request| request.operation != "Scan"));
     let most = units.iter().copied().fold(0.0, f64::max);
-    println!("attendance, {VISITS} visits of each of {REGULARS}: at most {most} read units a page of 1000");
+    println!(
+        "attendance, {VISITS} visits of each of {REGULARS}: at most {most} read units a page of 1000"
+    );
     // The last page costs what the first one does: a few seats with all their marks.
     assert!(most < 60.0, "{units:?}");
 }
