@@ -42,6 +42,11 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// All routes.
+    pub fn router(self) -> Router {
+        Router::new().fallback(answer).with_state(Arc::new(self))
+    }
+
     /// Serves until `stop` resolves and all requests under way are answered.
     ///
     /// # Errors
@@ -52,8 +57,7 @@ impl Gateway {
         listener: TcpListener,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
-        let router = Router::new().fallback(answer).with_state(Arc::new(self));
-        axum::serve(listener, router).with_graceful_shutdown(stop).await
+        axum::serve(listener, self.router()).with_graceful_shutdown(stop).await
     }
 }
 

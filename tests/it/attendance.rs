@@ -13,7 +13,7 @@ use rollcall_local::send::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    Database, Handlers, RETENTION, SECRET, TRTC_KEY, apps, dump, openim_event, tencent_event,
+    Database, Handlers, RETENTION, SECRET, TRTC_KEY, apps, dump, iam, openim_event, tencent_event,
     zego_event,
 };
 
@@ -172,8 +172,7 @@ async fn a_span_holds_what_lasted_at_any_time_of_it() {
 async fn every_day_of_a_year_is_a_visit_of_its_own_in_items_that_stay_small() {
     let (database, mut handlers) = start().await;
     let year = RETENTION * 13;
-    let client =
-        rollcall::store::connect(&rollcall::aws::at(&database.url), Duration::from_secs(20));
+    let client = rollcall::store::connect(&iam::config(&database.url), Duration::from_secs(20));
     let store = rollcall::store::Store::new(client, crate::support::TABLE_NAME, year);
     handlers.receiver.store = store.clone();
     handlers.queries.store = store;

@@ -1,7 +1,7 @@
 //! Whole callbacks over HTTP, from the request to what a query says afterwards.
 
 use http::StatusCode;
-use rollcall::{callback::Secret, providers::zego, runtime};
+use rollcall::{callback::Secret, endpoint::Endpoint, providers::zego, runtime};
 use rollcall_local::send::zego::{
     Event,
     EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
@@ -338,6 +338,25 @@ async fn recorders_are_kept_but_not_counted() {
     assert_eq!(room["online"], 1);
     assert_eq!(names(&room), ["ada"]);
     assert_eq!(app.user("recorder").await["sessions"][0]["role"], "admin");
+}
+
+#[tokio::test]
+async fn an_event_at_the_route_of_another_one_is_refused_and_told_its_own() {
+    let app = TestApp::start().await;
+    let endpoints = Endpoint::ALL.into_iter().filter(|one| one.function.starts_with("zego-"));
+    let routes: Vec<&str> = endpoints.map(|endpoint| endpoint.routes[0]).collect();
+    for own in &routes {
+        let event = own.strip_prefix("/zego/").unwrap().replace('-', "_");
+        let mut body = documented("room_login");
+        body["event"] = json!(event);
+        let body = signed(body, SECRET).to_string();
+        for other in routes.iter().filter(|route| *route != own) {
+            let answer = app.post(other, "application/json", body.clone()).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{event} at {other}");
+            assert!(answer.body.contains(&format!("send it to {own}")), "{}", answer.body);
+        }
+    }
+    assert!(app.records().await.is_empty());
 }
 
 #[tokio::test]

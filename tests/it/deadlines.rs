@@ -7,11 +7,13 @@ use std::{
 
 use futures::{StreamExt, future::join_all, stream};
 use http::StatusCode;
-use rollcall::{aws, callback::Secret, domain::UnixMillis, handler, spill::Queue};
+use rollcall::{callback::Secret, domain::UnixMillis, handler, spill::Queue};
 use rollcall_local::send::{Callback, openim, zego::EventName::RoomLogin};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::support::{Fault, Moment, Outage, SECRET, apps, openim_event, store_at, zego_event};
+use crate::support::{
+    Fault, Moment, Outage, SECRET, apps, iam, openim_event, store_at, zego_event,
+};
 
 /// The default of `ROLLCALL_BUDGET_MS`.
 const BUDGET: Duration = Duration::from_millis(1500);
@@ -140,12 +142,12 @@ async fn promise_6_on_time_whoever_cannot_be_reached_is_given_up_in_time() {
     ];
     let tried = endpoints.into_iter().map(async |endpoint| {
         let mut outage = Outage::start(BUSY).await;
-        let nowhere = aws::at(&endpoint);
+        let nowhere = iam::config(&endpoint);
         outage.handlers.receiver.store = store_at(&nowhere, handler::store_limit(BUSY));
         let (callback, now) = login(Moment::recent());
         let (status, outcome, _) = timed(&outage, &callback, now, BUSY).await;
         assert_eq!((status, outcome), (200, "spilled"), "{endpoint}");
-        outage.handlers.receiver.spill = Some(Queue::new(&nowhere, "http://queue"));
+        outage.handlers.receiver.spill = Some(Queue::new(&nowhere, "http://queue/SpillQueue"));
         outage.handlers.receiver.budget = BUDGET;
         let (status, outcome, _) = timed(&outage, &callback, now, BUDGET).await;
         assert_eq!((status, outcome), (503, "rejected"), "{endpoint}");

@@ -13,11 +13,11 @@ use rollcall_local::send::{
     Callback, openim, tencent,
     zego::{self, Rooms},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::{
     Fault, Fleet, Handlers, OTHER_SECRET, Outage, Proxy, SECRET, TABLE_NAME, TRTC_KEY, apps,
-    apps_json, dump, openim_event, secrets, tencent_event,
+    apps_json, callback_event, dump, openim_event, secrets, tencent_event,
 };
 
 /// The time for one answer, which is promised.
@@ -243,7 +243,7 @@ impl Takers {
                 })
             }
             Self::Binaries(fleet) => {
-                let event = gateway_event(&callback);
+                let event = callback_event(&callback, callback.route);
                 let limit = Duration::from_secs(4);
                 let (answer, took) = fleet.invoke(planned.function, event, limit).await?;
                 Some(Answered {
@@ -267,24 +267,6 @@ impl Takers {
             }
         }
     }
-}
-
-/// The event of an HTTP API in payload format 2.0.
-fn gateway_event(callback: &Callback) -> Value {
-    let path = callback.route;
-    let headers: HashMap<&str, &String> =
-        callback.headers.iter().map(|(name, value)| (*name, value)).collect();
-    json!({
-        "version": "2.0", "routeKey": format!("POST {path}"), "rawPath": path,
-        "rawQueryString": callback.query.clone().unwrap_or_default(), "headers": headers,
-        "requestContext": {
-            "accountId": "1", "apiId": "x", "domainName": "x.execute-api.us-east-1.amazonaws.com",
-            "domainPrefix": "x", "requestId": "r", "routeKey": "$default", "stage": "$default",
-            "time": "22/Nov/2026:07:32:00 +0000", "timeEpoch": 1_795_332_720_000_u64,
-            "http": { "method": "POST", "path": path, "protocol": "HTTP/1.1", "sourceIp": "1.2.3.4", "userAgent": "Go" }
-        },
-        "body": callback.body, "isBase64Encoded": false
-    })
 }
 
 /// The records of ZEGO and TRTC, without what follows from the time of arrival.
@@ -452,7 +434,6 @@ async fn promise_5_never_lost_by_the_real_binaries_in_a_bad_quarter_of_an_hour()
         ("AWS_ENDPOINT_URL_DYNAMODB", outage.store.url.clone()),
         ("AWS_ENDPOINT_URL_SQS", outage.sqs.url.clone()),
         ("AWS_REGION", "us-east-1".to_owned()),
-        ("AWS_ACCESS_KEY_ID", "local".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", secrets::AWS_SECRET.to_owned()),
     ];
     let functions: Vec<&'static str> = Endpoint::ALL

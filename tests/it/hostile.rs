@@ -3,7 +3,6 @@
 use rollcall::{
     callback::{RawRequest, Secret},
     domain::UnixSeconds,
-    endpoint::Endpoint,
     providers::zego,
     runtime,
 };
@@ -464,7 +463,7 @@ async fn floods_of_headers_and_parameters_are_answered() {
     let now = runtime::now();
     let deliver = async |path: &str, query: String, headers: http::HeaderMap, body: String| {
         let request = RawRequest { headers, query, body: body.into(), received_at: now };
-        Endpoint::at(path).unwrap().receive(&handlers.receiver, &request).await
+        handlers.receive(path, &request).await
     };
     let mut many = http::HeaderMap::new();
     for number in 0..10_000 {
@@ -499,7 +498,7 @@ async fn promise_1_authentic_bytes_that_are_no_text_verify_nothing() {
                 let query = String::from("SdkAppid=%ff&Sign=%ff&RequestTime=%ff");
                 let body = r#"{"callbackCommand":"x","secret":null}"#.into();
                 let request = RawRequest { headers, query, body, received_at: runtime::now() };
-                let reply = Endpoint::at(path).unwrap().receive(&handlers.receiver, &request).await;
+                let reply = handlers.receive(path, &request).await;
                 assert_eq!(reply.status, 401, "{path} {name} {value:?}");
             }
         }

@@ -13,28 +13,14 @@ use rollcall::{
 use rollcall_local::send::zego::EventName;
 use serde_json::{Value, json};
 
-use crate::support::{Database, Handlers, Moment, SECRET, zego_event};
-
-fn event(method: &str, path: &str, query: &str, body: Option<&str>, is_base64: bool) -> Value {
-    json!({
-        "version": "2.0", "routeKey": format!("{method} {path}"), "rawPath": path,
-        "rawQueryString": query,
-        "headers": { "content-type": "application/json", "host": "x.execute-api.eu-central-1.amazonaws.com" },
-        "requestContext": {
-            "accountId": "1", "apiId": "x", "domainName": "x.execute-api.eu-central-1.amazonaws.com",
-            "domainPrefix": "x", "requestId": "r", "routeKey": "$default", "stage": "$default",
-            "time": "22/Nov/2026:07:32:00 +0000", "timeEpoch": 1_795_332_720_000_u64,
-            "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "1.2.3.4", "userAgent": "Go" }
-        },
-        "body": body, "isBase64Encoded": is_base64
-    })
-}
+use crate::support::{Database, Handlers, Moment, SECRET, gateway_event, iam, zego_event};
 
 /// Sends an event through a function's service and reads the answer that Lambda would get.
 macro_rules! answer {
-    ($service:expr, $event:expr) => {{
+    ($function:literal, $service:expr, $event:expr) => {{
         let request: LambdaRequest = serde_json::from_value($event).unwrap();
-        let response = $service.call(LambdaEvent::new(request, Context::default())).await.unwrap();
+        let answering = $service.call(LambdaEvent::new(request, Context::default()));
+        let response = iam::acting_as($function, answering).await.unwrap();
         serde_json::to_value(response).unwrap()
     }};
 }
@@ -51,18 +37,21 @@ async fn a_body_in_base64_is_verified_as_it_was_sent() {
     let login = zego_event(EventName::RoomLogin, Moment::recent().plus(0));
     let body = login.callback(&secret, now, "1").body;
 
-    let encoded = event("POST", "/zego/room-login", "", Some(&BASE64_STANDARD.encode(&body)), true);
-    let first = answer!(function, encoded);
+    let encoded = BASE64_STANDARD.encode(&body);
+    let mut encoded = gateway_event("POST", "/zego/room-login", "", Some(&encoded));
+    encoded["isBase64Encoded"] = json!(true);
+    let first = answer!("zego-room-login", function, encoded);
     assert_eq!(first["statusCode"], 200, "{first}");
     assert_eq!(first["headers"]["x-rollcall-outcome"], "applied");
     assert_eq!(first["headers"]["content-type"], "application/json");
     assert_eq!(first["body"], r#"{"code":0}"#);
 
-    let plain = event("POST", "/zego/room-login", "", Some(&body), false);
-    let second = answer!(function, plain);
+    let plain = gateway_event("POST", "/zego/room-login", "", Some(&body));
+    let second = answer!("zego-room-login", function, plain);
     assert_eq!(second["headers"]["x-rollcall-outcome"], "duplicate");
 
-    let none = answer!(function, event("POST", "/zego/room-login", "", None, false));
+    let none =
+        answer!("zego-room-login", function, gateway_event("POST", "/zego/room-login", "", None));
     assert_eq!(none["statusCode"], 401);
 }
 
@@ -82,12 +71,12 @@ async fn a_decoded_path_asks_for_ids_of_any_character() {
         assert_eq!(reply.outcome, Some("applied"));
         let mut function = service(handlers.queries.clone());
         let path = format!("/presence/zego/1/users/{user}");
-        let found = answer!(function, event("GET", &path, "", None, false));
+        let found = answer!("query", function, gateway_event("GET", &path, "", None));
         assert_eq!(found["statusCode"], 200, "{user}: {found}");
         let body: Value = serde_json::from_str(found["body"].as_str().unwrap()).unwrap();
         assert_eq!(body["user"], user);
     }
     let mut function = service(handlers.queries);
-    let asked = event("GET", "/presence/zego/1/users", "user=ada%20lovelace", None, false);
-    assert_eq!(answer!(function, asked)["statusCode"], 200);
+    let asked = gateway_event("GET", "/presence/zego/1/users", "user=ada%20lovelace", None);
+    assert_eq!(answer!("query", function, asked)["statusCode"], 200);
 }

@@ -61,7 +61,7 @@ impl World {
     async fn within(budget: Duration, text: &str) -> Self {
         let database = Database::start().await;
         let manager = SecretsManager::start().await;
-        let id = manager.create(text).await;
+        let id = manager.create("apps", text).await;
         let handlers = Handlers::on(&database.url);
         let apps = manager.apps(&id, budget);
         let receiver = Receiver { apps, budget, ..handlers.receiver };

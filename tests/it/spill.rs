@@ -5,17 +5,13 @@ use std::time::Duration;
 use http::StatusCode;
 use rollcall::{callback::Secret, domain::UnixMillis, spill::MAX_MESSAGE_BYTES};
 use rollcall_local::send::{
-    Callback, openim, tencent,
-    zego::{
-        Event,
-        EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
-    },
+    Callback, openim,
+    zego::{Event, EventName::RoomLogin},
 };
 use serde_json::{Value, json};
 
 use crate::support::{
-    CHAT_TOKEN, Fault, Moment, Outage, SECRET, TRTC_KEY, apps, dump, openim_event, tencent_event,
-    zego_event,
+    Fault, Moment, Outage, SECRET, apps, dump, one_of_each, openim_event, zego_event,
 };
 
 const BUDGET: Duration = Duration::from_secs(10);
@@ -26,41 +22,6 @@ fn secret(text: &str) -> Secret {
 
 fn zego(event: &Event, now: UnixMillis) -> Callback {
     event.callback(&secret(SECRET), now.seconds(), "1")
-}
-
-/// A callback of every kind that is recorded.
-fn one_of_each(start: Moment, now: UnixMillis) -> Vec<Callback> {
-    let credentials = apps().openim[&"main".parse().unwrap()].clone();
-    let mut callbacks: Vec<Callback> = [RoomCreate, RoomLogin, RoomLogout, RoomClose]
-        .into_iter()
-        .map(|name| zego(&zego_event(name, start.plus(0)), now))
-        .collect();
-    let openim = [
-        openim::EventName::UserRegister,
-        openim::EventName::UserOnline,
-        openim::EventName::UserOffline,
-    ];
-    callbacks.extend(openim.map(|name| openim_event(name, start.plus(0)).callback(&credentials)));
-    let tencent = [
-        tencent::EventName::ChatLogin,
-        tencent::EventName::ChatDisconnect,
-        tencent::EventName::ChatLogout,
-        tencent::EventName::TrtcCreate,
-        tencent::EventName::TrtcEnter,
-        tencent::EventName::TrtcRole,
-        tencent::EventName::TrtcExit,
-        tencent::EventName::TrtcDismiss,
-    ];
-    for (index, name) in (1_u64..).zip(tencent) {
-        let mut event = tencent_event(name, start.plus(index));
-        event.now = now;
-        if name == tencent::EventName::ChatLogin {
-            event.options.kick = vec!["Web".to_owned(), "Android".to_owned()];
-        }
-        let key = if name.is_chat() { CHAT_TOKEN } else { TRTC_KEY };
-        callbacks.push(event.callback(&secret(key)));
-    }
-    callbacks
 }
 
 /// Promise 5: whatever it is that could not be stored, replaying it leaves what storing it at once

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::support::{Database, TABLE_NAME};
 
 /// The routes that the contract gives to the function `query`.
-const QUERY_ROUTES: [(&str, &str); 13] = [
+pub(crate) const QUERY_ROUTES: [(&str, &str); 13] = [
     ("GET", "/presence/{provider}/{app}/users/{user}"),
     ("GET", "/presence/{provider}/{app}/users"),
     ("POST", "/presence/{provider}/{app}/users"),
@@ -28,7 +28,7 @@ const QUERY_ROUTES: [(&str, &str); 13] = [
 ];
 
 /// The one function that has no route.
-const SPILL_REPLAY: &str = "spill-replay";
+pub(crate) const SPILL_REPLAY: &str = "spill-replay";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -63,7 +63,7 @@ fn to_json(yaml: &Yaml<'_>) -> Value {
 }
 
 /// The functions of the template, by the folder that they are built from.
-fn functions(template: &Value) -> Vec<(String, Value)> {
+pub(crate) fn functions(template: &Value) -> Vec<(String, Value)> {
     let resources = template["Resources"].as_object().unwrap().values();
     let functions = resources.filter(|resource| resource["Type"] == "AWS::Serverless::Function");
     functions

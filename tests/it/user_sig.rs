@@ -16,7 +16,9 @@ use rollcall::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{OTHER_TENCENT_KEY, PREVIOUS_TENCENT_KEY, TENCENT_KEY, TestApp, apps};
+use crate::support::{
+    OTHER_TENCENT_KEY, PREVIOUS_TENCENT_KEY, TENCENT_KEY, TestApp, apps, gateway_event,
+};
 
 const MINT: &str = "/tencent/user-sig";
 const VERIFY: &str = "/tencent/user-sig/verify";
@@ -238,18 +240,7 @@ async fn the_function_answers_an_http_api() {
 
     let mut function = runtime::service(UserSigs { apps: apps().into() });
     let body = json!({ "sdk_app_id": APP, "user_id": "ada" }).to_string();
-    let event = json!({
-        "version": "2.0", "routeKey": format!("POST {MINT}"), "rawPath": MINT,
-        "rawQueryString": "", "headers": { "content-type": "application/json", "host": "x" },
-        "requestContext": {
-            "accountId": "1", "apiId": "x", "domainName": "x", "domainPrefix": "x",
-            "requestId": "r", "routeKey": "$default", "stage": "$default",
-            "time": "22/Nov/2026:07:32:00 +0000", "timeEpoch": 1_795_332_720_000_u64,
-            "http": { "method": "POST", "path": MINT, "protocol": "HTTP/1.1",
-                      "sourceIp": "1.2.3.4", "userAgent": "x" }
-        },
-        "body": body, "isBase64Encoded": false
-    });
+    let event = gateway_event("POST", MINT, "", Some(&body));
     let request: LambdaRequest = serde_json::from_value(event).unwrap();
     let answer = function.call(LambdaEvent::new(request, Context::default())).await.unwrap();
     let answer = serde_json::to_value(answer).unwrap();

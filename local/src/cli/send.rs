@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::ExitCode, sync::Arc};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Client;
 use rollcall::{
@@ -28,18 +28,28 @@ const FOLDER: &str = ".rollcall";
 /// How many differences are shown.
 const DIFFERENCES: usize = 20;
 
-const EVENTS: &str = "Events:
-  zego    room-login | room-logout | room-create | room-close
-  openim  user-register | user-online | user-offline
-  tencent chat-login | chat-logout | chat-disconnect | trtc-enter | trtc-exit | trtc-create
-          | trtc-dismiss | trtc-role
+fn events() -> String {
+    fn of<E: ValueEnum>() -> String {
+        let values = E::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        values.map(|value| value.get_name().to_owned()).collect::<Vec<_>>().join(" | ")
+    }
+    format!(
+        "Events:
+  zego    {}
+  openim  {}
+  tencent {}
 
 With --count N a plausible history of N different events is sent instead: many people who register,
 come online, enter rooms and leave them. Without an event it has all of them, and
-`send all --count N` those of all providers.";
+`send all --count N` those of all providers.",
+        of::<zego::EventName>(),
+        of::<openim::EventName>(),
+        of::<tencent::EventName>()
+    )
+}
 
 #[derive(Debug, Args)]
-#[command(after_help = EVENTS)]
+#[command(after_help = events())]
 pub(crate) struct SendArgs {
     #[command(subcommand)]
     provider: Provider,
@@ -47,7 +57,7 @@ pub(crate) struct SendArgs {
 
 #[derive(Debug, Subcommand)]
 enum Provider {
-    /// ZEGOCLOUD: room-login, room-logout, room-create, room-close
+    /// ZEGOCLOUD's room callbacks
     Zego {
         /// What happens; all of it, if --count is given without an event
         #[arg(required_unless_present = "count")]
@@ -61,7 +71,7 @@ enum Provider {
         #[command(flatten)]
         delivery: Delivery,
     },
-    /// OpenIM: user-register, user-online, user-offline
+    /// OpenIM's webhooks
     Openim {
         /// What happens; all of it, if --count is given without an event
         #[arg(required_unless_present = "count")]
@@ -77,8 +87,7 @@ enum Provider {
         #[command(flatten)]
         delivery: Delivery,
     },
-    /// Tencent: Chat's chat-login, chat-logout, chat-disconnect and TRTC's trtc-enter, trtc-exit,
-    /// trtc-create, trtc-dismiss, trtc-role
+    /// The callbacks of Tencent's Chat and TRTC
     Tencent {
         /// What happens; all of it, if --count is given without an event
         #[arg(required_unless_present = "count")]

@@ -146,3 +146,42 @@ impl Callback {
         Answer::read(request.body(self.body.clone()).send().await?).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::ValueEnum;
+    use rollcall::config::Apps;
+
+    use super::*;
+    use crate::EXAMPLE_APPS;
+
+    /// What is added to Rollcall can be tried by everybody.
+    #[test]
+    fn every_callback_type_has_an_event_to_send() {
+        let apps = Apps::from_json(EXAMPLE_APPS).unwrap();
+        let now = UnixMillis(1_795_332_720_000);
+        let secret = Secret::new("secret".to_owned()).unwrap();
+        let mut routes = BTreeSet::new();
+        for name in zego::EventName::value_variants() {
+            let event = zego::Rooms::default().happen(*name, &zego::Options::default(), now);
+            routes.insert(event.callback(&secret, now.seconds(), "17").route);
+        }
+        for (name, documented) in openim::EventName::value_variants()
+            .iter()
+            .flat_map(|name| [(name, false), (name, true)])
+        {
+            let options = openim::Options { documented, ..openim::Options::default() };
+            let event = openim::Event { name: *name, options, now };
+            routes.insert(event.callback(&apps.openim[&"main".parse().unwrap()]).route);
+        }
+        for name in tencent::EventName::value_variants() {
+            let event = tencent::Event { name: *name, options: tencent::Options::default(), now };
+            routes.insert(event.callback(&secret).route);
+        }
+        for Endpoint { function, routes: own, .. } in Endpoint::ALL {
+            assert!(own.iter().any(|route| routes.contains(route)), "{function}");
+        }
+    }
+}

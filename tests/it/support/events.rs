@@ -1,10 +1,13 @@
 //! Events with sensible ids, so that a test only names what matters to it.
 
-use rollcall::{domain::UnixMillis, runtime};
+use rollcall::{callback::Secret, domain::UnixMillis, runtime};
 use rollcall_local::send::{
-    openim, tencent,
+    Callback, openim, tencent,
     zego::{Event, EventName},
 };
+use serde_json::{Value, json};
+
+use super::{CHAT_TOKEN, SECRET, TRTC_KEY, apps};
 
 /// A time that the test counts from: long enough ago for all that follows to be in the past.
 #[derive(Debug, Clone, Copy)]
@@ -54,4 +57,68 @@ pub(crate) fn tencent_event(name: tencent::EventName, at: UnixMillis) -> tencent
 pub(crate) fn openim_event(name: openim::EventName, now: UnixMillis) -> openim::Event {
     let options = openim::Options::default();
     openim::Event { name, options, now }
+}
+
+/// A callback of every kind that is recorded.
+pub(crate) fn one_of_each(start: Moment, now: UnixMillis) -> Vec<Callback> {
+    let secret = |text: &str| Secret::new(text.to_owned()).unwrap();
+    let credentials = apps().openim[&"main".parse().unwrap()].clone();
+    let zego =
+        [EventName::RoomCreate, EventName::RoomLogin, EventName::RoomLogout, EventName::RoomClose];
+    let mut callbacks: Vec<Callback> = zego
+        .into_iter()
+        .map(|name| zego_event(name, start.plus(0)).callback(&secret(SECRET), now.seconds(), "1"))
+        .collect();
+    let openim = [
+        openim::EventName::UserRegister,
+        openim::EventName::UserOnline,
+        openim::EventName::UserOffline,
+    ];
+    callbacks.extend(openim.map(|name| openim_event(name, start.plus(0)).callback(&credentials)));
+    let tencent = [
+        tencent::EventName::ChatLogin,
+        tencent::EventName::ChatDisconnect,
+        tencent::EventName::ChatLogout,
+        tencent::EventName::TrtcCreate,
+        tencent::EventName::TrtcEnter,
+        tencent::EventName::TrtcRole,
+        tencent::EventName::TrtcExit,
+        tencent::EventName::TrtcDismiss,
+    ];
+    for (index, name) in (1_u64..).zip(tencent) {
+        let mut event = tencent_event(name, start.plus(index));
+        event.now = now;
+        if name == tencent::EventName::ChatLogin {
+            event.options.kick = vec!["Web".to_owned(), "Android".to_owned()];
+        }
+        let key = if name.is_chat() { CHAT_TOKEN } else { TRTC_KEY };
+        callbacks.push(event.callback(&secret(key)));
+    }
+    callbacks
+}
+
+/// What Lambda hands over of a request to an HTTP API, in payload format 2.0.
+pub(crate) fn gateway_event(method: &str, path: &str, query: &str, body: Option<&str>) -> Value {
+    json!({
+        "version": "2.0", "routeKey": format!("{method} {path}"), "rawPath": path,
+        "rawQueryString": query,
+        "headers": { "content-type": "application/json", "host": "x.execute-api.us-east-1.amazonaws.com" },
+        "requestContext": {
+            "accountId": "1", "apiId": "x", "domainName": "x.execute-api.us-east-1.amazonaws.com",
+            "domainPrefix": "x", "requestId": "r", "routeKey": "$default", "stage": "$default",
+            "time": "22/Nov/2026:07:32:00 +0000", "timeEpoch": 1_795_332_720_000_u64,
+            "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "1.2.3.4", "userAgent": "Go" }
+        },
+        "body": body, "isBase64Encoded": false
+    })
+}
+
+/// The same of a callback, posted to `path`.
+pub(crate) fn callback_event(callback: &Callback, path: &str) -> Value {
+    let query = callback.query.as_deref().unwrap_or_default();
+    let mut event = gateway_event("POST", path, query, Some(&callback.body));
+    for (name, value) in &callback.headers {
+        event["headers"][*name] = json!(value);
+    }
+    event
 }

@@ -143,6 +143,8 @@ impl Fleet {
                 ("AWS_LAMBDA_LOG_STREAM_NAME", "test"),
                 ("AWS_LAMBDA_LOG_GROUP_NAME", "test"),
                 ("AWS_LAMBDA_LOG_LEVEL", "INFO"),
+                // By this a proxy knows whose request it is.
+                ("AWS_ACCESS_KEY_ID", function),
             ])
             .envs(self.environment.iter().map(|(name, value)| (*name, value)))
             .stdin(Stdio::null())

@@ -2,6 +2,7 @@
 
 mod events;
 mod fleet;
+pub(crate) mod iam;
 mod log;
 mod outage;
 mod proxy;
@@ -14,11 +15,19 @@ mod table;
 use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::Client;
-pub(crate) use events::{Moment, openim_event, tencent_event, zego_event};
+use axum::{
+    extract::Request,
+    middleware::{self, Next},
+    response::Response,
+};
+pub(crate) use events::{
+    Moment, callback_event, gateway_event, one_of_each, openim_event, tencent_event, zego_event,
+};
 pub(crate) use fleet::Fleet;
 use http::{Method, StatusCode};
 pub(crate) use log::Log;
 pub(crate) use outage::{Outage, store_at};
+use percent_encoding::percent_decode_str;
 pub(crate) use proxy::{Fault, Proxy};
 use rollcall::{
     aws,
@@ -30,7 +39,7 @@ use rollcall::{
     query::{Queries, QueryRequest},
     runtime,
     store::{self, Store, TABLE},
-    user_sig::UserSigs,
+    user_sig::{self, UserSigs},
 };
 use rollcall_local::{
     dynamodb::Embedded,
@@ -127,7 +136,7 @@ pub(crate) struct Handlers {
 
 impl Handlers {
     pub(crate) fn on(database_url: &str) -> Self {
-        Self::with(store::connect(&aws::at(database_url), handler::store_limit(BUDGET)))
+        Self::with(store::connect(&iam::config(database_url), handler::store_limit(BUDGET)))
     }
 
     pub(crate) fn with(client: Client) -> Self {
@@ -144,7 +153,6 @@ impl Handlers {
     }
 
     pub(crate) async fn deliver(&self, callback: &Callback, received_at: UnixMillis) -> Reply {
-        let endpoint = Endpoint::at(callback.route).unwrap();
         let body = callback.body.clone().into();
         let mut headers = http::HeaderMap::new();
         for (name, value) in &callback.headers {
@@ -152,7 +160,13 @@ impl Handlers {
         }
         let query = callback.query.clone().unwrap_or_default();
         let request = RawRequest { headers, query, body, received_at };
-        endpoint.receive(&self.receiver, &request).await
+        self.receive(callback.route, &request).await
+    }
+
+    /// What is posted to a callback's path.
+    pub(crate) async fn receive(&self, path: &str, request: &RawRequest) -> Reply {
+        let endpoint = Endpoint::at(path).unwrap();
+        iam::acting_as(endpoint.function, endpoint.receive(&self.receiver, request)).await
     }
 
     pub(crate) async fn get(
@@ -168,7 +182,7 @@ impl Handlers {
             body: bytes::Bytes::new(),
             received_at: now,
         };
-        let reply = self.queries.answer(&request).await;
+        let reply = iam::acting_as("query", self.queries.answer(&request)).await;
         (reply.status, serde_json::from_str(&reply.body).unwrap())
     }
 }
@@ -193,7 +207,8 @@ impl TestApp {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let user_sigs = UserSigs { apps: receiver.apps.clone() };
         let gateway = Gateway { receiver, queries, user_sigs };
-        tokio::spawn(gateway.serve(listener, std::future::pending()));
+        let functions = gateway.router().layer(middleware::from_fn(as_the_function_it_is_for));
+        tokio::spawn(async move { axum::serve(listener, functions).await });
         Self { url, http: rollcall_local::send::client().unwrap(), database }
     }
 
@@ -261,6 +276,17 @@ impl TestApp {
     pub(crate) async fn records(&self) -> HashMap<String, Value> {
         dump(&self.database.client).await
     }
+}
+
+/// A request at the gateway, in the name of the function that the gateway stands for.
+async fn as_the_function_it_is_for(request: Request, next: Next) -> Response {
+    let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
+    let function = match Endpoint::at(&path) {
+        Some(endpoint) => endpoint.function,
+        None if user_sig::ROUTES.contains(&path.as_str()) => user_sig::FUNCTION,
+        None => "query",
+    };
+    iam::acting_as(function, next.run(request)).await
 }
 
 /// An answer without the time that it was true at, so that it can be compared.

@@ -15,7 +15,7 @@ use rollcall::{
 };
 use serde_json::Value;
 
-use super::{Database, Handlers, Proxy, RETENTION, Sqs, TABLE_NAME, TestQueue};
+use super::{Database, Handlers, Proxy, RETENTION, Sqs, TABLE_NAME, TestQueue, iam};
 
 /// Handlers with a store and a queue behind a proxy each, and the function that replays.
 pub(crate) struct Outage {
@@ -33,16 +33,17 @@ impl Outage {
         let database = Database::start().await;
         let store = Proxy::before(&database.url).await;
         let sqs = Sqs::start().await;
-        let (queue, dead_letters) = (sqs.queue().await, sqs.queue().await);
+        let (queue, dead_letters) =
+            (sqs.queue("SpillQueue").await, sqs.queue("SpillDeadLetters").await);
         let sqs = Proxy::before(&sqs.url).await;
         let mut handlers = Handlers::on(&store.url);
-        handlers.receiver.store = store_at(&aws::at(&store.url), handler::store_limit(budget));
-        handlers.receiver.spill = Some(Queue::new(&aws::at(&sqs.url), &queue.url));
+        handlers.receiver.store = store_at(&iam::config(&store.url), handler::store_limit(budget));
+        handlers.receiver.spill = Some(Queue::new(&iam::config(&sqs.url), &queue.url));
         handlers.receiver.budget = budget;
         let replay = Replay {
-            store: store_at(&aws::at(&store.url), Duration::from_secs(15)),
-            queue: Queue::new(&aws::at(&sqs.url), &queue.url),
-            dead_letters: Queue::new(&aws::at(&sqs.url), &dead_letters.url),
+            store: store_at(&iam::config(&store.url), Duration::from_secs(15)),
+            queue: Queue::new(&iam::config(&sqs.url), &queue.url),
+            dead_letters: Queue::new(&iam::config(&sqs.url), &dead_letters.url),
         };
         Self { database, store, sqs, handlers, replay, queue, dead_letters }
     }
@@ -55,7 +56,7 @@ impl Outage {
             let mut context = Context::default();
             context.deadline = runtime::now().after(time).0;
             let event = LambdaEvent::new(serde_json::from_value(event).unwrap(), context);
-            let answer = function.call(event).await.unwrap();
+            let answer = iam::acting_as("spill-replay", function.call(event)).await.unwrap();
             Some(serde_json::to_value(answer).unwrap())
         };
         self.queue.poll(invoke).await

@@ -13,7 +13,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use super::secrets;
+use super::{
+    iam::{self, Permission},
+    secrets,
+};
 
 type Faults = dyn Fn(&Request) -> Option<Fault> + Send + Sync;
 
@@ -24,7 +27,17 @@ pub(crate) struct Request {
     pub(crate) operation: String,
     /// Its JSON.
     pub(crate) body: String,
+    /// The id of the access key that signed it: of a real binary, the function's name.
+    pub(crate) signed_by: String,
     headers: HeaderMap,
+}
+
+impl Request {
+    /// What it has to be allowed.
+    pub(crate) fn permission(&self) -> Permission {
+        let target = self.headers["x-amz-target"].to_str().unwrap();
+        iam::permission(target, &serde_json::from_str(&self.body).unwrap())
+    }
 }
 
 /// What can happen to a request.
@@ -140,6 +153,9 @@ impl Shared {
         loop {
             let request = read_request(&mut stream, &mut buffer).await?;
             secrets::expect_none("a request to AWS", &request.body);
+            if iam::POLICIES.contains_key(&request.signed_by) {
+                iam::expect_allowed_for(&request.signed_by, &request.permission());
+            }
             let fault = self.faults.lock().unwrap_or_else(PoisonError::into_inner)(&request);
             let headers = request.headers.clone();
             let body = request.body.clone();
@@ -214,6 +230,9 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Re
     let length: usize = text("content-length").unwrap().parse().unwrap();
     let operation = text("x-amz-target").unwrap_or_default();
     let operation = operation.rsplit('.').next().unwrap_or_default().to_owned();
+    let credential = text("authorization").and_then(|header| header.split_once("Credential="));
+    let signed_by = credential.and_then(|(_, scope)| scope.split_once('/'));
+    let signed_by = signed_by.map(|(key, _)| key.to_owned()).unwrap_or_default();
     while buffer.len() < end_of_head + 4 + length {
         if stream.read_buf(buffer).await.ok()? == 0 {
             return None;
@@ -223,7 +242,7 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Re
     let request = std::mem::replace(buffer, rest);
     let body = String::from_utf8(request[end_of_head + 4..].to_vec()).unwrap();
     headers.remove("content-length");
-    Some(Request { operation, body, headers })
+    Some(Request { operation, body, signed_by, headers })
 }
 
 fn response(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {

@@ -1,7 +1,10 @@
 //! Promise 8 in the whole test run: whatever passes a proxy, is logged or is printed by a function
 //! is searched for the secrets that the tests use. One that is found ends the run.
 
-use std::{io, sync::Once};
+use std::{
+    io::{self, Write},
+    sync::Once,
+};
 
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
 
@@ -36,9 +39,14 @@ pub(crate) fn find(text: &str) -> Option<&'static str> {
 /// for.
 pub(crate) fn expect_none(place: &str, text: &str) {
     if let Some(secret) = find(text) {
-        eprintln!("promise 8 is broken: {place} holds the secret {secret}: {text}");
-        std::process::exit(101);
+        end_the_run(&format!("promise 8 is broken: {place} holds the secret {secret}: {text}"));
     }
+}
+
+/// Ends the test run. What it prints is not captured: nobody would see it any more.
+pub(crate) fn end_the_run(text: &str) -> ! {
+    let _ = writeln!(io::stderr(), "{text}");
+    std::process::exit(101);
 }
 
 /// From now on, all that is logged in this process is searched.

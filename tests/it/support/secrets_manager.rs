@@ -73,9 +73,9 @@ impl SecretsManager {
         Self { client: aws_sdk_secretsmanager::Client::new(&aws::at(&url)), url, shared }
     }
 
-    /// Makes a secret of a name that nobody else has, and returns its ARN.
-    pub(crate) async fn create(&self, text: &str) -> String {
-        let name = format!("rollcall/{:016x}", fastrand::u64(..));
+    /// Makes a secret of a name that nobody else has and that begins so, and returns its ARN.
+    pub(crate) async fn create(&self, name: &str, text: &str) -> String {
+        let name = format!("{name}-{:016x}", fastrand::u64(..));
         let made = self.client.create_secret().name(name).secret_string(text).send().await.unwrap();
         made.arn.unwrap()
     }

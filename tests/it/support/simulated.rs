@@ -32,6 +32,8 @@ use futures::channel::oneshot;
 use rollcall::store::TABLE;
 use serde_json::{Map, Value, json};
 
+use super::iam;
+
 /// How many items a page of a query has: few, so that readers have to turn pages. A smaller `Limit`
 /// than [`LARGE_LIMIT`] is kept to.
 const PAGE: usize = 5;
@@ -162,6 +164,7 @@ impl HttpConnector for Simulated {
         let target = request.headers().get("x-amz-target").unwrap();
         let operation = target.rsplit('.').next().unwrap().to_owned();
         let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+        iam::expect_allowed(target, &body);
         let mut state = self.state();
         if !state.is_scheduled {
             let answer = state.answer(&operation, body);

@@ -47,10 +47,11 @@ impl Sqs {
         Self { url, client }
     }
 
-    pub(crate) async fn queue(&self) -> TestQueue {
+    /// A queue of its own, named after one of the template's.
+    pub(crate) async fn queue(&self, resource: &str) -> TestQueue {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("spill-{}-{number}", std::process::id());
+        let name = format!("{resource}-{}-{number}", std::process::id());
         let created = self.client.create_queue().queue_name(name).send().await.unwrap();
         let url = created.queue_url.unwrap();
         TestQueue { url, client: self.client.clone(), kept: Vec::new() }

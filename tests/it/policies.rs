@@ -1,0 +1,155 @@
+//! What the functions may do is what they do. That none does more than its policy allows is seen to in all
+//! tests, which walk the rare paths (`support/iam.rs`); that no policy allows more than is done, here.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
+
+use rollcall::{endpoint::Endpoint, user_sig};
+use serde_json::{Value, json};
+
+use crate::{
+    support::{
+        Fleet, Moment, Outage, Proxy, SecretsManager, TABLE_NAME, TestQueue, apps_json,
+        callback_event, gateway_event, iam, one_of_each, secrets,
+    },
+    template::{QUERY_ROUTES, SPILL_REPLAY, functions, template},
+};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The names that the template gives to what it makes and is given, and what is here in their place.
+type Names = HashMap<String, String>;
+
+/// The environment that the template gives to a function.
+fn environment(template: &Value, function: &Value, names: &Names) -> Vec<(&'static str, String)> {
+    let common = &template["Globals"]["Function"]["Environment"]["Variables"];
+    let own = &function["Environment"]["Variables"];
+    let all = common.as_object().into_iter().chain(own.as_object()).flatten();
+    let mut environment = Vec::new();
+    for (name, value) in all {
+        // The other ones are made of the stack's name.
+        if let Some(resource) = value["!Ref"].as_str() {
+            environment.push((name.clone().leak() as &'static str, names[resource].clone()));
+        }
+    }
+    environment
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the binaries of the functions: .ci/faults builds them"]
+async fn every_policy_is_what_is_done_by_the_real_binaries() {
+    let mut outage = Outage::start(LIMIT).await;
+    let manager = SecretsManager::start().await;
+    let secrets_manager = Proxy::before(&manager.url).await;
+    let template = template();
+
+    let mut names = Names::from([
+        ("Table".to_owned(), TABLE_NAME.to_owned()),
+        ("SpillQueue".to_owned(), outage.queue.url.clone()),
+        ("SpillDeadLetters".to_owned(), outage.dead_letters.url.clone()),
+    ]);
+    for (name, resource) in template["Resources"].as_object().unwrap() {
+        if resource["Type"] == "AWS::SecretsManager::Secret" {
+            // Each has the apps of one provider, as the template's has none of another's.
+            let written = resource["Properties"]["SecretString"].as_str().unwrap();
+            let mut apps: Value = serde_json::from_str(written).unwrap();
+            let all: Value = serde_json::from_str(&apps_json()).unwrap();
+            for (provider, apps) in apps.as_object_mut().unwrap() {
+                *apps = all[provider].clone();
+            }
+            names.insert(name.clone(), manager.create(name, &apps.to_string()).await);
+        }
+    }
+    for (name, parameter) in template["Parameters"].as_object().unwrap() {
+        let default = &parameter["Default"];
+        let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+        names.insert(name.clone(), default);
+    }
+
+    let callbacks = Endpoint::ALL.map(|endpoint| endpoint.function);
+    let others = ["query", user_sig::FUNCTION, SPILL_REPLAY];
+    let templates: HashMap<String, Value> = functions(&template).into_iter().collect();
+    let mut fleets = HashMap::new();
+    for function in callbacks.into_iter().chain(others) {
+        let mut environment = environment(&template, &templates[function], &names);
+        environment.extend([
+            ("ROLLCALL_BUDGET_MS", LIMIT.as_millis().to_string()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", outage.store.url.clone()),
+            ("AWS_ENDPOINT_URL_SQS", outage.sqs.url.clone()),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets_manager.url.clone()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", secrets::AWS_SECRET.to_owned()),
+        ]);
+        fleets.insert(function, Fleet::start(&[function], 1, environment).await);
+    }
+    let invoke = async |function: &'static str, event: Value| {
+        fleets[function].invoke(function, event, LIMIT).await.unwrap().0
+    };
+
+    // Whatever a callback type writes, and for OpenIM that is up to the body and not to the route; once
+    // into the table, and once into the queue.
+    for outcome in ["applied", "spilled"] {
+        outage.store.refuse(move |_| outcome == "spilled");
+        let start = Moment::recent();
+        for callback in one_of_each(start, rollcall::runtime::now()) {
+            let is_openim = callback.route.starts_with("/openim");
+            for endpoint in Endpoint::ALL {
+                let own = endpoint.routes.contains(&callback.route);
+                let any = is_openim && endpoint.function.starts_with("openim-");
+                if own || any {
+                    let path = if own { callback.route } else { endpoint.routes[0] };
+                    let event = callback_event(&callback, path);
+                    let answer = invoke(endpoint.function, event).await;
+                    assert_eq!(answer["statusCode"], 200, "{}: {answer}", endpoint.function);
+                    let told = &answer["headers"]["x-rollcall-outcome"];
+                    assert_eq!(told == "spilled", outcome == "spilled", "{answer}");
+                }
+            }
+        }
+    }
+
+    // All messages stay in an outage; then they are stored, and poison is put aside.
+    let replay = async |queue: &mut TestQueue| {
+        queue.poll(async |event| Some(invoke(SPILL_REPLAY, event).await)).await
+    };
+    let (messages, stayed) = replay(&mut outage.queue).await;
+    assert!(messages > 0 && stayed == messages, "{stayed} of {messages}");
+    outage.queue.send("nonsense").await;
+    outage.store.refuse(|_| false);
+    outage.queue.let_time_pass().await;
+    while replay(&mut outage.queue).await.0 > 0 {}
+    assert_eq!(outage.dead_letters.receive().await.len(), 1);
+
+    for app in ["zego/1", "openim/main", "tencent/1400000000"] {
+        for (method, path) in QUERY_ROUTES {
+            let path = path.replace("{provider}/{app}", app);
+            let path = path.replace("{user}", "ada").replace("{room}", "lobby");
+            let query = if path.ends_with("/rooms") { "room=lobby" } else { "user=ada" };
+            let body = json!({ "users": ["ada"] }).to_string();
+            let body = (method == "POST").then_some(body.as_str());
+            let answer = invoke("query", gateway_event(method, &path, query, body)).await;
+            // Not every provider has all of it.
+            assert!([200, 404].contains(&answer["statusCode"].as_u64().unwrap()), "{answer}");
+        }
+    }
+    let mint = json!({ "sdk_app_id": 1_400_000_000, "user_id": "ada" }).to_string();
+    let mint = gateway_event("POST", user_sig::ROUTES[0], "", Some(&mint));
+    assert_eq!(invoke(user_sig::FUNCTION, mint).await["statusCode"], 200);
+
+    let mut done = BTreeMap::<String, BTreeSet<iam::Permission>>::new();
+    for proxy in [&outage.store, &outage.sqs, &secrets_manager] {
+        for request in proxy.take() {
+            done.entry(request.signed_by.clone()).or_default().insert(request.permission());
+        }
+    }
+    // Lambda reads the queue of `spill-replay` in its name, which no test of ours can see; SAM allows that.
+    for (function, allowed) in &*iam::POLICIES {
+        let done = done.remove(function).unwrap_or_default();
+        let unused: Vec<_> = allowed.difference(&done).collect();
+        assert!(unused.is_empty(), "{function} may do {unused:?} and never does");
+        assert!(done.is_subset(allowed), "{function} does {done:?}");
+    }
+    assert!(done.is_empty(), "{done:?}");
+}

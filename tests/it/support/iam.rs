@@ -1,0 +1,143 @@
+//! What IAM does: every request that a function sends to AWS in a test has to be allowed by its policy in
+//! `template.yaml`. One that is not ends the run.
+//!
+//! Handlers in this process act in the name of their function ([`acting_as`]), and what they send is
+//! looked at before it leaves ([`config`]). The real binaries sign with an access key that has the
+//! function's name, and are looked at by the proxy in front of the service.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
+
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+        SharedHttpConnector,
+    },
+    orchestrator::HttpRequest,
+    runtime_components::RuntimeComponents,
+};
+use rollcall::aws;
+use serde_json::{Map, Value};
+
+use super::{TABLE_NAME, secrets};
+use crate::template;
+
+/// An action and its resource, in the words of the template: `dynamodb:UpdateItem` of `Table.Arn`.
+pub(crate) type Permission = (String, String);
+
+tokio::task_local! {
+    /// The function in whose name this task acts.
+    static FUNCTION: &'static str;
+}
+
+/// What each function may do.
+pub(crate) static POLICIES: LazyLock<BTreeMap<String, BTreeSet<Permission>>> =
+    LazyLock::new(|| {
+        let functions = template::functions(&template::template());
+        functions
+            .into_iter()
+            .map(|(function, properties)| (function, policy(&properties)))
+            .collect()
+    });
+
+/// Nothing but statements that allow, of actions and resources that are named one by one.
+fn policy(function: &Value) -> BTreeSet<Permission> {
+    let each = |value: &Value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+    let mut allowed = BTreeSet::new();
+    for policy in function["Policies"].as_array().unwrap() {
+        for statement in policy["Statement"].as_array().unwrap() {
+            assert_eq!(statement["Effect"], "Allow");
+            for action in each(&statement["Action"]) {
+                for resource in each(&statement["Resource"]) {
+                    let (_, resource) = resource.as_object().unwrap().iter().next().unwrap();
+                    // `!Sub "${Table.Arn}/index/gsi1"` begins with `!GetAtt Table.Arn`.
+                    let resource = resource.as_str().unwrap().replace("${", "").replace('}', "");
+                    allowed.insert((action.as_str().unwrap().to_owned(), resource));
+                }
+            }
+        }
+    }
+    allowed
+}
+
+/// What a request has to be allowed. Queues and secrets of the tests are named after the template's.
+pub(crate) fn permission(target: &str, request: &Map<String, Value>) -> Permission {
+    let (service, operation) = target.split_once('.').unwrap_or((target, ""));
+    let text = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or_default();
+    let before_dash = |name: &str| name.split('-').next().unwrap_or_default().to_owned();
+    let (service, resource) = match service {
+        "DynamoDB_20120810" => {
+            let table = if text("TableName") == TABLE_NAME { "Table.Arn" } else { "?" };
+            let index = request.get("IndexName").and_then(Value::as_str);
+            let index = index.map(|index| format!("/index/{index}")).unwrap_or_default();
+            ("dynamodb", format!("{table}{index}"))
+        }
+        "AmazonSQS" => {
+            let name = text("QueueUrl").rsplit('/').next().unwrap_or_default();
+            ("sqs", format!("{}.Arn", before_dash(name)))
+        }
+        "secretsmanager" => {
+            let name = text("SecretId").rsplit(':').next().unwrap_or_default();
+            ("secretsmanager", before_dash(name))
+        }
+        other => (other, String::new()),
+    };
+    (format!("{service}:{operation}"), resource)
+}
+
+/// Does something in the name of a function.
+pub(crate) fn acting_as<F: Future>(
+    function: &'static str,
+    work: F,
+) -> impl Future<Output = F::Output> {
+    FUNCTION.scope(function, work)
+}
+
+/// The configuration of a function's clients in this process.
+pub(crate) fn config(endpoint: &str) -> aws::SdkConfig {
+    let config = aws::at(endpoint);
+    let http = Watched(config.http_client().unwrap());
+    config.into_builder().http_client(http).build()
+}
+
+/// Ends the run if the function in whose name this task acts may not send that request.
+pub(crate) fn expect_allowed(target: &str, request: &Map<String, Value>) {
+    let permission = permission(target, request);
+    match FUNCTION.try_with(|function| *function) {
+        Ok(function) => expect_allowed_for(function, &permission),
+        Err(_) => secrets::end_the_run(&format!("{permission:?} is done in no function's name")),
+    }
+}
+
+/// Ends the run if a function may not do that.
+pub(crate) fn expect_allowed_for(function: &str, permission: &Permission) {
+    if !POLICIES[function].contains(permission) {
+        let text =
+            format!("the policy of {function} in template.yaml does not allow {permission:?}");
+        secrets::end_the_run(&text);
+    }
+}
+
+/// Looks at requests before they are sent.
+#[derive(Debug)]
+struct Watched<T>(T);
+
+impl HttpClient for Watched<SharedHttpClient> {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(Watched(self.0.http_connector(settings, components)))
+    }
+}
+
+impl HttpConnector for Watched<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+        expect_allowed(request.headers().get("x-amz-target").unwrap(), &body);
+        self.0.call(request)
+    }
+}
