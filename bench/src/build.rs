@@ -32,8 +32,21 @@ pub(crate) struct Built {
     pub(crate) missing: Vec<String>,
 }
 
+/// Which binaries are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Binaries {
+    /// Those of the sources as they are now.
+    New,
+    /// Those that are there.
+    AsTheyAre,
+}
+
 /// Builds everything, or what `wanted` names.
-pub(crate) fn build(wanted: &dyn Fn(&str) -> bool) -> Result<Built, Failure> {
+pub(crate) fn build(binaries: Binaries, wanted: &dyn Fn(&str) -> bool) -> Result<Built, Failure> {
+    let cargo = |folder: &Path, packages: &[&str]| match binaries {
+        Binaries::New => cargo(folder, packages),
+        Binaries::AsTheyAre => Ok(()),
+    };
     let bench = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = bench.parent().ok_or("bench has no parent")?;
     let peers = bench.join("peers");
@@ -41,19 +54,19 @@ pub(crate) fn build(wanted: &dyn Fn(&str) -> bool) -> Result<Built, Failure> {
 
     let functions: Vec<&str> =
         FUNCTIONS.into_iter().map(|(name, ..)| name).filter(|name| wanted(name)).collect();
-    let packages = functions.iter().flat_map(|name| ["-p", name]);
+    let packages: Vec<&str> = functions.iter().flat_map(|name| ["-p", *name]).collect();
     // As `sam build` compiles them: none of what the local program or the tests turn on.
-    cargo(root, packages)?;
+    cargo(root, &packages)?;
     for name in functions {
         built.binaries.insert(name.to_owned(), root.join("target/release").join(name));
     }
     for name in [BARE, ORDINARY].into_iter().filter(|name| wanted(name)) {
         let folder = peers.join(name);
-        cargo(&folder, [])?;
+        cargo(&folder, &[])?;
         built.binaries.insert(name.to_owned(), folder.join("target/release").join(name));
     }
     if wanted("gateway") {
-        cargo(root, ["-p", "rollcall-local"])?;
+        cargo(root, &["-p", "rollcall-local"])?;
         built.gateway = Some(root.join("target/release/rollcall"));
     }
     if wanted("python") {
@@ -71,9 +84,15 @@ pub(crate) fn build(wanted: &dyn Fn(&str) -> bool) -> Result<Built, Failure> {
     Ok(built)
 }
 
-fn cargo<'a>(folder: &Path, packages: impl IntoIterator<Item = &'a str>) -> Result<(), Failure> {
+fn cargo(folder: &Path, packages: &[&str]) -> Result<(), Failure> {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--release", "--quiet"]).args(packages).current_dir(folder);
+    // What the cargo that runs the bench says of itself has crates compiled anew that ask for it.
+    let is_about_a_package =
+        |name: &str| ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|start| name.starts_with(start));
+    for (name, _) in std::env::vars().filter(|(name, _)| is_about_a_package(name)) {
+        cargo.env_remove(name);
+    }
     run(&mut cargo)
 }
 

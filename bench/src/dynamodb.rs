@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -38,6 +39,8 @@ pub(crate) struct Units {
 #[derive(Debug, Default)]
 struct Meter {
     requests: AtomicU64,
+    /// How long the embedded DynamoDB took for them, in ns.
+    nanos: AtomicU64,
     /// Set while requests are made to tell what they consume.
     units: Mutex<Option<Units>>,
 }
@@ -103,6 +106,11 @@ impl DynamoDb {
     /// The requests since the start.
     pub(crate) fn requests(&self) -> u64 {
         self.meter.requests.load(Ordering::Relaxed)
+    }
+
+    /// How long the embedded DynamoDB took for them: an index costs it time, as it would not in the cloud.
+    pub(crate) fn time(&self) -> Duration {
+        Duration::from_nanos(self.meter.nanos.load(Ordering::Relaxed))
     }
 
     /// From now on requests are made to tell what they consume.
@@ -270,9 +278,11 @@ impl Front {
             parts.headers.insert(header::CONTENT_LENGTH, body.len().into());
         }
         parts.uri = format!("http://{}/", self.table).parse()?;
+        let asked = Instant::now();
         let response = self.http.request(Request::from_parts(parts, Full::new(body))).await?;
         let (mut parts, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
+        self.meter.nanos.fetch_add(asked.elapsed().as_nanos() as u64, Ordering::Relaxed);
         if counts {
             self.meter.add(&operation, &serde_json::from_slice(&body)?);
         }

@@ -17,6 +17,7 @@ use std::{
     time::Instant,
 };
 
+use build::Binaries;
 use clap::{Parser, ValueEnum};
 use cpu::Groups;
 use dynamodb::DynamoDb;
@@ -55,6 +56,9 @@ struct Args {
     /// Blocks of 40 warm callbacks of each
     #[arg(long, default_value_t = 25)]
     blocks: usize,
+    /// Measures the binaries that are there, without a look at whether the sources have changed since
+    #[arg(long)]
+    as_they_are: bool,
     /// Where the results go [default: bench/results, and docs/performance.md if everything is measured]
     #[arg(long)]
     results: Option<PathBuf>,
@@ -85,7 +89,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), Failure> {
-    let built = build::build(&|name| args.wants(name))?;
+    let binaries = if args.as_they_are { Binaries::AsTheyAre } else { Binaries::New };
+    let built = build::build(binaries, &|name| args.wants(name))?;
     let started = Instant::now();
     let folder = tempfile::tempdir()?;
     let logs = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/logs");
@@ -106,14 +111,15 @@ async fn run(args: Args) -> Result<(), Failure> {
     if args.does(Part::Costs) {
         results.costs = measure::costs(&subjects, &dynamodb, &mut callbacks, &logs).await?;
     }
-    if args.does(Part::Warm) {
-        results.warm =
-            measure::warm(&subjects, args.blocks, &dynamodb, &mut callbacks, &logs).await?;
-    }
+    // Before the warm ones: the embedded DynamoDB gets slower with what is in it.
     if args.does(Part::Cold) {
         let groups = groups.as_ref();
         results.cold =
             measure::cold(&subjects, args.rounds, groups, &dynamodb, &mut callbacks, &logs).await?;
+    }
+    if args.does(Part::Warm) {
+        results.warm =
+            measure::warm(&subjects, args.blocks, &dynamodb, &mut callbacks, &logs).await?;
     }
     if let Some(groups) = groups {
         groups.remove();

@@ -132,6 +132,8 @@ pub(crate) struct Warm {
     pub(crate) subject: String,
     /// In ms.
     pub(crate) latency: Option<Spread>,
+    /// In ms, without what the embedded DynamoDB takes.
+    pub(crate) own: Option<Spread>,
     /// In ms of CPU time for each callback: medians over blocks.
     pub(crate) cpu: Option<Spread>,
     /// In MB (2^20), over all of the process's life.
@@ -154,31 +156,35 @@ pub(crate) async fn warm(
         for _ in 0..WARM_UP {
             lambda.call(&callbacks.next(subject.common).await?).await?;
         }
-        lambdas.push((lambda, Vec::new(), Vec::new(), 0));
+        lambdas.push((lambda, Vec::new(), Vec::new(), Vec::new(), 0));
     }
     for block in 0..blocks {
         if block % 5 == 0 {
             eprintln!("warm callbacks: block {} of {blocks}", block + 1);
         }
-        for (subject, (lambda, latency, cpu, requests)) in subjects.iter().zip(&mut lambdas) {
+        for (subject, (lambda, latency, own, cpu, requests)) in subjects.iter().zip(&mut lambdas) {
             let mut events = Vec::with_capacity(BLOCK);
             for _ in 0..BLOCK {
                 events.push(callbacks.next(subject.common).await?);
             }
             let (used, asked) = (lambda.cpu()?, dynamodb.requests());
             for event in &events {
-                latency.push(ms(lambda.call(event).await?));
+                let before = dynamodb.time();
+                let took = lambda.call(event).await?;
+                latency.push(ms(took));
+                own.push(ms(took.saturating_sub(dynamodb.time() - before)));
             }
             cpu.push(ms(lambda.cpu()?.saturating_sub(used)) / BLOCK as f64);
             *requests += dynamodb.requests() - asked;
         }
     }
     let mut warm = Vec::new();
-    for (subject, (lambda, latency, cpu, requests)) in subjects.iter().zip(lambdas) {
+    for (subject, (lambda, latency, own, cpu, requests)) in subjects.iter().zip(lambdas) {
         warm.push(Warm {
             subject: subject.program.name.clone(),
             dynamodb_requests: requests as f64 / latency.len() as f64,
             latency: Spread::of(latency),
+            own: Spread::of(own),
             cpu: Spread::of(cpu),
             peak_memory_mb: lambda.peak_memory()? as f64 / 1024.0,
         });

@@ -37,6 +37,9 @@ impl Embedded {
         let file = folder.join("dynamodb.sqlite");
         let path = file.to_str().ok_or_else(|| failed("its path is not UTF-8".to_owned()))?;
         let database = Database::new(path).map_err(|error| failed(error.to_string()))?;
+        // Its name for `synchronous = NORMAL`: what is written outlives this process, and no write waits
+        // for the disk.
+        database.disable_bulk_loading().map_err(|error| failed(error.to_string()))?;
         Ok(Self(database))
     }
 

@@ -7,8 +7,7 @@ use aws_sdk_dynamodb::{
     operation::create_table::CreateTableError,
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
-        Projection, ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
-        TimeToLiveSpecification,
+        Projection, ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
     },
 };
 
@@ -23,8 +22,8 @@ pub(super) const INDEX_PK: &str = "gsi1pk";
 pub(super) const INDEX_SK: &str = "gsi1sk";
 pub(super) const EXPIRES_AT: &str = "expires_at";
 
-/// What the table looks like. All keys are strings, billing is on demand, the index projects
-/// everything, and the stream carries new and old images.
+/// What the table looks like. All keys are strings, billing is on demand, and the index projects
+/// everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableDefinition {
     /// Partition and sort key of the table.
@@ -47,7 +46,8 @@ pub const TABLE: TableDefinition = TableDefinition {
 
 impl TableDefinition {
     /// Makes the table if there is none of that name. For DynamoDB on a laptop and in tests: in
-    /// the cloud `template.yaml` makes it.
+    /// the cloud `template.yaml` makes it, with a stream besides. Nobody would read that here, and the
+    /// embedded DynamoDB goes through all of it at every write.
     ///
     /// # Errors
     ///
@@ -64,10 +64,6 @@ impl TableDefinition {
             .set_key_schema(Some(key_schema(self.index_key)?))
             .projection(Projection::builder().projection_type(ProjectionType::All).build())
             .build();
-        let stream = StreamSpecification::builder()
-            .stream_enabled(true)
-            .stream_view_type(StreamViewType::NewAndOldImages)
-            .build();
         let created = client
             .create_table()
             .table_name(table)
@@ -75,7 +71,6 @@ impl TableDefinition {
             .set_attribute_definitions(Some(attributes.collect::<Result<_, _>>()?))
             .global_secondary_indexes(index?)
             .billing_mode(BillingMode::PayPerRequest)
-            .stream_specification(stream?)
             .send()
             .await;
         match created {
