@@ -53,6 +53,17 @@ async fn a_refused_callback_is_no_request_at_all() {
     assert!(proxy.take().is_empty());
 }
 
+/// So the first callback finds the connection open.
+#[tokio::test]
+async fn the_warm_up_is_one_read() {
+    let database = Database::start().await;
+    let proxy = Proxy::before(&database.url).await;
+    Handlers::on(&proxy.url).receiver.store.warm_up(std::time::Duration::from_secs(10)).await;
+    let seen = proxy.take();
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert_eq!(seen[0].operation, "GetItem");
+}
+
 /// Promise 4: no success before the change is stored.
 #[tokio::test]
 async fn promise_4_durable_a_store_that_fails_is_answered_with_503() {
