@@ -262,6 +262,20 @@ async fn a_lost_logout_ends_with_the_next_session_its_rooms_life_or_the_next_lif
     }
 }
 
+/// Both the creation and the logins of the next life may be lost.
+#[tokio::test]
+async fn a_life_of_which_only_the_close_is_known_replaces_the_one_before() {
+    let (_database, handlers) = start().await;
+    let ada = login("ada", 7, 101, 1, 0);
+    let closed = boundary(RoomClose, 8, 5000);
+    let newest = boundary(RoomCreate, 9, 50_000);
+    for event in [&ada, &closed, &newest] {
+        zego(&handlers, event).await;
+    }
+    let room = ask(&handlers, "/attendance/zego/1/rooms/lobby", "", at(60_000)).await;
+    assert_eq!(stays(&room), [stay("ada", 0, Some(5000), "room_replaced", true)]);
+}
+
 #[tokio::test]
 async fn a_lost_exit_ends_with_the_first_boundary_or_the_next_entry() {
     use tencent::EventName::{TrtcCreate, TrtcDismiss, TrtcEnter, TrtcExit};

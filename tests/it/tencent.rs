@@ -538,6 +538,8 @@ async fn the_room_of_a_number_and_the_room_of_its_digits_are_two_rooms() {
     for (asked, user) in [("123", "a"), ("s:123", "b"), ("s:s:123", "c"), ("12a", "d")] {
         assert_eq!(names(&room(&handlers, asked).await), [user], "{asked}");
     }
+    let nobody_came = "/presence/tencent/1400000000/rooms/s:12a";
+    assert_eq!(handlers.get(nobody_came, "", at(1000)).await.0, 404);
 }
 
 #[tokio::test]

@@ -1,11 +1,19 @@
 //! What callbacks and questions cost, counted between the handlers and the store.
 
+use std::time::Duration;
+
+use rollcall::{
+    aws,
+    store::{self, TABLE},
+};
 use rollcall_local::send::zego::{
     Event,
     EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
 };
 
-use crate::support::{Database, Handlers, Moment, Proxy, SECRET, apps, openim_event, zego_event};
+use crate::support::{
+    Database, Handlers, Moment, Proxy, SECRET, TABLE_NAME, apps, openim_event, zego_event,
+};
 
 #[tokio::test]
 async fn an_event_in_order_is_one_request_and_a_late_one_two() {
@@ -53,6 +61,17 @@ async fn a_refused_callback_is_no_request_at_all() {
     assert!(proxy.take().is_empty());
 }
 
+/// So the first callback finds the connection open.
+#[tokio::test]
+async fn the_warm_up_is_one_read() {
+    let database = Database::start().await;
+    let proxy = Proxy::before(&database.url).await;
+    Handlers::on(&proxy.url).receiver.store.warm_up(Duration::from_secs(10)).await;
+    let seen = proxy.take();
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert_eq!(seen[0].operation, "GetItem");
+}
+
 /// Promise 4: no success before the change is stored.
 #[tokio::test]
 async fn promise_4_durable_a_store_that_fails_is_answered_with_503() {
@@ -60,13 +79,24 @@ async fn promise_4_durable_a_store_that_fails_is_answered_with_503() {
     let proxy = Proxy::before(&database.url).await;
     let handlers = Handlers::on(&proxy.url);
     let start = Moment::recent();
-    let login = zego_event(RoomLogin, start.plus(0));
+    for event in [zego_event(RoomCreate, start.plus(0)), zego_event(RoomLogin, start.plus(0))] {
+        proxy.refuse(|_| true);
+        let reply = deliver(&handlers, &event, start).await;
+        assert_eq!((reply.status.as_u16(), reply.outcome), (503, Some("rejected")));
+        // ZEGO sends it again.
+        proxy.refuse(|_| false);
+        assert_eq!(deliver(&handlers, &event, start).await.outcome, Some("applied"));
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_is_there_is_left_as_it_is_and_any_other_refusal_is_told() {
+    let database = Database::start().await;
+    let proxy = Proxy::before(&database.url).await;
+    let client = store::connect(&aws::at(&proxy.url), Duration::from_secs(10));
+    TABLE.create(&client, TABLE_NAME).await.unwrap();
     proxy.refuse(|_| true);
-    let reply = deliver(&handlers, &login, start).await;
-    assert_eq!((reply.status.as_u16(), reply.outcome), (503, Some("rejected")));
-    // ZEGO sends it again.
-    proxy.refuse(|_| false);
-    assert_eq!(deliver(&handlers, &login, start).await.outcome, Some("applied"));
+    TABLE.create(&client, TABLE_NAME).await.unwrap_err();
 }
 
 async fn deliver(handlers: &Handlers, event: &Event, start: Moment) -> rollcall::callback::Reply {

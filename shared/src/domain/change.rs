@@ -287,3 +287,43 @@ impl Change {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ProviderName;
+
+    fn app() -> App {
+        App { provider: ProviderName::Tencent, id: "1400000000".parse().unwrap() }
+    }
+
+    fn login(user: &str) -> Change {
+        Change::Device(DeviceChange {
+            app: app(),
+            user: user.parse().unwrap(),
+            platform: "iOS".parse().unwrap(),
+            connection: None,
+            event: DeviceEvent::Online(Account::RegistersItself),
+            at: UnixMillis(5),
+        })
+    }
+
+    fn dismissal(room: &str) -> Change {
+        let boundary = Boundary::Closed { at: UnixMillis(5), reason: None };
+        Change::Boundary(BoundaryChange { app: app(), room: room.parse().unwrap(), boundary })
+    }
+
+    #[test]
+    fn one_change_is_named_by_its_person_and_room_and_several_by_their_number() {
+        let named = |changes: &[Change]| {
+            let Named { app, user, room, count } = Named::of(changes);
+            (app.map(str::to_owned), user.map(str::to_owned), room.map(str::to_owned), count)
+        };
+        let text = |text: &str| Some(text.to_owned());
+        let app = || text("1400000000");
+        assert_eq!(named(&[]), (None, None, None, None));
+        assert_eq!(named(&[login("ada")]), (app(), text("ada"), None, None));
+        assert_eq!(named(&[dismissal("lobby")]), (app(), None, text("lobby"), None));
+        assert_eq!(named(&[login("ada"), login("bob")]), (app(), None, None, Some(2)));
+    }
+}

@@ -308,6 +308,8 @@ mod tests {
         #[test]
         fn bytes_sort_as_their_marks_do(a in mark(), b in mark()) {
             prop_assert_eq!(a.cmp(&b), a.to_bytes().cmp(&b.to_bytes()));
+            prop_assert_eq!(a.partial_cmp(&b), Some(a.cmp(&b)));
+            prop_assert_eq!(a.partial_cmp(&a), Some(Ordering::Equal));
         }
 
         #[test]

@@ -1,7 +1,5 @@
 //! What became of a verified callback.
 
-use std::fmt;
-
 /// What became of a callback that was verified and well formed. Of a batch, it is the greatest that
 /// occurred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,11 +27,5 @@ impl Outcome {
             Self::Duplicate => "duplicate",
             Self::Ignored => "ignored",
         }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -137,3 +137,33 @@ fn value_size(value: &AttributeValue) -> usize {
         _ => 1,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DynamoDB's rules: a name and a text by their bytes, a number by half of its digits and one, a
+    /// map with three bytes and one for each member.
+    #[test]
+    fn an_item_is_as_large_as_dynamodb_counts_it() {
+        let blob = |length: usize| Blob::new(vec![7; length]);
+        let map = || M(HashMap::from([("ab".to_owned(), string("cdefg"))]));
+        let numbers = Ns(vec!["1".to_owned(), "1234567890".to_owned()]);
+        let values = [
+            (string("Ada Lovelace"), 12),
+            (N("1".to_owned()), 1),
+            (number(1_499_676_978_027), 7),
+            (bytes(blob(33)), 33),
+            (Bs(vec![blob(33), blob(40)]), 73),
+            (numbers, 1 + 6),
+            (map(), 3 + 1 + 2 + 5),
+            (AttributeValue::Bool(true), 1),
+        ];
+        for (value, expected) in values {
+            assert_eq!(value_size(&value), expected, "{value:?}");
+        }
+        assert_eq!(size(&Item::new()), 0);
+        let item = [("name".to_owned(), string("Ada")), ("k".to_owned(), bytes(blob(33)))];
+        assert_eq!(size(&item.into()), 4 + 3 + 1 + 33);
+    }
+}

@@ -329,6 +329,15 @@ mod tests {
         }
     }
 
+    /// It is stored: a user who fell to another shard would be in a room twice.
+    #[test]
+    fn a_user_stays_in_their_shard() {
+        let shards = ["ada", "cyd", "888120154"].map(|id| {
+            [SHARDS, MONTH_SHARDS].map(|shards| shard_number(&id.parse().unwrap(), shards))
+        });
+        assert_eq!(shards, [[0, 4], [3, 7], [1, 9]]);
+    }
+
     #[test]
     fn ids_come_back_from_keys() {
         for id in ["a", "a#b%23", "ä\u{0}", "😀 ", "in#"] {

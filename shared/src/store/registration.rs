@@ -166,11 +166,12 @@ fn order(registration: &Registration) -> AttributeValue {
         content.update(text.as_ref().map_or(u64::MAX, |text| text.len() as u64).to_be_bytes());
         content.update(text.as_deref().unwrap_or_default());
     }
-    let create_time = registration.create_time.map_or(0, |time| time.0);
+    let create_time = registration.create_time.map_or(u64::MAX, |time| time.0);
     content.update(create_time.to_be_bytes());
     for number in [registration.manager_level, registration.receive_option] {
-        content.update(number.unwrap_or(-1).to_be_bytes());
+        content.update(number.map_or(i64::MIN, i64::from).to_be_bytes());
     }
+    content.update([u8::from(registration.extra_truncated)]);
     let mut order = registration.order().0.to_be_bytes().to_vec();
     order.extend(&content.finalize()[..8]);
     B(Blob::new(order))
@@ -195,4 +196,49 @@ fn read_registration(app: &App, item: &Item) -> Result<Registration, StoreError>
         manager_level: integer(MANAGER_LEVEL),
         receive_option: integer(RECEIVE_OPTION),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::domain::ProviderName;
+
+    /// Promise 3: of two receipts at one millisecond that differ the same one wins in any order.
+    #[test]
+    fn promise_3_convergent_no_two_registrations_have_one_order() {
+        let text = |text: &str| Some(text.to_owned());
+        let none = Registration {
+            app: App { provider: ProviderName::OpenIm, id: "main".parse().unwrap() },
+            user: "ada".parse().unwrap(),
+            source: RegistrationSource::Callback,
+            create_time: None,
+            recorded_at: UnixMillis(1_700_000_000_000),
+            name: None,
+            avatar_url: None,
+            extra: None,
+            extra_truncated: false,
+            manager_level: None,
+            receive_option: None,
+        };
+        let truncated = Registration { extra_truncated: true, ..none.clone() };
+        let mut registrations = vec![none.clone(), truncated];
+        for content in ["", "x"] {
+            registrations.push(Registration { name: text(content), ..none.clone() });
+            registrations.push(Registration { avatar_url: text(content), ..none.clone() });
+            registrations.push(Registration { extra: text(content), ..none.clone() });
+        }
+        for time in [0, 1] {
+            registrations
+                .push(Registration { create_time: Some(UnixMillis(time)), ..none.clone() });
+        }
+        for number in [-1, 0, 1] {
+            registrations.push(Registration { manager_level: Some(number), ..none.clone() });
+            registrations.push(Registration { receive_option: Some(number), ..none.clone() });
+        }
+        let orders =
+            registrations.iter().map(|one| order(one).as_b().unwrap().clone().into_inner());
+        assert_eq!(orders.collect::<HashSet<_>>().len(), registrations.len());
+    }
 }

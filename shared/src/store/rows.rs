@@ -132,3 +132,18 @@ impl<'a> Merged<'a> {
         heads.chain(stream::select_all(self.partitions))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_one_read_of_each_shard_and_little_more_than_it_returns() {
+        for limit in [1, 10, 100, 1000] {
+            let rows = rows_per_shard(limit) * usize::from(SHARDS);
+            // Also if a shard holds a quarter more than its share.
+            let expected = limit * 5 / 4;
+            assert!((expected..=expected + 40).contains(&rows), "{limit}: {rows}");
+        }
+    }
+}

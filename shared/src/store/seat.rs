@@ -140,17 +140,14 @@ impl Store {
             .table_name(&self.table)
             .key(PK, item::string(keys::user(app, user)))
             .key(SK, item::string(keys::seat(room, life)))
-            .return_values(ReturnValue::UpdatedNew)
+            .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
     /// Moves the oldest marks away if the seat has grown too large. The event is stored already,
     /// so if that fails or takes too long, the next event on the seat will try again.
     async fn lighten(&self, change: &SeatChange, seat: &Item, received_at: UnixMillis) {
-        let keys = keys::user(&change.app, &change.user).len()
-            + keys::seat(&change.room, change.life.as_ref()).len();
-        // A W2 returns marks and sequences only, and so moves a little later than a W1.
-        if item::size(seat) + keys <= MAX_SEAT_BYTES {
+        if item::size(seat) <= MAX_SEAT_BYTES {
             return;
         }
         let moved = self.move_oldest_marks(change, seat, received_at);
