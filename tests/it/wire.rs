@@ -12,7 +12,7 @@ use rollcall_local::send::zego::{
 };
 
 use crate::support::{
-    Database, Handlers, Moment, Proxy, SECRET, TABLE_NAME, apps, openim_event, zego_event,
+    Database, Handlers, Moment, Proxy, SECRET, TABLE_NAME, apps, iam, openim_event, zego_event,
 };
 
 #[tokio::test]
@@ -66,7 +66,9 @@ async fn a_refused_callback_is_no_request_at_all() {
 async fn the_warm_up_is_one_read() {
     let database = Database::start().await;
     let proxy = Proxy::before(&database.url).await;
-    Handlers::on(&proxy.url).receiver.store.warm_up(Duration::from_secs(10)).await;
+    let handlers = Handlers::on(&proxy.url);
+    let warm_up = handlers.receiver.store.warm_up(Duration::from_secs(10));
+    iam::acting_as("zego-room-login", warm_up).await;
     let seen = proxy.take();
     assert_eq!(seen.len(), 1, "{seen:?}");
     assert_eq!(seen[0].operation, "GetItem");
