@@ -138,6 +138,24 @@ async fn a_session_with_many_relogins_ends_when_it_ends() {
     }
 }
 
+/// The latest time may be that of an old session, whose logout came late.
+#[tokio::test]
+async fn the_time_when_somebody_was_last_seen_is_not_moved_away() {
+    let database = Database::start().await;
+    let handlers = Handlers::on(&database.url);
+    let start = Moment::recent();
+    let now = start.plus(60_000);
+    let login = Event { session: "1".to_owned(), ..zego_event(RoomLogin, start.plus(0)) };
+    let at = start.plus(50_000);
+    let logout = Event { name: RoomLogout, at, sequence: 999, ..login };
+    deliver(&handlers, &logout, now).await;
+    for event in comings_and_goings(start, 20) {
+        deliver(&handlers, &event, now).await;
+    }
+    let (_, ada) = handlers.get("/presence/zego/1/users/ada", "", now).await;
+    assert_eq!(ada["last_seen_at"], at.0);
+}
+
 #[tokio::test]
 async fn a_crash_between_the_two_writes_of_a_move_changes_nothing() {
     let database = Database::start().await;

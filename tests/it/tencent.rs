@@ -431,6 +431,18 @@ async fn active_users_are_counted_once_a_month_in_utc() {
     assert_eq!(active(&handlers, "2026-10").await, 21);
 }
 
+/// A year's months can be asked for.
+#[tokio::test]
+async fn a_month_is_kept_for_more_than_a_year() {
+    let (database, handlers) = start().await;
+    outcome(&handlers, &login("iOS", 0, &[])).await;
+    let items = dump(&database.client).await;
+    let month = items.iter().find(|(key, _)| key.contains(" month#")).unwrap().1;
+    let expires_at: u64 = month["expires_at"].as_str().unwrap().parse().unwrap();
+    let days = (expires_at - START / 1000) / 86_400;
+    assert!((370..=400).contains(&days), "{days}");
+}
+
 #[tokio::test]
 async fn later_logins_of_the_month_are_one_request() {
     let database = Database::start().await;
@@ -568,6 +580,18 @@ async fn a_boundary_ends_everybodys_stay_but_a_creation_not_its_creators() {
     outcome(&handlers, &enter("bob", 300)).await;
     let again = room(&handlers, "lobby").await;
     assert_eq!((&again["open"], &again["online"]), (&json!(true), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_role_that_changed_after_the_room_was_created_again_says_who_is_in() {
+    let (_database, handlers) = start().await;
+    let bob = |name, ms| of_user(tencent_event(name, at(ms)), "bob");
+    outcome(&handlers, &bob(TrtcEnter, 0)).await;
+    outcome(&handlers, &tencent_event(TrtcCreate, at(100))).await;
+    assert_eq!(names(&room(&handlers, "lobby").await), [""; 0]);
+    // That he entered the new room was lost.
+    outcome(&handlers, &bob(TrtcRole, 200)).await;
+    assert_eq!(names(&room(&handlers, "lobby").await), ["bob"]);
 }
 
 #[tokio::test]

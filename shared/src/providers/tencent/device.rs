@@ -14,10 +14,9 @@ const OLD_CLIENTS_LOGOUT: Duration = Duration::from_secs(5);
 /// within five seconds after such a kick does not count.
 #[must_use]
 pub fn device_ending(device: &Device) -> Option<Ending> {
+    // Of a logout before the kick the kick is the newer event anyway.
     let logged_out = device.logged_out.filter(|logout| {
-        device
-            .kicked_by_itself
-            .is_none_or(|kick| *logout < kick || logout.at() > kick.at().after(OLD_CLIENTS_LOGOUT))
+        device.kicked_by_itself.is_none_or(|kick| logout.at() > kick.at().after(OLD_CLIENTS_LOGOUT))
     });
     let last: Option<Stamp> = device.offline.max(logged_out).max(device.kicked_by_itself);
     let is_over = last.is_some_and(|last| device.online.is_none_or(|online| last > online));
