@@ -172,7 +172,7 @@ pub(crate) async fn warm(
                 let before = dynamodb.time();
                 let took = lambda.call(event).await?;
                 latency.push(ms(took));
-                own.push(ms(took.saturating_sub(dynamodb.time() - before)));
+                own.push(ms(took.saturating_sub(dynamodb.time().saturating_sub(before))));
             }
             cpu.push(ms(lambda.cpu()?.saturating_sub(used)) / BLOCK as f64);
             *requests += dynamodb.requests() - asked;

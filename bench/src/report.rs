@@ -338,25 +338,31 @@ fn targets(results: &Results) -> String {
         "0".into(),
         measured.then(|| (wrong.to_string(), wrong == 0)),
     );
-    let gateway = results.gateway.as_ref();
+    gateway_targets(results.gateway.as_ref(), &mut row);
+    text
+}
+
+fn gateway_targets(
+    load: Option<&Load>,
+    row: &mut impl FnMut(&str, String, Option<(String, bool)>),
+) {
     row(
         "local gateway: signed callbacks a second",
         ">= 2000".into(),
-        gateway.map(|load| {
+        load.map(|load| {
             (format!("{:.0}", load.callbacks_per_second), load.callbacks_per_second >= 2000.0)
         }),
     );
     row(
         "local gateway: p99",
         "< 20 ms".into(),
-        gateway.map(|load| (format!("{} ms", short(load.p99_ms)), load.p99_ms < 20.0)),
+        load.map(|load| (format!("{} ms", short(load.p99_ms)), load.p99_ms < 20.0)),
     );
     row(
         "local gateway: refused or lost",
         "0".into(),
-        gateway.map(|load| ((load.refused + load.lost).to_string(), load.refused + load.lost == 0)),
+        load.map(|load| ((load.refused + load.lost).to_string(), load.refused + load.lost == 0)),
     );
-    text
 }
 
 /// All tables, in Markdown.
