@@ -1,15 +1,17 @@
 //! Signatures that do not cover the body they came with.
 
+use bytes::Bytes;
+
 use super::UnixSeconds;
 
 /// One use of a signature that does not cover the body: whoever has seen it could sign anything
 /// else with it, unless it is good for one body only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureUse {
-    /// The SHA-256 of the signature.
-    pub signature: [u8; 32],
-    /// The SHA-256 of the body, byte for byte as it was sent.
-    pub body: [u8; 32],
+    /// The signature as it was sent.
+    pub signature: String,
+    /// The body, byte for byte as it was sent.
+    pub body: Bytes,
     /// The last second in which the signature can be verified.
     pub good_until: UnixSeconds,
 }

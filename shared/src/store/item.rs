@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     primitives::Blob,
-    types::AttributeValue::{self, B, Bs, M, N, Ns, S},
+    types::AttributeValue::{self, B, Bs, N, S},
 };
 
 use super::{StoreError, table::EXPIRES_AT};
@@ -116,54 +116,5 @@ pub(super) fn is_expired(item: &Item, now: UnixMillis) -> bool {
     match item.get(EXPIRES_AT) {
         Some(N(at)) => at.parse().is_ok_and(|at| UnixSeconds(at) <= now.seconds()),
         _ => false,
-    }
-}
-
-/// The size of attributes as DynamoDB counts it, closely enough.
-pub(super) fn size(item: &Item) -> usize {
-    item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
-}
-
-fn value_size(value: &AttributeValue) -> usize {
-    match value {
-        S(text) => text.len(),
-        N(digits) => digits.len() / 2 + 1,
-        B(bytes) => bytes.as_ref().len(),
-        Bs(set) => set.iter().map(|bytes| bytes.as_ref().len()).sum(),
-        Ns(set) => set.iter().map(|digits| digits.len() / 2 + 1).sum(),
-        M(map) => {
-            3 + map.iter().map(|(name, value)| 1 + name.len() + value_size(value)).sum::<usize>()
-        }
-        _ => 1,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// DynamoDB's rules: a name and a text by their bytes, a number by half of its digits and one, a
-    /// map with three bytes and one for each member.
-    #[test]
-    fn an_item_is_as_large_as_dynamodb_counts_it() {
-        let blob = |length: usize| Blob::new(vec![7; length]);
-        let map = || M(HashMap::from([("ab".to_owned(), string("cdefg"))]));
-        let numbers = Ns(vec!["1".to_owned(), "1234567890".to_owned()]);
-        let values = [
-            (string("Ada Lovelace"), 12),
-            (N("1".to_owned()), 1),
-            (number(1_499_676_978_027), 7),
-            (bytes(blob(33)), 33),
-            (Bs(vec![blob(33), blob(40)]), 73),
-            (numbers, 1 + 6),
-            (map(), 3 + 1 + 2 + 5),
-            (AttributeValue::Bool(true), 1),
-        ];
-        for (value, expected) in values {
-            assert_eq!(value_size(&value), expected, "{value:?}");
-        }
-        assert_eq!(size(&Item::new()), 0);
-        let item = [("name".to_owned(), string("Ada")), ("k".to_owned(), bytes(blob(33)))];
-        assert_eq!(size(&item.into()), 4 + 3 + 1 + 33);
     }
 }

@@ -13,7 +13,7 @@ use std::{collections::BTreeSet, time::Duration};
 use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder,
     primitives::Blob,
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
+    types::{AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure},
 };
 
 use super::{
@@ -21,12 +21,13 @@ use super::{
     item::{self, DETAILS, DISPLAY_NAME, Item, MARKS, MOVED_TO, NEWEST, SEQUENCES},
     keys::{self, Section},
     table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
-    write::{Written, written},
+    write::{WriteUnits, Written, written},
 };
 use crate::domain::{App, Kind, LifeId, Mark, Outcome, RoomId, SeatChange, UnixMillis, UserId};
 
-/// A seat beyond this size is lightened: up to here one write unit is enough.
-const MAX_SEAT_BYTES: usize = 1024;
+/// What a write of a seat of at most a kilobyte takes: one write unit for the seat, two for an index entry that
+/// is elsewhere then. Any write of a larger one takes two for the seat and two for the index.
+const MAX_SEAT_UNITS: WriteUnits = WriteUnits(3.0);
 
 /// How long an answer waits for marks to be moved.
 const MAX_MOVE_TIME: Duration = Duration::from_millis(300);
@@ -60,8 +61,8 @@ impl Store {
         // A seat may expire between a refused W1 and its W2, so W1 may come round once more.
         for _ in 0..2 {
             let seen = match self.write_newest(change, &mark, received_at).await? {
-                Written::Yes(seat) => {
-                    self.lighten(change, &seat, received_at).await;
+                Written::Yes(units) => {
+                    self.lighten(change, units, received_at).await;
                     return Ok(Outcome::Applied);
                 }
                 Written::No(seat) => seat,
@@ -69,8 +70,8 @@ impl Store {
             if item::mark_bytes(&seen).contains(&mark) {
                 return Ok(Outcome::Duplicate);
             }
-            if let Written::Yes(seat) = self.write_older(change, &mark).await? {
-                self.lighten(change, &seat, received_at).await;
+            if let Written::Yes(units) = self.write_older(change, &mark).await? {
+                self.lighten(change, units, received_at).await;
                 return Ok(Outcome::Stale);
             }
         }
@@ -140,17 +141,17 @@ impl Store {
             .table_name(&self.table)
             .key(PK, item::string(keys::user(app, user)))
             .key(SK, item::string(keys::seat(room, life)))
-            .return_values(ReturnValue::AllNew)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
     /// Moves the oldest marks away if the seat has grown too large. The event is stored already,
     /// so if that fails or takes too long, the next event on the seat will try again.
-    async fn lighten(&self, change: &SeatChange, seat: &Item, received_at: UnixMillis) {
-        if item::size(seat) <= MAX_SEAT_BYTES {
+    async fn lighten(&self, change: &SeatChange, units: WriteUnits, received_at: UnixMillis) {
+        if units <= MAX_SEAT_UNITS {
             return;
         }
-        let moved = self.move_oldest_marks(change, seat, received_at);
+        let moved = self.move_oldest_marks(change, received_at);
         match tokio::time::timeout(MAX_MOVE_TIME, moved).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the oldest marks of a seat were not moved"),
@@ -161,12 +162,19 @@ impl Store {
     async fn move_oldest_marks(
         &self,
         change: &SeatChange,
-        seat: &Item,
         received_at: UnixMillis,
     ) -> Result<(), StoreError> {
         let SeatChange { app, user, room, .. } = change;
         let life = change.life.as_ref();
-        let marks = item::marks(seat)?;
+        let read = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(PK, item::string(keys::user(app, user)))
+            .key(SK, item::string(keys::seat(room, life)))
+            .consistent_read(true);
+        let Some(seat) = Box::pin(read.send()).await?.item else { return Ok(()) };
+        let marks = item::marks(&seat)?;
         let leaving = movable(&marks);
         let (Some(oldest), Some(newest)) = (leaving.first(), leaving.last()) else { return Ok(()) };
         let staying: BTreeSet<u64> = marks

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::primitives::Blob;
+use sha2::{Digest, Sha256};
 
 use super::{
     Store, StoreError,
@@ -24,23 +25,25 @@ pub enum Claimed {
 
 impl Store {
     /// Claims a signature for a body, as long as the signature can be verified. The same body may
-    /// claim it again: a retry, or what a crash left undone.
+    /// claim it again: a retry, or what a crash left undone. The SHA-256 of both is what is stored.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if that could not be made sure. The signature may be claimed all the same.
     pub async fn claim(&self, app: &App, used: &SignatureUse) -> Result<Claimed, StoreError> {
+        let [signature, body] = [used.signature.as_bytes(), &used.body]
+            .map(|bytes| <[u8; 32]>::from(Sha256::digest(bytes)));
         // In its last second the signature is still good.
         let expires_at = used.good_until.after(Duration::from_secs(1));
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
-            .key(PK, item::string(keys::signature(app, &used.signature)))
+            .key(PK, item::string(keys::signature(app, &signature)))
             .key(SK, item::string(SIGNATURE_USE))
             .condition_expression(format!("attribute_not_exists({BODY}) OR {BODY} = :body"))
             .update_expression(format!("SET {BODY} = :body, {EXPIRES_AT} = :expires_at"))
-            .expression_attribute_values(":body", item::bytes(Blob::new(used.body)))
+            .expression_attribute_values(":body", item::bytes(Blob::new(body)))
             .expression_attribute_values(":expires_at", item::number(expires_at.0));
         Ok(match written(update.send()).await? {
             Written::Yes(_) => Claimed::Yes,

@@ -8,10 +8,14 @@ use aws_sdk_dynamodb::{
 use super::{StoreError, item::Item};
 use crate::domain::Outcome;
 
-/// Whether a conditional update was done, and what DynamoDB returned of the item.
+/// What a write consumed, of the table and its index together.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub(super) struct WriteUnits(pub(super) f64);
+
+/// Whether a conditional update was done, and what DynamoDB said of it.
 pub(super) enum Written {
-    /// It was done: the attributes that the update asked to be returned.
-    Yes(Item),
+    /// It was done: what it consumed, or zero if the update did not ask.
+    Yes(WriteUnits),
     /// Its condition was refused: the item as it is, if the update asked for it.
     No(Item),
 }
@@ -29,7 +33,10 @@ fn outcome(
     sent: Result<UpdateItemOutput, SdkError<UpdateItemError>>,
 ) -> Result<Written, StoreError> {
     match sent {
-        Ok(output) => Ok(Written::Yes(output.attributes.unwrap_or_default())),
+        Ok(output) => {
+            let consumed = output.consumed_capacity.and_then(|consumed| consumed.capacity_units);
+            Ok(Written::Yes(WriteUnits(consumed.unwrap_or_default())))
+        }
         Err(SdkError::ServiceError(context)) => match context.into_err() {
             UpdateItemError::ConditionalCheckFailedException(refused) => {
                 Ok(Written::No(refused.item.unwrap_or_default()))

@@ -183,6 +183,51 @@ fn response((status, body): Answer) -> HttpResponse {
     response
 }
 
+/// What a write takes of the table and of its index, which has all of an item: a unit for each kilobyte,
+/// of the larger of what was and what is; in the index of both, if the entry moves.
+fn write_units(old: Option<&Item>, new: &Item) -> f64 {
+    let units = |item: &Item| size(item).div_ceil(1024);
+    let entry = |item: &Item| TABLE.index_key.map(|name| item.get(name).cloned());
+    let is_in = |item: &Item| entry(item).iter().all(Option::is_some);
+    let larger = old.map_or(0, units).max(units(new));
+    let index = match old.filter(|old| is_in(old)) {
+        Some(old) if old == new => 0,
+        Some(old) if entry(old) == entry(new) => larger,
+        Some(old) if is_in(new) => units(old) + units(new),
+        Some(old) => units(old),
+        None if is_in(new) => units(new),
+        None => 0,
+    };
+    u32::try_from(larger + index).unwrap().into()
+}
+
+/// The bytes of an item by DynamoDB's rules: a name and a text by their own, a number by half of its digits and
+/// one, a map with three and one for each member.
+fn size(item: &Item) -> usize {
+    fn value_size(value: &Value) -> usize {
+        let (of, value) = value.as_object().unwrap().iter().next().unwrap();
+        let number = |digits: &Value| text_of(digits).len() / 2 + 1;
+        let binary = |base64: &Value| BASE64_STANDARD.decode(text_of(base64)).unwrap().len();
+        let set = || value.as_array().unwrap().iter();
+        match of.as_str() {
+            "S" => text_of(value).len(),
+            "N" => number(value),
+            "B" => binary(value),
+            "NS" => set().map(number).sum(),
+            "BS" => set().map(binary).sum(),
+            "M" => {
+                let members = value.as_object().unwrap().iter();
+                3 + members.map(|(name, of)| 1 + name.len() + value_size(of)).sum::<usize>()
+            }
+            other => panic!("the simulated store does not know the size of {other}"),
+        }
+    }
+    fn text_of(value: &Value) -> &str {
+        value.as_str().unwrap()
+    }
+    item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+}
+
 impl State {
     /// Does one of the waiting requests; false if there is none.
     fn answer_one(&mut self, schedule: &mut Schedule) -> bool {
@@ -233,7 +278,7 @@ impl State {
 
     fn update(&mut self, request: &mut Request) -> Answer {
         let key = request.key();
-        let returned = request.take("ReturnValues");
+        let asked = request.take("ReturnConsumedCapacity");
         if let Some(refused) = self.refuse(request, &key) {
             return refused;
         }
@@ -245,11 +290,13 @@ impl State {
         });
         let before = item.clone();
         request.parser("UpdateExpression").unwrap().update(&before, &mut item);
-        self.write(key, item.clone());
-        match returned.as_ref().and_then(Value::as_str) {
+        let old = self.items.get(&key);
+        let consumed = json!({ "CapacityUnits": write_units(old, &item) });
+        self.write(key, item);
+        match asked.as_ref().and_then(Value::as_str) {
             None => (200, json!({})),
-            Some("ALL_NEW") => (200, json!({ "Attributes": item })),
-            Some(other) => panic!("the simulated store does not return {other}"),
+            Some("TOTAL") => (200, json!({ "ConsumedCapacity": consumed })),
+            Some(other) => panic!("the simulated store does not tell {other} of what it took"),
         }
     }
 

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use sha1::{Digest, Sha1};
-use sha2::Sha256;
 
 use super::{Apps, Zego, body};
 use crate::{
@@ -65,11 +64,8 @@ pub(super) fn verify(
     let proof = find_match(expected, signature).ok_or(VerifyError::WrongSignature)?;
     // The signature itself, not nonce and timestamp: they are signed without anything between them,
     // so there are other pairs with the same one.
-    let signature_use = SignatureUse {
-        signature: Sha256::digest(signature).into(),
-        body: Sha256::digest(&request.body).into(),
-        good_until,
-    };
+    let signature_use =
+        SignatureUse { signature: signature.to_owned(), body: request.body.clone(), good_until };
     Ok(Verified::new(&proof, app, body, request.received_at).signed_by(signature_use))
 }
 
