@@ -111,7 +111,6 @@ async fn run(args: Args) -> Result<(), Failure> {
     if args.does(Part::Costs) {
         results.costs = measure::costs(&subjects, &dynamodb, &mut callbacks, &logs).await?;
     }
-    // Before the warm ones: the embedded DynamoDB gets slower with what is in it.
     if args.does(Part::Cold) {
         let groups = groups.as_ref();
         results.cold =

@@ -161,6 +161,23 @@ pub(crate) fn subjects(built: &Built, dynamodb: &DynamoDb, folder: &Path) -> Vec
     functions.chain(peers).chain(python).chain(node).collect()
 }
 
+async fn make_tables(dynamodb: &DynamoDb) -> Result<(), Failure> {
+    let limit = std::time::Duration::from_mins(1);
+    let client = rollcall::store::connect(&aws::at(&dynamodb.plain_url), limit);
+    rollcall::store::TABLE.create(&client, TABLE).await?;
+    for (table, key) in [(PEER_TABLE, &["pk", "sk"][..]), (IDEMPOTENCY_TABLE, &["id"][..])] {
+        let types = ["HASH", "RANGE"].iter();
+        let definition = json!({
+            "TableName": table,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": key.iter().map(|name| json!({"AttributeName": name, "AttributeType": "S"})).collect::<Value>(),
+            "KeySchema": key.iter().zip(types).map(|(name, kind)| json!({"AttributeName": name, "KeyType": kind})).collect::<Value>(),
+        });
+        dynamodb.ask("CreateTable", &definition).await?;
+    }
+    Ok(())
+}
+
 /// Makes callbacks, and stores in another way what has to have happened before them.
 #[derive(Debug)]
 pub(crate) struct Callbacks {
@@ -172,19 +189,9 @@ pub(crate) struct Callbacks {
 impl Callbacks {
     /// Makes the tables.
     pub(crate) async fn new(dynamodb: &DynamoDb) -> Result<Self, Failure> {
+        make_tables(dynamodb).await?;
         let day = std::time::Duration::from_hours(24);
         let client = rollcall::store::connect(&aws::at(&dynamodb.plain_url), day);
-        rollcall::store::TABLE.create(&client, TABLE).await?;
-        for (table, key) in [(PEER_TABLE, &["pk", "sk"][..]), (IDEMPOTENCY_TABLE, &["id"][..])] {
-            let types = ["HASH", "RANGE"].iter();
-            let definition = json!({
-                "TableName": table,
-                "BillingMode": "PAY_PER_REQUEST",
-                "AttributeDefinitions": key.iter().map(|name| json!({"AttributeName": name, "AttributeType": "S"})).collect::<Value>(),
-                "KeySchema": key.iter().zip(types).map(|(name, kind)| json!({"AttributeName": name, "KeyType": kind})).collect::<Value>(),
-            });
-            dynamodb.ask("CreateTable", &definition).await?;
-        }
         let receiver = Receiver {
             apps: Apps::from_json(EXAMPLE_APPS)?.into(),
             store: Store::new(client, TABLE, day * 30),
@@ -194,6 +201,15 @@ impl Callbacks {
             budget: day,
         };
         Ok(Self { receiver, apps: Apps::from_json(EXAMPLE_APPS)?, count: 0 })
+    }
+
+    /// Makes the tables anew, empty: the embedded DynamoDB gets slower with what is in them, as one in the
+    /// cloud does not.
+    pub(crate) async fn renew_tables(&self, dynamodb: &DynamoDb) -> Result<(), Failure> {
+        for table in [TABLE, PEER_TABLE, IDEMPOTENCY_TABLE] {
+            dynamodb.ask("DeleteTable", &json!({ "TableName": table })).await?;
+        }
+        make_tables(dynamodb).await
     }
 
     /// The next event of a common path.
