@@ -6,12 +6,13 @@ use std::{
     time::Duration,
 };
 
-use rollcall::{endpoint::Endpoint, user_sig};
+use rollcall::{callback::Secret, endpoint::Endpoint, user_sig};
 use serde_json::{Value, json};
 
 use crate::{
+    seats::comings_and_goings,
     support::{
-        Fleet, Moment, Outage, Proxy, SecretsManager, TABLE_NAME, TestQueue, apps_json,
+        Fleet, Moment, Outage, Proxy, SECRET, SecretsManager, TABLE_NAME, TestQueue, apps_json,
         callback_event, gateway_event, iam, one_of_each, secrets,
     },
     template::{QUERY_ROUTES, SPILL_REPLAY, functions, template},
@@ -108,6 +109,14 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
                 }
             }
         }
+    }
+
+    // A seat that has grown too large when all of these are stored.
+    let secret = Secret::new(SECRET.to_owned()).unwrap();
+    for login in comings_and_goings(Moment::recent(), 30).iter().step_by(2) {
+        let callback = login.callback(&secret, rollcall::runtime::now().seconds(), "1");
+        let answer = invoke("zego-room-login", callback_event(&callback, callback.route)).await;
+        assert_eq!(answer["headers"]["x-rollcall-outcome"], "spilled");
     }
 
     // All messages stay in an outage; then they are stored, and poison is put aside.

@@ -17,7 +17,7 @@ use crate::support::{
 const MAX_SEAT_BYTES: usize = 1024 + 200;
 
 /// Ada comes and goes `times` times.
-fn comings_and_goings(start: Moment, times: u64) -> Vec<Event> {
+pub(crate) fn comings_and_goings(start: Moment, times: u64) -> Vec<Event> {
     (0..times)
         .flat_map(|time| {
             let session = (100_000_000_000_000_000 + time).to_string();
