@@ -50,6 +50,8 @@ async fn all_registrations(app: &TestApp, limit: usize, span: &str) -> Vec<Value
         assert_eq!(status, 200, "{page}");
         let registrations = page["registrations"].as_array().unwrap();
         assert!(registrations.len() <= limit);
+        let is_new = registrations.first().is_none_or(|first| !all.contains(first));
+        assert!(is_new, "a page comes again");
         all.extend(registrations.iter().cloned());
         match page["next"].as_str() {
             Some(cursor) => next = format!("&next={cursor}"),

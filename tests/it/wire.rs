@@ -1,6 +1,6 @@
 //! What callbacks and questions cost, counted between the handlers and the store.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use rollcall::{
     aws,
@@ -10,6 +10,7 @@ use rollcall_local::send::zego::{
     Event,
     EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
 };
+use serde_json::Value;
 
 use crate::support::{
     Database, Handlers, Moment, Proxy, SECRET, TABLE_NAME, apps, iam, openim_event, zego_event,
@@ -189,4 +190,29 @@ async fn moved_marks_are_read_if_the_current_visit_began_among_them() {
         deliver(&handlers, &login(40, sequence), start).await;
     }
     assert_eq!(requests().await, with_one + 2, "the same session each time");
+}
+
+/// A page of few visits reads few seats, and a longer one asks for twice as many each time.
+#[tokio::test]
+async fn who_reads_on_asks_for_twice_as_many_each_time() {
+    let database = Database::start().await;
+    let proxy = Proxy::before(&database.url).await;
+    let handlers = Handlers::on(&proxy.url);
+    let start = Moment::recent();
+    for number in 0..100 {
+        let login =
+            Event { user: format!("user{number}"), ..zego_event(RoomLogin, start.plus(number)) };
+        assert_eq!(deliver(&handlers, &login, start).await.outcome, Some("applied"));
+    }
+    for (limit, asked) in [(1, BTreeSet::from([8])), (100, BTreeSet::from([18, 36]))] {
+        proxy.take();
+        let path = "/attendance/zego/1/rooms/lobby";
+        let (_, page) = handlers.get(path, &format!("limit={limit}"), start.plus(1000)).await;
+        assert_eq!(page["sessions"].as_array().unwrap().len(), limit);
+        let reads = proxy.take().into_iter().filter(|request| request.body.contains("BETWEEN"));
+        let limits = reads.map(|read| {
+            serde_json::from_str::<Value>(&read.body).unwrap()["Limit"].as_u64().unwrap()
+        });
+        assert_eq!(limits.collect::<BTreeSet<_>>(), asked);
+    }
 }
