@@ -1,7 +1,8 @@
 //! The share of a CPU that Lambda gives to a function: one for every 1769 MB of memory.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -94,6 +95,24 @@ impl Groups {
                 let _ = fs::remove_dir(root.join(format!("rollcall-bench-{mb}")));
             }
         }
+    }
+}
+
+/// Keeps the machine's CPUs from sleeping when there is nothing to do, while it lives. In a virtual machine
+/// whoever wakes one pays for a way to the host and back, which has nothing to do with a function and
+/// changes with what else the machine does.
+#[derive(Debug)]
+pub(crate) struct Awake {
+    _request: fs::File,
+}
+
+impl Awake {
+    /// Asks the kernel for it ([PM QoS](https://docs.kernel.org/power/pm_qos_interface.html)). None where that is not
+    /// allowed.
+    pub(crate) fn keep() -> Option<Self> {
+        let mut request = fs::OpenOptions::new().write(true).open("/dev/cpu_dma_latency").ok()?;
+        request.write_all(&0_i32.to_ne_bytes()).ok()?;
+        Some(Self { _request: request })
     }
 }
 

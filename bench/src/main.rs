@@ -19,7 +19,7 @@ use std::{
 
 use build::Binaries;
 use clap::{Parser, ValueEnum};
-use cpu::Groups;
+use cpu::{Awake, Groups};
 use dynamodb::DynamoDb;
 use report::{Machine, Results, Size};
 use subjects::Callbacks;
@@ -59,6 +59,9 @@ struct Args {
     /// Measures the binaries that are there, without a look at whether the sources have changed since
     #[arg(long)]
     as_they_are: bool,
+    /// Lets idle CPUs sleep, which costs whoever wakes them
+    #[arg(long)]
+    let_cpus_sleep: bool,
     /// Where the results go [default: bench/results, and docs/performance.md if everything is measured]
     #[arg(long)]
     results: Option<PathBuf>,
@@ -99,7 +102,9 @@ async fn run(args: Args) -> Result<(), Failure> {
     let mut callbacks = Callbacks::new(&dynamodb).await?;
     let subjects = subjects::subjects(&built, &dynamodb, folder.path());
     let groups = Groups::find();
-    let mut results = Results::new(Machine::this(), built.missing, groups.is_some());
+    let awake = if args.let_cpus_sleep { None } else { Awake::keep() };
+    let machine = Machine::this(awake.is_some());
+    let mut results = Results::new(machine, built.missing, groups.is_some());
 
     for subject in &subjects {
         if let Some(binary) = &subject.binary {
@@ -137,6 +142,7 @@ async fn run(args: Args) -> Result<(), Failure> {
             results.missing.push("the gateway under load: wrk is not there".to_owned());
         }
     }
+    drop(awake);
     results.seconds = started.elapsed().as_secs();
 
     let is_whole = args.part.is_empty() && args.only.is_empty();

@@ -20,10 +20,12 @@ pub(crate) struct Machine {
     pub(crate) cpu: String,
     pub(crate) cpus: usize,
     pub(crate) kernel: String,
+    /// Whether its CPUs were kept from sleeping.
+    pub(crate) is_kept_awake: bool,
 }
 
 impl Machine {
-    pub(crate) fn this() -> Self {
+    pub(crate) fn this(is_kept_awake: bool) -> Self {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let info = read("/proc/cpuinfo");
         let cpu = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
@@ -31,6 +33,7 @@ impl Machine {
             cpu: cpu.map(|(_, name)| name.to_owned()).unwrap_or_default(),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            is_kept_awake,
         }
     }
 }
@@ -367,9 +370,12 @@ fn gateway_targets(
 
 /// All tables, in Markdown.
 pub(crate) fn tables(results: &Results) -> String {
-    let Machine { cpu, cpus, kernel } = &results.machine;
-    let mut text =
-        format!("Measured on {cpu}, {cpus} CPUs, Linux {kernel}, in {} s.\n\n", results.seconds);
+    let Machine { cpu, cpus, kernel, is_kept_awake } = &results.machine;
+    let sleep = if *is_kept_awake { "kept from sleeping" } else { "free to sleep" };
+    let mut text = format!(
+        "Measured on {cpu}, {cpus} CPUs ({sleep}), Linux {kernel}, in {} s.\n\n",
+        results.seconds
+    );
     if !results.shares {
         text.push_str("CPU shares were not measured: no control groups that can be written.\n\n");
     }
