@@ -87,6 +87,22 @@ async fn a_seat_stays_small_and_no_mark_is_lost() {
     assert_eq!(again.values().next().unwrap()["marks"], seat["marks"]);
 }
 
+#[tokio::test]
+async fn a_seat_is_read_only_to_move_its_marks() {
+    let database = Database::start().await;
+    let proxy = Proxy::before(&database.url).await;
+    let handlers = Handlers::on(&proxy.url);
+    let start = Moment::recent();
+    for event in comings_and_goings(start, 30) {
+        assert_eq!(deliver(&handlers, &event, start.plus(60_000)).await, "applied");
+    }
+    let reads = proxy.take().into_iter().filter(|request| request.operation == "GetItem").count();
+    let items = dump(&database.client).await;
+    let moves = items.keys().filter(|key| key.contains(" moved#")).count();
+    assert!(moves > 1);
+    assert_eq!(reads, moves);
+}
+
 /// A write is paid for the keys, too.
 #[tokio::test]
 async fn a_seat_fits_one_write_unit_with_its_keys_and_numbers_go_with_their_marks() {
