@@ -17,6 +17,7 @@ mod lambda_events;
 mod large_rooms;
 mod metrics;
 mod openim;
+mod panics;
 mod policies;
 mod queries;
 mod replay_guard;
