@@ -9,7 +9,7 @@ use super::{
     item::{self, CLOSED_AT, CREATED_AT, Item},
     keys::{self, SHARDS, Section},
     rows::items,
-    table::{INDEX_PK, INDEX_SK, PK, SK},
+    table::{INDEX_PK, INDEX_SK, SK},
 };
 use crate::domain::{App, Life, LifeId, RoomId, UnixMillis};
 
@@ -29,17 +29,9 @@ impl Store {
         life: &LifeId,
         now: UnixMillis,
     ) -> Result<Life, StoreError> {
-        let read = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key(PK, item::string(keys::room(app, room)))
-            .key(SK, item::string(keys::life(life)))
-            .send()
-            .await?;
+        let read = self.item(keys::room(app, room), keys::life(life)).await?;
         let mut found = Life::unknown(life.clone());
-        if let Some(item) = read.item.filter(|item| !item::is_expired(item, now)) {
+        if let Some(item) = read.filter(|item| !item::is_expired(item, now)) {
             found.created = item::millis(&item, CREATED_AT)?;
             found.closed = item::millis(&item, CLOSED_AT)?;
         }

@@ -148,6 +148,19 @@ impl Store {
         applied
     }
 
+    /// One item, read consistently.
+    async fn item(&self, pk: String, sk: String) -> Result<Option<Item>, StoreError> {
+        let read = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key(PK, item::string(pk))
+            .key(SK, item::string(sk));
+        // The SDK's futures are tens of kilobytes.
+        Ok(Box::pin(read.send()).await?.item)
+    }
+
     /// The items of a user whose sort keys begin with `prefix`, read consistently, but for those
     /// whose time has come.
     async fn of_user(

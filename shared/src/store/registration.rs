@@ -72,16 +72,8 @@ impl Store {
         app: &App,
         user: &UserId,
     ) -> Result<Option<Registration>, StoreError> {
-        let read = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key(PK, item::string(keys::user(app, user)))
-            .key(SK, item::string(keys::REGISTRATION))
-            .send()
-            .await?;
-        read.item.map(|item| read_registration(app, &item)).transpose()
+        let read = self.item(keys::user(app, user), keys::REGISTRATION.to_owned()).await?;
+        read.map(|item| read_registration(app, &item)).transpose()
     }
 
     /// A page of an app's registrations, by the time they are from.

@@ -166,14 +166,8 @@ impl Store {
     ) -> Result<(), StoreError> {
         let SeatChange { app, user, room, .. } = change;
         let life = change.life.as_ref();
-        let read = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key(PK, item::string(keys::user(app, user)))
-            .key(SK, item::string(keys::seat(room, life)))
-            .consistent_read(true);
-        let Some(seat) = Box::pin(read.send()).await?.item else { return Ok(()) };
+        let read = self.item(keys::user(app, user), keys::seat(room, life)).await?;
+        let Some(seat) = read else { return Ok(()) };
         let marks = item::marks(&seat)?;
         let leaving = movable(&marks);
         let (Some(oldest), Some(newest)) = (leaving.first(), leaving.last()) else { return Ok(()) };
