@@ -9,7 +9,7 @@ use rollcall_local::send::zego::{Event, EventName::RoomLogin};
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 
-use crate::support::{Database, Handlers, Proxy, SECRET, TABLE_NAME, zego_event};
+use crate::support::{Database, Handlers, SECRET, TABLE_NAME, zego_event};
 
 const START: u64 = 1_790_000_000_000;
 const NOW: UnixMillis = UnixMillis(START + 600_000);
@@ -92,9 +92,7 @@ async fn pages(
 
 #[tokio::test]
 async fn twenty_thousand_people_in_one_room_are_found_and_counted() {
-    let database = Database::start().await;
-    let proxy = Proxy::before(&database.url).await;
-    let handlers = Handlers::on(&proxy.url);
+    let (database, proxy, handlers) = Handlers::observed().await;
     fill(&database, &handlers, 1, PEOPLE).await;
     proxy.take();
     proxy.take_units();
@@ -131,9 +129,7 @@ async fn twenty_thousand_people_in_one_room_are_found_and_counted() {
 
 #[tokio::test]
 async fn a_hundred_thousand_visits_of_one_room_are_paged_a_few_seats_at_a_time() {
-    let database = Database::start().await;
-    let proxy = Proxy::before(&database.url).await;
-    let handlers = Handlers::on(&proxy.url);
+    let (database, proxy, handlers) = Handlers::observed().await;
     fill(&database, &handlers, VISITS, REGULARS).await;
     proxy.take();
     proxy.take_units();

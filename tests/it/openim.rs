@@ -13,7 +13,7 @@ use rollcall_local::send::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    Database, Handlers, OPENIM_PASSWORD, OPENIM_SECRET, OTHER_SECRET, Proxy, TestApp, apps, dump,
+    Database, Handlers, OPENIM_PASSWORD, OPENIM_SECRET, OTHER_SECRET, TestApp, apps, dump,
     openim_event, timeless,
 };
 
@@ -430,9 +430,7 @@ async fn a_span_of_time_is_listed_with_both_its_ends() {
 
 #[tokio::test]
 async fn a_batch_that_failed_half_way_is_completed_by_its_repetition() {
-    let database = Database::start().await;
-    let proxy = Proxy::before(&database.url).await;
-    let handlers = Handlers::on(&proxy.url);
+    let (database, proxy, handlers) = Handlers::observed().await;
     let credentials = main_credentials();
     let users = (0..20).map(|number| format!("user{number:02}")).collect();
     let event = register(users, NOW);

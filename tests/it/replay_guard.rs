@@ -28,9 +28,7 @@ fn of(user: &str, now: UnixMillis) -> Event {
 }
 
 async fn guarded() -> (Database, Proxy, Handlers) {
-    let database = Database::start().await;
-    let proxy = Proxy::before(&database.url).await;
-    let Handlers { receiver, queries } = Handlers::on(&proxy.url);
+    let (database, proxy, Handlers { receiver, queries }) = Handlers::observed().await;
     let receiver = Receiver { replay_guard: ReplayGuard::On, ..receiver };
     (database, proxy, Handlers { receiver, queries })
 }

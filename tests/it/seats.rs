@@ -9,9 +9,7 @@ use rollcall_local::send::zego::{
 };
 use serde_json::Value;
 
-use crate::support::{
-    Database, Handlers, Moment, Proxy, RETENTION, SECRET, dump, union, zego_event,
-};
+use crate::support::{Database, Handlers, Moment, RETENTION, SECRET, dump, union, zego_event};
 
 /// One unit of a write is a kilobyte; the last event may go beyond it before the seat is lightened.
 const MAX_SEAT_BYTES: usize = 1024 + 200;
@@ -89,9 +87,7 @@ async fn a_seat_stays_small_and_no_mark_is_lost() {
 
 #[tokio::test]
 async fn a_seat_is_read_only_to_move_its_marks() {
-    let database = Database::start().await;
-    let proxy = Proxy::before(&database.url).await;
-    let handlers = Handlers::on(&proxy.url);
+    let (database, proxy, handlers) = Handlers::observed().await;
     let start = Moment::recent();
     for event in comings_and_goings(start, 30) {
         assert_eq!(deliver(&handlers, &event, start.plus(60_000)).await, "applied");
@@ -174,9 +170,7 @@ async fn the_time_when_somebody_was_last_seen_is_not_moved_away() {
 
 #[tokio::test]
 async fn a_crash_between_the_two_writes_of_a_move_changes_nothing() {
-    let database = Database::start().await;
-    let proxy = Proxy::before(&database.url).await;
-    let handlers = Handlers::on(&proxy.url);
+    let (database, proxy, handlers) = Handlers::observed().await;
     let start = Moment::recent();
     let now = start.plus(60_000);
     // The marks are added to the other item; that they are deleted from the seat fails.

@@ -25,8 +25,8 @@ use rollcall_local::send::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    CHAT_TOKEN, Database, Handlers, OTHER_SECRET, Proxy, TRTC_KEY, TestApp, dump, names,
-    tencent_event, timeless,
+    CHAT_TOKEN, Database, Handlers, OTHER_SECRET, TRTC_KEY, TestApp, dump, names, tencent_event,
+    timeless,
 };
 
 /// 2026-09-21T12:26:40Z
@@ -448,9 +448,7 @@ async fn a_month_is_kept_for_more_than_a_year() {
 
 #[tokio::test]
 async fn later_logins_of_the_month_are_one_request() {
-    let database = Database::start().await;
-    let proxy = Proxy::before(&database.url).await;
-    let handlers = Handlers::on(&proxy.url);
+    let (_database, proxy, handlers) = Handlers::observed().await;
     let requests = async |event: Event, expected: &str| {
         assert_eq!(outcome(&handlers, &event).await, expected);
         proxy.take().len()
@@ -469,9 +467,7 @@ async fn later_logins_of_the_month_are_one_request() {
 #[tokio::test]
 async fn a_death_between_the_writes_of_a_first_login_heals_at_the_next_one() {
     for dies_at in ["registration", "month#", "counted_month = :month, "] {
-        let database = Database::start().await;
-        let proxy = Proxy::before(&database.url).await;
-        let handlers = Handlers::on(&proxy.url);
+        let (_database, proxy, handlers) = Handlers::observed().await;
         proxy.refuse(move |request| {
             let is_put = request.operation == "PutItem";
             request.body.contains(dies_at) && (is_put || dies_at.starts_with("counted"))

@@ -18,9 +18,7 @@ use crate::support::{
 
 #[tokio::test]
 async fn an_event_in_order_is_one_request_and_a_late_one_two() {
-    let database = Database::start().await;
-    let proxy = Proxy::before(&database.url).await;
-    let handlers = Handlers::on(&proxy.url);
+    let (_database, proxy, handlers) = Handlers::observed().await;
     let start = Moment::recent();
     let login = zego_event(RoomLogin, start.plus(0));
     let logout = Event { name: RoomLogout, at: start.plus(10), sequence: 2, ..login.clone() };
@@ -53,9 +51,7 @@ async fn an_event_in_order_is_one_request_and_a_late_one_two() {
 
 #[tokio::test]
 async fn a_refused_callback_is_no_request_at_all() {
-    let database = Database::start().await;
-    let proxy = Proxy::before(&database.url).await;
-    let handlers = Handlers::on(&proxy.url);
+    let (_database, proxy, handlers) = Handlers::observed().await;
     let start = Moment::recent();
     let unknown = Event { app: "9".to_owned(), ..zego_event(RoomLogin, start.plus(0)) };
     assert_eq!(deliver(&handlers, &unknown, start).await.status, 401);
@@ -65,9 +61,7 @@ async fn a_refused_callback_is_no_request_at_all() {
 /// So the first callback finds the connection open.
 #[tokio::test]
 async fn the_warm_up_is_one_read() {
-    let database = Database::start().await;
-    let proxy = Proxy::before(&database.url).await;
-    let handlers = Handlers::on(&proxy.url);
+    let (_database, proxy, handlers) = Handlers::observed().await;
     let warm_up = handlers.receiver.store.warm_up(Duration::from_secs(10));
     iam::acting_as("zego-room-login", warm_up).await;
     let seen = proxy.take();
@@ -78,9 +72,7 @@ async fn the_warm_up_is_one_read() {
 /// Promise 4: no success before the change is stored.
 #[tokio::test]
 async fn promise_4_durable_a_store_that_fails_is_answered_with_503() {
-    let database = Database::start().await;
-    let proxy = Proxy::before(&database.url).await;
-    let handlers = Handlers::on(&proxy.url);
+    let (_database, proxy, handlers) = Handlers::observed().await;
     let start = Moment::recent();
     for event in [zego_event(RoomCreate, start.plus(0)), zego_event(RoomLogin, start.plus(0))] {
         proxy.refuse(|_| true);
@@ -112,9 +104,7 @@ async fn deliver(handlers: &Handlers, event: &Event, start: Moment) -> rollcall:
 /// lags behind.
 #[tokio::test]
 async fn a_user_does_not_wait_for_the_index() {
-    let database = Database::start().await;
-    let proxy = Proxy::before(&database.url).await;
-    let handlers = Handlers::on(&proxy.url);
+    let (_database, proxy, handlers) = Handlers::observed().await;
     let start = Moment::recent();
     proxy.lag();
     let login = zego_event(RoomLogin, start.plus(0));
@@ -137,9 +127,7 @@ async fn a_user_does_not_wait_for_the_index() {
 async fn a_device_and_a_registration_are_one_request_each() {
     use rollcall_local::send::openim::EventName;
 
-    let database = Database::start().await;
-    let proxy = Proxy::before(&database.url).await;
-    let handlers = Handlers::on(&proxy.url);
+    let (_database, proxy, handlers) = Handlers::observed().await;
     let credentials = apps().openim[&"main".parse().unwrap()].clone();
     let now = Moment::recent().plus(0);
     let operations = [
@@ -163,9 +151,7 @@ async fn a_device_and_a_registration_are_one_request_each() {
 /// among them.
 #[tokio::test]
 async fn moved_marks_are_read_if_the_current_visit_began_among_them() {
-    let database = Database::start().await;
-    let proxy = Proxy::before(&database.url).await;
-    let handlers = Handlers::on(&proxy.url);
+    let (_database, proxy, handlers) = Handlers::observed().await;
     let start = Moment::recent();
     let login = |session: u64, sequence: u64| Event {
         session: (100_000_000_000_000_000 + session).to_string(),
@@ -195,9 +181,7 @@ async fn moved_marks_are_read_if_the_current_visit_began_among_them() {
 /// A page of few visits reads few seats, and a longer one asks for twice as many each time.
 #[tokio::test]
 async fn who_reads_on_asks_for_twice_as_many_each_time() {
-    let database = Database::start().await;
-    let proxy = Proxy::before(&database.url).await;
-    let handlers = Handlers::on(&proxy.url);
+    let (_database, proxy, handlers) = Handlers::observed().await;
     let start = Moment::recent();
     for number in 0..100 {
         let login =

@@ -139,6 +139,14 @@ impl Handlers {
         Self::with(store::connect(&iam::config(database_url), handler::store_limit(BUDGET)))
     }
 
+    /// Handlers on a database of their own, and a proxy in between that sees their requests.
+    pub(crate) async fn observed() -> (Database, Proxy, Self) {
+        let database = Database::start().await;
+        let proxy = Proxy::before(&database.url).await;
+        let handlers = Self::on(&proxy.url);
+        (database, proxy, handlers)
+    }
+
     pub(crate) fn with(client: Client) -> Self {
         let store = Store::new(client, TABLE_NAME, RETENTION);
         let receiver = Receiver {
