@@ -103,7 +103,7 @@ async fn run(args: Args) -> Result<(), Failure> {
     let subjects = subjects::subjects(&built, &dynamodb, folder.path());
     let groups = Groups::find();
     let awake = if args.let_cpus_sleep { None } else { Awake::keep() };
-    let machine = Machine::this(awake.is_some());
+    let machine = Machine::this(awake.as_ref());
     let mut results = Results::new(machine, built.missing, groups.is_some());
 
     for subject in &subjects {
@@ -142,7 +142,6 @@ async fn run(args: Args) -> Result<(), Failure> {
             results.missing.push("the gateway under load: wrk is not there".to_owned());
         }
     }
-    drop(awake);
     results.seconds = started.elapsed().as_secs();
 
     let is_whole = args.part.is_empty() && args.only.is_empty();

@@ -13,7 +13,7 @@ use crate::{
     cpu::{Groups, Share},
     dynamodb::{DynamoDb, Units},
     lambda::Lambda,
-    subjects::{Callbacks, Kind, Subject},
+    subjects::{Callbacks, Kind, Subject, renew_tables},
 };
 
 /// Warm callbacks after each cold start.
@@ -79,7 +79,7 @@ pub(crate) async fn cold(
     let mut all = BTreeMap::<(Share, usize), ColdSamples>::new();
     for round in 0..rounds {
         eprintln!("cold starts: round {} of {rounds}", round + 1);
-        callbacks.renew_tables(dynamodb).await?;
+        renew_tables(dynamodb).await?;
         for (share, (index, subject)) in Share::ALL
             .into_iter()
             .flat_map(|share| subjects.iter().enumerate().map(move |s| (share, s)))
@@ -163,7 +163,7 @@ pub(crate) async fn warm(
         if block % 5 == 0 {
             eprintln!("warm callbacks: block {} of {blocks}", block + 1);
         }
-        callbacks.renew_tables(dynamodb).await?;
+        renew_tables(dynamodb).await?;
         for (subject, (lambda, latency, own, cpu, requests)) in subjects.iter().zip(&mut lambdas) {
             let mut events = Vec::with_capacity(BLOCK);
             for _ in 0..BLOCK {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     Failure,
-    cpu::Share,
+    cpu::{Awake, Share},
     dynamodb::Units,
     gateway::Load,
     measure::{Cold, Cost, Instructions, Spread, Warm},
@@ -25,7 +25,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn this(is_kept_awake: bool) -> Self {
+    pub(crate) fn this(awake: Option<&Awake>) -> Self {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let info = read("/proc/cpuinfo");
         let cpu = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
@@ -33,7 +33,7 @@ impl Machine {
             cpu: cpu.map(|(_, name)| name.to_owned()).unwrap_or_default(),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-            is_kept_awake,
+            is_kept_awake: awake.is_some(),
         }
     }
 }

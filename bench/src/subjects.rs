@@ -161,6 +161,15 @@ pub(crate) fn subjects(built: &Built, dynamodb: &DynamoDb, folder: &Path) -> Vec
     functions.chain(peers).chain(python).chain(node).collect()
 }
 
+/// Makes the tables anew, empty: the embedded DynamoDB gets slower with what is in them, as one in the cloud
+/// does not.
+pub(crate) async fn renew_tables(dynamodb: &DynamoDb) -> Result<(), Failure> {
+    for table in [TABLE, PEER_TABLE, IDEMPOTENCY_TABLE] {
+        dynamodb.ask("DeleteTable", &json!({ "TableName": table })).await?;
+    }
+    make_tables(dynamodb).await
+}
+
 async fn make_tables(dynamodb: &DynamoDb) -> Result<(), Failure> {
     let limit = std::time::Duration::from_mins(1);
     let client = rollcall::store::connect(&aws::at(&dynamodb.plain_url), limit);
@@ -201,15 +210,6 @@ impl Callbacks {
             budget: day,
         };
         Ok(Self { receiver, apps: Apps::from_json(EXAMPLE_APPS)?, count: 0 })
-    }
-
-    /// Makes the tables anew, empty: the embedded DynamoDB gets slower with what is in them, as one in the
-    /// cloud does not.
-    pub(crate) async fn renew_tables(&self, dynamodb: &DynamoDb) -> Result<(), Failure> {
-        for table in [TABLE, PEER_TABLE, IDEMPOTENCY_TABLE] {
-            dynamodb.ask("DeleteTable", &json!({ "TableName": table })).await?;
-        }
-        make_tables(dynamodb).await
     }
 
     /// The next event of a common path.
