@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{StoreError, table::EXPIRES_AT};
-use crate::domain::{Mark, UnixMillis, UnixSeconds};
+use crate::domain::{Mark, Stamp, UnixMillis, UnixSeconds};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -37,6 +37,8 @@ pub(super) const COUNTED_MONTH: &str = "counted_month";
 /// The SHA-256 of the body that a signature is good for.
 pub(super) const BODY: &str = "body";
 pub(super) const SOURCE: &str = "source";
+/// The `source` of a registration that was a login. That of any other is `callback`.
+pub(super) const FIRST_LOGIN: &str = "first_login";
 pub(super) const RECORDED_AT: &str = "recorded_at";
 pub(super) const CREATE_TIME: &str = "create_time";
 pub(super) const AVATAR_URL: &str = "avatar_url";
@@ -78,6 +80,11 @@ pub(super) fn millis(item: &Item, name: &str) -> Result<Option<UnixMillis>, Stor
         },
         Some(_) => Err(StoreError::Item("a time is not a number")),
     }
+}
+
+/// The newest event in a device's register.
+pub(super) fn stamp(item: &Item, register: &str) -> Result<Option<Stamp>, StoreError> {
+    Ok(millis(item, register)?.map(|number| Stamp::from_number(number.0)))
 }
 
 pub(super) fn newest(item: &Item) -> Result<Mark, StoreError> {

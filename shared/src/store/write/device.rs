@@ -12,17 +12,20 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Store, StoreError,
-    item::{self, COUNTED_MONTH, Item, KICKED_STAMP, LOGOUT_STAMP, OFFLINE_STAMP, ONLINE_STAMP},
-    keys,
-    table::{EXPIRES_AT, PK, SK},
-    write::{Written, written},
+    super::{
+        StoreError,
+        item::{
+            self, COUNTED_MONTH, Item, KICKED_STAMP, LOGOUT_STAMP, OFFLINE_STAMP, ONLINE_STAMP,
+        },
+        keys,
+        table::{EXPIRES_AT, PK, SK},
+    },
+    Writer,
+    update::{Written, written},
 };
-use crate::domain::{
-    Account, App, Device, DeviceChange, DeviceEvent, Month, Outcome, Stamp, UnixMillis, UserId,
-};
+use crate::domain::{Account, DeviceChange, DeviceEvent, Month, Outcome, Stamp, UnixMillis};
 
-impl Store {
+impl Writer {
     pub(super) async fn apply_device(
         &self,
         change: &DeviceChange,
@@ -94,9 +97,10 @@ impl Store {
     ) -> UpdateItemFluentBuilder {
         let device = keys::device(&change.platform, change.connection.as_ref());
         let stamp = Stamp::new(change.at, change.event);
-        self.client
+        self.table
+            .client
             .update_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key(PK, item::string(keys::user(&change.app, &change.user)))
             .key(SK, item::string(device))
             .expression_attribute_values(":stamp", item::number(stamp.number()))
@@ -106,41 +110,10 @@ impl Store {
             )
             .return_values_on_condition_check_failure(AllOld)
     }
-
-    /// All devices of a user, read consistently.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
-    pub async fn devices(
-        &self,
-        app: &App,
-        user: &UserId,
-        now: UnixMillis,
-    ) -> Result<Vec<Device>, StoreError> {
-        let items = self.of_user(app, user, keys::DEVICE, now).await?;
-        items.iter().map(read_device).collect()
-    }
 }
 
 /// What became of an event whose register was not written.
 fn outcome(known: &Item, register: &str, change: &DeviceChange) -> Result<Outcome, StoreError> {
-    let is_known = stamp(known, register)? == Some(Stamp::new(change.at, change.event));
+    let is_known = item::stamp(known, register)? == Some(Stamp::new(change.at, change.event));
     Ok(if is_known { Outcome::Duplicate } else { Outcome::Stale })
-}
-
-fn stamp(item: &Item, register: &str) -> Result<Option<Stamp>, StoreError> {
-    Ok(item::millis(item, register)?.map(|number| Stamp::from_number(number.0)))
-}
-
-fn read_device(item: &Item) -> Result<Device, StoreError> {
-    let (platform, connection) = keys::parse_device(item::text(item, SK)?)?;
-    Ok(Device {
-        platform,
-        connection,
-        online: stamp(item, ONLINE_STAMP)?,
-        offline: stamp(item, OFFLINE_STAMP)?,
-        logged_out: stamp(item, LOGOUT_STAMP)?,
-        kicked_by_itself: stamp(item, KICKED_STAMP)?,
-    })
 }

@@ -17,11 +17,14 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Store, StoreError,
-    item::{self, DETAILS, DISPLAY_NAME, Item, MARKS, MOVED_TO, NEWEST, SEQUENCES},
-    keys::{self, Section},
-    table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
-    write::{WriteUnits, Written, written},
+    super::{
+        StoreError,
+        item::{self, DETAILS, DISPLAY_NAME, MARKS, MOVED_TO, NEWEST, SEQUENCES},
+        keys::{self, Section},
+        table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
+    },
+    Writer,
+    update::{WriteUnits, Written, written},
 };
 use crate::domain::{App, Kind, LifeId, Mark, Outcome, RoomId, SeatChange, UnixMillis, UserId};
 
@@ -35,23 +38,7 @@ const MAX_MOVE_TIME: Duration = Duration::from_millis(300);
 /// How many of the newest marks always stay on the seat: enough for two visits.
 const NEWEST_KEPT: usize = 4;
 
-/// A person's seat in one life of a room.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seat {
-    /// Which room.
-    pub room: RoomId,
-    /// Which life of it, if the provider tells them apart.
-    pub life: Option<LifeId>,
-    /// The person's display name, by the newest event.
-    pub name: Option<String>,
-    /// The marks on the seat. Some of the oldest may have been moved away: never those that tell
-    /// whether the person is in.
-    pub marks: Vec<Mark>,
-    /// The newest mark that was moved away, if any were. Whatever is newer is in `marks`.
-    pub moved_to: Option<Mark>,
-}
-
-impl Store {
+impl Writer {
     pub(super) async fn apply_seat(
         &self,
         change: &SeatChange,
@@ -136,9 +123,10 @@ impl Store {
         room: &RoomId,
         life: Option<&LifeId>,
     ) -> UpdateItemFluentBuilder {
-        self.client
+        self.table
+            .client
             .update_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key(PK, item::string(keys::user(app, user)))
             .key(SK, item::string(keys::seat(room, life)))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
@@ -166,7 +154,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let SeatChange { app, user, room, .. } = change;
         let life = change.life.as_ref();
-        let read = self.item(keys::user(app, user), keys::seat(room, life)).await?;
+        let read = self.table.item(keys::user(app, user), keys::seat(room, life)).await?;
         let Some(seat) = read else { return Ok(()) };
         let marks = item::marks(&seat)?;
         let leaving = movable(&marks);
@@ -184,9 +172,10 @@ impl Store {
         };
 
         let add = self
+            .table
             .client
             .update_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key(PK, item::string(keys::user(app, user)))
             .key(SK, item::string(keys::moved(room, life, &oldest.to_bytes())))
             .update_expression(format!(
@@ -228,21 +217,6 @@ impl Store {
         }
         Ok(())
     }
-
-    /// All seats of a user, read consistently; none if nothing is known of them.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
-    pub async fn seats(
-        &self,
-        app: &App,
-        user: &UserId,
-        now: UnixMillis,
-    ) -> Result<Vec<Seat>, StoreError> {
-        let items = self.of_user(app, user, keys::SEAT, now).await?;
-        items.iter().map(read_seat).collect()
-    }
 }
 
 fn add_mark(
@@ -271,10 +245,4 @@ fn movable(marks: &[Mark]) -> Vec<Mark> {
         kept.extend(of_kind.max_by_key(|mark| (mark.order.sequence, *mark)));
     }
     sorted.into_iter().filter(|mark| !kept.contains(mark)).cloned().collect()
-}
-
-pub(super) fn read_seat(item: &Item) -> Result<Seat, StoreError> {
-    let (room, life) = keys::parse_seat(item::text(item, SK)?)?;
-    let name = item::optional_text(item, DISPLAY_NAME);
-    Ok(Seat { room, life, name, marks: item::marks(item)?, moved_to: item::moved_to(item)? })
 }

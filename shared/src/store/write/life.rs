@@ -1,15 +1,18 @@
 //! The two ends of a room's life, each written once.
 
 use super::{
-    Store, StoreError,
-    item::{self, CLOSE_REASON, CLOSED_AT, CREATED_AT, CREATOR},
-    keys,
-    table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
-    write::written_once,
+    super::{
+        StoreError,
+        item::{self, CLOSE_REASON, CLOSED_AT, CREATED_AT, CREATOR},
+        keys,
+        table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
+    },
+    Writer,
+    update::written_once,
 };
 use crate::domain::{Boundary, LifeChange, Outcome, UnixMillis};
 
-impl Store {
+impl Writer {
     pub(super) async fn apply_life(
         &self,
         change: &LifeChange,
@@ -17,9 +20,10 @@ impl Store {
     ) -> Result<Outcome, StoreError> {
         let LifeChange { app, room, life, boundary } = change;
         let update = self
+            .table
             .client
             .update_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key(PK, item::string(keys::room(app, room)))
             .key(SK, item::string(keys::life(life)))
             .expression_attribute_values(":index_pk", item::string(keys::lives(app, room)))

@@ -1,4 +1,4 @@
-//! Registrations: one item for each user, of which the earliest receipt stays.
+//! A registration: one item for each user, of which the earliest receipt stays.
 
 use aws_sdk_dynamodb::{
     primitives::Blob,
@@ -7,44 +7,24 @@ use aws_sdk_dynamodb::{
 use sha1::{Digest, Sha1};
 
 use super::{
-    Store, StoreError,
-    item::{
-        self, AVATAR_URL, CREATE_TIME, DISPLAY_NAME, EXTRA, EXTRA_TRUNCATED, Item, MANAGER_LEVEL,
-        RECEIVE_OPTION, RECORDED_AT, SOURCE,
+    super::{
+        StoreError,
+        item::{
+            self, AVATAR_URL, CREATE_TIME, DISPLAY_NAME, EXTRA, EXTRA_TRUNCATED, FIRST_LOGIN, Item,
+            MANAGER_LEVEL, RECEIVE_OPTION, RECORDED_AT, SOURCE,
+        },
+        keys,
+        table::{INDEX_PK, INDEX_SK, PK, SK},
     },
-    keys::{self, SHARDS},
-    rows::{Direction, Merged, rows_per_shard},
-    table::{INDEX_PK, INDEX_SK, PK, SK},
-    write::written_once,
+    Writer,
+    update::written_once,
 };
-use crate::domain::{App, Outcome, Registration, RegistrationSource, UnixMillis, UserId};
+use crate::domain::{Outcome, Registration, RegistrationSource};
 
 /// What decides between two registrations of one user: the time, then the content.
 const EARLIEST: &str = "k";
 
-/// A part of the list of an app's registrations.
-#[derive(Debug, Clone)]
-pub struct RegistrationsPage<'a> {
-    /// The first time that is listed.
-    pub from: UnixMillis,
-    /// The last time that is listed.
-    pub to: UnixMillis,
-    /// Where the page before this one ended; `None` for the first page.
-    pub after: Option<&'a str>,
-    /// How many registrations a page has at most.
-    pub limit: usize,
-}
-
-/// One page of an app's registrations, the earliest first.
-#[derive(Debug, Clone)]
-pub struct Registrations {
-    /// The registrations on this page.
-    pub registrations: Vec<Registration>,
-    /// Where this page ends, if another one follows.
-    pub next: Option<String>,
-}
-
-impl Store {
+impl Writer {
     pub(super) async fn register(
         &self,
         registration: &Registration,
@@ -52,69 +32,17 @@ impl Store {
         let written = write(registration);
         let order = written[EARLIEST].clone();
         let sending = self
+            .table
             .client
             .put_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .set_item(Some(written))
             .condition_expression(format!("attribute_not_exists({EARLIEST}) OR {EARLIEST} > :k"))
             .expression_attribute_values(":k", order)
             .send();
         written_once(sending).await
     }
-
-    /// The registration of a user, read consistently.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if DynamoDB does not answer or the item cannot be read.
-    pub async fn registration(
-        &self,
-        app: &App,
-        user: &UserId,
-    ) -> Result<Option<Registration>, StoreError> {
-        let read = self.item(keys::user(app, user), keys::REGISTRATION.to_owned()).await?;
-        read.map(|item| read_registration(app, &item)).transpose()
-    }
-
-    /// A page of an app's registrations, by the time they are from.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
-    pub async fn registrations(
-        &self,
-        app: &App,
-        page: &RegistrationsPage<'_>,
-        now: UnixMillis,
-    ) -> Result<Registrations, StoreError> {
-        // A cursor is whatever a client sends: it must not lead to before the time span.
-        let start = keys::time(page.from);
-        let from = page.after.filter(|after| **after > *start).map_or(start, ToOwned::to_owned);
-        let to = keys::time_end(page.to);
-        let shards = (0..SHARDS).map(|shard| {
-            let (partition, range) = (keys::registrations(app, shard), (from.clone(), to.clone()));
-            let page_size = rows_per_shard(page.limit);
-            self.rows(partition, range, Direction::OldestFirst, page_size, now)
-        });
-        let mut rows = Merged::new(shards.collect(), Direction::OldestFirst).await?;
-        let mut found = Registrations { registrations: Vec::new(), next: None };
-        let mut last = None;
-        while let Some((row, item)) = rows.next().await? {
-            if Some(row.as_str()) == page.after {
-                continue;
-            }
-            if found.registrations.len() == page.limit {
-                found.next = last;
-                break;
-            }
-            found.registrations.push(read_registration(app, &item)?);
-            last = Some(row);
-        }
-        Ok(found)
-    }
 }
-
-const FIRST_LOGIN: &str = "first_login";
 
 fn source_name(source: RegistrationSource) -> &'static str {
     match source {
@@ -169,33 +97,12 @@ fn order(registration: &Registration) -> AttributeValue {
     B(Blob::new(order))
 }
 
-fn read_registration(app: &App, item: &Item) -> Result<Registration, StoreError> {
-    let integer = |name: &str| item.get(name).and_then(|value| value.as_n().ok()?.parse().ok());
-    Ok(Registration {
-        app: app.clone(),
-        user: keys::parse_user(item::text(item, PK)?)?,
-        source: match item::text(item, SOURCE)? {
-            FIRST_LOGIN => RegistrationSource::FirstLogin,
-            _ => RegistrationSource::Callback,
-        },
-        create_time: item::millis(item, CREATE_TIME)?,
-        recorded_at: item::millis(item, RECORDED_AT)?
-            .ok_or(StoreError::Item("a registration has no time"))?,
-        name: item::optional_text(item, DISPLAY_NAME),
-        avatar_url: item::optional_text(item, AVATAR_URL),
-        extra: item::optional_text(item, EXTRA),
-        extra_truncated: item.get(EXTRA_TRUNCATED) == Some(&Bool(true)),
-        manager_level: integer(MANAGER_LEVEL),
-        receive_option: integer(RECEIVE_OPTION),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::domain::ProviderName;
+    use crate::domain::{App, ProviderName, UnixMillis};
 
     /// Promise 3: of two receipts at one millisecond that differ the same one wins in any order.
     #[test]

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::{
     operation::update_item::{UpdateItemError, UpdateItemOutput},
 };
 
-use super::{StoreError, item::Item};
+use super::super::{StoreError, item::Item};
 use crate::domain::Outcome;
 
 /// What a write consumed, of the table and its index together.

@@ -6,11 +6,14 @@ use aws_sdk_dynamodb::primitives::Blob;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Store, StoreError,
-    item::{self, BODY},
-    keys::{self, SIGNATURE_USE},
-    table::{EXPIRES_AT, PK, SK},
-    write::{Written, written},
+    super::{
+        StoreError,
+        item::{self, BODY},
+        keys::{self, SIGNATURE_USE},
+        table::{EXPIRES_AT, PK, SK},
+    },
+    Writer,
+    update::{Written, written},
 };
 use crate::domain::{App, SignatureUse};
 
@@ -23,7 +26,7 @@ pub enum Claimed {
     ByAnotherBody,
 }
 
-impl Store {
+impl Writer {
     /// Claims a signature for a body, as long as the signature can be verified. The same body may
     /// claim it again: a retry, or what a crash left undone. The SHA-256 of both is what is stored.
     ///
@@ -36,9 +39,10 @@ impl Store {
         // In its last second the signature is still good.
         let expires_at = used.good_until.after(Duration::from_secs(1));
         let update = self
+            .table
             .client
             .update_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .key(PK, item::string(keys::signature(app, &signature)))
             .key(SK, item::string(SIGNATURE_USE))
             .condition_expression(format!("attribute_not_exists({BODY}) OR {BODY} = :body"))
