@@ -3,12 +3,11 @@
 use super::{
     super::{
         StoreError,
-        item::{self, CLOSE_REASON, CLOSED_AT, CREATED_AT, CREATOR},
+        item::{self, CLOSED_AT, CREATED_AT, CREATOR},
         keys,
         table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
     },
     Writer,
-    update::written_once,
 };
 use crate::domain::{Boundary, BoundaryChange, Outcome, UnixMillis};
 
@@ -20,33 +19,19 @@ impl Writer {
     ) -> Result<Outcome, StoreError> {
         let BoundaryChange { app, room, boundary } = change;
         let row = keys::boundary_row(boundary);
-        let mut put = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .item(PK, item::string(keys::room(app, room)))
-            .item(SK, item::string(format!("{}{row}", keys::BOUNDARY)))
-            .item(INDEX_PK, item::string(keys::lives(app, room)))
-            .item(INDEX_SK, item::string(row))
-            .item(EXPIRES_AT, item::number(self.life_expiry(received_at).0))
-            .condition_expression(format!("attribute_not_exists({PK})"));
-        put = match boundary {
-            Boundary::Created { at, creator } => {
-                let put = put.item(CREATED_AT, item::number(at.0));
-                match creator {
-                    Some(creator) => put.item(CREATOR, item::string(creator.as_str())),
-                    None => put,
-                }
-            }
-            Boundary::Closed { at, reason } => {
-                let put = put.item(CLOSED_AT, item::number(at.0));
-                match reason {
-                    Some(reason) => put.item(CLOSE_REASON, item::number(u64::from(*reason))),
-                    None => put,
-                }
-            }
+        let (name, at, creator) = match boundary {
+            Boundary::Created { at, creator } => (CREATED_AT, at, creator.as_ref()),
+            Boundary::Closed { at, .. } => (CLOSED_AT, at, None),
         };
-        written_once(put.send()).await
+        let attributes = [
+            (PK, item::string(keys::room(app, room))),
+            (SK, item::string(format!("{}{row}", keys::BOUNDARY))),
+            (INDEX_PK, item::string(keys::lives(app, room))),
+            (INDEX_SK, item::string(row)),
+            (EXPIRES_AT, item::number(self.life_expiry(received_at).0)),
+            (name, item::number(at.0)),
+        ];
+        let creator = creator.map(|creator| (CREATOR, item::string(creator.as_str())));
+        self.table.put_first(item::of(attributes.into_iter().chain(creator))).await
     }
 }

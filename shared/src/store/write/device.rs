@@ -6,11 +6,6 @@
 //! so that a death in between heals at the next login. The flag is part of the common condition:
 //! all later logins of the month are one write.
 
-use aws_sdk_dynamodb::{
-    operation::update_item::builders::UpdateItemFluentBuilder,
-    types::ReturnValuesOnConditionCheckFailure::AllOld,
-};
-
 use super::{
     super::{
         StoreError,
@@ -18,10 +13,10 @@ use super::{
             self, COUNTED_MONTH, Item, KICKED_STAMP, LOGOUT_STAMP, OFFLINE_STAMP, ONLINE_STAMP,
         },
         keys,
-        table::{EXPIRES_AT, PK, SK},
+        table::EXPIRES_AT,
     },
     Writer,
-    update::{Written, written},
+    update::{Update, Written},
 };
 use crate::domain::{Account, DeviceChange, DeviceEvent, Month, Outcome, Stamp, UnixMillis};
 
@@ -41,12 +36,9 @@ impl Writer {
             DeviceEvent::KickedByItself => KICKED_STAMP,
         };
         let update = self
-            .update_device(change, received_at)
-            .condition_expression(format!(
-                "attribute_not_exists({register}) OR {register} < :stamp"
-            ))
-            .update_expression(format!("SET {register} = :stamp, {EXPIRES_AT} = :expires_at"));
-        match written(update.send()).await? {
+            .update_device(change, register, received_at)
+            .only_if(format!("attribute_not_exists({register}) OR {register} < :{register}"));
+        match self.table.update(update).await? {
             Written::Yes(_) => Ok(Outcome::Applied),
             Written::No(known) => outcome(&known, register, change),
         }
@@ -58,12 +50,14 @@ impl Writer {
         received_at: UnixMillis,
     ) -> Result<Outcome, StoreError> {
         let month = Month::from(login.at);
-        let common = self
-            .update_device(login, received_at)
-            .expression_attribute_values(":month", item::string(month.to_string()))
-            .condition_expression(format!("{ONLINE_STAMP} < :stamp AND {COUNTED_MONTH} = :month"))
-            .update_expression(format!("SET {ONLINE_STAMP} = :stamp, {EXPIRES_AT} = :expires_at"));
-        let Written::No(known) = written(common.send()).await? else {
+        let update = || {
+            self.update_device(login, ONLINE_STAMP, received_at)
+                .set(COUNTED_MONTH, item::string(month.to_string()))
+        };
+        let common = update().only_if(format!(
+            "{ONLINE_STAMP} < :{ONLINE_STAMP} AND {COUNTED_MONTH} = :{COUNTED_MONTH}"
+        ));
+        let Written::No(known) = self.table.update(common).await? else {
             return Ok(Outcome::Applied);
         };
         // The stamp and the flag are written together, so this login has been counted.
@@ -75,40 +69,28 @@ impl Writer {
             self.register(&registration),
             self.count_for_month(&login.app, &login.user, month, received_at),
         )?;
-        let flagged = self
-            .update_device(login, received_at)
-            .expression_attribute_values(":month", item::string(month.to_string()))
-            .condition_expression(format!(
-                "attribute_not_exists({ONLINE_STAMP}) OR {ONLINE_STAMP} < :stamp"
-            ))
-            .update_expression(format!(
-                "SET {ONLINE_STAMP} = :stamp, {COUNTED_MONTH} = :month, {EXPIRES_AT} = :expires_at"
-            ));
-        match written(flagged.send()).await? {
+        let flagged = update().only_if(format!(
+            "attribute_not_exists({ONLINE_STAMP}) OR {ONLINE_STAMP} < :{ONLINE_STAMP}"
+        ));
+        match self.table.update(flagged).await? {
             Written::Yes(_) => Ok(Outcome::Applied),
             Written::No(known) => outcome(&known, ONLINE_STAMP, login),
         }
     }
 
+    /// Makes an event the newest in its register; the condition is still to come.
     fn update_device(
         &self,
         change: &DeviceChange,
+        register: &str,
         received_at: UnixMillis,
-    ) -> UpdateItemFluentBuilder {
+    ) -> Update {
         let device = keys::device(&change.platform, change.connection.as_ref());
         let stamp = Stamp::new(change.at, change.event);
-        self.table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .key(PK, item::string(keys::user(&change.app, &change.user)))
-            .key(SK, item::string(device))
-            .expression_attribute_values(":stamp", item::number(stamp.number()))
-            .expression_attribute_values(
-                ":expires_at",
-                item::number(self.seat_expiry(received_at).0),
-            )
-            .return_values_on_condition_check_failure(AllOld)
+        Update::of(keys::user(&change.app, &change.user), device)
+            .set(register, item::number(stamp.number()))
+            .set(EXPIRES_AT, item::number(self.seat_expiry(received_at).0))
+            .or_return_item()
     }
 }
 

@@ -6,7 +6,6 @@ use super::{
         table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
     },
     Writer,
-    update::written_once,
 };
 use crate::domain::{App, Month, Outcome, UnixMillis, UserId};
 
@@ -22,18 +21,13 @@ impl Writer {
         month: Month,
         received_at: UnixMillis,
     ) -> Result<Outcome, StoreError> {
-        let sending = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .item(PK, item::string(keys::user(app, user)))
-            .item(SK, item::string(keys::month(month)))
-            .item(INDEX_PK, item::string(keys::month_of(app, month, user)))
-            .item(INDEX_SK, item::string(keys::month_row(user)))
-            .item(EXPIRES_AT, item::number(received_at.after(KEPT).seconds().0))
-            .condition_expression(format!("attribute_not_exists({PK})"))
-            .send();
-        written_once(sending).await
+        let attributes = [
+            (PK, item::string(keys::user(app, user))),
+            (SK, item::string(keys::month(month))),
+            (INDEX_PK, item::string(keys::month_of(app, month, user))),
+            (INDEX_SK, item::string(keys::month_row(user))),
+            (EXPIRES_AT, item::number(received_at.after(KEPT).seconds().0)),
+        ];
+        self.table.put_first(item::of(attributes)).await
     }
 }

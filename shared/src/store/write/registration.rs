@@ -17,7 +17,6 @@ use super::{
         table::{INDEX_PK, INDEX_SK, PK, SK},
     },
     Writer,
-    update::written_once,
 };
 use crate::domain::{Outcome, Registration, RegistrationSource};
 
@@ -29,18 +28,7 @@ impl Writer {
         &self,
         registration: &Registration,
     ) -> Result<Outcome, StoreError> {
-        let written = write(registration);
-        let order = written[EARLIEST].clone();
-        let sending = self
-            .table
-            .client
-            .put_item()
-            .table_name(&self.table.name)
-            .set_item(Some(written))
-            .condition_expression(format!("attribute_not_exists({EARLIEST}) OR {EARLIEST} > :k"))
-            .expression_attribute_values(":k", order)
-            .send();
-        written_once(sending).await
+        self.table.put_lowest(write(registration), EARLIEST).await
     }
 }
 
@@ -74,7 +62,7 @@ fn write(registration: &Registration) -> Item {
         (EARLIEST, order(registration)),
     ];
     let optional = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    required.into_iter().chain(optional).map(|(name, value)| (name.to_owned(), value)).collect()
+    item::of(required.into_iter().chain(optional))
 }
 
 /// The time of which the earliest stays, then something of the content, so that two receipts at the same millisecond

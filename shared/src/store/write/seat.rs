@@ -10,23 +10,19 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use aws_sdk_dynamodb::{
-    operation::update_item::builders::UpdateItemFluentBuilder,
-    primitives::Blob,
-    types::{AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure},
-};
+use aws_sdk_dynamodb::primitives::Blob;
 
 use super::{
     super::{
         StoreError,
-        item::{self, DETAILS, DISPLAY_NAME, MARKS, MOVED_TO, NEWEST, SEQUENCES},
+        item::{self, DETAILS, DISPLAY_NAME, MARKS, MOVED_TO, NEWEST},
         keys::{self, Section},
-        table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
+        table::{EXPIRES_AT, INDEX_PK, INDEX_SK},
     },
     Writer,
-    update::{WriteUnits, Written, written},
+    update::{Update, WriteUnits, Written},
 };
-use crate::domain::{App, Kind, LifeId, Mark, Outcome, RoomId, SeatChange, UnixMillis, UserId};
+use crate::domain::{Kind, Mark, Outcome, SeatChange, UnixMillis};
 
 /// What a write of a seat of at most a kilobyte takes: one write unit for the seat, two for an index entry that
 /// is elsewhere then. Any write of a larger one takes two for the seat and two for the index.
@@ -76,61 +72,24 @@ impl Writer {
         let life = change.life.as_ref();
         let section = Section::from(change.mark.kind);
         let row = keys::row(section, change.mark.order.time, life, user);
-        let details =
-            roster.details.iter().map(|(name, text)| (name.to_string(), item::string(text)));
-        let (set_name, remove_name) = match roster.name {
-            Some(_) => (format!(", {DISPLAY_NAME} = :name"), String::new()),
-            None => (String::new(), format!(" REMOVE {DISPLAY_NAME}")),
-        };
-        let update = self
-            .update_seat(app, user, room, life)
-            .condition_expression(format!("attribute_not_exists({NEWEST}) OR {NEWEST} < :k"))
-            .update_expression(format!(
-                "SET {NEWEST} = :k, {INDEX_PK} = :index_pk, {INDEX_SK} = :index_sk, \
-                 {EXPIRES_AT} = :expires_at, {DETAILS} = :details{set_name} \
-                 ADD {MARKS} :m, {SEQUENCES} :q{remove_name}"
-            ))
-            .expression_attribute_values(":k", AttributeValue::B(mark.clone()))
-            .expression_attribute_values(":index_pk", item::string(keys::shard_of(app, room, user)))
-            .expression_attribute_values(":index_sk", item::string(row))
-            .expression_attribute_values(
-                ":expires_at",
-                item::number(self.seat_expiry(received_at).0),
-            )
-            .expression_attribute_values(":details", AttributeValue::M(details.collect()));
-        let update = match &roster.name {
-            Some(name) => update.expression_attribute_values(":name", item::string(name)),
-            None => update,
-        };
-        written(add_mark(update, change, mark).send()).await
+        let update = update_seat(change)
+            .set(NEWEST, item::bytes(mark.clone()))
+            .set(INDEX_PK, item::string(keys::shard_of(app, room, user)))
+            .set(INDEX_SK, item::string(row))
+            .set(EXPIRES_AT, item::number(self.seat_expiry(received_at).0))
+            .set(DETAILS, item::texts(&roster.details))
+            .set_or_remove(DISPLAY_NAME, roster.name.as_deref().map(item::string))
+            .add(MARKS, item::mark_set(vec![mark.clone()]))
+            .only_if(format!("attribute_not_exists({NEWEST}) OR {NEWEST} < :{NEWEST}"));
+        self.table.update(update).await
     }
 
     /// W2.
     async fn write_older(&self, change: &SeatChange, mark: &Blob) -> Result<Written, StoreError> {
-        let SeatChange { app, user, room, .. } = change;
-        let life = change.life.as_ref();
-        let update = self
-            .update_seat(app, user, room, life)
-            .condition_expression(format!("attribute_exists({NEWEST})"))
-            .update_expression(format!("ADD {MARKS} :m, {SEQUENCES} :q"));
-        written(add_mark(update, change, mark).send()).await
-    }
-
-    fn update_seat(
-        &self,
-        app: &App,
-        user: &UserId,
-        room: &RoomId,
-        life: Option<&LifeId>,
-    ) -> UpdateItemFluentBuilder {
-        self.table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .key(PK, item::string(keys::user(app, user)))
-            .key(SK, item::string(keys::seat(room, life)))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        let update = update_seat(change)
+            .add(MARKS, item::mark_set(vec![mark.clone()]))
+            .only_if(format!("attribute_exists({NEWEST})"));
+        self.table.update(update).await
     }
 
     /// Moves the oldest marks away if the seat has grown too large. The event is stored already,
@@ -154,80 +113,42 @@ impl Writer {
     ) -> Result<(), StoreError> {
         let SeatChange { app, user, room, .. } = change;
         let life = change.life.as_ref();
-        let read = self.table.item(keys::user(app, user), keys::seat(room, life)).await?;
-        let Some(seat) = read else { return Ok(()) };
-        let marks = item::marks(&seat)?;
-        let leaving = movable(&marks);
+        let [seat, partition] = [keys::seat(room, life), keys::user(app, user)];
+        let read = self.table.item(partition.clone(), seat.clone()).await?;
+        let Some(item) = read else { return Ok(()) };
+        let leaving = movable(&item::marks(&item)?);
         let (Some(oldest), Some(newest)) = (leaving.first(), leaving.last()) else { return Ok(()) };
-        let staying: BTreeSet<u64> = marks
-            .iter()
-            .filter(|mark| !leaving.contains(mark))
-            .map(|mark| mark.order.sequence)
-            .collect();
         let bytes = leaving.iter().map(|mark| Blob::new(mark.to_bytes())).collect();
-        let sequences: BTreeSet<u64> = leaving.iter().map(|mark| mark.order.sequence).collect();
-        let moved = AttributeValue::Bs(bytes);
-        let numbers = |set: &mut dyn Iterator<Item = &u64>| {
-            AttributeValue::Ns(set.map(ToString::to_string).collect())
-        };
+        let moved = item::mark_set(bytes);
 
-        let add = self
-            .table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .key(PK, item::string(keys::user(app, user)))
-            .key(SK, item::string(keys::moved(room, life, &oldest.to_bytes())))
-            .update_expression(format!(
-                "SET {EXPIRES_AT} = :expires_at ADD {MARKS} :m, {SEQUENCES} :q"
-            ))
-            .expression_attribute_values(
-                ":expires_at",
-                item::number(self.seat_expiry(received_at).0),
-            )
-            .expression_attribute_values(":m", moved.clone())
-            .expression_attribute_values(":q", numbers(&mut sequences.iter()));
-        written(add.send()).await?;
+        let place = keys::moved(room, life, &oldest.to_bytes());
+        let add = Update::of(partition.clone(), place)
+            .set(EXPIRES_AT, item::number(self.seat_expiry(received_at).0))
+            .add(MARKS, moved.clone());
+        self.table.update(add).await?;
 
-        let only_there: Vec<u64> = sequences.difference(&staying).copied().collect();
-        let mut expression = format!("DELETE {MARKS} :m");
-        let mut delete =
-            self.update_seat(app, user, room, life).expression_attribute_values(":m", moved);
-        if !only_there.is_empty() {
-            expression.push_str(", ");
-            expression.push_str(SEQUENCES);
-            expression.push_str(" :q");
-            delete = delete.expression_attribute_values(":q", numbers(&mut only_there.iter()));
-        }
+        let delete = Update::of(partition, seat).delete(MARKS, moved);
         let moved_to = Blob::new(newest.to_bytes());
-        let first = delete
-            .clone()
-            .condition_expression(format!(
-                "attribute_exists({NEWEST}) AND \
-                 (attribute_not_exists({MOVED_TO}) OR {MOVED_TO} < :moved_to)"
-            ))
-            .update_expression(format!("SET {MOVED_TO} = :moved_to {expression}"))
-            .expression_attribute_values(":moved_to", item::bytes(moved_to));
-        if let Written::No(_) = written(first.send()).await? {
+        let first = delete.clone().set(MOVED_TO, item::bytes(moved_to)).only_if(format!(
+            "attribute_exists({NEWEST}) AND \
+             (attribute_not_exists({MOVED_TO}) OR {MOVED_TO} < :{MOVED_TO})"
+        ));
+        if let Written::No(_) = self.table.update(first).await? {
             // Newer marks were moved before, or the seat is gone.
-            let other = delete
-                .condition_expression(format!("attribute_exists({MOVED_TO})"))
-                .update_expression(expression);
-            written(other.send()).await?;
+            let other = delete.only_if(format!("attribute_exists({MOVED_TO})"));
+            self.table.update(other).await?;
         }
         Ok(())
     }
 }
 
-fn add_mark(
-    update: UpdateItemFluentBuilder,
-    change: &SeatChange,
-    mark: &Blob,
-) -> UpdateItemFluentBuilder {
-    let sequence = change.mark.order.sequence.to_string();
-    update
-        .expression_attribute_values(":m", AttributeValue::Bs(vec![mark.clone()]))
-        .expression_attribute_values(":q", AttributeValue::Ns(vec![sequence]))
+/// A write of a seat says what it consumed, since that shows how large the seat is; and a refused one
+/// returns the seat, since that shows whether the mark is known.
+fn update_seat(change: &SeatChange) -> Update {
+    let SeatChange { app, user, room, .. } = change;
+    Update::of(keys::user(app, user), keys::seat(room, change.life.as_ref()))
+        .measured()
+        .or_return_item()
 }
 
 /// The marks that may leave a seat, oldest first: all but the newest few and those that tell whether

@@ -10,10 +10,10 @@ use super::{
         StoreError,
         item::{self, BODY},
         keys::{self, SIGNATURE_USE},
-        table::{EXPIRES_AT, PK, SK},
+        table::EXPIRES_AT,
     },
     Writer,
-    update::{Written, written},
+    update::{Update, Written},
 };
 use crate::domain::{App, SignatureUse};
 
@@ -38,18 +38,11 @@ impl Writer {
             .map(|bytes| <[u8; 32]>::from(Sha256::digest(bytes)));
         // In its last second the signature is still good.
         let expires_at = used.good_until.after(Duration::from_secs(1));
-        let update = self
-            .table
-            .client
-            .update_item()
-            .table_name(&self.table.name)
-            .key(PK, item::string(keys::signature(app, &signature)))
-            .key(SK, item::string(SIGNATURE_USE))
-            .condition_expression(format!("attribute_not_exists({BODY}) OR {BODY} = :body"))
-            .update_expression(format!("SET {BODY} = :body, {EXPIRES_AT} = :expires_at"))
-            .expression_attribute_values(":body", item::bytes(Blob::new(body)))
-            .expression_attribute_values(":expires_at", item::number(expires_at.0));
-        Ok(match written(update.send()).await? {
+        let update = Update::of(keys::signature(app, &signature), SIGNATURE_USE)
+            .set(BODY, item::bytes(Blob::new(body)))
+            .set(EXPIRES_AT, item::number(expires_at.0))
+            .only_if(format!("attribute_not_exists({BODY}) OR {BODY} = :{BODY}"));
+        Ok(match self.table.update(update).await? {
             Written::Yes(_) => Claimed::Yes,
             Written::No(_) => Claimed::ByAnotherBody,
         })
