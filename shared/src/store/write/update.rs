@@ -65,7 +65,7 @@ impl Update {
         Self {
             pk,
             sk: sk.into(),
-            clauses: Default::default(),
+            clauses: [const { String::new() }; 4],
             values: HashMap::with_capacity(VALUES),
             condition: None,
             returned: None,
@@ -107,12 +107,12 @@ impl Update {
         Self { condition: Some(condition), ..self }
     }
 
-    /// A refusal shall return the item as it is.
+    /// If the condition is refused, the answer has the item as it is stored.
     pub(super) fn or_return_item(self) -> Self {
         Self { returned: Some(ReturnOld::AllOld), ..self }
     }
 
-    /// The answer shall name the write units that were consumed.
+    /// The answer has the write units that were consumed.
     pub(super) fn measured(self) -> Self {
         Self { consumed: Some(ReturnConsumedCapacity::Total), ..self }
     }
@@ -151,14 +151,14 @@ pub(super) struct WriteUnits(pub(super) f64);
 
 /// Whether a conditional update was done, and what DynamoDB said of it.
 pub(super) enum Written {
-    /// It was done: what it consumed, or zero if the update was not [`Update::measured`].
+    /// It was done: what it consumed; zero without [`Update::measured`].
     Yes(WriteUnits),
-    /// Its condition was refused: the item as it is, if the update was to [`Update::or_return_item`].
+    /// Its condition was refused: the item as it is stored; empty without [`Update::or_return_item`].
     No(Item),
 }
 
 impl Written {
-    /// The outcome of what is written once: a refused condition says that it is stored already.
+    /// The outcome of what is written once: the condition is refused if it is stored already.
     pub(super) fn once(self) -> Outcome {
         match self {
             Self::Yes(_) => Outcome::Applied,
