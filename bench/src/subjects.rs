@@ -12,7 +12,7 @@ use rollcall::{
     handler::Receiver,
     providers::{openim::AppCredentials, tencent},
     runtime,
-    store::Store,
+    store::Writer,
 };
 use rollcall_local::{
     EXAMPLE_APPS,
@@ -203,7 +203,7 @@ impl Callbacks {
         let client = rollcall::store::connect(&aws::at(&dynamodb.plain_url), day);
         let receiver = Receiver {
             apps: Apps::from_json(EXAMPLE_APPS)?.into(),
-            store: Store::new(client, TABLE, day * 30),
+            store: Writer::new(client, TABLE, day * 30),
             spill: None,
             max_age: day,
             replay_guard: ReplayGuard::Off,

@@ -9,7 +9,7 @@ use crate::{
     domain::{App, Change, Named, Outcome, SignatureUse},
     metrics,
     spill::Queue,
-    store::{Claimed, Store, StoreError},
+    store::{Claimed, StoreError, Writer},
 };
 
 /// How much of the time for one answer the store gets, in hundredths. The rest is for the queue, its
@@ -26,7 +26,7 @@ pub struct Receiver {
     /// The apps whose callbacks are accepted.
     pub apps: AppsSource,
     /// Where changes go.
-    pub store: Store,
+    pub store: Writer,
     /// Where changes go that could not be stored in time; `None` if there is no queue, and then
     /// such a callback is refused.
     pub spill: Option<Queue>,

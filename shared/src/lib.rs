@@ -14,7 +14,7 @@
 //! | [`providers`] | one folder per provider: verification, wire format, reply; one file per callback type | `callback`, `domain` |
 //! | [`aws`] | what all AWS clients share: environment, HTTP client, roots, times | nothing else |
 //! | [`apps`] | the apps and their secrets as they are known now; AWS Secrets Manager | `aws`, `config`, `domain` |
-//! | [`store`] | DynamoDB: keys, conditions, index attributes | `aws`, `domain` |
+//! | [`store`] | DynamoDB: keys, conditions, index attributes; a writer for callbacks, a reader for queries | `aws`, `domain` |
 //! | [`spill`] | SQS: the queue for what could not be stored in time | `aws`, `domain` |
 //! | [`handler`] | the one pipeline from a raw request to a reply | all of the above |
 //! | [`replay`] | the pipeline from the queue to the store | `domain`, `spill`, `store` |

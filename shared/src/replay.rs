@@ -6,14 +6,14 @@ use tokio::time::Instant;
 use crate::{
     domain::{Named, UnixMillis},
     spill::{self, Queue, Spilled},
-    store::{Store, StoreError},
+    store::{StoreError, Writer},
 };
 
 /// What replaying takes.
 #[derive(Debug, Clone)]
 pub struct Replay {
     /// Where changes go.
-    pub store: Store,
+    pub store: Writer,
     /// Where they waited.
     pub queue: Queue,
     /// Where messages go that can never be stored.

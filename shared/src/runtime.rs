@@ -41,7 +41,7 @@ use crate::{
     query::{Queries, QueryRequest},
     replay::{Received, Replay},
     spill::Queue,
-    store::{self, Store},
+    store::{self, Reader, Writer},
     user_sig::UserSigs,
 };
 
@@ -66,7 +66,7 @@ where
         let config = Config::from_env()?;
         let aws = aws::from_env()?;
         let client = store::connect(&aws, handler::store_limit(config.budget));
-        let store = Store::new(client, &config.table, config.retention);
+        let store = Writer::new(client, &config.table, config.retention);
         let (apps, ()) = tokio::join!(apps(&aws, config.budget), store.warm_up(WARM_UP_LIMIT));
         let receiver = Receiver {
             apps: apps?,
@@ -89,7 +89,7 @@ pub fn run_query() -> Result<(), Error> {
     run(async {
         let config = Config::from_env()?;
         let client = store::connect(&aws::from_env()?, config.budget);
-        let store = Store::new(client, &config.table, config.retention);
+        let store = Reader::new(client, &config.table);
         store.warm_up(WARM_UP_LIMIT).await;
         lambda_runtime::run(service(Queries { store })).await
     })
@@ -107,7 +107,7 @@ pub fn run_spill_replay() -> Result<(), Error> {
         let aws = aws::from_env()?;
         let client = store::connect(&aws, REPLAY_LIMIT);
         let replay = Replay {
-            store: Store::new(client, &config.table, config.retention),
+            store: Writer::new(client, &config.table, config.retention),
             queue: Queue::new(&aws, queues.spill_queue_url),
             dead_letters: Queue::new(&aws, queues.dead_letter_queue_url),
         };

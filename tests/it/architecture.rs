@@ -189,6 +189,20 @@ fn nothing_scans_the_table() {
     }
 }
 
+/// A callback cannot query and a query cannot write, as in the policies of their functions. Both get an item.
+#[test]
+fn the_writer_asks_nothing_and_the_reader_changes_nothing() {
+    let writes = [".put_item()", ".update_item()", ".delete_item()", ".batch_write_item()"];
+    let reads = [".query()", ".batch_get_item()"];
+    let sent = |code: &str, calls: &[&str]| calls.iter().any(|call| code.contains(call));
+    for (file, code) in sources("shared/src/store") {
+        assert!(!sent(&code, &writes) || file.contains("/store/write/"), "{file} writes");
+        assert!(!sent(&code, &reads) || file.contains("/store/read/"), "{file} reads");
+        let gets = code.contains(".get_item()");
+        assert!(!gets || file == "shared/src/store/table.rs", "{file} gets an item by itself");
+    }
+}
+
 #[test]
 fn a_functions_main_holds_no_logic() {
     for (file, code) in sources("functions") {

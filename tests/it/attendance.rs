@@ -173,9 +173,8 @@ async fn every_day_of_a_year_is_a_visit_of_its_own_in_items_that_stay_small() {
     let (database, mut handlers) = start().await;
     let year = RETENTION * 13;
     let client = rollcall::store::connect(&iam::config(&database.url), Duration::from_secs(20));
-    let store = rollcall::store::Store::new(client, crate::support::TABLE_NAME, year);
-    handlers.receiver.store = store.clone();
-    handlers.queries.store = store;
+    let writer = rollcall::store::Writer::new(client, crate::support::TABLE_NAME, year);
+    handlers.receiver.store = writer;
     let mut expected = Vec::new();
     for day in 0..365 {
         let (entered, left) = (day * DAY, day * DAY + 3_600_000 + day);

@@ -1,15 +1,28 @@
 //! Seats that grow: the move of their oldest marks, and who may expire.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use rollcall::{callback::Secret, domain::UnixMillis};
-use rollcall_local::send::zego::{
-    Event,
-    EventName::{RoomLogin, RoomLogout},
+use aws_sdk_dynamodb::{
+    Client,
+    types::AttributeValue::{self, Ns},
+};
+use rollcall::{
+    callback::Secret,
+    domain::{Mark, UnixMillis},
+};
+use rollcall_local::send::{
+    tencent::EventName::{TrtcCreate, TrtcDismiss, TrtcEnter},
+    zego::{
+        Event,
+        EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
+    },
 };
 use serde_json::Value;
 
-use crate::support::{Database, Handlers, Moment, RETENTION, SECRET, dump, union, zego_event};
+use crate::support::{
+    Database, Handlers, Moment, RETENTION, SECRET, TABLE_NAME, TRTC_KEY, dump, tencent_event,
+    union, zego_event,
+};
 
 /// One unit of a write is a kilobyte; the last event may go beyond it before the seat is lightened.
 const MAX_SEAT_BYTES: usize = 1024 + 200;
@@ -73,7 +86,6 @@ async fn a_seat_stays_small_and_no_mark_is_lost() {
     let all = union(dump(&database.client).await);
     let seat = all.values().next().unwrap();
     assert_eq!(seat["marks"].as_array().unwrap().len(), events.len());
-    assert_eq!(seat["seqs"].as_array().unwrap().len(), events.len());
     assert_in_since(&handlers, start.plus(9900), Some(start.plus(9850)), now).await;
 
     // Old events that come again may be stored again, and still move nobody.
@@ -101,7 +113,7 @@ async fn a_seat_is_read_only_to_move_its_marks() {
 
 /// A write is paid for the keys, too.
 #[tokio::test]
-async fn a_seat_fits_one_write_unit_with_its_keys_and_numbers_go_with_their_marks() {
+async fn a_seat_fits_one_write_unit_with_its_keys() {
     // A number takes less than the digits that are counted here.
     const UNIT: usize = 1024 + 20;
     let start = Moment::recent();
@@ -113,11 +125,127 @@ async fn a_seat_fits_one_write_unit_with_its_keys_and_numbers_go_with_their_mark
             deliver(&handlers, &event, start.plus(60_000)).await;
             let size = seat_size(&database).await;
             assert!(size <= UNIT, "{size}");
-            let items = dump(&database.client).await;
-            let count = |set: &str| seat(&items)[set].as_array().unwrap().len();
-            assert_eq!(count("seqs"), count("marks"));
         }
         assert!(dump(&database.client).await.len() > 1, "some were moved");
+    }
+}
+
+/// Until version 0.1 was done, a seat also held the sequences of its marks, a life its creator, and the
+/// end of a life or of a TRTC room its reason. Nothing read them, and nothing has to.
+#[tokio::test]
+async fn old_items_with_more_attributes_are_read_written_and_lightened_as_new_ones() {
+    let start = Moment::recent();
+    let now = start.plus(50_000);
+    let (old, new) = (Database::start().await, Database::start().await);
+    let both = [&old, &new].map(|database| Handlers::on(&database.url));
+    let trtc = |name, at| {
+        let key = Secret::new(TRTC_KEY.to_owned()).unwrap();
+        tencent_event(name, start.plus(at)).callback(&key)
+    };
+    let events = comings_and_goings(start, 20);
+    let (before, after) = events.split_at(9);
+    for handlers in &both {
+        deliver(handlers, &zego_event(RoomCreate, start.plus(0)), now).await;
+        for event in before {
+            deliver(handlers, event, now).await;
+        }
+        for (name, at) in [(TrtcCreate, 0), (TrtcEnter, 10), (TrtcDismiss, 500)] {
+            handlers.deliver(&trtc(name, at), now).await;
+        }
+        let earlier_life = Event { life: 6, ..zego_event(RoomClose, start.plus(0)) };
+        deliver(handlers, &earlier_life, now).await;
+    }
+    add_what_old_versions_stored(&old.client).await;
+
+    let answers = async || {
+        let mut answers = both.each_ref().map(|_| Vec::new());
+        for (handlers, answers) in both.iter().zip(&mut answers) {
+            for path in [
+                "/presence/zego/1/users/ada",
+                "/presence/zego/1/rooms/lobby",
+                "/attendance/zego/1/rooms/lobby",
+                "/attendance/zego/1/users/ada",
+                "/presence/tencent/1400000000/rooms/lobby",
+                "/attendance/tencent/1400000000/users/ada",
+            ] {
+                let (status, answer) = handlers.get(path, "", now).await;
+                assert_eq!(status, 200, "{path}: {answer}");
+                answers.push(answer);
+            }
+        }
+        answers
+    };
+    let [of_old, of_new] = answers().await;
+    assert_eq!(of_old, of_new);
+
+    // In order, late, and again; the last logout goes before its login.
+    let mut more: Vec<&Event> = after.iter().chain(before).collect();
+    more.swap(9, 10);
+    let close = zego_event(RoomClose, start.plus(9000));
+    more.extend([&close, &close]);
+    for event in more {
+        let [of_old, of_new] = both.each_ref().map(|handlers| deliver(handlers, event, now));
+        let (of_old, of_new) = (of_old.await, of_new.await);
+        // A duplicate of a mark that was moved is not known as one, and an old seat has moved more.
+        let is_same = of_old == of_new || [&*of_old, &*of_new].iter().all(|one| *one != "applied");
+        assert!(is_same, "{of_old} {of_new}: {event:?}");
+    }
+    for handlers in &both {
+        handlers.deliver(&trtc(TrtcEnter, 600), now).await;
+    }
+    let [of_old, of_new] = answers().await;
+    assert_eq!(of_old, of_new);
+
+    let items = dump(&old.client).await;
+    assert!(items.keys().filter(|key| key.contains(" moved#")).count() > 1, "marks were moved");
+    let mut left = union(items);
+    let mut old_attributes = 0;
+    for item in left.values_mut() {
+        let is_life = item["sk"].as_str().unwrap().starts_with("life#");
+        let item = item.as_object_mut().unwrap();
+        let of_lives = ["creator"].iter().filter(|_| is_life);
+        for name in ["seqs", "close_reason"].iter().chain(of_lives) {
+            old_attributes += usize::from(item.remove(*name).is_some());
+        }
+    }
+    assert_eq!(old_attributes, 7, "two seats, two lives with both, one dismissal");
+    assert_eq!(left, union(dump(&new.client).await));
+}
+
+/// Gives all items the attributes that they had in versions that stored more.
+async fn add_what_old_versions_stored(client: &Client) {
+    for (key, item) in dump(client).await {
+        let (pk, sk) = key.split_once(' ').unwrap();
+        let update = client
+            .update_item()
+            .table_name(TABLE_NAME)
+            .key("pk", AttributeValue::S(pk.to_owned()))
+            .key("sk", AttributeValue::S(sk.to_owned()));
+        let reason = AttributeValue::N("1".to_owned());
+        let kind = sk.split('#').next().unwrap();
+        let update = match kind {
+            "seat" | "moved" => {
+                let marks = item["marks"].as_array().unwrap().iter();
+                let sequences = marks.map(|mark| {
+                    let bytes = hex::decode(mark.as_str().unwrap()).unwrap();
+                    Mark::from_bytes(&bytes).unwrap().order.sequence.to_string()
+                });
+                let sequences: BTreeSet<String> = sequences.collect();
+                update
+                    .update_expression("ADD seqs :seqs")
+                    .expression_attribute_values(":seqs", Ns(sequences.into_iter().collect()))
+            }
+            "life" => update
+                .update_expression("SET creator = :creator, close_reason = :reason")
+                .expression_attribute_values(":creator", AttributeValue::S("ada".to_owned()))
+                .expression_attribute_values(":reason", reason),
+            "boundary" if item.get("closed_at").is_some() => update
+                .update_expression("SET close_reason = :reason")
+                .expression_attribute_values(":reason", reason),
+            "boundary" => continue,
+            other => panic!("{other} has no such attributes"),
+        };
+        update.send().await.unwrap();
     }
 }
 
@@ -204,7 +332,7 @@ async fn readers_compare_the_time_and_do_not_wait_for_ttl() {
     let handlers = Handlers::on(&database.url);
     let start = Moment::recent();
     let now = start.plus(1000);
-    let close = zego_event(rollcall_local::send::zego::EventName::RoomClose, start.plus(500));
+    let close = zego_event(RoomClose, start.plus(500));
     deliver(&handlers, &zego_event(RoomLogin, start.plus(0)), now).await;
     deliver(&handlers, &close, now).await;
     let expiry = now.after(RETENTION);

@@ -18,7 +18,7 @@ use rollcall::{
     query::Queries,
     runtime,
     spill::Queue,
-    store::{self, Store, TABLE},
+    store::{self, Reader, TABLE, Writer},
     user_sig::UserSigs,
 };
 use rollcall_local::{
@@ -79,7 +79,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     };
     let client = store::connect(&aws::at(&dynamodb), handler::store_limit(config.budget));
     TABLE.create(&client, &config.table).await?;
-    let store = Store::new(client, &config.table, config.retention);
+    let reader = Reader::new(client.clone(), &config.table);
+    let writer = Writer::new(client, &config.table, config.retention);
 
     let spill = match config.spill_queue_url {
         Some(url) => Some(Queue::new(&aws::from_env()?, url)),
@@ -93,14 +94,14 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let apps = AppsSource::from(apps);
     let receiver = Receiver {
         apps: apps.clone(),
-        store: store.clone(),
+        store: writer,
         spill,
         max_age: config.max_age,
         replay_guard: config.replay_guard,
         budget: config.budget,
     };
     let user_sigs = UserSigs { apps };
-    let handlers = Gateway { receiver, queries: Queries { store }, user_sigs };
+    let handlers = Gateway { receiver, queries: Queries { store: reader }, user_sigs };
     servers.spawn(async move {
         let served = handlers.serve(gateway, until(stopped)).await;
         served.map_err(|error| format!("the gateway failed: {error}"))

@@ -84,14 +84,15 @@ pub enum Boundary {
     Created {
         /// When.
         at: UnixMillis,
-        /// By whom, if the provider says so.
+        /// By whom, if the provider says so. Stored only where lives have no names: there a creation
+        /// does not end its creator's stay.
         creator: Option<UserId>,
     },
     /// The room was closed.
     Closed {
         /// When.
         at: UnixMillis,
-        /// The provider's code for why.
+        /// The provider's code for why. Not stored, since no query returns it.
         reason: Option<u32>,
     },
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{App, Ending, RoomId, UnixMillis, UserId, Visit},
-    store::{Member, Seat, SeatsFrom, Store},
+    store::{Member, Reader, Seat, SeatsFrom},
 };
 
 /// How many seats one page looks at. A page may end here before it is full.
@@ -110,7 +110,7 @@ impl Session {
 /// A page of the visits to a room: the person whose newest session is the oldest comes first, with
 /// all their visits, oldest first.
 pub(super) async fn room(
-    store: &Store,
+    store: &Reader,
     app: &App,
     room: &RoomId,
     page: &Page<'_>,
@@ -161,7 +161,7 @@ pub(super) async fn room(
 /// Their seats lie by room, so that every page reads all of them, but keeps no more visits than it
 /// returns.
 pub(super) async fn user(
-    store: &Store,
+    store: &Reader,
     app: &App,
     user: &UserId,
     page: &Page<'_>,

@@ -21,7 +21,7 @@ use crate::{
     callback::Reply,
     domain::{App, Month, MonthError, ProviderName, RoomId, UnixMillis, UserId},
     providers,
-    store::Store,
+    store::Reader,
 };
 
 /// What the paths of all questions begin with.
@@ -53,7 +53,7 @@ pub struct QueryRequest {
 #[derive(Debug, Clone)]
 pub struct Queries {
     /// Where the records are.
-    pub store: Store,
+    pub store: Reader,
 }
 
 /// Which part of a list is asked for: what is in a span of time, its ends included.

@@ -15,7 +15,7 @@ use crate::{
         Stamp, UnixMillis, UserId, Visit,
     },
     providers::{self, tencent, zego},
-    store::{Member, RosterPage, Seat, SeatsFrom, Store, StoreError},
+    store::{Member, Reader, RosterPage, Seat, SeatsFrom, StoreError},
 };
 
 /// How many users can be asked for at once.
@@ -133,7 +133,7 @@ struct Occupied {
 }
 
 pub(super) async fn user(
-    store: &Store,
+    store: &Reader,
     app: &App,
     user: &UserId,
     now: UnixMillis,
@@ -176,7 +176,7 @@ fn both(a: Seen, b: Seen) -> Seen {
 }
 
 async fn in_rooms(
-    store: &Store,
+    store: &Reader,
     app: &App,
     user: &UserId,
     now: UnixMillis,
@@ -201,7 +201,7 @@ async fn in_rooms(
 
 /// Whether somebody is known who was never seen in a room: by their devices, or as registered.
 pub(super) async fn is_user_known(
-    store: &Store,
+    store: &Reader,
     app: &App,
     user: &UserId,
     now: UnixMillis,
@@ -211,7 +211,7 @@ pub(super) async fn is_user_known(
 
 /// Somebody who is registered is known, even if no device of theirs was ever online.
 async fn on_devices(
-    store: &Store,
+    store: &Reader,
     app: &App,
     user: &UserId,
     now: UnixMillis,
@@ -266,7 +266,7 @@ impl Session {
 
 /// Ends the visits to one room whose own end never came, but which the room has ended since.
 async fn end_ghosts(
-    store: &Store,
+    store: &Reader,
     app: &App,
     user: &UserId,
     room: RoomId,
@@ -317,7 +317,7 @@ pub(super) fn read_users(body: &[u8]) -> Result<Vec<UserId>, QueryError> {
 }
 
 pub(super) async fn users(
-    store: &Store,
+    store: &Reader,
     app: &App,
     users: Vec<UserId>,
     now: UnixMillis,
@@ -350,7 +350,7 @@ enum RoomState {
 
 impl RoomState {
     async fn read(
-        store: &Store,
+        store: &Reader,
         app: &App,
         room: &RoomId,
         now: UnixMillis,
@@ -414,7 +414,7 @@ impl RoomState {
 }
 
 pub(super) async fn room(
-    store: &Store,
+    store: &Reader,
     app: &App,
     room: &RoomId,
     page: RoomPage<'_>,
@@ -472,7 +472,7 @@ pub(super) async fn room(
 
 /// Counts the changes of a life of a room. It reads all seats that were taken since it began.
 async fn changes(
-    store: &Store,
+    store: &Reader,
     app: &App,
     room: &RoomId,
     life: &Life,

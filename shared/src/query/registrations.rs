@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Page, QueryError, cursor};
 use crate::{
     domain::{App, Registration, RegistrationSource, UnixMillis, UserId},
-    store::{RegistrationsPage, Store},
+    store::{Reader, RegistrationsPage},
 };
 
 /// A user, as they were registered.
@@ -68,7 +68,7 @@ impl From<Registration> for UserRegistration {
 }
 
 pub(super) async fn user(
-    store: &Store,
+    store: &Reader,
     app: &App,
     user: &UserId,
 ) -> Result<UserRegistration, QueryError> {
@@ -77,7 +77,7 @@ pub(super) async fn user(
 }
 
 pub(super) async fn list(
-    store: &Store,
+    store: &Reader,
     app: &App,
     page: &Page<'_>,
     now: UnixMillis,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::QueryError;
 use crate::{
     domain::{App, Month},
-    store::Store,
+    store::Reader,
 };
 
 /// The users with at least one login in a calendar month (UTC), as Tencent counts MAU.
@@ -15,7 +15,7 @@ pub(super) struct Usage {
     active_users: usize,
 }
 
-pub(super) async fn month(store: &Store, app: &App, month: Month) -> Result<Usage, QueryError> {
+pub(super) async fn month(store: &Reader, app: &App, month: Month) -> Result<Usage, QueryError> {
     let active_users = store.active_users(app, month).await?;
     Ok(Usage { month: month.to_string(), active_users })
 }

@@ -10,7 +10,7 @@ use crate::{
         App, Boundary, Ending, Life, LifeId, Mark, ProviderName, RoomId, UnixMillis, UserId, Visit,
     },
     providers::{self, tencent},
-    store::{NEWEST_BOUNDARIES, Seat, Store, StoreError},
+    store::{NEWEST_BOUNDARIES, Reader, Seat, StoreError},
 };
 
 /// How many lives of a room are remembered while its visits are read.
@@ -18,7 +18,7 @@ const REMEMBERED_LIVES: usize = 1000;
 
 /// The visits that all marks of a seat tell of, oldest first.
 pub(super) fn visits<'a>(
-    store: &'a Store,
+    store: &'a Reader,
     app: &App,
     user: &UserId,
     seat: &Seat,
@@ -43,7 +43,7 @@ pub(super) fn visits<'a>(
 /// The marks on the seat are enough, unless one of these visits may have begun among those that were
 /// moved away.
 pub(super) async fn current_visits(
-    store: &Store,
+    store: &Reader,
     app: &App,
     user: &UserId,
     seat: &Seat,
@@ -68,7 +68,7 @@ fn current(visits: Vec<Visit>) -> Vec<Visit> {
 
 /// What a room itself tells of the visits to it whose own end never came.
 pub(super) struct RoomEnds<'a> {
-    store: &'a Store,
+    store: &'a Reader,
     app: &'a App,
     room: RoomId,
     /// Logins that are known before the index shows them.
@@ -80,7 +80,7 @@ pub(super) struct RoomEnds<'a> {
 }
 
 impl<'a> RoomEnds<'a> {
-    pub(super) fn new(store: &'a Store, app: &'a App, room: RoomId, now: UnixMillis) -> Self {
+    pub(super) fn new(store: &'a Reader, app: &'a App, room: RoomId, now: UnixMillis) -> Self {
         Self {
             store,
             app,

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::{
     primitives::Blob,
-    types::AttributeValue::{self, B, Bs, N, S},
+    types::AttributeValue::{self, B, Bs, M, N, S},
 };
 
 use super::{StoreError, table::EXPIRES_AT};
-use crate::domain::{Mark, UnixMillis, UnixSeconds};
+use crate::domain::{Details, Mark, Stamp, UnixMillis, UnixSeconds};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -16,16 +16,14 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 pub(super) const NEWEST: &str = "k";
 /// All marks of a seat but for those that were moved.
 pub(super) const MARKS: &str = "marks";
-/// The provider's sequence numbers of those marks.
-pub(super) const SEQUENCES: &str = "seqs";
 /// The newest of the marks that were moved from a seat to other items.
 pub(super) const MOVED_TO: &str = "moved_to";
 pub(super) const DISPLAY_NAME: &str = "display_name";
 pub(super) const DETAILS: &str = "details";
 pub(super) const CREATED_AT: &str = "created_at";
+/// Who created the room, of a boundary: their own creation does not end their stay.
 pub(super) const CREATOR: &str = "creator";
 pub(super) const CLOSED_AT: &str = "closed_at";
-pub(super) const CLOSE_REASON: &str = "close_reason";
 
 /// The newest event of each kind of a device, see [`crate::domain::Stamp`].
 pub(super) const ONLINE_STAMP: &str = "online_stamp";
@@ -37,6 +35,8 @@ pub(super) const COUNTED_MONTH: &str = "counted_month";
 /// The SHA-256 of the body that a signature is good for.
 pub(super) const BODY: &str = "body";
 pub(super) const SOURCE: &str = "source";
+/// The `source` of a registration that was a login. That of any other is `callback`.
+pub(super) const FIRST_LOGIN: &str = "first_login";
 pub(super) const RECORDED_AT: &str = "recorded_at";
 pub(super) const CREATE_TIME: &str = "create_time";
 pub(super) const AVATAR_URL: &str = "avatar_url";
@@ -45,12 +45,26 @@ pub(super) const EXTRA_TRUNCATED: &str = "extra_truncated";
 pub(super) const MANAGER_LEVEL: &str = "manager_level";
 pub(super) const RECEIVE_OPTION: &str = "receive_option";
 
+/// An item of these attributes.
+pub(super) fn of(attributes: impl IntoIterator<Item = (&'static str, AttributeValue)>) -> Item {
+    attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
 pub(super) fn string(text: impl Into<String>) -> AttributeValue {
     S(text.into())
 }
 
 pub(super) fn bytes(bytes: Blob) -> AttributeValue {
     B(bytes)
+}
+
+/// A set of marks, in bytes. DynamoDB takes no empty set.
+pub(super) fn mark_set(marks: Vec<Blob>) -> AttributeValue {
+    Bs(marks)
+}
+
+pub(super) fn texts(texts: &Details) -> AttributeValue {
+    M(texts.iter().map(|(name, text)| (name.to_string(), string(text))).collect())
 }
 
 pub(super) fn number(number: u64) -> AttributeValue {
@@ -78,6 +92,11 @@ pub(super) fn millis(item: &Item, name: &str) -> Result<Option<UnixMillis>, Stor
         },
         Some(_) => Err(StoreError::Item("a time is not a number")),
     }
+}
+
+/// The newest event in a device's register.
+pub(super) fn stamp(item: &Item, register: &str) -> Result<Option<Stamp>, StoreError> {
+    Ok(millis(item, register)?.map(|number| Stamp::from_number(number.0)))
 }
 
 pub(super) fn newest(item: &Item) -> Result<Mark, StoreError> {

@@ -1,5 +1,7 @@
 //! The table and its index: the one definition that the laptop, the tests and `template.yaml`
-//! agree on.
+//! agree on, and a connection to it.
+
+use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     Client,
@@ -11,7 +13,10 @@ use aws_sdk_dynamodb::{
     },
 };
 
-use super::StoreError;
+use super::{
+    StoreError,
+    item::{self, Item},
+};
 
 /// The name of the index.
 pub const INDEX: &str = "gsi1";
@@ -43,6 +48,50 @@ pub const TABLE: TableDefinition = TableDefinition {
     index_key: [INDEX_PK, INDEX_SK],
     ttl: EXPIRES_AT,
 };
+
+/// A connection to one table: what a [`super::Reader`] and a [`super::Writer`] share. The writes are
+/// methods of it in `write/`, the queries in `read/`.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    pub(super) client: Client,
+    pub(super) name: String,
+}
+
+impl Table {
+    pub(super) fn new(client: Client, name: impl Into<String>) -> Self {
+        Self { client, name: name.into() }
+    }
+
+    /// Opens the connection by reading an item that does not exist.
+    pub(super) async fn warm_up(&self, limit: Duration) {
+        let nothing = item::string("warm-up"); // Every key of ours contains a `#`.
+        let read = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .key(PK, nothing.clone())
+            .key(SK, nothing)
+            .send();
+        let read =
+            tokio::time::timeout(limit, read).await.map(|read| read.map_err(StoreError::from));
+        if let Err(error) = read.unwrap_or(Err(StoreError::OutOfTime)) {
+            tracing::warn!(%error, "the table could not be read at start");
+        }
+    }
+
+    /// One item, read consistently. A writer needs it too: it reads a seat that has grown too large.
+    pub(super) async fn item(&self, pk: String, sk: String) -> Result<Option<Item>, StoreError> {
+        let read = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key(PK, item::string(pk))
+            .key(SK, item::string(sk));
+        // The SDK's futures are tens of kilobytes.
+        Ok(Box::pin(read.send()).await?.item)
+    }
+}
 
 impl TableDefinition {
     /// Makes the table if there is none of that name. For DynamoDB on a laptop and in tests: in

@@ -38,7 +38,7 @@ use rollcall::{
     handler::{self, Receiver},
     query::{Queries, QueryRequest},
     runtime,
-    store::{self, Store, TABLE},
+    store::{self, Reader, TABLE, Writer},
     user_sig::{self, UserSigs},
 };
 use rollcall_local::{
@@ -148,16 +148,15 @@ impl Handlers {
     }
 
     pub(crate) fn with(client: Client) -> Self {
-        let store = Store::new(client, TABLE_NAME, RETENTION);
         let receiver = Receiver {
             apps: apps().into(),
-            store: store.clone(),
+            store: Writer::new(client.clone(), TABLE_NAME, RETENTION),
             spill: None,
             max_age: Duration::from_mins(10),
             replay_guard: ReplayGuard::Off,
             budget: BUDGET,
         };
-        Self { receiver, queries: Queries { store } }
+        Self { receiver, queries: Queries { store: Reader::new(client, TABLE_NAME) } }
     }
 
     pub(crate) async fn deliver(&self, callback: &Callback, received_at: UnixMillis) -> Reply {

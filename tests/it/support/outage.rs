@@ -11,7 +11,7 @@ use rollcall::{
     replay::Replay,
     runtime::{self, replay_service},
     spill::Queue,
-    store::{self, Store},
+    store::{self, Writer},
 };
 use serde_json::Value;
 
@@ -77,6 +77,6 @@ impl Outage {
     }
 }
 
-pub(crate) fn store_at(aws: &aws::SdkConfig, limit: Duration) -> Store {
-    Store::new(store::connect(aws, limit), TABLE_NAME, RETENTION)
+pub(crate) fn store_at(aws: &aws::SdkConfig, limit: Duration) -> Writer {
+    Writer::new(store::connect(aws, limit), TABLE_NAME, RETENTION)
 }

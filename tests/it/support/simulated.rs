@@ -213,7 +213,6 @@ fn size(item: &Item) -> usize {
             "S" => text_of(value).len(),
             "N" => number(value),
             "B" => binary(value),
-            "NS" => set().map(number).sum(),
             "BS" => set().map(binary).sum(),
             "M" => {
                 let members = value.as_object().unwrap().iter();
@@ -330,8 +329,7 @@ impl State {
             let is_key =
                 TABLE.key.contains(&name.as_str()) || TABLE.index_key.contains(&name.as_str());
             assert!(!is_key || !text(value).is_empty(), "an empty key: {item:?}");
-            let is_set = value.get("BS").or(value.get("NS")).or(value.get("SS"));
-            let is_empty = is_set.and_then(Value::as_array).is_some_and(Vec::is_empty);
+            let is_empty = value.get("BS").and_then(Value::as_array).is_some_and(Vec::is_empty);
             assert!(!is_empty, "an empty set: {item:?}");
         }
         self.items.insert(key, item);
@@ -635,10 +633,7 @@ impl Parser {
 /// Reads a set that is added or deleted, and what it is added to or deleted from.
 fn sets(old: Option<&Value>, other: &Value) -> (String, BTreeSet<String>, BTreeSet<String>) {
     let kind = other.as_object().unwrap().keys().next().unwrap();
-    assert!(
-        ["BS", "NS"].contains(&kind.as_str()),
-        "the simulated store knows no such set: {other}"
-    );
+    assert_eq!(kind, "BS", "the simulated store knows no such set: {other}");
     let read = |value: &Value| serde_json::from_value(value[kind].clone()).unwrap();
     (kind.clone(), old.map(read).unwrap_or_default(), read(other))
 }

@@ -41,12 +41,10 @@ pub(crate) fn union(items: HashMap<String, Value>) -> HashMap<String, Value> {
     for (key, item) in moved {
         let seat = key.rsplit_once('#').unwrap().0.replace(" moved#", " seat#");
         let seat = seats.get_mut(&seat).unwrap();
-        for set in ["marks", "seqs"] {
-            let of = |item: &Value| item[set].as_array().unwrap().clone();
-            let union: BTreeSet<String> =
-                of(seat).into_iter().chain(of(&item)).map(|mark| mark.to_string()).collect();
-            seat[set] = json!(union.iter().map(|mark| mark.trim_matches('"')).collect::<Vec<_>>());
-        }
+        let of = |item: &Value| item["marks"].as_array().unwrap().clone();
+        let union: BTreeSet<String> =
+            of(seat).into_iter().chain(of(&item)).map(|mark| mark.to_string()).collect();
+        seat["marks"] = json!(union.iter().map(|mark| mark.trim_matches('"')).collect::<Vec<_>>());
     }
     seats
 }
@@ -71,7 +69,6 @@ fn of_wire(value: &Value) -> Value {
         "S" | "N" | "BOOL" => content.clone(),
         "B" => json!(hex(content)),
         "BS" => json!(set().map(hex).collect::<BTreeSet<_>>()),
-        "NS" => json!(set().map(|number| number.as_str().unwrap()).collect::<BTreeSet<_>>()),
         "M" => {
             let map = content.as_object().unwrap().iter();
             map.map(|(name, value)| (name.clone(), of_wire(value))).collect()
@@ -88,6 +85,7 @@ fn to_json(value: &AttributeValue) -> Value {
         Bs(set) => {
             json!(set.iter().map(|bytes| hex::encode(bytes.as_ref())).collect::<BTreeSet<_>>())
         }
+        // Nothing writes it any more: it is the `seqs` of an old item.
         Ns(set) => json!(set.iter().collect::<BTreeSet<_>>()),
         M(map) => map.iter().map(|(name, value)| (name.clone(), to_json(value))).collect(),
         other => panic!("nothing writes {other:?}"),

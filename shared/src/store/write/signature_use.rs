@@ -6,11 +6,14 @@ use aws_sdk_dynamodb::primitives::Blob;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Store, StoreError,
-    item::{self, BODY},
-    keys::{self, SIGNATURE_USE},
-    table::{EXPIRES_AT, PK, SK},
-    write::{Written, written},
+    super::{
+        StoreError,
+        item::{self, BODY},
+        keys::{self, SIGNATURE_USE},
+        table::EXPIRES_AT,
+    },
+    Writer,
+    update::{Update, Written},
 };
 use crate::domain::{App, SignatureUse};
 
@@ -23,7 +26,7 @@ pub enum Claimed {
     ByAnotherBody,
 }
 
-impl Store {
+impl Writer {
     /// Claims a signature for a body, as long as the signature can be verified. The same body may
     /// claim it again: a retry, or what a crash left undone. The SHA-256 of both is what is stored.
     ///
@@ -35,17 +38,11 @@ impl Store {
             .map(|bytes| <[u8; 32]>::from(Sha256::digest(bytes)));
         // In its last second the signature is still good.
         let expires_at = used.good_until.after(Duration::from_secs(1));
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key(PK, item::string(keys::signature(app, &signature)))
-            .key(SK, item::string(SIGNATURE_USE))
-            .condition_expression(format!("attribute_not_exists({BODY}) OR {BODY} = :body"))
-            .update_expression(format!("SET {BODY} = :body, {EXPIRES_AT} = :expires_at"))
-            .expression_attribute_values(":body", item::bytes(Blob::new(body)))
-            .expression_attribute_values(":expires_at", item::number(expires_at.0));
-        Ok(match written(update.send()).await? {
+        let update = Update::of(keys::signature(app, &signature), SIGNATURE_USE)
+            .set(BODY, item::bytes(Blob::new(body)))
+            .set(EXPIRES_AT, item::number(expires_at.0))
+            .only_if(format!("attribute_not_exists({BODY}) OR {BODY} = :{BODY}"));
+        Ok(match self.table.update(update).await? {
             Written::Yes(_) => Claimed::Yes,
             Written::No(_) => Claimed::ByAnotherBody,
         })

@@ -5,12 +5,15 @@ use std::pin::pin;
 use futures::TryStreamExt;
 
 use super::{
-    Store, StoreError,
-    item::{self, Item},
-    keys::{self, SHARDS, Section},
+    super::{
+        StoreError,
+        item::{self, Item},
+        keys::{self, SHARDS, Section},
+        table::PK,
+    },
+    Reader,
     rows::{Direction, Merged, rows_per_shard},
     seat::{Seat, read_seat},
-    table::PK,
 };
 use crate::domain::{App, RoomId, UnixMillis, UserId};
 
@@ -55,7 +58,7 @@ pub struct Roster {
     pub next: Option<String>,
 }
 
-impl Store {
+impl Reader {
     /// A page of the people in a room.
     ///
     /// The first page reads all rows of the people in the room, since it counts them; a later one

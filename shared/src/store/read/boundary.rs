@@ -1,58 +1,24 @@
-//! A room that was created or dismissed, where its lives have no names: one small item per event.
+//! When a room was created or dismissed, where its lives have no names.
 
 use futures::{Stream, StreamExt, TryStreamExt};
 
 use super::{
-    Store, StoreError,
-    item::{self, CLOSE_REASON, CLOSED_AT, CREATED_AT, CREATOR, Item},
-    keys,
+    super::{
+        StoreError,
+        item::{self, CLOSED_AT, CREATED_AT, CREATOR, Item},
+        keys,
+        table::{INDEX_PK, INDEX_SK},
+    },
+    Reader,
     rows::items,
-    table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
-    write::written_once,
 };
-use crate::domain::{App, Boundary, BoundaryChange, Outcome, RoomId, UnixMillis};
+use crate::domain::{App, Boundary, RoomId, UnixMillis};
 
 /// How many of a room's newest boundaries are looked at. The newest decides; before it, those that
 /// do not end their own creator's stay.
 pub const NEWEST_BOUNDARIES: usize = 8;
 
-impl Store {
-    pub(super) async fn apply_boundary(
-        &self,
-        change: &BoundaryChange,
-        received_at: UnixMillis,
-    ) -> Result<Outcome, StoreError> {
-        let BoundaryChange { app, room, boundary } = change;
-        let row = keys::boundary_row(boundary);
-        let mut put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .item(PK, item::string(keys::room(app, room)))
-            .item(SK, item::string(format!("{}{row}", keys::BOUNDARY)))
-            .item(INDEX_PK, item::string(keys::lives(app, room)))
-            .item(INDEX_SK, item::string(row))
-            .item(EXPIRES_AT, item::number(self.life_expiry(received_at).0))
-            .condition_expression(format!("attribute_not_exists({PK})"));
-        put = match boundary {
-            Boundary::Created { at, creator } => {
-                let put = put.item(CREATED_AT, item::number(at.0));
-                match creator {
-                    Some(creator) => put.item(CREATOR, item::string(creator.as_str())),
-                    None => put,
-                }
-            }
-            Boundary::Closed { at, reason } => {
-                let put = put.item(CLOSED_AT, item::number(at.0));
-                match reason {
-                    Some(reason) => put.item(CLOSE_REASON, item::number(u64::from(*reason))),
-                    None => put,
-                }
-            }
-        };
-        written_once(put.send()).await
-    }
-
+impl Reader {
     /// The newest boundaries of a room, the newest first.
     ///
     /// # Errors

@@ -8,10 +8,13 @@ use futures::{
 };
 
 use super::{
-    INDEX, Store, StoreError,
-    item::{self, Item},
-    keys::SHARDS,
-    table::{INDEX_PK, INDEX_SK},
+    super::{
+        INDEX, StoreError,
+        item::{self, Item},
+        keys::SHARDS,
+        table::{INDEX_PK, INDEX_SK},
+    },
+    Reader,
 };
 use crate::domain::UnixMillis;
 
@@ -34,12 +37,13 @@ pub(super) fn rows_per_shard(limit: usize) -> usize {
     evenly + evenly / 4 + 8
 }
 
-impl Store {
+impl Reader {
     /// A query of one partition of the index, newest first.
     pub(super) fn query_index(&self, partition: String) -> QueryFluentBuilder {
-        self.client
+        self.table
+            .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .index_name(INDEX)
             .scan_index_forward(false)
             .expression_attribute_values(":pk", item::string(partition))

@@ -5,18 +5,21 @@ use std::pin::pin;
 use futures::{TryStreamExt, future::try_join_all};
 
 use super::{
-    Store, StoreError,
-    item::{self, CLOSED_AT, CREATED_AT, Item},
-    keys::{self, SHARDS, Section},
+    super::{
+        StoreError,
+        item::{self, CLOSED_AT, CREATED_AT, Item},
+        keys::{self, SHARDS, Section},
+        table::{INDEX_PK, INDEX_SK, SK},
+    },
+    Reader,
     rows::items,
-    table::{INDEX_PK, INDEX_SK, SK},
 };
 use crate::domain::{App, Life, LifeId, RoomId, UnixMillis};
 
 /// How many of a room's newest life items are looked at: enough to pass over expired ones.
 const NEWEST_LIVES: i32 = 4;
 
-impl Store {
+impl Reader {
     /// What is known of one life of a room, read consistently.
     ///
     /// # Errors
@@ -29,7 +32,7 @@ impl Store {
         life: &LifeId,
         now: UnixMillis,
     ) -> Result<Life, StoreError> {
-        let read = self.item(keys::room(app, room), keys::life(life)).await?;
+        let read = self.table.item(keys::room(app, room), keys::life(life)).await?;
         let mut found = Life::unknown(life.clone());
         if let Some(item) = read.filter(|item| !item::is_expired(item, now)) {
             found.created = item::millis(&item, CREATED_AT)?;

@@ -11,8 +11,11 @@ use futures::{
 };
 
 use super::{
-    Store, StoreError, item,
-    keys::{self, SHARDS, Section},
+    super::{
+        StoreError, item,
+        keys::{self, SHARDS, Section},
+    },
+    Reader,
     roster::{Member, read_member},
     rows::{Direction, Merged, Row, items, rows_per_shard},
     seat::{Seat, read_seat},
@@ -38,7 +41,7 @@ pub enum SeatsFrom<'a> {
     Place(&'a str),
 }
 
-impl Store {
+impl Reader {
     /// The seats of a room, whether their people are in or have left, by the time when each one's
     /// newest session began, oldest first. About `at_first` of them are read with the first requests, and
     /// then more and more.

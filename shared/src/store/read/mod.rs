@@ -1,0 +1,76 @@
+//! What queries read.
+
+mod attendance;
+mod boundary;
+mod device;
+mod life;
+mod month;
+mod registration;
+mod roster;
+mod rows;
+mod seat;
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder};
+use futures::TryStreamExt;
+
+pub use attendance::{RoomSeat, SeatsFrom};
+pub use boundary::NEWEST_BOUNDARIES;
+pub use registration::{Registrations, RegistrationsPage};
+pub use roster::{Member, Roster, RosterPage};
+pub use seat::Seat;
+
+use super::{
+    StoreError,
+    item::{self, Item},
+    keys,
+    table::{PK, SK, Table},
+};
+use crate::domain::{App, UnixMillis, UserId};
+
+/// The table as queries use it: they read, and change nothing.
+///
+/// Its function may get items and query. What lies with a user is read consistently; what comes from
+/// the index may lag behind, usually by less than a second.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    table: Table,
+}
+
+impl Reader {
+    /// A reader of the table of that name.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { table: Table::new(client, table) }
+    }
+
+    /// Opens the connection to the table, as [`super::Writer::warm_up`] does.
+    pub async fn warm_up(&self, limit: Duration) {
+        self.table.warm_up(limit).await;
+    }
+
+    /// The items of a user whose sort keys begin with `prefix`, read consistently, but for those
+    /// whose time has come.
+    async fn of_user(
+        &self,
+        app: &App,
+        user: &UserId,
+        prefix: &str,
+        now: UnixMillis,
+    ) -> Result<Vec<Item>, StoreError> {
+        rows::items(self.query_user(app, user, prefix), None, now).try_collect().await
+    }
+
+    /// A consistent query of the items of a user whose sort keys begin with `prefix`.
+    fn query_user(&self, app: &App, user: &UserId, prefix: &str) -> QueryFluentBuilder {
+        self.table
+            .client
+            .query()
+            .table_name(&self.table.name)
+            .consistent_read(true)
+            .key_condition_expression(format!("{PK} = :pk AND begins_with({SK}, :prefix)"))
+            .expression_attribute_values(":pk", item::string(keys::user(app, user)))
+            .expression_attribute_values(":prefix", item::string(prefix))
+    }
+}

@@ -1,0 +1,114 @@
+//! Registrations: one of a user, or all of an app in the order of time.
+
+use aws_sdk_dynamodb::types::AttributeValue::Bool;
+
+use super::{
+    super::{
+        StoreError,
+        item::{
+            self, AVATAR_URL, CREATE_TIME, DISPLAY_NAME, EXTRA, EXTRA_TRUNCATED, FIRST_LOGIN, Item,
+            MANAGER_LEVEL, RECEIVE_OPTION, RECORDED_AT, SOURCE,
+        },
+        keys::{self, SHARDS},
+        table::PK,
+    },
+    Reader,
+    rows::{Direction, Merged, rows_per_shard},
+};
+use crate::domain::{App, Registration, RegistrationSource, UnixMillis, UserId};
+
+/// A part of the list of an app's registrations.
+#[derive(Debug, Clone)]
+pub struct RegistrationsPage<'a> {
+    /// The first time that is listed.
+    pub from: UnixMillis,
+    /// The last time that is listed.
+    pub to: UnixMillis,
+    /// Where the page before this one ended; `None` for the first page.
+    pub after: Option<&'a str>,
+    /// How many registrations a page has at most.
+    pub limit: usize,
+}
+
+/// One page of an app's registrations, the earliest first.
+#[derive(Debug, Clone)]
+pub struct Registrations {
+    /// The registrations on this page.
+    pub registrations: Vec<Registration>,
+    /// Where this page ends, if another one follows.
+    pub next: Option<String>,
+}
+
+impl Reader {
+    /// The registration of a user, read consistently.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or the item cannot be read.
+    pub async fn registration(
+        &self,
+        app: &App,
+        user: &UserId,
+    ) -> Result<Option<Registration>, StoreError> {
+        let read = self.table.item(keys::user(app, user), keys::REGISTRATION.to_owned()).await?;
+        read.map(|item| read_registration(app, &item)).transpose()
+    }
+
+    /// A page of an app's registrations, by the time they are from.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
+    pub async fn registrations(
+        &self,
+        app: &App,
+        page: &RegistrationsPage<'_>,
+        now: UnixMillis,
+    ) -> Result<Registrations, StoreError> {
+        // A cursor is whatever a client sends: it must not lead to before the time span.
+        let start = keys::time(page.from);
+        let from = page.after.filter(|after| **after > *start).map_or(start, ToOwned::to_owned);
+        let to = keys::time_end(page.to);
+        let shards = (0..SHARDS).map(|shard| {
+            let (partition, range) = (keys::registrations(app, shard), (from.clone(), to.clone()));
+            let page_size = rows_per_shard(page.limit);
+            self.rows(partition, range, Direction::OldestFirst, page_size, now)
+        });
+        let mut rows = Merged::new(shards.collect(), Direction::OldestFirst).await?;
+        let mut found = Registrations { registrations: Vec::new(), next: None };
+        let mut last = None;
+        while let Some((row, item)) = rows.next().await? {
+            if Some(row.as_str()) == page.after {
+                continue;
+            }
+            if found.registrations.len() == page.limit {
+                found.next = last;
+                break;
+            }
+            found.registrations.push(read_registration(app, &item)?);
+            last = Some(row);
+        }
+        Ok(found)
+    }
+}
+
+fn read_registration(app: &App, item: &Item) -> Result<Registration, StoreError> {
+    let integer = |name: &str| item.get(name).and_then(|value| value.as_n().ok()?.parse().ok());
+    Ok(Registration {
+        app: app.clone(),
+        user: keys::parse_user(item::text(item, PK)?)?,
+        source: match item::text(item, SOURCE)? {
+            FIRST_LOGIN => RegistrationSource::FirstLogin,
+            _ => RegistrationSource::Callback,
+        },
+        create_time: item::millis(item, CREATE_TIME)?,
+        recorded_at: item::millis(item, RECORDED_AT)?
+            .ok_or(StoreError::Item("a registration has no time"))?,
+        name: item::optional_text(item, DISPLAY_NAME),
+        avatar_url: item::optional_text(item, AVATAR_URL),
+        extra: item::optional_text(item, EXTRA),
+        extra_truncated: item.get(EXTRA_TRUNCATED) == Some(&Bool(true)),
+        manager_level: integer(MANAGER_LEVEL),
+        receive_option: integer(RECEIVE_OPTION),
+    })
+}

@@ -1,0 +1,101 @@
+//! A device: a register for each kind of event, the newest of which stays, each conditioned on
+//! itself alone. Maximum commutes, so any order of arrival ends the same; the reader compares.
+//!
+//! Where accounts register themselves, a login also is the registration, if it is the first one, and
+//! counts its user for the month. Both are written before the device's own flag that they are done,
+//! so that a death in between heals at the next login. The flag is part of the common condition:
+//! all later logins of the month are one write.
+
+use super::{
+    super::{
+        StoreError,
+        item::{
+            self, COUNTED_MONTH, Item, KICKED_STAMP, LOGOUT_STAMP, OFFLINE_STAMP, ONLINE_STAMP,
+        },
+        keys,
+        table::EXPIRES_AT,
+    },
+    Writer,
+    update::{Update, Written},
+};
+use crate::domain::{Account, DeviceChange, DeviceEvent, Month, Outcome, Stamp, UnixMillis};
+
+impl Writer {
+    pub(super) async fn apply_device(
+        &self,
+        change: &DeviceChange,
+        received_at: UnixMillis,
+    ) -> Result<Outcome, StoreError> {
+        let register = match change.event {
+            DeviceEvent::Online(Account::RegistersItself) => {
+                return self.apply_login(change, received_at).await;
+            }
+            DeviceEvent::Online(Account::Registered) => ONLINE_STAMP,
+            DeviceEvent::Offline(_) | DeviceEvent::Kicked => OFFLINE_STAMP,
+            DeviceEvent::LoggedOut => LOGOUT_STAMP,
+            DeviceEvent::KickedByItself => KICKED_STAMP,
+        };
+        let update = self
+            .update_device(change, register, received_at)
+            .only_if(format!("attribute_not_exists({register}) OR {register} < :{register}"));
+        match self.table.update(update).await? {
+            Written::Yes(_) => Ok(Outcome::Applied),
+            Written::No(known) => outcome(&known, register, change),
+        }
+    }
+
+    async fn apply_login(
+        &self,
+        login: &DeviceChange,
+        received_at: UnixMillis,
+    ) -> Result<Outcome, StoreError> {
+        let month = Month::from(login.at);
+        let update = || {
+            self.update_device(login, ONLINE_STAMP, received_at)
+                .set(COUNTED_MONTH, item::string(month.to_string()))
+        };
+        let common = update().only_if(format!(
+            "{ONLINE_STAMP} < :{ONLINE_STAMP} AND {COUNTED_MONTH} = :{COUNTED_MONTH}"
+        ));
+        let Written::No(known) = self.table.update(common).await? else {
+            return Ok(Outcome::Applied);
+        };
+        // The stamp and the flag are written together, so this login has been counted.
+        if outcome(&known, ONLINE_STAMP, login)? == Outcome::Duplicate {
+            return Ok(Outcome::Duplicate);
+        }
+        let registration = login.first_login(received_at);
+        tokio::try_join!(
+            self.register(&registration),
+            self.count_for_month(&login.app, &login.user, month, received_at),
+        )?;
+        let flagged = update().only_if(format!(
+            "attribute_not_exists({ONLINE_STAMP}) OR {ONLINE_STAMP} < :{ONLINE_STAMP}"
+        ));
+        match self.table.update(flagged).await? {
+            Written::Yes(_) => Ok(Outcome::Applied),
+            Written::No(known) => outcome(&known, ONLINE_STAMP, login),
+        }
+    }
+
+    /// Makes an event the newest in its register; the condition is still to come.
+    fn update_device(
+        &self,
+        change: &DeviceChange,
+        register: &str,
+        received_at: UnixMillis,
+    ) -> Update {
+        let device = keys::device(&change.platform, change.connection.as_ref());
+        let stamp = Stamp::new(change.at, change.event);
+        Update::of(keys::user(&change.app, &change.user), device)
+            .set(register, item::number(stamp.number()))
+            .set(EXPIRES_AT, item::number(self.seat_expiry(received_at).0))
+            .or_return_item()
+    }
+}
+
+/// What became of an event whose register was not written.
+fn outcome(known: &Item, register: &str, change: &DeviceChange) -> Result<Outcome, StoreError> {
+    let is_known = item::stamp(known, register)? == Some(Stamp::new(change.at, change.event));
+    Ok(if is_known { Outcome::Duplicate } else { Outcome::Stale })
+}

@@ -1,0 +1,118 @@
+//! What callbacks write: one file for each kind of [`Change`].
+//!
+//! Each write carries its own condition, so nothing is read first. The exception is a seat that has
+//! grown too large: it is read before its oldest marks are moved.
+
+mod boundary;
+mod device;
+mod life;
+mod month;
+mod registration;
+mod seat;
+mod signature_use;
+mod update;
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use futures::{StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
+
+pub use signature_use::Claimed;
+
+use super::{StoreError, table::Table};
+use crate::domain::{Change, Outcome, UnixMillis, UnixSeconds};
+
+/// How many changes are stored at the same time.
+const CONCURRENT_CHANGES: usize = 32;
+
+/// The table as callbacks use it: they store changes, and ask no questions.
+///
+/// Its function may put, update and get items. It gets one when it starts, and a seat that has grown
+/// too large.
+#[derive(Debug, Clone)]
+pub struct Writer {
+    table: Table,
+    retention: Duration,
+}
+
+/// What became of several changes.
+#[derive(Debug)]
+pub struct AppliedAll<'a> {
+    /// The most notable outcome of those that are stored; `Ignored` if there are none.
+    pub outcome: Outcome,
+    /// Those of which it is not known that they are stored. They can be applied again without harm.
+    pub failed: Vec<(&'a Change, StoreError)>,
+}
+
+impl Writer {
+    /// A writer to the table of that name. It keeps seats for `retention` after their last event, and
+    /// lives for twice that after their end.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>, retention: Duration) -> Self {
+        Self { table: Table::new(client, table), retention }
+    }
+
+    /// Opens the connection to the table by reading an item that does not exist. The first callback
+    /// then finds an open connection, and a warning in the log says at start if the table cannot be
+    /// read. It takes at most `limit`. A failure does no harm: later calls connect again.
+    pub async fn warm_up(&self, limit: Duration) {
+        self.table.warm_up(limit).await;
+    }
+
+    /// Stores a change. On return the change is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if that could not be made sure. The change may be stored all the same, and
+    /// can be applied again without harm.
+    pub async fn apply(
+        &self,
+        change: &Change,
+        received_at: UnixMillis,
+    ) -> Result<Outcome, StoreError> {
+        match change {
+            Change::Seat(change) => self.apply_seat(change, received_at).await,
+            Change::Life(change) => self.apply_life(change, received_at).await,
+            Change::Boundary(change) => self.apply_boundary(change, received_at).await,
+            Change::Device(change) => self.apply_device(change, received_at).await,
+            Change::Registration(registration) => self.register(registration).await,
+        }
+    }
+
+    /// Stores changes, a bounded number of them at the same time, until `deadline`. One that fails
+    /// does not keep the others from being stored.
+    pub async fn apply_all<'a>(
+        &self,
+        changes: &'a [Change],
+        received_at: UnixMillis,
+        deadline: Instant,
+    ) -> AppliedAll<'a> {
+        let mut unstored: Vec<_> = changes.iter().map(Some).collect();
+        let mut applied = AppliedAll { outcome: Outcome::Ignored, failed: Vec::new() };
+        let mut writes = Vec::with_capacity(changes.len());
+        for (index, change) in changes.iter().enumerate() {
+            let write = self.apply(change, received_at);
+            writes.push(async move { (index, write.await) });
+        }
+        let mut writes = stream::iter(writes).buffer_unordered(CONCURRENT_CHANGES);
+        while let Ok(Some((index, stored))) = timeout_at(deadline, writes.next()).await {
+            let change = unstored[index].take();
+            match stored {
+                Ok(outcome) => applied.outcome = applied.outcome.max(outcome),
+                Err(error) => applied.failed.extend(change.map(|change| (change, error))),
+            }
+        }
+        let late = unstored.into_iter().flatten();
+        applied.failed.extend(late.map(|change| (change, StoreError::OutOfTime)));
+        applied
+    }
+
+    fn seat_expiry(&self, received_at: UnixMillis) -> UnixSeconds {
+        received_at.after(self.retention).seconds()
+    }
+
+    fn life_expiry(&self, received_at: UnixMillis) -> UnixSeconds {
+        received_at.after(self.retention).after(self.retention).seconds()
+    }
+}

@@ -1,0 +1,169 @@
+//! The seat and its two writes.
+//!
+//! - **W1** makes an event the newest of its seat: newest mark, index keys, roster fields. It is
+//!   refused if the seat has a newer one.
+//! - **W2** adds the mark of an older event, and nothing else: it cannot move anybody.
+//!
+//! When a seat outgrows one write unit, its oldest marks are first added to another item and then
+//! deleted here, where the newest of them is named from then on. Readers take the union, so a crash
+//! in between changes nothing.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use aws_sdk_dynamodb::primitives::Blob;
+
+use super::{
+    super::{
+        StoreError,
+        item::{self, DETAILS, DISPLAY_NAME, MARKS, MOVED_TO, NEWEST},
+        keys::{self, Section},
+        table::{EXPIRES_AT, INDEX_PK, INDEX_SK},
+    },
+    Writer,
+    update::{Update, WriteUnits, Written},
+};
+use crate::domain::{Kind, Mark, Outcome, SeatChange, UnixMillis};
+
+/// What a write of a seat of at most a kilobyte takes: one write unit for the seat, two for an index entry that
+/// is elsewhere then. Any write of a larger one takes two for the seat and two for the index.
+const MAX_SEAT_UNITS: WriteUnits = WriteUnits(3.0);
+
+/// How long an answer waits for marks to be moved.
+const MAX_MOVE_TIME: Duration = Duration::from_millis(300);
+
+/// How many of the newest marks always stay on the seat: enough for two visits.
+const NEWEST_KEPT: usize = 4;
+
+impl Writer {
+    pub(super) async fn apply_seat(
+        &self,
+        change: &SeatChange,
+        received_at: UnixMillis,
+    ) -> Result<Outcome, StoreError> {
+        let mark = Blob::new(change.mark.to_bytes());
+        // A seat may expire between a refused W1 and its W2, so W1 may come round once more.
+        for _ in 0..2 {
+            let seen = match self.write_newest(change, &mark, received_at).await? {
+                Written::Yes(units) => {
+                    self.lighten(change, units, received_at).await;
+                    return Ok(Outcome::Applied);
+                }
+                Written::No(seat) => seat,
+            };
+            if item::mark_bytes(&seen).contains(&mark) {
+                return Ok(Outcome::Duplicate);
+            }
+            if let Written::Yes(units) = self.write_older(change, &mark).await? {
+                self.lighten(change, units, received_at).await;
+                return Ok(Outcome::Stale);
+            }
+        }
+        Err(StoreError::Item("a seat came and went while it was written"))
+    }
+
+    /// W1.
+    async fn write_newest(
+        &self,
+        change: &SeatChange,
+        mark: &Blob,
+        received_at: UnixMillis,
+    ) -> Result<Written, StoreError> {
+        let SeatChange { app, user, room, roster, .. } = change;
+        let life = change.life.as_ref();
+        let section = Section::from(change.mark.kind);
+        let row = keys::row(section, change.mark.order.time, life, user);
+        let update = update_seat(change)
+            .set(NEWEST, item::bytes(mark.clone()))
+            .set(INDEX_PK, item::string(keys::shard_of(app, room, user)))
+            .set(INDEX_SK, item::string(row))
+            .set(EXPIRES_AT, item::number(self.seat_expiry(received_at).0))
+            .set(DETAILS, item::texts(&roster.details))
+            .set_or_remove(DISPLAY_NAME, roster.name.as_deref().map(item::string))
+            .add(MARKS, item::mark_set(vec![mark.clone()]))
+            .only_if(format!("attribute_not_exists({NEWEST}) OR {NEWEST} < :{NEWEST}"));
+        self.table.update(update).await
+    }
+
+    /// W2.
+    async fn write_older(&self, change: &SeatChange, mark: &Blob) -> Result<Written, StoreError> {
+        let update = update_seat(change)
+            .add(MARKS, item::mark_set(vec![mark.clone()]))
+            .only_if(format!("attribute_exists({NEWEST})"));
+        self.table.update(update).await
+    }
+
+    /// Moves the oldest marks away if the seat has grown too large. The event is stored already,
+    /// so if that fails or takes too long, the next event on the seat will try again.
+    async fn lighten(&self, change: &SeatChange, units: WriteUnits, received_at: UnixMillis) {
+        if units <= MAX_SEAT_UNITS {
+            return;
+        }
+        let moved = self.move_oldest_marks(change, received_at);
+        match tokio::time::timeout(MAX_MOVE_TIME, moved).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the oldest marks of a seat were not moved"),
+            Err(_) => tracing::warn!("the oldest marks of a seat were not moved in time"),
+        }
+    }
+
+    async fn move_oldest_marks(
+        &self,
+        change: &SeatChange,
+        received_at: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let SeatChange { app, user, room, .. } = change;
+        let life = change.life.as_ref();
+        let [seat, partition] = [keys::seat(room, life), keys::user(app, user)];
+        let read = self.table.item(partition.clone(), seat.clone()).await?;
+        let Some(item) = read else { return Ok(()) };
+        let leaving = movable(&item::marks(&item)?);
+        let (Some(oldest), Some(newest)) = (leaving.first(), leaving.last()) else { return Ok(()) };
+        let bytes = leaving.iter().map(|mark| Blob::new(mark.to_bytes())).collect();
+        let moved = item::mark_set(bytes);
+
+        let place = keys::moved(room, life, &oldest.to_bytes());
+        let add = Update::of(partition.clone(), place)
+            .set(EXPIRES_AT, item::number(self.seat_expiry(received_at).0))
+            .add(MARKS, moved.clone());
+        self.table.update(add).await?;
+
+        let delete = Update::of(partition, seat).delete(MARKS, moved);
+        let moved_to = Blob::new(newest.to_bytes());
+        let first = delete.clone().set(MOVED_TO, item::bytes(moved_to)).only_if(format!(
+            "attribute_exists({NEWEST}) AND \
+             (attribute_not_exists({MOVED_TO}) OR {MOVED_TO} < :{MOVED_TO})"
+        ));
+        if let Written::No(_) = self.table.update(first).await? {
+            // Newer marks were moved before, or the seat is gone.
+            let other = delete.only_if(format!("attribute_exists({MOVED_TO})"));
+            self.table.update(other).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A write of a seat says what it consumed, since that shows how large the seat is; and a refused one
+/// returns the seat, since that shows whether the mark is known.
+fn update_seat(change: &SeatChange) -> Update {
+    let SeatChange { app, user, room, .. } = change;
+    Update::of(keys::user(app, user), keys::seat(room, change.life.as_ref()))
+        .measured()
+        .or_return_item()
+}
+
+/// The marks that may leave a seat, oldest first: all but the newest few and those that tell whether
+/// the person is in, in which role, and when they were last seen.
+fn movable(marks: &[Mark]) -> Vec<Mark> {
+    let mut sorted: Vec<&Mark> = marks.iter().collect();
+    sorted.sort();
+    let mut kept: BTreeSet<&Mark> = sorted.iter().rev().take(NEWEST_KEPT).copied().collect();
+    kept.extend(sorted.iter().copied().max_by_key(|mark| mark.at));
+    // Within a session the higher sequence speaks.
+    let newest = sorted.last().map(|mark| &mark.order.session);
+    let of_newest = || sorted.iter().copied().filter(|mark| Some(&mark.order.session) == newest);
+    for is_leave in [true, false] {
+        let of_kind = of_newest().filter(|mark| (mark.kind == Kind::Leave) == is_leave);
+        kept.extend(of_kind.max_by_key(|mark| (mark.order.sequence, *mark)));
+    }
+    sorted.into_iter().filter(|mark| !kept.contains(mark)).cloned().collect()
+}
