@@ -6,11 +6,16 @@ mod cli;
 use std::process::ExitCode;
 
 use clap::Parser;
-use cli::{Cli, Command};
+use cli::{Cli, Command, log_to_stderr, only_rollcall};
+use tracing::Level;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
+    if cli.command.is_some() {
+        // Warnings about the apps. Nothing of a library: it may hold what is sent.
+        log_to_stderr(only_rollcall(Level::WARN));
+    }
     let done = match cli.command {
         None => cli::serve::run(cli.serve).await,
         Some(Command::Send(send)) => cli::send::run(send).await,

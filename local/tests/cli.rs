@@ -320,7 +320,9 @@ async fn promise_8_discreet_nothing_that_is_written_holds_a_secret() {
     assert!(written.contains("70013"), "{written}");
 
     let (_, log) = running.stop().await;
-    assert_eq!(log.lines().count(), 13, "{log}");
+    // The callbacks, and that the keys of UserSig and TRTC cannot be right.
+    assert_eq!(log.matches("cannot be right").count(), 2, "{log}");
+    assert_eq!(log.lines().count(), 13 + 2, "{log}");
     written += &log;
     let mut files = 0;
     for file in std::fs::read_dir(folder.join(".rollcall")).unwrap() {
@@ -423,6 +425,54 @@ async fn a_user_sig_that_cannot_be_says_why() {
         assert_eq!((code, stdout.as_str()), (Some(1), ""), "{args:?}");
         assert!(stderr.contains(says), "{args:?}: {stderr}");
     }
+}
+
+#[tokio::test]
+async fn what_is_odd_about_a_secret_of_an_option_is_said_and_its_value_is_not() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let run = async |args: &[&str], apps: &str| {
+        let output = output(rollcall(folder).args(args).env("ROLLCALL_APPS", apps)).await;
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (blank, surrounded) =
+        ("is empty or blank", "white space or invisible characters around it");
+    for (args, exit, says) in [
+        (&["send", "zego", "room-login", "--print", "--secret", " \u{a0}"][..], 1, &[blank][..]),
+        (&["send", "openim", "user-register", "--print", "--secret", "\t"], 1, &[blank]),
+        (&["send", "openim", "user-register", "--print", "--secret", ""], 1, &[blank]),
+        (&["send", "openim", "user-online", "--print", "--basic", "u: \n"], 1, &[blank]),
+        (&["send", "openim", "user-online", "--print", "--basic", "\u{feff}:hunter2"], 1, &[blank]),
+        (&["send", "tencent", "chat-login", "--print", "--secret", " "], 1, &[blank]),
+        (&["send", "tencent", "trtc-enter", "--print", "--secret", "\u{200b}"], 1, &[blank]),
+        (&["user-sig", "mint", "--user", "ada", "--key", " "], 1, &[blank]),
+        (&["send", "zego", "room-login", "--print", "--secret", "hunter2 "], 0, &[surrounded]),
+        (&["send", "tencent", "chat-login", "--print", "--secret", "\nhunter2"], 0, &[surrounded]),
+        (&["send", "tencent", "trtc-enter", "--print", "--secret", "hunter-2"], 0, &["1 to 32"]),
+        (
+            &["user-sig", "mint", "--user", "ada", "--key", "hunter2\n"],
+            0,
+            &[surrounded, "64 hexadecimal digits"],
+        ),
+        (&["user-sig", "mint", "--user", "ada"], 0, &[]),
+    ] {
+        let (code, _, stderr) = run(args, "").await;
+        assert_eq!(code, Some(exit), "{args:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), says.len(), "{args:?}: {stderr}");
+        assert!(says.iter().all(|says| stderr.contains(says)), "{args:?}: {stderr}");
+        assert!(!stderr.contains("hunter"), "{stderr}");
+    }
+
+    // The key's line feed is not signed with, and the same is said of the apps.
+    let key = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
+    let apps =
+        format!("\u{feff}{{\"tencent\":{{\"1400000000\":{{\"secret_keys\":[\"{key}\\n\"]}}}}}}");
+    let mint = ["user-sig", "mint", "--user", "ada", "--now", "1700000000"];
+    let (_, of_example, _) = run(&mint, "").await;
+    let (code, of_apps, stderr) = run(&mint, &apps).await;
+    assert_eq!((code, of_apps), (Some(0), of_example));
+    assert!(stderr.contains(surrounded) && !stderr.contains(key), "{stderr}");
 }
 
 #[tokio::test]

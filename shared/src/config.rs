@@ -5,10 +5,10 @@ use std::{collections::HashMap, num::ParseIntError, time::Duration};
 use serde::Deserialize;
 
 use crate::{
-    callback::{Provider, Secret},
-    domain::AppId,
+    callback::{AppWarning, AppWarnings, Provider, SecretFault},
+    domain::{AppId, ProviderName},
     providers::{
-        openim::{self, AppCredentials, Basic, OpenIm},
+        openim::{self, AppCredentials, Basic, BasicUserError, OpenIm},
         tencent::{self, Chat, Trtc},
         zego::{self, Zego},
     },
@@ -257,13 +257,15 @@ impl Apps {
     /// # Ok::<(), rollcall::config::AppsError>(())
     /// ```
     ///
-    /// An empty secret is left out, with a warning: it verifies nothing. An app that is left
-    /// without any is known, but all its callbacks are refused.
+    /// A byte order mark before it is skipped. A blank secret is left out: it verifies nothing. An
+    /// app that is left without any is known, but all its callbacks are refused. What is odd about
+    /// an app is logged, each thing once.
     ///
     /// # Errors
     ///
     /// [`AppsError`] if it is not such JSON.
     pub fn from_json(json: &str) -> Result<Self, AppsError> {
+        let json = json.strip_prefix('\u{feff}').unwrap_or(json);
         // Serde would take a list for a struct's fields, and an empty one for the defaults.
         if !json.trim_start().starts_with('{') {
             return Err(AppsError::Json { line: 1, column: 1 });
@@ -271,43 +273,72 @@ impl Apps {
         // The error's own text may quote what it found, and that may be a secret.
         let apps: AppsJson = serde_json::from_str(json)
             .map_err(|error| AppsError::Json { line: error.line(), column: error.column() })?;
-        Ok(Self {
-            zego: zego_apps(apps.zego)?,
-            openim: openim_apps(apps.openim)?,
-            tencent: tencent_apps(apps.tencent)?,
-        })
+        // They are logged once it is certain that these apps are the ones.
+        let mut warnings = Vec::new();
+        let apps = Self {
+            zego: zego_apps(apps.zego, &mut warnings)?,
+            openim: openim_apps(apps.openim, &mut warnings)?,
+            tencent: tencent_apps(apps.tencent, &mut warnings)?,
+        };
+        warnings.iter().for_each(AppWarnings::log);
+        Ok(apps)
     }
 }
 
-fn zego_apps(apps: HashMap<String, ZegoAppJson>) -> Result<zego::Apps, AppsError> {
-    let app = |(id, app): (String, ZegoAppJson)| {
+fn zego_apps(
+    apps: HashMap<String, ZegoAppJson>,
+    all_warnings: &mut Vec<AppWarnings>,
+) -> Result<zego::Apps, AppsError> {
+    let mut read = zego::Apps::new();
+    for (id, app) in apps {
         let id = app_id(&id)?;
-        let secrets = secrets(&id, app.callback_secrets);
+        let mut warnings = AppWarnings::new(ProviderName::Zego, id.clone());
+        warnings.expect_number();
+        let secrets = zego::CALLBACK_SECRETS.take_all(app.callback_secrets, &mut warnings);
         if secrets.is_empty() {
-            tracing::warn!(app = %id, "a ZEGO app has no callback secret: it is refused");
+            warnings.add(AppWarning::NoSecret);
         }
-        Ok((id, secrets))
-    };
-    apps.into_iter().map(app).collect()
+        all_warnings.push(warnings);
+        read.insert(id, secrets);
+    }
+    Ok(read)
 }
 
-fn openim_apps(apps: HashMap<String, OpenImAppJson>) -> Result<openim::Apps, AppsError> {
+fn openim_apps(
+    apps: HashMap<String, OpenImAppJson>,
+    all_warnings: &mut Vec<AppWarnings>,
+) -> Result<openim::Apps, AppsError> {
     let mut read = openim::Apps::new();
     for (id, app) in apps {
         let id = app_id(&id)?;
+        let mut warnings = AppWarnings::new(ProviderName::OpenIm, id.clone());
+        warnings.expect_trimmed();
         let mut basic = Vec::new();
         for BasicJson { user, password } in app.basic {
-            if user.contains(':') {
-                return Err(AppsError::BasicUser(id));
+            let passwords = openim::BASIC_PASSWORDS.take_all(vec![password], &mut warnings);
+            for password in passwords {
+                match Basic::new(&user, password) {
+                    Ok(known) => {
+                        if known.user().len() < user.len() {
+                            let fault = SecretFault::Surrounded;
+                            warnings.add(AppWarning::Secret(openim::BASIC_USER, fault));
+                        }
+                        basic.push(known);
+                    }
+                    Err(BasicUserError::Blank) => {
+                        let fault = SecretFault::Blank;
+                        warnings.add(AppWarning::Secret(openim::BASIC_USER, fault));
+                    }
+                    Err(BasicUserError::Colon) => return Err(AppsError::BasicUser(id)),
+                }
             }
-            let password = secrets(&id, vec![password]).pop();
-            basic.extend(password.map(|password| Basic { user, password }));
         }
-        let credentials = AppCredentials { secrets: secrets(&id, app.secrets), basic };
-        if credentials.secrets.is_empty() && credentials.basic.is_empty() {
-            tracing::warn!(app = %id, "an OpenIM app has no credentials: it is refused");
+        let secrets = openim::SECRETS.take_all(app.secrets, &mut warnings);
+        if secrets.is_empty() && basic.is_empty() {
+            warnings.add(AppWarning::NoSecret);
         }
-        read.insert(id, credentials);
+        all_warnings.push(warnings);
+        read.insert(id, AppCredentials { secrets, basic });
     }
     let mut owners = HashMap::new();
     for (id, app) in &read {
@@ -322,31 +353,32 @@ fn openim_apps(apps: HashMap<String, OpenImAppJson>) -> Result<openim::Apps, App
     Ok(read)
 }
 
-fn tencent_apps(apps: HashMap<String, TencentAppJson>) -> Result<tencent::Apps, AppsError> {
-    let app = |(id, app): (String, TencentAppJson)| {
+fn tencent_apps(
+    apps: HashMap<String, TencentAppJson>,
+    all_warnings: &mut Vec<AppWarnings>,
+) -> Result<tencent::Apps, AppsError> {
+    let mut read = tencent::Apps::new();
+    for (id, app) in apps {
         let id = app_id(&id)?;
+        let mut warnings = AppWarnings::new(ProviderName::Tencent, id.clone());
+        warnings.expect_number();
         let credentials = tencent::AppCredentials {
-            secret_keys: secrets(&id, app.secret_keys),
-            chat_tokens: secrets(&id, app.chat_tokens),
-            trtc_keys: secrets(&id, app.trtc_keys),
+            secret_keys: tencent::SECRET_KEYS.take_all(app.secret_keys, &mut warnings),
+            chat_tokens: tencent::CHAT_TOKENS.take_all(app.chat_tokens, &mut warnings),
+            trtc_keys: tencent::TRTC_KEYS.take_all(app.trtc_keys, &mut warnings),
         };
-        Ok((id, credentials))
-    };
-    apps.into_iter().map(app).collect()
+        let tencent::AppCredentials { secret_keys, chat_tokens, trtc_keys } = &credentials;
+        if secret_keys.is_empty() && chat_tokens.is_empty() && trtc_keys.is_empty() {
+            warnings.add(AppWarning::NoSecret);
+        }
+        all_warnings.push(warnings);
+        read.insert(id, credentials);
+    }
+    Ok(read)
 }
 
 fn app_id(id: &str) -> Result<AppId, AppsError> {
     id.parse().map_err(|_| AppsError::AppId)
-}
-
-/// Leaves out what is empty: it verifies nothing.
-fn secrets(app: &AppId, texts: Vec<String>) -> Vec<Secret> {
-    let given = texts.len();
-    let secrets: Vec<Secret> = texts.into_iter().filter_map(Secret::new).collect();
-    if secrets.len() < given {
-        tracing::warn!(%app, "an app has an empty secret: it is left out");
-    }
-    secrets
 }
 
 #[derive(Deserialize)]
@@ -412,6 +444,7 @@ fn number<N: std::str::FromStr<Err = ParseIntError>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::callback::Secret;
 
     #[test]
     fn broken_apps_are_told_by_their_place_and_never_by_their_content() {
@@ -421,6 +454,8 @@ mod tests {
             "[]",
             r#"{"zego":{"1":{"callback_secrets":"hunter2"}}}"#,
             r#"{"zeego":{}}"#,
+            "\u{feff}",
+            "\u{feff}[]",
         ] {
             let error = Apps::from_json(json).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"));
@@ -428,13 +463,55 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_secret_is_left_out() {
+    fn a_blank_secret_of_any_kind_is_left_out() {
+        for blank in ["", "   ", "\t", "\n", "\u{a0}", "\u{feff}", "\u{200b}"] {
+            let blank = serde_json::Value::from(blank);
+            let json = format!(
+                r#"{{
+                    "zego": {{"1": {{"callback_secrets": [{blank}, "x"]}}, "2": {{"callback_secrets": [{blank}]}}}},
+                    "openim": {{"main": {{"secrets": [{blank}], "basic": [
+                        {{"user": "openim", "password": {blank}}}, {{"user": {blank}, "password": "x"}}
+                    ]}}}},
+                    "tencent": {{"3": {{"secret_keys": [{blank}], "chat_tokens": [{blank}], "trtc_keys": [{blank}]}}}}
+                }}"#
+            );
+            let apps = Apps::from_json(&json).unwrap();
+            assert_eq!(apps.zego[&"1".parse().unwrap()].len(), 1);
+            assert!(apps.zego[&"2".parse().unwrap()].is_empty());
+            let openim = &apps.openim[&"main".parse().unwrap()];
+            assert!(openim.secrets.is_empty() && openim.basic.is_empty());
+            let tencent = &apps.tencent[&"3".parse().unwrap()];
+            assert!(tencent.secret_keys.is_empty() && tencent.chat_tokens.is_empty());
+            assert!(tencent.trtc_keys.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_surrounds_a_secret_of_any_kind_is_trimmed() {
         let apps = Apps::from_json(
-            r#"{"zego":{"1":{"callback_secrets":["","x"]},"2":{"callback_secrets":[""]}}}"#,
-        );
-        let zego = apps.unwrap().zego;
-        assert_eq!(zego[&"1".parse().unwrap()].len(), 1);
-        assert!(zego[&"2".parse().unwrap()].is_empty());
+            r#"{
+                "zego": {"1": {"callback_secrets": [" a\n"]}},
+                "openim": {"main": {"secrets": ["\tb"], "basic": [{"user": " u ", "password": "c\u00a0"}]}},
+                "tencent": {"3": {"secret_keys": ["d\r\n"], "chat_tokens": ["\ufeffe"], "trtc_keys": ["f "]}}
+            }"#,
+        )
+        .unwrap();
+        let text = |secrets: &[Secret]| secrets[0].expose().to_owned();
+        assert_eq!(text(&apps.zego[&"1".parse().unwrap()]), "a");
+        let openim = &apps.openim[&"main".parse().unwrap()];
+        assert_eq!(text(&openim.secrets), "b");
+        assert_eq!(openim.basic[0].user_pass(), "u:c");
+        let tencent = &apps.tencent[&"3".parse().unwrap()];
+        assert_eq!(text(&tencent.secret_keys), "d");
+        assert_eq!(text(&tencent.chat_tokens), "e");
+        assert_eq!(text(&tencent.trtc_keys), "f");
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_the_apps_is_skipped() {
+        let json = "\u{feff}{\"zego\":{\"1\":{\"callback_secrets\":[\"x\"]}}}";
+        assert_eq!(Apps::from_json(json).unwrap().zego.len(), 1);
+        assert!(Apps::from_json(&format!("\u{feff}{json}")).is_err(), "there is one at most");
     }
 
     #[test]
@@ -452,6 +529,9 @@ mod tests {
         }
         let same_app = r#"{"openim":{"one":{"secrets":["x","x"]},"two":{"secrets":["z"]}}}"#;
         assert!(Apps::from_json(same_app).is_ok());
+        let by_white_space = r#"{"openim":{"one":{"secrets":["x "]},"two":{"secrets":["\tx"]}}}"#;
+        let error = Apps::from_json(by_white_space).unwrap_err();
+        assert!(matches!(error, AppsError::SharedCredential(..)), "{error}");
         let colon = r#"{"openim":{"one":{"basic":[{"user":"a:b","password":"c"}]}}}"#;
         assert!(matches!(Apps::from_json(colon), Err(AppsError::BasicUser(_))));
     }

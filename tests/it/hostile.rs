@@ -10,7 +10,7 @@ use rollcall_local::send::openim::EventName;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Database, Handlers, OTHER_SECRET, SECRET, TestApp, apps, names, openim_event,
+    BLANK, Database, Handlers, OTHER_SECRET, SECRET, TestApp, apps, names, openim_event,
 };
 
 const LOGIN: &str = "/zego/room-login";
@@ -223,9 +223,12 @@ fn unsigned() -> Vec<Bad> {
             "not configured",
         ),
         bad("another app", LOGIN, signed(with(event(LOGIN), "appid", json!("2"))), 401, wrong),
-        bad("an app whose secret is empty", LOGIN, empty_secret("3"), 401, "no callback secret"),
-        bad("an app without secrets", LOGIN, empty_secret("4"), 401, "no callback secret"),
+        bad("an app without secrets", LOGIN, blank_secret("4", ""), 401, "no callback secret"),
     ];
+    for blank in BLANK {
+        let (name, body) = (format!("the blank secret {blank:?}"), blank_secret("3", blank));
+        requests.push(bad(name, LOGIN, body, 401, "no callback secret"));
+    }
     for field in ["appid", "timestamp", "nonce", "signature"] {
         for route in [LOGIN, LOGOUT, CREATE, CLOSE] {
             let body = without(signed(event(route)), field);
@@ -240,11 +243,11 @@ fn unsigned() -> Vec<Bad> {
     requests
 }
 
-/// Signed as if the secret of an app were empty.
-fn empty_secret(app: &str) -> Value {
+/// Signed as if this were the secret of an app.
+fn blank_secret(app: &str, blank: &str) -> Value {
     use sha1::Digest;
     let timestamp = runtime::now().seconds().to_string();
-    let mut parts = ["", &timestamp, NONCE];
+    let mut parts = [blank, &timestamp, NONCE];
     parts.sort_unstable();
     let mut body = with(event(LOGIN), "appid", json!(app));
     body["signature"] = json!(hex::encode(sha1::Sha1::digest(parts.concat())));

@@ -66,7 +66,7 @@ fn providers(with: &str) -> [Provider; 3] {
     let secret = |genuine: &str| secret(if with.is_empty() { genuine } else { with });
     let mut openim = AppCredentials::default();
     openim.secrets.push(secret(OPENIM_SECRET));
-    openim.basic.push(Basic { user: "openim".to_owned(), password: secret(OPENIM_PASSWORD) });
+    openim.basic.push(Basic::new("openim", secret(OPENIM_PASSWORD)).unwrap());
     let tencent = TencentSecrets::Both { token: secret(CHAT_TOKEN), key: secret(TRTC_KEY) };
     [
         Provider::Zego(None, zego::Options::default(), secret(SECRET)),
@@ -102,8 +102,7 @@ async fn log() -> (String, usize) {
     // An event that nobody records, from a sender who is known.
     let online = openim_event(openim::EventName::UserOnline, until);
     let mut credentials = AppCredentials::default();
-    let password = secret(OPENIM_PASSWORD);
-    credentials.basic.push(Basic { user: "openim".to_owned(), password });
+    credentials.basic.push(Basic::new("openim", secret(OPENIM_PASSWORD)).unwrap());
     let mut ignored = online.callback(&credentials);
     ignored.body = ignored.body.replace("callbackAfterUserOnlineCommand", "callbackMadeUpCommand");
     handlers.deliver(&ignored, until).await;

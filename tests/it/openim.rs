@@ -13,7 +13,7 @@ use rollcall_local::send::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    Database, Handlers, OPENIM_PASSWORD, OPENIM_SECRET, OTHER_SECRET, TestApp, apps, dump,
+    BLANK, Database, Handlers, OPENIM_PASSWORD, OPENIM_SECRET, OTHER_SECRET, TestApp, apps, dump,
     openim_event, timeless,
 };
 
@@ -172,7 +172,11 @@ async fn promise_1_authentic_whoever_has_no_credentials_changes_nothing() {
         (vec![basic(OPENIM_PASSWORD)], "[]".to_owned()),
         (vec![basic(OPENIM_PASSWORD)], String::new()),
     ];
-    for (headers, body) in requests {
+    let of_blank_secrets = BLANK.into_iter().flat_map(|blank| {
+        let user_pass = header(&format!("Basic {}", encoded(&format!("x:{blank}"))));
+        [(vec![], with_secret(json!(blank))), (user_pass, without.to_string())]
+    });
+    for (headers, body) in requests.into_iter().chain(of_blank_secrets) {
         for path in [REGISTER, "/openim"] {
             let answer = post(&app, path, &headers, body.clone()).await;
             assert_eq!(answer.status, 401, "{body}: {}", answer.body);

@@ -269,13 +269,33 @@ async fn promise_8_discreet_the_last_good_value_stays_and_no_value_is_logged() {
     assert!(log.text().contains("last_good"), "{}", log.text());
 }
 
+/// A secret that was saved on Windows and pasted with a line feed.
+#[tokio::test]
+async fn what_is_odd_about_a_stored_secret_is_logged_once_for_each_version_and_it_works() {
+    let surrounded = format!("\u{feff}{}", zego_apps(&[&format!("{OLD}\r\n"), "\u{a0}"]));
+    let world = World::with(&surrounded).await;
+    let (log, _guard) = Log::capture();
+    let warnings = |says: &str| log.text().matches(says).count();
+    let (trimmed, blank) =
+        ("`callback_secrets` has white space", "`callback_secrets` is empty or blank");
+    for times in 0..5 {
+        assert_eq!(world.status(OLD, world.after(MAX_AGE * times)).await, 200);
+        world.readings(1).await;
+        // What was read has to be looked at, too.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!((warnings(trimmed), warnings(blank)), (1, 1), "{}", log.text());
+    }
+    world.manager.put(&world.id, &format!("{surrounded}\n")).await;
+    assert_eq!(world.status(OLD, world.after(OVERDUE * 4)).await, 200);
+    assert_eq!((warnings(trimmed), warnings(blank)), (2, 2), "{}", log.text());
+    assert!(log.text().contains("provider=\"zego\" app=1"), "{}", log.text());
+    assert!(!log.text().contains(OLD));
+}
+
 /// The callbacks of all providers, each signed as it should be.
 fn of_all_providers(now: UnixMillis) -> Vec<(&'static str, Callback)> {
     let secret = |text: &str| Secret::new(text.to_owned()).unwrap();
-    let basic = rollcall::providers::openim::Basic {
-        user: "openim".to_owned(),
-        password: secret(OPENIM_PASSWORD),
-    };
+    let basic = rollcall::providers::openim::Basic::new("openim", secret(OPENIM_PASSWORD)).unwrap();
     let openim_app =
         rollcall::providers::openim::AppCredentials { secrets: Vec::new(), basic: vec![basic] };
     let online = openim_event(openim::EventName::UserOnline, now);

@@ -310,7 +310,8 @@ async fn promise_1_authentic_an_unsigned_callback_changes_nothing() {
             .post(&format!("/tencent/chat?{query}"), "application/json", chat_body.clone())
             .await;
         assert_eq!(answer.status, 401, "{query}: {}", answer.body);
-        assert_failed(&answer, "");
+        let has_no_secret = query.contains("1400000002");
+        assert_failed(&answer, if has_no_secret { "no callback secret" } else { "" });
     }
 
     let body = |sent_at: u64| {
@@ -347,6 +348,8 @@ async fn promise_1_authentic_an_unsigned_callback_changes_nothing() {
     for (id, sign, body) in requests {
         let answer = post_trtc(&app, id, &sign, &body).await;
         assert_eq!(answer.status, 401, "{id} {sign} {body}: {}", answer.body);
+        let has_no_secret = answer.body.contains("no callback secret");
+        assert_eq!(has_no_secret, id == "1400000002", "{}", answer.body);
         assert_eq!(answer.outcome.as_deref(), Some("rejected"));
     }
     assert!(app.records().await.is_empty());

@@ -107,6 +107,7 @@ async fn what_is_wrong_with_a_ticket_is_said_in_tencents_codes() {
     assert_eq!(code(&app, APP, "ada", "").await, 70002);
     assert_eq!(code(&app, APP, "ada", &good[..good.len() - 9]).await, 70003);
     assert_eq!(code(&app, APP, "ada", "nonsense").await, 70003);
+    assert_eq!(code(&app, APP, "ada", &format!("{good}\n")).await, 70003);
     let foreign = ticket(APP, OTHER_TENCENT_KEY, long_ago);
     assert_eq!(code(&app, APP, "ada", &foreign).await, 70009);
     assert_eq!(code(&app, APP, "bob", &good).await, 70013);
@@ -114,6 +115,20 @@ async fn what_is_wrong_with_a_ticket_is_said_in_tencents_codes() {
     assert_eq!(code(&app, APP + 1, "ada", &elsewhere).await, 0);
     assert_eq!(code(&app, APP, "ada", &elsewhere).await, 70014);
     assert_eq!(code(&app, APP + 1, "ada", &good).await, 70014);
+}
+
+#[tokio::test]
+async fn what_does_not_belong_in_a_ticket_is_named_and_the_ticket_is_not() {
+    let app = TestApp::start().await;
+    let good = ticket(APP, TENCENT_KEY, runtime::now().seconds());
+    let body = json!({ "sdk_app_id": APP, "user_id": "ada", "user_sig": format!("{good}\n") });
+    // A byte order mark before a body is not part of it.
+    let (status, verdict) = ask(&app, VERIFY, &format!("\u{feff}{body}")).await;
+    assert_eq!((status.as_u16(), &verdict["code"]), (200, &json!(70003)), "{verdict}");
+    let says = verdict["message"].as_str().unwrap();
+    let expected =
+        format!(r"the character '\n' at position {} does not belong there", good.len() + 1);
+    assert!(says.contains(&expected) && !says.contains(&good[..20]), "{says}");
 }
 
 #[tokio::test]

@@ -5,8 +5,13 @@ pub(crate) mod serve;
 pub(crate) mod user_sig;
 
 use clap::{Parser, Subcommand};
-use rollcall::config::Apps;
+use rollcall::{
+    callback::{Secret, SecretFault, SecretKind},
+    config::Apps,
+};
 use rollcall_local::EXAMPLE_APPS;
+use tracing::Level;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// What is shown instead of success: one clear line.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -30,10 +35,31 @@ pub(crate) enum Command {
     UserSig(user_sig::UserSigArgs),
 }
 
+/// Logs in readable lines.
+pub(crate) fn log_to_stderr(filter: Targets) {
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines).with(filter).init();
+}
+
+/// What Rollcall itself has to say, down to this level.
+pub(crate) fn only_rollcall(level: Level) -> Targets {
+    Targets::new().with_target("rollcall", level)
+}
+
 /// The apps of `ROLLCALL_APPS`, else the examples.
 fn apps() -> Result<Apps, Failure> {
     Ok(match Apps::from_env()? {
         Some(apps) => apps,
         None => Apps::from_json(EXAMPLE_APPS)?,
     })
+}
+
+/// The secret of an option, and a line for each thing that is odd about it.
+fn secret(option: &str, text: String, kind: SecretKind) -> Result<Secret, Failure> {
+    let (secret, faults) = kind.take(text);
+    let secret = secret.ok_or_else(|| format!("{option} {}", SecretFault::Blank))?;
+    for fault in faults {
+        eprintln!("rollcall: {option} {fault}");
+    }
+    Ok(secret)
 }

@@ -8,7 +8,11 @@ use reqwest::Client;
 use rollcall::{
     callback::Secret,
     domain::{AppId, UnixMillis},
-    providers::openim::{AppCredentials, Basic},
+    providers::{
+        openim::{AppCredentials, BASIC_PASSWORDS, Basic, SECRETS},
+        tencent::{CHAT_TOKENS, TRTC_KEYS},
+        zego::CALLBACK_SECRETS,
+    },
     runtime,
 };
 use rollcall_local::send::{
@@ -374,7 +378,7 @@ fn summarize(tally: &Tally, deliveries: usize, events: usize, script: &history::
 
 fn zego_secret(given: Option<String>, app: &str) -> Result<Secret, Failure> {
     if let Some(given) = given {
-        return Secret::new(given).ok_or_else(|| "--secret is empty".into());
+        return super::secret("--secret", given, CALLBACK_SECRETS);
     }
     let apps = apps()?;
     let secrets = app.parse().ok().and_then(|id: AppId| apps.zego.get(&id).cloned());
@@ -399,7 +403,8 @@ fn tencent_secrets(
 
 fn tencent_secret(given: Option<String>, app: &str, is_chat: bool) -> Result<Secret, Failure> {
     if let Some(given) = given {
-        return Secret::new(given).ok_or_else(|| "--secret is empty".into());
+        let kind = if is_chat { CHAT_TOKENS } else { TRTC_KEYS };
+        return super::secret("--secret", given, kind);
     }
     let apps = apps()?;
     let known = app.parse().ok().and_then(|id: AppId| apps.tencent.get(&id).cloned());
@@ -423,11 +428,15 @@ fn openim_credentials(
         });
     }
     let mut credentials = AppCredentials::default();
-    credentials.secrets.extend(secret.and_then(Secret::new));
+    if let Some(secret) = secret {
+        credentials.secrets.push(super::secret("--secret", secret, SECRETS)?);
+    }
     if let Some(basic) = basic {
         let (user, password) = basic.split_once(':').ok_or("--basic has to be user:password")?;
-        let password = Secret::new(password.to_owned()).ok_or("--basic has an empty password")?;
-        credentials.basic.push(Basic { user: user.to_owned(), password });
+        let password =
+            super::secret("the password of --basic", password.to_owned(), BASIC_PASSWORDS)?;
+        let basic = Basic::new(user, password);
+        credentials.basic.push(basic.map_err(|error| format!("the user of --basic {error}"))?);
     }
     Ok(credentials)
 }

@@ -28,9 +28,9 @@ use rollcall_local::{
     send::zego::{EventName, Options, Rooms, nonce},
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::Level;
 
-use super::Failure;
+use super::{Failure, log_to_stderr, only_rollcall};
 
 /// How long requests under way may take once the end has been asked for.
 const GRACE: Duration = Duration::from_secs(3);
@@ -55,7 +55,8 @@ pub(crate) struct ServeArgs {
 }
 
 pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
-    log_to_stderr();
+    let filter = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse().ok());
+    log_to_stderr(filter.unwrap_or_else(|| only_rollcall(Level::INFO)));
     let config = Config::from_env()?;
     let configured = Apps::from_env()?;
     let is_example = configured.is_none();
@@ -118,14 +119,6 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         eprintln!("rollcall: requests were still under way after {} s", GRACE.as_secs());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The callback log in readable lines; `RUST_LOG` sets the level.
-fn log_to_stderr() {
-    let filter = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse().ok());
-    let default = || Targets::new().with_target("rollcall", tracing::Level::INFO);
-    let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
-    tracing_subscriber::registry().with(lines).with(filter.unwrap_or_else(default)).init();
 }
 
 async fn bind(port: u16, option: &str) -> Result<TcpListener, Failure> {

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use rollcall::{
     callback::Secret,
     domain::{AppId, UnixSeconds},
+    providers::tencent::SECRET_KEYS,
     runtime,
     user_sig::{
         Asked, Claims, Lifetime, ParameterError, Privileges, Room, SdkAppId, UserId, verify,
@@ -119,7 +120,7 @@ impl Whose {
 
     fn keys(&self, app: SdkAppId) -> Result<Vec<Secret>, Failure> {
         if let Some(key) = &self.key {
-            return Ok(vec![Secret::new(key.clone()).ok_or("--key is empty")?]);
+            return Ok(vec![super::secret("--key", key.clone(), SECRET_KEYS)?]);
         }
         let id: AppId = app.to_string().parse()?;
         let mut apps = apps()?;

@@ -24,7 +24,7 @@ pub(super) enum ReadError {
     #[error("Secrets Manager: its answer cannot be read")]
     Unreadable,
     /// The secret is binary.
-    #[error("the secret has no text")]
+    #[error("the secret is binary: store its JSON as text")]
     NoText,
     /// The secret is not the apps' JSON.
     #[error("the secret {0}")]

@@ -4,6 +4,7 @@
 //! [`Callback`]. A [`Verified`] request cannot be had without a [`SecretMatch`], and only a
 //! `Verified` request of its own provider can be parsed.
 
+mod configured;
 mod fields;
 mod request;
 mod secret;
@@ -11,9 +12,10 @@ mod verified;
 
 use std::time::Duration;
 
+pub use configured::{AppWarning, AppWarnings, SecretFault, SecretForm, SecretKind};
 pub use fields::Fields;
 pub use request::{RawRequest, Reply};
-pub use secret::{Secret, SecretMatch, find_match};
+pub use secret::{Secret, SecretMatch, find_match, trim};
 pub use verified::Verified;
 
 use crate::domain::{Change, IdError, MAX_EVENT_TIME_AHEAD, Outcome, ProviderName, UnixSeconds};

@@ -4,7 +4,8 @@ use std::fmt;
 
 use subtle::{Choice, ConstantTimeEq};
 
-/// A shared secret. It prints redacted, cannot be empty, and can be compared by [`find_match`] only:
+/// A shared secret. It prints redacted, cannot be blank, has no white space around it, and can be
+/// compared by [`find_match`] only:
 ///
 /// ```compile_fail
 /// use rollcall::callback::Secret;
@@ -16,9 +17,14 @@ use subtle::{Choice, ConstantTimeEq};
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a secret; `None` if it is empty, since an empty secret verifies nothing.
+    /// Takes a secret without what [`trim`] takes away; `None` if nothing is left, since a blank
+    /// secret verifies nothing.
     #[must_use]
-    pub fn new(text: String) -> Option<Self> {
+    pub fn new(mut text: String) -> Option<Self> {
+        let trimmed = trim(&text);
+        if trimmed.len() < text.len() {
+            text = trimmed.to_owned();
+        }
         (!text.is_empty()).then_some(Self(text))
     }
 
@@ -33,6 +39,30 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(redacted)")
     }
+}
+
+/// Takes away what surrounds a text and cannot be seen: Unicode white space, control characters,
+/// and invisible characters such as U+FEFF and U+200B. A file and a copy from a web page bring them
+/// along.
+///
+/// ```
+/// use rollcall::callback::trim;
+///
+/// assert_eq!(trim("\u{feff}\tan open sesame\u{a0}\n"), "an open sesame");
+/// ```
+#[must_use]
+pub fn trim(text: &str) -> &str {
+    text.trim_matches(|character: char| character.is_whitespace() || is_invisible(character))
+}
+
+/// Whether a character has no shape and is no white space.
+pub(super) fn is_invisible(character: char) -> bool {
+    let has_no_width = matches!(
+        character,
+        '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    has_no_width || (character.is_control() && !character.is_whitespace())
 }
 
 /// Proof that a presented value matched an expected one. Only [`find_match`] makes it.
@@ -66,8 +96,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_secret_is_refused() {
-        assert!(Secret::new(String::new()).is_none());
+    fn a_blank_secret_is_refused() {
+        for text in
+            ["", " ", "   ", "\t", "\n", "\r\n", "\u{a0}", "\u{3000}", "\u{feff}", "\u{200b}", "\0"]
+        {
+            assert!(Secret::new(text.to_owned()).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_surrounds_a_secret_does_not_belong_to_it() {
+        for text in ["a b", " a b", "a b\n", "\u{feff}a b\r\n", "\t\u{a0}a b\u{200b}\0"] {
+            assert_eq!(Secret::new(text.to_owned()).unwrap().expose(), "a b", "{text:?}");
+        }
     }
 
     #[test]

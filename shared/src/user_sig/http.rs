@@ -202,6 +202,7 @@ struct Verdict {
 }
 
 fn read<B: Fields>(body: &[u8]) -> Result<B, Error> {
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     // Serde would take a list for the fields. Its errors quote what they found: a ticket, perhaps.
     let object = body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body));
     object.and_then(Result::ok).ok_or(Error::Body(B::NAMES))

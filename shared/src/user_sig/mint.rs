@@ -63,8 +63,8 @@ impl Claims {
 
     fn mint(&self, userbuf: Option<&[u8]>, key: &Secret) -> Result<Ticket, MintError> {
         let lifetime_s = self.lifetime.duration().as_secs();
-        let (user, app) = (self.user.as_str(), self.app.get());
-        let payload = Payload::signed(user, app, self.issued_at, lifetime_s, userbuf, key);
+        let user = self.user.as_str();
+        let payload = Payload::signed(user, self.app, self.issued_at, lifetime_s, userbuf, key);
         Ok(ticket::encode(&serde_json::to_string(&payload)?)?)
     }
 }

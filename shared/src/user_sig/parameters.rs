@@ -2,6 +2,8 @@
 
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
+use serde::Serialize;
+
 const MAX_USER_ID_BYTES: usize = 32;
 const MAX_ROOM_NAME_BYTES: usize = 64;
 const MAX_ROOM_NUMBER: u32 = 4_294_967_294;
@@ -33,7 +35,7 @@ pub enum ParameterError {
 }
 
 /// What isolates one customer's app from another's at Tencent: a number above 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct SdkAppId(NonZeroU32);
 
 impl SdkAppId {

@@ -3,10 +3,10 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
-use serde_json::error::Category;
+use serde_json::{Value, error::Category};
 use sha2::{Digest, Sha256};
 
-use super::Invalid;
+use super::{Flaw, Invalid, SdkAppId};
 use crate::{callback::Secret, domain::UnixSeconds};
 
 /// The version of tickets that are signed with HMAC-SHA256.
@@ -14,45 +14,83 @@ const VERSION: &str = "2.0";
 
 const HMAC_BLOCK_BYTES: usize = 64;
 
-/// The JSON of a ticket. Numbers are whole and never negative, as serde reads them.
-#[derive(Serialize, Deserialize)]
+/// Why the content of a ticket says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Defect {
+    /// A field is missing.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    /// A field cannot be what it is.
+    #[error("`{0}` is not {1}")]
+    Not(&'static str, &'static str),
+    /// A field is named twice.
+    #[error("a field is named twice")]
+    Repeated,
+}
+
+/// A whole number of at most 64 bits, with a sign or without: a package may have signed a negative
+/// one. The sum of two has room.
+type Number = i128;
+
+/// The JSON of a ticket.
+#[derive(Serialize)]
 pub(super) struct Payload {
     #[serde(rename = "TLS.ver")]
-    version: String,
+    version: &'static str,
     #[serde(rename = "TLS.identifier")]
     pub(super) user: String,
     #[serde(rename = "TLS.sdkappid")]
-    pub(super) app: u32,
+    pub(super) app: SdkAppId,
     /// When the ticket was minted, in Unix seconds.
     #[serde(rename = "TLS.time")]
-    issued_at: u64,
+    issued_at: Number,
     /// How long it is good for, in seconds: a duration, not a moment.
     #[serde(rename = "TLS.expire")]
-    lifetime_s: u64,
+    lifetime_s: Number,
     /// Standard base64 of the bytes.
-    #[serde(rename = "TLS.userbuf", default, skip_serializing_if = "Option::is_none")]
-    pub(super) userbuf: Option<String>,
+    #[serde(rename = "TLS.userbuf", skip_serializing_if = "Option::is_none")]
+    userbuf: Option<String>,
     /// Standard base64 of the HMAC.
     #[serde(rename = "TLS.sig")]
     pub(super) sig: String,
+}
+
+/// The JSON of a ticket that anybody may have made. Fields are taken as any JSON, so that what is
+/// wrong with one can be said of that one.
+#[derive(Deserialize)]
+struct Content {
+    #[serde(rename = "TLS.ver")]
+    version: Option<Value>,
+    #[serde(rename = "TLS.identifier")]
+    user: Option<Value>,
+    #[serde(rename = "TLS.sdkappid")]
+    app: Option<Value>,
+    #[serde(rename = "TLS.time")]
+    issued_at: Option<Value>,
+    #[serde(rename = "TLS.expire")]
+    lifetime_s: Option<Value>,
+    #[serde(rename = "TLS.userbuf")]
+    userbuf: Option<Value>,
+    #[serde(rename = "TLS.sig")]
+    sig: Option<Value>,
 }
 
 impl Payload {
     /// A payload that is signed with `key`.
     pub(super) fn signed(
         user: &str,
-        app: u32,
+        app: SdkAppId,
         issued_at: UnixSeconds,
         lifetime_s: u64,
         userbuf: Option<&[u8]>,
         key: &Secret,
     ) -> Self {
         let unsigned = Self {
-            version: VERSION.to_owned(),
+            version: VERSION,
             user: user.to_owned(),
             app,
-            issued_at: issued_at.0,
-            lifetime_s,
+            issued_at: issued_at.0.into(),
+            lifetime_s: lifetime_s.into(),
             userbuf: userbuf.map(|bytes| BASE64_STANDARD.encode(bytes)),
             sig: String::new(),
         };
@@ -61,30 +99,50 @@ impl Payload {
 
     /// Reads the content of a ticket.
     pub(super) fn read(content: &[u8]) -> Result<Self, Invalid> {
+        let damaged = Invalid::Undecodable(Flaw::Damaged);
         // Serde would take a list for the fields.
         if !content.trim_ascii_start().starts_with(b"{") {
-            return Err(Invalid::Undecodable);
+            return Err(damaged);
         }
-        let payload: Self =
-            serde_json::from_slice(content).map_err(|error| match error.classify() {
-                Category::Data => Invalid::Malformed,
-                Category::Io | Category::Syntax | Category::Eof => Invalid::Undecodable,
-            })?;
-        let is_base64 = |text: &String| BASE64_STANDARD.decode(text).is_ok();
-        if payload.version != VERSION || !payload.userbuf.iter().all(is_base64) {
-            return Err(Invalid::Malformed);
-        }
-        Ok(payload)
+        let content = serde_json::from_slice(content).map_err(|error| match error.classify() {
+            Category::Data => Invalid::Malformed(Defect::Repeated),
+            Category::Io | Category::Syntax | Category::Eof => damaged,
+        })?;
+        Self::of(content).map_err(Invalid::Malformed)
     }
 
-    /// When the ticket was minted.
+    fn of(content: Content) -> Result<Self, Defect> {
+        if text("TLS.ver", content.version)? != VERSION {
+            return Err(Defect::Not("TLS.ver", "\"2.0\""));
+        }
+        let app = number("TLS.sdkappid", content.app)?;
+        let app = u64::try_from(app).ok().and_then(|app| SdkAppId::try_from(app).ok());
+        let userbuf = content.userbuf.map(|value| text("TLS.userbuf", Some(value))).transpose()?;
+        if userbuf.iter().any(|text| BASE64_STANDARD.decode(text).is_err()) {
+            return Err(Defect::Not("TLS.userbuf", "standard base64"));
+        }
+        let payload = Self {
+            version: VERSION,
+            user: text("TLS.identifier", content.user)?,
+            app: app.ok_or(Defect::Not("TLS.sdkappid", "a number from 1 to 4294967295"))?,
+            issued_at: number("TLS.time", content.issued_at)?,
+            lifetime_s: number("TLS.expire", content.lifetime_s)?,
+            userbuf,
+            sig: text("TLS.sig", content.sig)?,
+        };
+        let is_endless = payload.issued_at + payload.lifetime_s > Number::from(u64::MAX);
+        let too_long = Defect::Not("TLS.expire", "so short that its end has 64 bits");
+        if is_endless { Err(too_long) } else { Ok(payload) }
+    }
+
+    /// When the ticket was minted; 1970, if it was before that.
     pub(super) fn issued_at(&self) -> UnixSeconds {
-        UnixSeconds(self.issued_at)
+        UnixSeconds(u64::try_from(self.issued_at).unwrap_or(0))
     }
 
-    /// The last second in which the ticket is good; `None` if there is no such number.
+    /// The last second in which the ticket is good; `None` if that is before 1970.
     pub(super) fn expires_at(&self) -> Option<UnixSeconds> {
-        self.issued_at.checked_add(self.lifetime_s).map(UnixSeconds)
+        u64::try_from(self.issued_at + self.lifetime_s).ok().map(UnixSeconds)
     }
 
     /// `TLS.sig` as this key would make it.
@@ -102,6 +160,19 @@ impl Payload {
             userbuf.unwrap_or_default()
         )
     }
+}
+
+fn text(field: &'static str, value: Option<Value>) -> Result<String, Defect> {
+    match value.ok_or(Defect::Missing(field))? {
+        Value::String(text) => Ok(text),
+        _ => Err(Defect::Not(field, "a string")),
+    }
+}
+
+fn number(field: &'static str, value: Option<Value>) -> Result<Number, Defect> {
+    let value = value.ok_or(Defect::Missing(field))?;
+    let number = value.as_i64().map(Number::from).or_else(|| value.as_u64().map(Number::from));
+    number.ok_or(Defect::Not(field, "a whole number of at most 64 bits"))
 }
 
 /// HMAC-SHA256 with the key's UTF-8 bytes: the 64 hexadecimal digits of a key are not decoded.

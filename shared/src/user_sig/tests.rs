@@ -89,7 +89,7 @@ fn ticket_of(content: &Value) -> String {
 #[test]
 fn tickets_say_what_tencents_own_packages_say() {
     for Vector { user, expire, userbuf, sig, tokens } in VECTORS {
-        let ours = Payload::signed(user, APP, NOW, expire, userbuf, &key(KEY));
+        let ours = Payload::signed(user, app(APP), NOW, expire, userbuf, &key(KEY));
         let ours = serde_json::to_value(&ours).unwrap();
         let mut expected = json!({
             "TLS.ver": "2.0", "TLS.identifier": user, "TLS.sdkappid": APP,
@@ -175,8 +175,8 @@ fn the_codes_are_tencents() {
     let codes = [
         (Invalid::Expired, 70001),
         (Invalid::Empty, 70002),
-        (Invalid::Undecodable, 70003),
-        (Invalid::Malformed, 70005),
+        (Invalid::Undecodable(Flaw::Damaged), 70003),
+        (Invalid::Malformed(Defect::Repeated), 70005),
         (Invalid::ForeignKey, 70009),
         (Invalid::OtherUser, 70013),
         (Invalid::OtherApp, 70014),
@@ -203,56 +203,147 @@ fn a_key_of_any_length_signs_as_hmac_does() {
     assert_eq!(hex::encode(jefe), expected);
 }
 
+/// A ticket of this content that the app's key signed, whatever the content says.
+fn signed_ticket_of(mut content: Value) -> String {
+    use hmac::{Hmac, KeyInit, Mac};
+
+    let value = |field: &str| match &content[format!("TLS.{field}")] {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let lines = ["identifier", "sdkappid", "time", "expire"];
+    let mut message: String =
+        lines.iter().map(|field| format!("TLS.{field}:{}\n", value(field))).collect();
+    if !content["TLS.userbuf"].is_null() {
+        message += &format!("TLS.userbuf:{}\n", value("userbuf"));
+    }
+    let mut hmac = Hmac::<sha2::Sha256>::new_from_slice(KEY.as_bytes()).unwrap();
+    hmac.update(message.as_bytes());
+    content["TLS.sig"] = BASE64_STANDARD.encode(hmac.finalize().into_bytes()).into();
+    ticket_of(&content)
+}
+
 #[test]
 fn what_cannot_be_read_is_undecodable_and_what_makes_no_sense_is_malformed() {
     assert_eq!(check("", "ada", NOW), Err(Invalid::Empty));
     let ticket = claims("ada").user_sig(&key(KEY)).unwrap();
     let ticket = ticket.expose();
-    let standard = ticket.replace('*', "+").replace('-', "/").replace('_', "=");
-    let padded = format!("{ticket}_");
-    let plain = BASE64_STANDARD.encode(content(ticket).to_string()).replace('=', "_");
-    let junk = "eJyrVgrxCdYrSy1SslIy0jNQ0gHzM1NS80oy0zLBwhWZiflZpXlQqeKU7MSCgswUJStDEwMogMiUZOamKlkZmqOKplYUZBaBxE1NTY3gosWZ6UpWSj5ljuYp*p7l5unBxXnF2WVhVU4uAf7Ozi5JpX7O5SbuHuUhzgZJmQXaTia2SrUAohcx8g__AAAA";
-    for undecodable in [" ", "_", "null", "e", "eJ", &padded, &plain, &ticket[1..], junk] {
-        let found = check(undecodable, "ada", NOW);
-        assert_eq!(found, Err(Invalid::Undecodable), "{undecodable}");
+    let plain = BASE64_STANDARD.encode(content(ticket).to_string());
+    let plain = plain.replace('+', "*").replace('/', "-").replace('=', "_");
+    for damaged in ["_", "null", "e", "eJ", &plain, &ticket[1..]] {
+        let found = check(damaged, "ada", NOW);
+        assert_eq!(found, Err(Invalid::Undecodable(Flaw::Damaged)), "{damaged}");
     }
-    assert!(standard == ticket || check(&standard, "ada", NOW) == Err(Invalid::Undecodable));
     for content in ["", "null", "[]", "{", "\"x\"", r#"["2.0","ada",1400000000,1,60,null,"x"]"#] {
         let ticket = ticket::encode(content).unwrap();
-        assert_eq!(check(ticket.expose(), "ada", NOW), Err(Invalid::Undecodable), "{content}");
+        let found = check(ticket.expose(), "ada", NOW);
+        assert_eq!(found, Err(Invalid::Undecodable(Flaw::Damaged)), "{content}");
     }
     let good = content(ticket);
-    for field in ["ver", "identifier", "sdkappid", "time", "expire", "sig"] {
+    for field in ["TLS.ver", "TLS.identifier", "TLS.sdkappid", "TLS.time", "TLS.expire", "TLS.sig"]
+    {
         let mut without = good.clone();
-        without.as_object_mut().unwrap().remove(&format!("TLS.{field}"));
-        assert_eq!(check(&ticket_of(&without), "ada", NOW), Err(Invalid::Malformed), "{field}");
+        without.as_object_mut().unwrap().remove(field);
+        let found = check(&ticket_of(&without), "ada", NOW);
+        assert_eq!(found, Err(Invalid::Malformed(Defect::Missing(field))));
     }
+    let twice = good.to_string().replacen('{', r#"{"TLS.ver":"2.0","#, 1);
+    let found = check(ticket::encode(&twice).unwrap().expose(), "ada", NOW);
+    assert_eq!(found, Err(Invalid::Malformed(Defect::Repeated)));
     let malformed = [
-        ("ver", json!("1.0")),
-        ("ver", json!(2.0)),
-        ("identifier", json!(1)),
-        ("sdkappid", json!(0)),
-        ("sdkappid", json!("1400000000")),
-        ("sdkappid", json!(1_400_000_000.0)),
-        ("sdkappid", json!(5_695_000_000_u64)),
-        ("time", json!(-1)),
-        ("time", json!(1.5)),
-        ("time", json!(1e9)),
-        ("time", json!(u64::MAX)),
-        ("expire", json!("604800")),
-        ("expire", json!(-604_800)),
-        ("expire", json!(u64::MAX)),
-        ("expire", json!(null)),
-        ("userbuf", json!("YWJ")),
-        ("userbuf", json!("YWJj\n")),
-        ("userbuf", json!([1])),
-        ("sig", json!(null)),
+        ("TLS.ver", json!("1.0")),
+        ("TLS.ver", json!(2.0)),
+        ("TLS.identifier", json!(1)),
+        ("TLS.sdkappid", json!(0)),
+        ("TLS.sdkappid", json!(-1)),
+        ("TLS.sdkappid", json!("1400000000")),
+        ("TLS.sdkappid", json!(1_400_000_000.0)),
+        ("TLS.sdkappid", json!(5_695_000_000_u64)),
+        ("TLS.time", json!("1700000000")),
+        ("TLS.time", json!(1.5)),
+        ("TLS.time", json!(1e9)),
+        ("TLS.time", json!(1e30)),
+        ("TLS.expire", json!("604800")),
+        ("TLS.expire", json!(604_800.5)),
+        ("TLS.expire", json!(-1e30)),
+        ("TLS.expire", json!(u64::MAX)),
+        ("TLS.userbuf", json!("YWJ")),
+        ("TLS.userbuf", json!("YWJj\n")),
+        ("TLS.userbuf", json!([1])),
     ];
     for (field, value) in malformed {
         let mut changed = good.clone();
-        changed[format!("TLS.{field}")] = value;
-        assert_eq!(check(&ticket_of(&changed), "ada", NOW), Err(Invalid::Malformed), "{changed}");
+        changed[field] = value;
+        for ticket in [ticket_of(&changed), signed_ticket_of(changed.clone())] {
+            let found = check(&ticket, "ada", NOW);
+            let names_the_field =
+                matches!(found, Err(Invalid::Malformed(Defect::Not(name, _))) if name == field);
+            assert!(names_the_field, "{changed}: {found:?}");
+        }
     }
+}
+
+#[test]
+fn a_genuine_ticket_whose_end_has_passed_is_expired_however_it_came_to_that() {
+    let good = content(claims("ada").user_sig(&key(KEY)).unwrap().expose());
+    for (time, expire) in [
+        (json!(NOW.0), json!(-604_800)),
+        (json!(NOW.0), json!(-1)),
+        (json!(NOW.0), json!(i64::MIN)),
+        (json!(-1), json!(60)),
+        (json!(i64::MIN), json!(i64::MIN)),
+        (json!(NOW.0 - 1), json!(0)),
+    ] {
+        let mut changed = good.clone();
+        changed["TLS.time"] = time;
+        changed["TLS.expire"] = expire;
+        assert_eq!(check(&ticket_of(&changed), "ada", NOW), Err(Invalid::ForeignKey), "{changed}");
+        let genuine = signed_ticket_of(changed.clone());
+        assert_eq!(check(&genuine, "ada", NOW), Err(Invalid::Expired), "{changed}");
+        assert_eq!(check(&genuine, "bob", NOW), Err(Invalid::OtherUser), "{changed}");
+    }
+}
+
+#[test]
+fn a_character_that_does_not_belong_in_a_ticket_is_named_with_its_position() {
+    let says = |ticket: &str| {
+        let invalid = check(ticket, "ada", NOW).unwrap_err();
+        assert_eq!(invalid.code(), 70003, "{ticket}");
+        invalid.to_string()
+    };
+    // It has all characters in which the alphabets differ.
+    let ticket = VECTORS[0].tokens[1].replacen('8', "*", 1);
+    let standard = ticket.replace('*', "+").replace('-', "/").replace('_', "=");
+    let position = standard.find('+').unwrap() + 1;
+    assert_eq!(
+        says(&standard),
+        format!(
+            "the UserSig cannot be decoded: the character '+' at position {position} does not belong \
+             there: the alphabet is that of standard base64, and a UserSig has `*` for `+`, `-` for \
+             `/` and `_` for `=`"
+        )
+    );
+    let ticket = VECTORS[0].tokens[0];
+    let next = ticket.len() + 1;
+    for (ticket, character, position) in [
+        (format!("{ticket}\n"), r"'\n'", next),
+        (format!("{ticket} "), "' '", next),
+        (format!("{ticket}\u{1b}[31m"), r"'\u{1b}'", next),
+        (format!("\u{feff}{ticket}"), r"'\u{feff}'", 1),
+        (format!(" {ticket}"), "' '", 1),
+        (" ".to_owned(), "' '", 1),
+        (format!("\"{ticket}\""), "'\"'", 1),
+        (format!("e\u{e9}\u{1f600}{}", &ticket[1..]), "'\u{e9}'", 2),
+        (ticket.replace('_', "="), "'='", ticket.len() - 1),
+        (ticket.replace('_', "%5F"), "'%'", ticket.len() - 1),
+        (format!("eJ_{}", &ticket[3..]), "'_'", 3),
+        (format!("{ticket}_"), "'_'", ticket.len() - 1),
+    ] {
+        let says = says(&ticket);
+        let expected = format!("the character {character} at position {position} does not belong");
+        assert!(says.contains(&expected), "{says}");
+    }
+    assert!(says(&format!("{}AAAA", VECTORS[2].tokens[0])).contains("something follows its end"));
 }
 
 #[test]
@@ -290,7 +381,8 @@ fn a_ticket_that_inflates_to_megabytes_is_refused_at_once() {
     let bomb = ticket::encode(&format!("{{{spaces}}}")).unwrap();
     assert!(bomb.expose().len() < 100_000);
     let start = Instant::now();
-    assert_eq!(check(bomb.expose(), "ada", NOW), Err(Invalid::Undecodable));
+    let too_long = Err(Invalid::Undecodable(Flaw::TooLong));
+    assert_eq!(check(bomb.expose(), "ada", NOW), too_long);
     assert!(start.elapsed().as_millis() < 500, "{:?}", start.elapsed());
 
     let mut padded = content(claims("ada").user_sig(&key(KEY)).unwrap().expose());
@@ -299,7 +391,7 @@ fn a_ticket_that_inflates_to_megabytes_is_refused_at_once() {
     padded["x"] = "a".repeat(fill).into();
     assert!(check(&ticket_of(&padded), "ada", NOW).is_ok(), "the longest that is read");
     padded["x"] = "a".repeat(fill + 1).into();
-    assert_eq!(check(&ticket_of(&padded), "ada", NOW), Err(Invalid::Undecodable));
+    assert_eq!(check(&ticket_of(&padded), "ada", NOW), too_long);
 }
 
 #[test]
@@ -404,7 +496,7 @@ proptest! {
         seconds in 60..=15_552_000_u64,
         room in rooms(),
         privileges: u8,
-        text in ".{1,100}",
+        text in "[!-~].{0,99}",
         index: prop::sample::Index,
         bit in 0..8_u8,
     ) {
@@ -430,7 +522,8 @@ proptest! {
         prop_assert_eq!(check(ticket, UnixSeconds(last.0 + 1)), Err(Invalid::Expired));
 
         let cut = index.index(ticket.len());
-        let expected = if cut == 0 { Invalid::Empty } else { Invalid::Undecodable };
+        let damaged = Invalid::Undecodable(Flaw::Damaged);
+        let expected = if cut == 0 { Invalid::Empty } else { damaged };
         prop_assert_eq!(check(&ticket[..cut], claims.issued_at), Err(expected));
 
         let mut flipped = ticket.as_bytes().to_vec();
@@ -441,6 +534,22 @@ proptest! {
             prop_assert_eq!(found, valid);
             prop_assert_eq!(content(&flipped), content(ticket));
         }
+    }
+
+    #[test]
+    fn a_character_that_is_put_into_a_ticket_is_found(
+        stray in any::<char>().prop_filter("foreign", |stray| {
+            !stray.is_ascii_alphanumeric() && !"*-_".contains(*stray)
+        }),
+        index: prop::sample::Index,
+    ) {
+        let ticket = claims("ada").user_sig(&key(KEY)).unwrap();
+        let mut spoilt: Vec<char> = ticket.expose().chars().collect();
+        let place = index.index(spoilt.len() + 1);
+        spoilt.insert(place, stray);
+        let spoilt = String::from_iter(spoilt);
+        let expected = Flaw::Stray { character: stray, position: place + 1 };
+        prop_assert_eq!(check(&spoilt, "ada", NOW), Err(Invalid::Undecodable(expected)));
     }
 
     #[test]

@@ -8,6 +8,45 @@ use flate2::{Compression, Decompress, FlushDecompress, Status, write::ZlibEncode
 /// The longest content that is inflated, in bytes. The longest that is minted has under 500.
 pub(super) const MAX_CONTENT_BYTES: usize = 4096;
 
+/// Why a ticket cannot be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Flaw {
+    /// A character does not belong there. Of a ticket, it is all that is ever shown.
+    #[error("the character {character:?} at position {position} does not belong there: {}", hint(*character))]
+    Stray {
+        /// The character.
+        character: char,
+        /// Its position in characters, from 1.
+        position: usize,
+    },
+    /// It is not base64 of zlib of a JSON object.
+    #[error("part of it may be missing")]
+    Damaged,
+    /// There is more after its end.
+    #[error("something follows its end")]
+    Continued,
+    /// Its content is too long.
+    #[error("its content is longer than {MAX_CONTENT_BYTES} bytes")]
+    TooLong,
+}
+
+/// How a character may have come into a ticket.
+fn hint(character: char) -> &'static str {
+    match character {
+        '+' | '/' | '=' => {
+            "the alphabet is that of standard base64, and a UserSig has `*` for `+`, `-` for `/` and \
+             `_` for `=`"
+        }
+        '_' => {
+            "it stands for `=`, so only at the end; the alphabet may be that of URL-safe base64, which \
+             is another one"
+        }
+        '%' => "the text may be URL-encoded",
+        _ if character.is_whitespace() => "it may have been copied along",
+        _ => "a UserSig has only ASCII letters, digits, `*`, `-` and `_`",
+    }
+}
+
 /// A minted ticket. Whoever has it can log in, so it prints redacted.
 #[derive(Clone)]
 pub struct Ticket(String);
@@ -38,30 +77,46 @@ pub(super) fn encode(content: &str) -> std::io::Result<Ticket> {
     Ok(Ticket(BASE64_STANDARD.encode(zlib.finish()?).chars().map(url_safe).collect()))
 }
 
-/// Undoes [`encode`]; `None` if that is impossible. Needs the memory of the ticket and of
-/// [`MAX_CONTENT_BYTES`], whatever the ticket would inflate to.
-pub(super) fn decode(ticket: &str) -> Option<Vec<u8>> {
-    // Tencent's own alphabet. A ticket in another one would be a second text for the same ticket.
-    let standard = |byte| match byte {
-        b'*' => Some(b'+'),
-        b'-' => Some(b'/'),
-        b'_' => Some(b'='),
-        byte if byte.is_ascii_alphanumeric() => Some(byte),
-        _ => None,
+/// Undoes [`encode`]. Needs the memory of the ticket and of [`MAX_CONTENT_BYTES`], whatever the
+/// ticket would inflate to.
+pub(super) fn decode(ticket: &str) -> Result<Vec<u8>, Flaw> {
+    let stray = |(index, character): (usize, char)| Flaw::Stray {
+        character,
+        position: ticket[..index].chars().count() + 1,
     };
-    let base64: Vec<u8> = ticket.bytes().map(standard).collect::<Option<_>>()?;
-    inflate(&BASE64_STANDARD.decode(base64).ok()?)
+    // Tencent's own alphabet. A ticket in another one would be a second text for the same ticket.
+    let standard = |at: (usize, char)| match at.1 {
+        '*' => Ok(b'+'),
+        '-' => Ok(b'/'),
+        '_' => Ok(b'='),
+        _ => u8::try_from(at.1).ok().filter(u8::is_ascii_alphanumeric).ok_or_else(|| stray(at)),
+    };
+    let base64 = ticket.char_indices().map(standard).collect::<Result<Vec<u8>, _>>()?;
+    // Padding: the last two characters at most.
+    if let Some(index) = ticket.find('_').filter(|index| index + 2 < ticket.len()) {
+        return Err(stray((index, '_')));
+    }
+    inflate(&BASE64_STANDARD.decode(base64).map_err(|_| Flaw::Damaged)?)
 }
 
-fn inflate(zlib: &[u8]) -> Option<Vec<u8>> {
+fn inflate(zlib: &[u8]) -> Result<Vec<u8>, Flaw> {
     // One byte more than allowed: a stream that fills it is too long.
     let mut content = vec![0; MAX_CONTENT_BYTES + 1];
     let mut stream = Decompress::new(true);
-    let status = stream.decompress(zlib, &mut content, FlushDecompress::Finish).ok()?;
-    let read = usize::try_from(stream.total_in()).ok()?;
-    let written = usize::try_from(stream.total_out()).ok()?;
+    let status = stream.decompress(zlib, &mut content, FlushDecompress::Finish);
+    let status = status.map_err(|_| Flaw::Damaged)?;
+    let read = usize::try_from(stream.total_in()).map_err(|_| Flaw::TooLong)?;
+    let written = usize::try_from(stream.total_out()).map_err(|_| Flaw::TooLong)?;
+    if written > MAX_CONTENT_BYTES {
+        return Err(Flaw::TooLong);
+    }
     // The end comes after the checksum, and nothing comes after the end.
-    let is_whole = status == Status::StreamEnd && read == zlib.len();
-    content.truncate(written);
-    (is_whole && written <= MAX_CONTENT_BYTES).then_some(content)
+    match status {
+        Status::StreamEnd if read == zlib.len() => {
+            content.truncate(written);
+            Ok(content)
+        }
+        Status::StreamEnd => Err(Flaw::Continued),
+        Status::Ok | Status::BufError => Err(Flaw::Damaged),
+    }
 }

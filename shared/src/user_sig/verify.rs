@@ -1,6 +1,10 @@
 //! What is wrong with a ticket, in Tencent's codes.
 
-use super::{SdkAppId, UserId, payload::Payload, ticket};
+use super::{
+    SdkAppId, UserId,
+    payload::{Defect, Payload},
+    ticket::{self, Flaw},
+};
 use crate::{
     callback::{Secret, find_match},
     domain::UnixSeconds,
@@ -32,11 +36,11 @@ pub enum Invalid {
     #[error("the UserSig is empty")]
     Empty,
     /// It is not base64 of zlib of a JSON object, or of too long a one.
-    #[error("the UserSig cannot be decoded: part of it may be missing")]
-    Undecodable,
-    /// It can be decoded, but does not say what a ticket has to say.
-    #[error("the UserSig is not a ticket of version 2.0")]
-    Malformed,
+    #[error("the UserSig cannot be decoded: {0}")]
+    Undecodable(Flaw),
+    /// It can be decoded, but does not say what a ticket of version 2.0 has to say.
+    #[error("the UserSig is not a ticket of version 2.0: {0}")]
+    Malformed(Defect),
     /// It is signed with none of the keys.
     #[error("the UserSig is not signed with this app's key: check the SDKAppID and its SecretKey")]
     ForeignKey,
@@ -60,8 +64,8 @@ impl Invalid {
         match self {
             Self::Expired => 70001,
             Self::Empty => 70002,
-            Self::Undecodable => 70003,
-            Self::Malformed => 70005,
+            Self::Undecodable(_) => 70003,
+            Self::Malformed(_) => 70005,
             Self::ForeignKey => 70009,
             Self::OtherUser => 70013,
             Self::OtherApp => 70014,
@@ -79,7 +83,6 @@ impl Invalid {
 /// genuine, and only then app, user and time. So a forged ticket is never said to be merely
 /// expired, and a code that tells of another app, another person or another time tells the truth.
 ///
-///
 /// # Errors
 ///
 /// [`Invalid`]: the first check that fails.
@@ -92,10 +95,9 @@ pub fn verify<'k>(
     if ticket.is_empty() {
         return Err(Invalid::Empty);
     }
-    let content = ticket::decode(ticket).ok_or(Invalid::Undecodable)?;
+    let content = ticket::decode(ticket).map_err(Invalid::Undecodable)?;
     let payload = Payload::read(&content)?;
-    let expires_at = payload.expires_at().ok_or(Invalid::Malformed)?;
-    let app = SdkAppId::try_from(u64::from(payload.app)).map_err(|_| Invalid::Malformed)?;
+    let app = payload.app;
 
     let of_ticket = if app == asked.app { &[] } else { keys(app) };
     let sigs = keys(asked.app).iter().chain(of_ticket).map(|key| payload.sig_by(key));
@@ -108,8 +110,6 @@ pub fn verify<'k>(
     if payload.user != asked.user.as_str() {
         return Err(Invalid::OtherUser);
     }
-    if now > expires_at {
-        return Err(Invalid::Expired);
-    }
+    let expires_at = payload.expires_at().filter(|last| now <= *last).ok_or(Invalid::Expired)?;
     Ok(Valid { issued_at: payload.issued_at(), expires_at })
 }

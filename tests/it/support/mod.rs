@@ -79,6 +79,11 @@ pub(crate) const PREVIOUS_TENCENT_KEY: &str =
 pub(crate) const OTHER_TENCENT_KEY: &str =
     "e4da3b7fbbce2345d7772b0674a318d51679091c5a880faf6fb5e6087eb1b2dc";
 
+/// Texts that are no secrets. ZEGO app `3`, OpenIM app `none` and SDKAppID `1400000002` have all of
+/// them, and nothing else.
+pub(crate) const BLANK: [&str; 9] =
+    ["", " ", "   ", "\t", "\n", "\r\n", "\u{a0}", "\u{feff}", "\u{200b}"];
+
 pub(crate) const TABLE_NAME: &str = "rollcall-test";
 pub(crate) const RETENTION: Duration = Duration::from_hours(30 * 24);
 const BUDGET: Duration = Duration::from_secs(20);
@@ -107,23 +112,26 @@ pub(crate) fn apps() -> Apps {
 }
 
 pub(crate) fn apps_json() -> String {
+    let blank = serde_json::json!(BLANK);
+    let password = |password| serde_json::json!({ "user": "x", "password": password });
+    let basic = serde_json::json!(BLANK.map(password));
     format!(
         r#"{{"zego":{{
             "1":{{"callback_secrets":["{SECRET}","{PREVIOUS_SECRET}"]}},
             "2":{{"callback_secrets":["{OTHER_SECRET}"]}},
-            "3":{{"callback_secrets":[""]}},
+            "3":{{"callback_secrets":{blank}}},
             "4":{{"callback_secrets":[]}}}},
         "openim":{{
             "main":{{"secrets":["{OPENIM_SECRET}"],
                      "basic":[{{"user":"openim","password":"{OPENIM_PASSWORD}"}}]}},
             "other":{{"basic":[{{"user":"openim","password":"{OTHER_SECRET}"}}]}},
-            "none":{{"secrets":[""],"basic":[{{"user":"x","password":""}}]}}}},
+            "none":{{"secrets":{blank},"basic":{basic}}}}},
         "tencent":{{
             "1400000000":{{"secret_keys":["{TENCENT_KEY}","{PREVIOUS_TENCENT_KEY}"],
                            "chat_tokens":["{CHAT_TOKEN}"],"trtc_keys":["{TRTC_KEY}","{SECRET}"]}},
             "1400000001":{{"secret_keys":["{OTHER_TENCENT_KEY}"],
                            "chat_tokens":["{OTHER_SECRET}"],"trtc_keys":["{OTHER_SECRET}"]}},
-            "1400000002":{{"secret_keys":[""]}}}}}}"#
+            "1400000002":{{"secret_keys":{blank},"chat_tokens":{blank},"trtc_keys":{blank}}}}}}}"#
     )
 }
 

@@ -8,7 +8,7 @@ use http::header::AUTHORIZATION;
 
 use super::{Apps, OpenIm};
 use crate::{
-    callback::{Fields, RawRequest, Secret, SecretMatch, Verified, VerifyError, find_match},
+    callback::{Fields, RawRequest, Secret, SecretMatch, Verified, VerifyError, find_match, trim},
     domain::AppId,
 };
 
@@ -24,13 +24,44 @@ pub struct AppCredentials {
 /// The userinfo of a callback URL.
 #[derive(Debug, Clone)]
 pub struct Basic {
-    /// The user; it has no colon.
-    pub user: String,
-    /// The password.
-    pub password: Secret,
+    user: String,
+    password: Secret,
+}
+
+/// Why a text cannot be the user of [`Basic`] credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BasicUserError {
+    /// There is nothing in it, or nothing that can be seen.
+    #[error("is empty or blank")]
+    Blank,
+    /// It has a colon, which would end it.
+    #[error("has a colon")]
+    Colon,
 }
 
 impl Basic {
+    /// Takes a user, without what [`trim`] takes away, and a password.
+    ///
+    /// # Errors
+    ///
+    /// [`BasicUserError`]
+    pub fn new(user: &str, password: Secret) -> Result<Self, BasicUserError> {
+        let user = trim(user).to_owned();
+        if user.is_empty() {
+            return Err(BasicUserError::Blank);
+        }
+        if user.contains(':') {
+            return Err(BasicUserError::Colon);
+        }
+        Ok(Self { user, password })
+    }
+
+    /// The user.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
     /// What `Authorization: Basic` carries in base64.
     #[must_use]
     pub fn user_pass(&self) -> String {

@@ -18,16 +18,25 @@ use std::{collections::HashMap, time::Duration};
 
 pub use any::Any;
 pub use command::{Command, Dialect};
-pub use credentials::{AppCredentials, Basic};
+pub use credentials::{AppCredentials, Basic, BasicUserError};
 pub use device::device_ending;
 pub use user_offline::UserOffline;
 pub use user_online::UserOnline;
 pub use user_register::UserRegister;
 
 use crate::{
-    callback::{Fields, Provider, RawRequest, Rejection, Reply, Verified, VerifyError},
+    callback::{Fields, Provider, RawRequest, Rejection, Reply, SecretKind, Verified, VerifyError},
     domain::{AppId, Outcome, ProviderName},
 };
+
+/// The platform's secrets, which are any text.
+pub const SECRETS: SecretKind = SecretKind::any("secrets");
+
+/// The name of the users of callback URLs in the apps' JSON.
+pub const BASIC_USER: &str = "basic.user";
+
+/// The passwords of callback URLs, which are any text.
+pub const BASIC_PASSWORDS: SecretKind = SecretKind::any("basic.password");
 
 /// OpenIM as a [`Provider`].
 #[derive(Debug)]

@@ -20,7 +20,33 @@ pub use trtc::{Trtc, sign as sign_trtc};
 pub use trtc_event::TrtcEvent;
 pub use visits::{Visits, ends};
 
-use crate::{callback::Secret, domain::AppId};
+use crate::{
+    callback::{Secret, SecretForm, SecretKind},
+    domain::AppId,
+};
+
+/// Keys of `UserSig`. The console shows 64 hexadecimal digits.
+pub const SECRET_KEYS: SecretKind = SecretKind {
+    name: "secret_keys",
+    form: Some(SecretForm {
+        words: "64 hexadecimal digits",
+        fits: |key| key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit()),
+    }),
+};
+
+/// Tokens of Chat's callbacks, which are any text.
+pub const CHAT_TOKENS: SecretKind = SecretKind::any("chat_tokens");
+
+/// Keys of TRTC's callbacks, as the console takes them (TRTC, "Event callbacks", 39558).
+pub const TRTC_KEYS: SecretKind = SecretKind {
+    name: "trtc_keys",
+    form: Some(SecretForm {
+        words: "1 to 32 ASCII letters and digits",
+        fits: |key| {
+            (1..=32).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        },
+    }),
+};
 
 /// What belongs to one `SDKAppID`. Of each list the first signs, and all verify.
 #[derive(Debug, Clone, Default)]

@@ -25,7 +25,8 @@ pub use visits::Visits;
 
 use crate::{
     callback::{
-        Callback, Fields, Provider, RawRequest, Rejection, Reply, Secret, Verified, VerifyError,
+        Callback, Fields, Provider, RawRequest, Rejection, Reply, Secret, SecretKind, Verified,
+        VerifyError,
     },
     domain::{AppId, Outcome, ProviderName},
 };
@@ -37,6 +38,9 @@ const ROUTES: [(&str, &str); 4] = [
     (RoomCreate::EVENT, RoomCreate::ROUTES[0]),
     (RoomClose::EVENT, RoomClose::ROUTES[0]),
 ];
+
+/// An app's callback secrets. ZEGO says nothing of what they look like.
+pub const CALLBACK_SECRETS: SecretKind = SecretKind::any("callback_secrets");
 
 /// ZEGOCLOUD as a [`Provider`].
 #[derive(Debug)]

@@ -1,0 +1,189 @@
+//! Secrets as an operator configured them, and what is odd about them.
+
+use super::{
+    Secret,
+    secret::{is_invisible, trim},
+};
+use crate::domain::{AppId, ProviderName};
+
+/// A kind of secret.
+#[derive(Debug, Clone, Copy)]
+pub struct SecretKind {
+    /// Its name in the apps' JSON.
+    pub name: &'static str,
+    /// What all values of this kind look like, if that is known.
+    pub form: Option<SecretForm>,
+}
+
+/// What the values of a kind look like.
+#[derive(Debug, Clone, Copy)]
+pub struct SecretForm {
+    /// In words, such as `64 hexadecimal digits`.
+    pub words: &'static str,
+    /// Whether a value looks like that.
+    pub fits: fn(&str) -> bool,
+}
+
+/// What is odd about a secret as it was configured. Never holds any of it. The text goes on after
+/// the name of the secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SecretFault {
+    /// There is nothing in it, or nothing that can be seen.
+    #[error("is empty or blank")]
+    Blank,
+    /// White space or invisible characters surrounded it.
+    #[error("has white space or invisible characters around it: it is used without them")]
+    Surrounded,
+    /// It cannot be right for its kind.
+    #[error("cannot be right: it is not {0}")]
+    Misshapen(&'static str),
+    /// It has characters that nobody can see.
+    #[error("has invisible characters in it")]
+    Invisible,
+}
+
+impl SecretKind {
+    /// A kind whose values may be any text.
+    #[must_use]
+    pub const fn any(name: &'static str) -> Self {
+        Self { name, form: None }
+    }
+
+    /// Takes a secret of this kind, and says what is odd about it; `None` if it is blank.
+    #[must_use]
+    pub fn take(&self, text: String) -> (Option<Secret>, Vec<SecretFault>) {
+        let given = text.len();
+        let Some(secret) = Secret::new(text) else { return (None, vec![SecretFault::Blank]) };
+        let mut faults = Vec::new();
+        let text = secret.expose();
+        if text.len() < given {
+            faults.push(SecretFault::Surrounded);
+        }
+        match self.form {
+            Some(form) if !(form.fits)(text) => faults.push(SecretFault::Misshapen(form.words)),
+            _ if text.chars().any(is_invisible) => faults.push(SecretFault::Invisible),
+            _ => {}
+        }
+        (Some(secret), faults)
+    }
+
+    /// Takes an app's secrets of this kind. Blank ones are left out.
+    pub fn take_all(&self, texts: Vec<String>, warnings: &mut AppWarnings) -> Vec<Secret> {
+        let take = |text| {
+            let (secret, faults) = self.take(text);
+            for fault in faults {
+                warnings.add(AppWarning::Secret(self.name, fault));
+            }
+            secret
+        };
+        texts.into_iter().filter_map(take).collect()
+    }
+}
+
+/// What is odd about an app as it was configured. Never holds any secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AppWarning {
+    /// One of its secrets of the kind of this name is odd.
+    #[error("one of an app's `{0}` {1}")]
+    Secret(&'static str, SecretFault),
+    /// It has none that could verify anything.
+    #[error("an app has no secret: it is refused")]
+    NoSecret,
+    /// Its id cannot be right.
+    #[error("the id of an app cannot be right: it is not {0}")]
+    Id(&'static str),
+}
+
+/// The warnings about one app, each of them once.
+#[derive(Debug)]
+pub struct AppWarnings {
+    provider: ProviderName,
+    app: AppId,
+    warnings: Vec<AppWarning>,
+}
+
+impl AppWarnings {
+    /// None yet.
+    #[must_use]
+    pub fn new(provider: ProviderName, app: AppId) -> Self {
+        Self { provider, app, warnings: Vec::new() }
+    }
+
+    /// Adds one, unless it is there.
+    pub fn add(&mut self, warning: AppWarning) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// Warns of an id that is not a whole number, as the ids of a provider are that hands out
+    /// numbers.
+    pub fn expect_number(&mut self) {
+        if !self.app.as_str().bytes().all(|byte| byte.is_ascii_digit()) {
+            self.add(AppWarning::Id("a whole number"));
+        }
+    }
+
+    /// Warns of an id with white space or invisible characters around it.
+    pub fn expect_trimmed(&mut self) {
+        if trim(self.app.as_str()).len() < self.app.as_str().len() {
+            self.add(AppWarning::Id("free of white space and invisible characters around it"));
+        }
+    }
+
+    /// The warnings, in the order in which they were added.
+    #[must_use]
+    pub fn list(&self) -> &[AppWarning] {
+        &self.warnings
+    }
+
+    /// Logs all of them.
+    pub fn log(&self) {
+        for warning in &self.warnings {
+            tracing::warn!(provider = self.provider.as_str(), app = %self.app, "{warning}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(kind: SecretKind, text: &str) -> (Option<String>, Vec<SecretFault>) {
+        let (secret, faults) = kind.take(text.to_owned());
+        (secret.map(|secret| secret.expose().to_owned()), faults)
+    }
+
+    #[test]
+    fn a_secret_is_trimmed_and_its_faults_are_named() {
+        let digits = SecretForm {
+            words: "digits",
+            fits: |text| text.bytes().all(|byte| byte.is_ascii_digit()),
+        };
+        let numbers = SecretKind { name: "numbers", form: Some(digits) };
+        let texts = SecretKind::any("texts");
+        let misshapen = SecretFault::Misshapen("digits");
+        for (kind, text, secret, faults) in [
+            (numbers, "17", Some("17"), vec![]),
+            (numbers, " 17\n", Some("17"), vec![SecretFault::Surrounded]),
+            (numbers, "x", Some("x"), vec![misshapen]),
+            (numbers, "x\u{a0}", Some("x"), vec![SecretFault::Surrounded, misshapen]),
+            (numbers, "1\u{200b}7", Some("1\u{200b}7"), vec![misshapen]),
+            (numbers, " ", None, vec![SecretFault::Blank]),
+            (texts, "pass phrase", Some("pass phrase"), vec![]),
+            (texts, "pass\u{200b}word", Some("pass\u{200b}word"), vec![SecretFault::Invisible]),
+        ] {
+            assert_eq!(take(kind, text), (secret.map(str::to_owned), faults), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_warning_about_an_app_is_given_once() {
+        let mut warnings = AppWarnings::new(ProviderName::Zego, "1".parse().unwrap());
+        let texts = ["a ", " b", "", "c"].map(str::to_owned).to_vec();
+        assert_eq!(SecretKind::any("texts").take_all(texts, &mut warnings).len(), 3);
+        let expected = [SecretFault::Surrounded, SecretFault::Blank]
+            .map(|fault| AppWarning::Secret("texts", fault));
+        assert_eq!(warnings.list(), expected);
+    }
+}
