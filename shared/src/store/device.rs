@@ -92,8 +92,8 @@ impl Store {
         change: &DeviceChange,
         received_at: UnixMillis,
     ) -> UpdateItemFluentBuilder {
-        let device = keys::device(&change.platform, change.connection.as_ref());
-        let stamp = Stamp::new(change.at, change.event);
+        let device = keys::device(&change.platform, change.connection.id());
+        let stamp = change.stamp();
         self.client
             .update_item()
             .table_name(&self.table)
@@ -125,7 +125,7 @@ impl Store {
 
 /// What became of an event whose register was not written.
 fn outcome(known: &Item, register: &str, change: &DeviceChange) -> Result<Outcome, StoreError> {
-    let is_known = stamp(known, register)? == Some(Stamp::new(change.at, change.event));
+    let is_known = stamp(known, register)? == Some(change.stamp());
     Ok(if is_known { Outcome::Duplicate } else { Outcome::Stale })
 }
 
