@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use rollcall::runtime;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{

@@ -83,7 +83,7 @@ pub fn openim(data: &[u8]) -> usize {
     insert(&mut known, "authorization", &basic);
     let mut documented = known.clone();
     "command=userRegisterAfterCommand".clone_into(&mut documented.query);
-    let check = |request| {
+    let check = |request: &RawRequest| {
         check::<Any>(request)
             + check::<UserRegister>(request)
             + check::<UserOnline>(request)
@@ -91,8 +91,7 @@ pub fn openim(data: &[u8]) -> usize {
     };
     let body = [BYTE_ORDER_MARK, data].concat();
     let marked = RawRequest { body: body.into(), ..known.clone() };
-    assert_eq!(check(&marked), check(&known));
-    [request(data), known, documented].iter().map(check).sum()
+    [request(data), known, documented, marked].iter().map(check).sum()
 }
 
 /// A query string and a body of Chat's, a line each: as they are, and signed.

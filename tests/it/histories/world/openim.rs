@@ -89,7 +89,10 @@ impl OpenIm {
     pub(super) fn repeat(&mut self, teller: &mut Teller) {
         let mut due = Vec::new();
         for (device, (connection, told)) in &mut self.online {
-            while *connection == Connection::Repeated {
+            if *connection != Connection::Repeated {
+                continue;
+            }
+            loop {
                 let after = REPEATED * (1 + self.repetitions % 2);
                 if *told + after > teller.now {
                     break;
