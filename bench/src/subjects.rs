@@ -394,6 +394,7 @@ impl Callbacks {
             create_time: 0,
             platform: openim::Platform::Ios,
             conn_id: String::new(),
+            server: openim::Server::V3,
             seq: None,
             documented,
         };

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use rollcall::runtime;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
@@ -359,6 +360,22 @@ async fn openim_in_both_dialects() {
     let offline = ["openim", "user-offline", "--platform", "web", "--documented"];
     assert!(running.send(folder, &offline).await.starts_with("200 applied"));
     assert_eq!(running.get("/presence/openim/main/users/ada").await["online"], false);
+
+    // Each age of a server, and the pages: one that is not there sends no id and repeats itself.
+    let (hours_ago, id) = (runtime::now().before(Duration::from_hours(3)).to_string(), "c1");
+    for (user, more) in [
+        ("v3", &["--seq", &hours_ago][..]),
+        ("ids", &["--seq", &hours_ago, "--conn-id", id]),
+        ("v2", &["--seq", &hours_ago, "--server", "v2"]),
+        ("page", &["--documented"]),
+    ] {
+        let online = ["openim", "user-online", "--user", user, "--verify"];
+        let output = running.send_output(folder, &[&online, more].concat()).await;
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{user}: {stdout}");
+        let presence = running.get(&format!("/presence/openim/main/users/{user}")).await;
+        assert_eq!(presence["online"], user != "v3", "{presence}");
+    }
     running.stop().await;
 }
 

@@ -29,6 +29,8 @@ const APPS: &str = r#"{
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 const MAX_AGE: Duration = Duration::from_mins(10);
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// A target by its name. It says how many changes it came to.
 pub type Target = (&'static str, fn(&[u8]) -> usize);
 
@@ -62,6 +64,7 @@ pub fn zego(data: &[u8]) -> usize {
         .into_bytes();
         body.extend_from_slice(fields);
         requests.push(request(&body));
+        requests.push(request(&[BYTE_ORDER_MARK, &body].concat()));
     }
     let check = |request| {
         check::<RoomLogin>(request)
@@ -80,13 +83,15 @@ pub fn openim(data: &[u8]) -> usize {
     insert(&mut known, "authorization", &basic);
     let mut documented = known.clone();
     "command=userRegisterAfterCommand".clone_into(&mut documented.query);
-    let check = |request| {
+    let check = |request: &RawRequest| {
         check::<Any>(request)
             + check::<UserRegister>(request)
             + check::<UserOnline>(request)
             + check::<UserOffline>(request)
     };
-    [request(data), known, documented].iter().map(check).sum()
+    let body = [BYTE_ORDER_MARK, data].concat();
+    let marked = RawRequest { body: body.into(), ..known.clone() };
+    [request(data), known, documented, marked].iter().map(check).sum()
 }
 
 /// A query string and a body of Chat's, a line each: as they are, and signed.
@@ -125,10 +130,14 @@ where
         let app = verified.app();
         Ok((app, C::parse(&verified)?))
     });
+    // A part of an id that cannot be read is not replaced.
+    let is_sent =
+        is_replacement_sent(&request.body) || is_replacement_sent(request.query.as_bytes());
     let (changes, reply) = match parsed {
         Ok((app, parsed)) => {
             for change in &parsed.changes {
                 assert_eq!(change.app(), &app);
+                assert!(is_sent || !ids(change).contains('\u{fffd}'), "{change:?}");
                 if let Change::Seat(seat) = change {
                     assert_eq!(Mark::from_bytes(&seat.mark.to_bytes()), Ok(seat.mark.clone()));
                 }
@@ -143,6 +152,31 @@ where
     let is_json = serde_json::from_str::<serde_json::Value>(&reply.body).is_ok();
     assert!(is_json && !reply.body.contains(SECRET), "{}", reply.body);
     changes
+}
+
+/// Whether U+FFFD may be in some bytes: as it is, as an escape, or percent-encoded.
+fn is_replacement_sent(bytes: &[u8]) -> bool {
+    let bytes = bytes.to_ascii_lowercase();
+    let has = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+    has("\u{fffd}".as_bytes()) || has(b"\\ufffd") || has(b"%")
+}
+
+/// All ids of a change, one after the other.
+fn ids(change: &Change) -> String {
+    let user = change.user().map(ToString::to_string);
+    let room = change.room().map(ToString::to_string);
+    let (place, session) = match change {
+        Change::Seat(seat) => (
+            seat.life.as_ref().map(ToString::to_string),
+            seat.mark.order.session.as_ref().map(ToString::to_string),
+        ),
+        Change::Device(device) => {
+            (Some(device.platform.to_string()), device.connection.id().map(ToString::to_string))
+        }
+        Change::Life(life) => (Some(life.life.to_string()), None),
+        Change::Boundary(_) | Change::Registration(_) => (None, None),
+    };
+    [user, room, place, session].into_iter().flatten().collect()
 }
 
 fn secret() -> Secret {

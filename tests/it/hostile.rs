@@ -278,22 +278,30 @@ fn unreadable() -> Vec<Bad> {
         ("single quotes", good.replace('"', "'")),
         ("no quotes", good.replace('"', "")),
         ("a bad escape", good.replace("lobby", r"lo\xbby")),
-        ("half a surrogate", good.replace("lobby", r"lo\ud800by")),
+        ("half a surrogate behind an open escape", good.replace("lobby", r"lo\\\ud800\")),
         ("a control character", good.replace("lobby", "lo\u{1}by")),
         ("percent, then nothing", "%".to_owned()),
         ("percent-encoded text", "%7Broom".to_owned()),
         ("percent-encoded list", "%5B%5D".to_owned()),
-        ("bytes that are no UTF-8, encoded", "%7B%22%FF%22%3A1%7D".to_owned()),
+        ("bytes that are no UTF-8 outside of strings", "%7B%22a%22%3A%FF%7D".to_owned()),
         ("a form with a field twice", "event=room_login&event=room_login".to_owned()),
         ("XML", "<event>room_login</event>".to_owned()),
         ("NaN", r#"{"timestamp":NaN}"#.to_owned()),
-        ("a byte order mark", format!("\u{feff}{good}")),
+        ("two byte order marks", format!("\u{feff}\u{feff}{good}")),
+        ("a byte order mark behind", format!("{good}\u{feff}")),
+        ("nothing but a byte order mark", "\u{feff}".to_owned()),
     ];
     let mut requests: Vec<Bad> =
         texts.into_iter().map(|(why, body)| bad(why, LOGIN, body, 401, says)).collect();
-    let mut latin1 = good.into_bytes();
-    latin1[3] = 0xE4;
-    requests.push(Bad("no UTF-8".to_owned(), LOGIN, latin1, 401, says));
+    let latin1 = |index: usize| {
+        let mut latin1 = good.clone().into_bytes();
+        latin1[index] = 0xE4;
+        latin1
+    };
+    // In the name `appid`, which then is another name.
+    requests.push(Bad("a name that is no UTF-8".to_owned(), LOGIN, latin1(3), 401, "is missing"));
+    requests.push(Bad("no UTF-8 outside of strings".to_owned(), LOGIN, latin1(0), 401, says));
+    requests.push(bad("a damaged name", LOGIN, "%7B%22%FF%22%3A1%7D", 401, "is missing"));
     requests.push(Bad("zeros".to_owned(), LOGIN, vec![0; 100], 401, says));
     requests.push(bad("an object without fields", LOGIN, "{}", 401, "is missing"));
     requests.push(bad("an empty form", LOGIN, "=", 401, "is missing"));
@@ -372,6 +380,16 @@ fn malformed() -> Vec<Bad> {
             let body = signed(with(event(LOGIN), field, number.clone()));
             requests.push(bad(format!("{field} {number}"), LOGIN, body, 400, field));
         }
+    }
+    for field in ["room_id", "user_account", "session_id", "room_seq", "login_time"] {
+        let body = signed(with(event(LOGIN), field, json!("1@"))).to_string();
+        let half = body.replace('@', r"\ud800");
+        requests.push(bad(format!("half a {field}"), LOGIN, half, 400, "is not valid Unicode"));
+        let mut cut = body.into_bytes();
+        if let Some(at) = cut.iter().position(|byte| *byte == b'@') {
+            cut[at] = 0xE4;
+        }
+        requests.push(Bad(format!("a cut {field}"), LOGIN, cut, 400, "is not valid Unicode"));
     }
     for field in ["room_id", "user_account", "session_id"] {
         let body = signed(with(event(LOGIN), field, json!("x".repeat(256))));

@@ -9,6 +9,7 @@ mod support;
 mod architecture;
 mod attendance;
 mod callbacks;
+mod damage;
 mod deadlines;
 mod faults;
 mod histories;

@@ -8,7 +8,7 @@ use proptest::{prelude::*, sample::Index, test_runner::Config};
 use rollcall::{domain::UnixMillis, providers::openim::AppCredentials};
 use rollcall_local::send::{
     Answer,
-    openim::{Event, EventName, Options, Platform},
+    openim::{Event, EventName, Options, Platform, Server},
 };
 use serde_json::{Value, json};
 
@@ -530,7 +530,7 @@ async fn a_person_is_online_while_one_of_their_devices_is() {
 }
 
 #[tokio::test]
-async fn a_lease_runs_out_after_thirty_minutes_and_repetition_refreshes_it() {
+async fn a_lease_runs_out_after_forty_five_minutes_and_repetition_refreshes_it() {
     use EventName::UserOnline;
 
     let database = Database::start().await;
@@ -540,21 +540,136 @@ async fn a_lease_runs_out_after_thirty_minutes_and_repetition_refreshes_it() {
         handlers.deliver(&event.callback(&main_credentials()), at).await;
     };
     send(device(UserOnline, Platform::Ios, "", NOW.0), NOW).await;
-    assert_eq!(ada(&handlers, minute(29)).await["online"], true);
-    let over = ada(&handlers, minute(31)).await;
+    // A server repeats itself after ten or twenty minutes, and one repetition may be lost.
+    assert_eq!(ada(&handlers, minute(44)).await["online"], true);
+    let over = ada(&handlers, minute(46)).await;
     assert_eq!(over["online"], false);
     let session = &over["sessions"][0];
     assert_eq!((&session["reason"], &session["assumed"]), (&json!("lease_expired"), &json!(true)));
-    assert_eq!(session["left_at"], minute(30).0);
+    assert_eq!(session["left_at"], minute(45).0);
 
     send(device(UserOnline, Platform::Ios, "", minute(10).0), minute(10)).await;
-    assert_eq!(ada(&handlers, minute(31)).await["online"], true);
-    assert_eq!(ada(&handlers, minute(41)).await["online"], false);
+    assert_eq!(ada(&handlers, minute(46)).await["online"], true);
+    assert_eq!(ada(&handlers, minute(56)).await["online"], false);
     // A server that sends connection ids does not repeat itself: no lease.
     send(device(UserOnline, Platform::Web, "c1", minute(10).0), minute(10)).await;
     let later = ada(&handlers, minute(999)).await;
     assert_eq!(later["online"], true);
     assert_eq!(later["sessions"][0]["session"], "c1");
+}
+
+/// 2.x says once that a device is online, and has no key `connID`.
+#[tokio::test]
+async fn a_device_that_is_told_of_once_stays_online_until_it_goes() {
+    use EventName::{UserOffline, UserOnline};
+
+    let database = Database::start().await;
+    let handlers = Handlers::on(&database.url);
+    let minute = |minutes: u64| UnixMillis(NOW.0 + minutes * 60_000);
+    let send = async |name, server, at: UnixMillis| {
+        let mut event = device(name, Platform::Ios, "", at.0);
+        event.options.server = server;
+        let reply = handlers.deliver(&event.callback(&main_credentials()), at).await;
+        reply.outcome.unwrap()
+    };
+    assert_eq!(send(UserOnline, Server::V2, minute(0)).await, "applied");
+    assert_eq!(send(UserOnline, Server::V2, minute(0)).await, "duplicate");
+    assert_eq!(ada(&handlers, minute(9999)).await["online"], true);
+    assert_eq!(send(UserOffline, Server::V2, minute(60)).await, "applied");
+    let over = ada(&handlers, minute(61)).await;
+    assert_eq!(over["online"], false);
+    assert_eq!(over["sessions"][0]["left_at"], minute(60).0);
+
+    // The server is replaced by a newer one: it is the same device, and the newest word counts.
+    assert_eq!(send(UserOnline, Server::V2, minute(70)).await, "applied");
+    assert_eq!(send(UserOnline, Server::V3, minute(80)).await, "applied");
+    let leased = ada(&handlers, minute(124)).await;
+    assert_eq!(
+        (&leased["online"], leased["sessions"].as_array().unwrap().len()),
+        (&json!(true), 1)
+    );
+    assert_eq!(ada(&handlers, minute(126)).await["online"], false);
+    assert_eq!(send(UserOnline, Server::V2, minute(75)).await, "stale");
+    assert_eq!(ada(&handlers, minute(126)).await["online"], false);
+    assert_eq!(send(UserOnline, Server::V2, minute(130)).await, "applied");
+    assert_eq!(ada(&handlers, minute(9999)).await["online"], true);
+}
+
+/// The page shows no `seq`, so the time of receipt counts.
+#[tokio::test]
+async fn the_published_online_and_offline_are_understood() {
+    let database = Database::start().await;
+    let handlers = Handlers::on(&database.url);
+    let at = |s: u64| UnixMillis(NOW.0 + s * 1000);
+    let credentials = main_credentials();
+    let send = async |command: &str, more: Value, received_at| {
+        let mut body = json!({ "callbackCommand": command, "userID": "ada" });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let event = openim_event(EventName::UserOnline, received_at).callback(&credentials);
+        let callback = rollcall_local::send::Callback { body: body.to_string(), ..event };
+        let reply = handlers.deliver(&callback, received_at).await;
+        assert_eq!((reply.status.as_u16(), reply.body.as_str()), (200, REAL_SUCCESS));
+        reply.outcome.unwrap()
+    };
+    let (online, offline) = ("callbackAfterUserOnlineCommand", "callbackAfterUserOfflineCommand");
+    let ios = json!({ "platformID": 1, "platform": "IOS" });
+    assert_eq!(send(online, ios.clone(), at(0)).await, "applied");
+    let known = ada(&handlers, at(86_400)).await;
+    let session = &known["sessions"][0];
+    assert_eq!((&known["online"], &session["device"]), (&json!(true), &json!("IOS")));
+    assert_eq!(session["entered_at"], at(0).0);
+    // A body that says no more than that is as good as one with nothing in its place.
+    assert_eq!(send(offline, json!({ "platform": "IOS", "seq": null }), at(5)).await, "applied");
+    assert_eq!(ada(&handlers, at(5)).await["sessions"][0]["left_at"], at(5).0);
+    // The oldest page shows no platform either.
+    assert_eq!(send(online, json!({}), at(6)).await, "applied");
+    assert_eq!(ada(&handlers, at(6)).await["sessions"][0]["device"], "Unknown");
+}
+
+#[tokio::test]
+async fn one_unreadable_user_costs_no_other_one() {
+    let app = TestApp::start().await;
+    let unreadable = [
+        ("null", "neither a user nor an array"),
+        (r#""ada""#, "neither a user nor an array"),
+        ("17", "neither a user nor an array"),
+        ("[]", "neither a user nor an array"),
+        (r#"[{"userID":"nested"}]"#, "neither a user nor an array"),
+        (r#"{"userID":"twice","userID":"twice"}"#, "neither a user nor an array"),
+        (r#"{"userID":"half \ud83d"}"#, "`userID` is not valid Unicode"),
+        (r#"{"nickname":"nobody"}"#, "`userID` is missing"),
+    ];
+    for (index, (element, says)) in unreadable.into_iter().enumerate() {
+        let body = format!(
+            r#"{{"callbackCommand":"callbackAfterUserRegisterCommand",
+                "users":[{{"userID":"a{index}"}},{element},{{"userID":"b{index}"}}]}}"#
+        );
+        let answer = post(&app, REGISTER, &[basic(OPENIM_PASSWORD)], body).await;
+        assert_eq!(answer.status, 400, "{element}");
+        assert_rejected(&answer, 20001, false);
+        assert!(answer.body.contains("1 of 3 users were not recorded"), "{}", answer.body);
+        assert!(answer.body.contains(says), "{element}: {}", answer.body);
+        for user in [format!("a{index}"), format!("b{index}")] {
+            assert_eq!(registration(&app, &user).await["user"], user.as_str(), "{element}");
+        }
+    }
+    let known = app.records().await.len();
+    let elements: Vec<&str> = unreadable.iter().map(|(element, _)| *element).collect();
+    let body = format!(
+        r#"{{"callbackCommand":"callbackAfterUserRegisterCommand","users":[{}]}}"#,
+        elements.join(",")
+    );
+    let answer = post(&app, REGISTER, &[basic(OPENIM_PASSWORD)], body).await;
+    assert_rejected(&answer, 20001, false);
+    assert!(answer.body.contains("none of 8 users was recorded"), "{}", answer.body);
+    assert_eq!(app.records().await.len(), known);
+    // What is damaged in a name only is no reason to leave anybody out.
+    let body = br#"{"callbackCommand":"callbackAfterUserRegisterCommand","users":[{"userID":"ada","nickname":"Ada \ud83d"},{"userID":"bob","nickname":"Bob "#;
+    let body = [&body[..], b"\xf0\x9f\"}]}"].concat();
+    let answer = post(&app, REGISTER, &[basic(OPENIM_PASSWORD)], body).await;
+    assert_eq!(answer.outcome.as_deref(), Some("applied"), "{}", answer.body);
+    assert_eq!(registration(&app, "ada").await["name"], "Ada \u{fffd}");
+    assert_eq!(registration(&app, "bob").await["name"], "Bob \u{fffd}");
 }
 
 #[tokio::test]
@@ -585,7 +700,6 @@ async fn odd_device_events_are_told_what_is_wrong() {
     };
     let bad = [
         (with("userID", json!("")), "`userID` is missing"),
-        (with("seq", Value::Null), "`seq` is missing"),
         (with("seq", json!("soon")), "`seq` is not a whole number"),
         (with("seq", json!(-1)), "`seq` is not a whole number"),
         (with("seq", json!(now + 660_000)), "in the future"),
@@ -618,10 +732,17 @@ async fn odd_device_events_are_told_what_is_wrong() {
 fn device_events() -> impl Strategy<Value = Vec<Event>> {
     let name = prop_oneof![Just(EventName::UserOnline), Just(EventName::UserOffline)];
     let platform = prop_oneof![Just(Platform::Ios), Just(Platform::Web)];
-    let connection = prop_oneof![3 => Just(""), 1 => Just("c1"), 1 => Just("c2")];
+    let connection = prop_oneof![
+        3 => Just(("", Server::V3)),
+        2 => Just(("", Server::V2)),
+        1 => Just(("c1", Server::V3)),
+        1 => Just(("c2", Server::V3)),
+    ];
     let event = (name, platform, connection, 0..8_u64);
-    let event = event.prop_map(|(name, platform, connection, ms)| {
-        device(name, platform, connection, NOW.0 - 1000 + ms)
+    let event = event.prop_map(|(name, platform, (connection, server), ms)| {
+        let mut event = device(name, platform, connection, NOW.0 - 1000 + ms);
+        event.options.server = server;
+        event
     });
     prop::collection::vec(event, 1..12)
 }

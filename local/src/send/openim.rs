@@ -83,13 +83,17 @@ pub struct Options {
     /// The kind of device
     #[arg(long, value_enum, default_value = "ios", conflicts_with = "count")]
     pub platform: Platform,
-    /// `connID`: servers before 3.8 send one
-    #[arg(long, default_value = "")]
+    /// `connID`: servers from 3.2 to 3.7 send one
+    #[arg(long, default_value = "", conflicts_with_all = ["server", "documented"])]
     pub conn_id: String,
-    /// `seq`: the Unix ms of an online or offline [default: now]
+    /// How old the server is, whose online and offline it is
+    #[arg(long, value_enum, default_value = "v3")]
+    pub server: Server,
+    /// `seq`: the Unix ms of an online or offline [default: now; none if `--documented`]
     #[arg(long, conflicts_with = "count")]
     pub seq: Option<u64>,
-    /// As the published pages show it (`?command=`, `users` an object), which no server sends
+    /// As the published pages show it (`?command=`, `users` an object, a device without `seq` and
+    /// `connID`), which no server sends
     #[arg(long)]
     pub documented: bool,
 }
@@ -105,9 +109,33 @@ impl Default for Options {
             create_time: 0,
             platform: Platform::Ios,
             conn_id: String::new(),
+            server: Server::V3,
             seq: None,
             documented: false,
         }
+    }
+}
+
+/// The age of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Server {
+    /// 2.x: no `connID`, and online is told once.
+    V2,
+    /// 3.x: `connID` is empty from 3.8.2 on, and online is told again and again.
+    V3,
+}
+
+impl Options {
+    /// What `connID` holds, if the key is there at all.
+    fn connection(&self) -> Option<&str> {
+        let is_there = self.server == Server::V3 && !self.documented;
+        is_there.then_some(self.conn_id.as_str())
+    }
+
+    /// Whether a device is online only as long as that is repeated: `connID` is there and empty.
+    #[must_use]
+    pub fn is_leased(&self) -> bool {
+        self.connection() == Some("")
     }
 }
 
@@ -129,18 +157,28 @@ impl Event {
         self.options.seq.unwrap_or(self.now.0)
     }
 
+    /// Whether it says itself when it happened. The published pages show no time of a device: what
+    /// counts is when it arrives.
+    #[must_use]
+    pub fn has_time(&self) -> bool {
+        !self.options.documented || self.options.seq.is_some()
+    }
+
     /// The webhook as the server sends it. Registrations carry the platform's secret in their body,
     /// as from 3.5 to 3.8.0; everything carries the userinfo of the callback URL.
     #[must_use]
     pub fn callback(&self, credentials: &AppCredentials) -> Callback {
-        let Options { users, documented, platform, conn_id, .. } = &self.options;
+        let Options { users, documented, platform, server, .. } = &self.options;
+        let is_v2 = *server == Server::V2 && self.name != EventName::UserRegister;
         let secret = credentials.secrets.first().map(Secret::expose);
         let operation_id = format!("send_{}", self.now);
-        let (command, route) = match (self.name, documented) {
-            (EventName::UserRegister, false) => {
+        let (command, route) = match (self.name, is_v2) {
+            (EventName::UserRegister, _) if *documented => {
+                ("userRegisterAfterCommand", Any::ROUTES[0])
+            }
+            (EventName::UserRegister, _) => {
                 ("callbackAfterUserRegisterCommand", UserRegister::ROUTES[0])
             }
-            (EventName::UserRegister, true) => ("userRegisterAfterCommand", Any::ROUTES[0]),
             (EventName::UserOnline, false) => {
                 ("callbackAfterUserOnlineCommand", UserOnline::ROUTES[0])
             }
@@ -150,6 +188,8 @@ impl Event {
             }
             (EventName::UserOffline, true) => ("callbackUserOfflineCommand", Any::ROUTES[0]),
         };
+        let route = if *documented { Any::ROUTES[0] } else { route };
+        let is_whole = !documented;
         let body = match self.name {
             EventName::UserRegister => {
                 let mut infos: Vec<UserInfo<'_>> =
@@ -165,13 +205,14 @@ impl Event {
             }
             EventName::UserOnline | EventName::UserOffline => serde_json::to_string(&Device {
                 callback_command: command,
-                operation_id: &operation_id,
+                operation_id: is_whole.then_some(&operation_id),
                 platform_id: *platform as u8,
                 platform: platform.name(),
                 user_id: users.first().map_or("ada", String::as_str),
-                seq: self.at(),
-                is_app_background: (self.name == EventName::UserOnline).then_some(false),
-                conn_id,
+                seq: self.has_time().then(|| self.at()),
+                is_app_background: (self.name == EventName::UserOnline && is_whole && !is_v2)
+                    .then_some(false),
+                conn_id: self.options.connection(),
             }),
         };
         let mut headers = vec![("operationid", operation_id.clone())];
@@ -234,16 +275,17 @@ struct UserInfo<'a> {
 #[serde(rename_all = "camelCase")]
 struct Device<'a> {
     callback_command: &'a str,
-    #[serde(rename = "operationID")]
-    operation_id: &'a str,
+    #[serde(rename = "operationID", skip_serializing_if = "Option::is_none")]
+    operation_id: Option<&'a str>,
     #[serde(rename = "platformID")]
     platform_id: u8,
     platform: &'a str,
     #[serde(rename = "userID")]
     user_id: &'a str,
-    seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     is_app_background: Option<bool>,
-    #[serde(rename = "connID")]
-    conn_id: &'a str,
+    #[serde(rename = "connID", skip_serializing_if = "Option::is_none")]
+    conn_id: Option<&'a str>,
 }

@@ -8,7 +8,10 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{FieldError, VerifyError};
+use super::{
+    FieldError, Unreadable,
+    text::{self, Text},
+};
 use crate::domain::{IdError, MAX_EVENT_TIME_AHEAD, UnixMillis};
 
 /// The fields of a body, by their names.
@@ -20,6 +23,8 @@ enum Scalar {
     Null,
     /// A string's content.
     Text(String),
+    /// What is left of a string that is not valid Unicode.
+    Repaired(String),
     /// A number exactly as it was written: 64-bit ids never pass through a float, and a signed
     /// timestamp is signed as text.
     Number(String),
@@ -35,47 +40,93 @@ impl Fields {
         self
     }
 
+    /// Reads a body that is a JSON object, of which a byte order mark is passed over and invalid
+    /// UTF-8 in strings repaired: only [`Fields::shown`] gives what was repaired.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fields::from_json`].
+    pub fn from_body(body: &[u8]) -> Result<Self, Unreadable> {
+        Self::from_json(&text::json(body)?)
+    }
+
     /// Reads a JSON object.
     ///
     /// # Errors
     ///
-    /// [`VerifyError::UnreadableBody`] if it is anything else, or names a field twice.
-    pub fn from_json(json: &str) -> Result<Self, VerifyError> {
-        serde_json::from_str(json).map_err(|_| {
-            VerifyError::UnreadableBody("it is not one JSON object with each field named once")
-        })
+    /// [`Unreadable`] if it is anything else, or names a field twice.
+    pub fn from_json(json: &str) -> Result<Self, Unreadable> {
+        serde_json::from_str(json)
+            .map_err(|_| Unreadable("it is not one JSON object with each field named once"))
     }
 
-    /// Takes fields that are texts, as those of a form.
+    /// Reads a form, whose fields are all texts.
     ///
     /// # Errors
     ///
-    /// [`VerifyError::UnreadableBody`] if one is named twice.
-    pub fn from_texts(
-        texts: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, VerifyError> {
-        let mut fields = BTreeMap::new();
-        for (name, text) in texts {
-            if fields.insert(name, Scalar::Text(text)).is_some() {
-                return Err(VerifyError::UnreadableBody("it names a field twice"));
+    /// [`Unreadable`] if it names a field twice.
+    pub fn from_form(form: &[u8]) -> Result<Self, Unreadable> {
+        let mut fields = Self::default();
+        for (name, value) in text::form(form) {
+            if fields.insert(name, value.into()).is_some() {
+                return Err(Unreadable("it names a field twice"));
             }
         }
-        Ok(Self(fields))
+        Ok(fields)
+    }
+
+    /// Reads a query string. Of a name that comes twice the last value counts.
+    #[must_use]
+    pub fn from_query(query: &str) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in text::form(query.as_bytes()) {
+            fields.insert(name, value.into());
+        }
+        fields
+    }
+
+    /// Adds a field, and gives the one of that name that was there. A name that had to be repaired
+    /// is not that of any field.
+    fn insert(&mut self, name: Text, value: Scalar) -> Option<Scalar> {
+        match name {
+            Text::Sent(name) => self.0.insert(name, value),
+            Text::Repaired(_) => None,
+        }
     }
 
     /// The text of a field; `None` if it is missing, null or empty.
     ///
     /// # Errors
     ///
-    /// [`FieldError::NotScalar`] for an object, an array or a boolean.
+    /// [`FieldError::NotScalar`] for an object, an array or a boolean, and [`FieldError::Damaged`]
+    /// if it is not what was sent: an id that was repaired would be that of somebody else.
     pub fn text(&self, name: &'static str) -> Result<Option<&str>, FieldError> {
         match self.0.get(name) {
+            Some(Scalar::Repaired(_)) => Err(FieldError::Damaged(name)),
+            _ => self.shown(name),
+        }
+    }
+
+    /// The text of a field that is only shown to people: what could not be read of it is replaced
+    /// by U+FFFD. `None` if it is missing, null or empty.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError::NotScalar`] for an object, an array or a boolean.
+    pub fn shown(&self, name: &'static str) -> Result<Option<&str>, FieldError> {
+        match self.0.get(name) {
             None | Some(Scalar::Null) => Ok(None),
-            Some(Scalar::Text(text) | Scalar::Number(text)) => {
+            Some(Scalar::Text(text) | Scalar::Repaired(text) | Scalar::Number(text)) => {
                 Ok(Some(text.as_str()).filter(|text| !text.is_empty()))
             }
             Some(Scalar::Other(_)) => Err(FieldError::NotScalar(name)),
         }
+    }
+
+    /// Whether a field is there, even if it is null or empty.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     /// The fields of a field that is an object and must be there.
@@ -177,15 +228,16 @@ impl<'de> Deserialize<'de> for Fields {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
                 use serde::de::Error;
 
-                let mut fields = BTreeMap::new();
+                let mut fields = Fields::default();
                 // A raw value is passed over without recursion, however deeply it is nested.
-                while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
-                    let scalar = Scalar::read(value.get()).map_err(A::Error::custom)?;
-                    if fields.insert(name, scalar).is_some() {
+                while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                    let name = text::string(name.get()).map_err(A::Error::custom)?;
+                    let value = Scalar::read(value.get()).map_err(A::Error::custom)?;
+                    if fields.insert(name, value).is_some() {
                         return Err(A::Error::custom("a field is named twice"));
                     }
                 }
-                Ok(Fields(fields))
+                Ok(fields)
             }
         }
 
@@ -196,7 +248,7 @@ impl<'de> Deserialize<'de> for Fields {
 impl Scalar {
     fn read(json: &str) -> serde_json::Result<Self> {
         Ok(match json.as_bytes() {
-            [b'"', ..] => Self::Text(serde_json::from_str(json)?),
+            [b'"', ..] => text::string(json)?.into(),
             [b'-' | b'0'..=b'9', ..] => Self::Number(json.to_owned()),
             b"null" => Self::Null,
             _ => Self::Other(json.to_owned()),
@@ -204,9 +256,21 @@ impl Scalar {
     }
 }
 
+impl From<Text> for Scalar {
+    fn from(text: Text) -> Self {
+        match text {
+            Text::Sent(text) => Self::Text(text),
+            Text::Repaired(text) => Self::Repaired(text),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::domain::UserId;
 
     fn read(body: &str) -> Fields {
         Fields::from_json(body).unwrap()
@@ -241,5 +305,46 @@ mod tests {
         let deep = format!(r#"{{"event":"x","extra":{}{}}}"#, "[".repeat(9999), "]".repeat(9999));
         assert_eq!(read(&deep).required("event"), Ok("x"));
         assert_eq!(read(&deep).text("extra"), Err(FieldError::NotScalar("extra")));
+    }
+
+    #[test]
+    fn what_is_damaged_is_shown_and_is_no_id() {
+        let half =
+            read(r#"{"user":"Ada \ud83d","n":"1\udfff","\ud83d":1,"other":{"user":"\ud83d"}}"#);
+        let cut =
+            Fields::from_body(b"\xef\xbb\xbf{\"user\":\"Ada \xf0\x9f\",\"n\":\"1\xff\"}").unwrap();
+        let form = Fields::from_form(b"user=Ada+%F0%9F&n=1%FF&%FF=1").unwrap();
+        for fields in [&half, &cut, &form] {
+            assert_eq!(fields.shown("user"), Ok(Some("Ada \u{fffd}")));
+            assert_eq!(fields.text("user"), Err(FieldError::Damaged("user")));
+            assert_eq!(fields.id::<UserId>("user"), Err(FieldError::Damaged("user")));
+            assert_eq!(fields.integer::<u64>("n"), Err(FieldError::Damaged("n")));
+        }
+        let other = half.object("other").unwrap();
+        assert_eq!(other.id::<UserId>("user"), Err(FieldError::Damaged("user")));
+        // One that was sent as it is.
+        assert_eq!(read("{\"user\":\"\u{fffd}\"}").required("user"), Ok("\u{fffd}"));
+    }
+
+    #[test]
+    fn damage_outside_of_strings_is_no_json() {
+        for body in [&b"{\"a\":\xff}"[..], b"{\xff}", b"\xff{}", b"{}\xff", b"{\"a\":\"\\\xff\"}"] {
+            assert!(Fields::from_body(body).is_err(), "{body:?}");
+        }
+        for json in [r#"{"a":\udfff}"#, r#"{"a\ud83":1}"#, "{\"a\u{1}\":1}"] {
+            assert!(Fields::from_json(json).is_err(), "{json}");
+        }
+    }
+
+    proptest! {
+        /// A name is what it stands for, however it is escaped, and is there once.
+        #[test]
+        fn names_are_read_as_texts_are(name in any::<String>(), value in any::<String>()) {
+            let pair = format!("{}:{}", serde_json::json!(name), serde_json::json!(value));
+            let fields = Fields::from_json(&format!("{{{pair}}}")).unwrap();
+            prop_assert_eq!(fields.0.get(&name), Some(&Scalar::Text(value)));
+            let twice = format!("{{{pair},{pair}}}");
+            prop_assert!(Fields::from_json(&twice).is_err());
+        }
     }
 }

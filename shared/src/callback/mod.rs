@@ -4,18 +4,22 @@
 //! [`Callback`]. A [`Verified`] request cannot be had without a [`SecretMatch`], and only a
 //! `Verified` request of its own provider can be parsed.
 
+mod batch;
 mod configured;
 mod fields;
 mod request;
 mod secret;
+mod text;
 mod verified;
 
 use std::time::Duration;
 
+pub use batch::{Batch, elements};
 pub use configured::{AppWarning, AppWarnings, SecretFault, SecretForm, SecretKind};
 pub use fields::Fields;
 pub use request::{RawRequest, Reply};
 pub use secret::{Secret, SecretMatch, find_match, trim};
+pub use text::{percent_decoded, without_byte_order_mark};
 pub use verified::Verified;
 
 use crate::domain::{Change, IdError, MAX_EVENT_TIME_AHEAD, Outcome, ProviderName, UnixSeconds};
@@ -97,13 +101,18 @@ impl From<Change> for Parsed {
     }
 }
 
+/// A body that cannot be read, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the body cannot be read: {0}")]
+pub struct Unreadable(pub &'static str);
+
 /// Why the sender of a request could not be verified.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum VerifyError {
     /// The body is in no format that could hold a signature.
-    #[error("the body cannot be read: {0}")]
-    UnreadableBody(&'static str),
+    #[error(transparent)]
+    UnreadableBody(#[from] Unreadable),
     /// A field that the signature needs is missing or has the wrong type.
     #[error(transparent)]
     Field(#[from] FieldError),
@@ -191,10 +200,22 @@ pub enum ParseError {
     #[error(transparent)]
     Field(#[from] FieldError),
     /// Some entries of a batch are unusable; the others were stored.
-    #[error("{left_out} of {all} users were not recorded, the others were; the first: {first}")]
+    #[error("{left_out} of {all} {entries} were not recorded, the others were; the first: {first}")]
     PartOfBatch {
+        /// What the entries are, such as `users`.
+        entries: &'static str,
         /// How many were left out.
         left_out: usize,
+        /// How many there were.
+        all: usize,
+        /// What is wrong with the first of them.
+        first: FieldError,
+    },
+    /// All entries of a batch are unusable.
+    #[error("none of {all} {entries} was recorded; the first: {first}")]
+    WholeBatch {
+        /// What the entries are, such as `users`.
+        entries: &'static str,
         /// How many there were.
         all: usize,
         /// What is wrong with the first of them.
@@ -222,6 +243,9 @@ pub enum FieldError {
     /// The field is not a whole number in its range.
     #[error("`{0}` is not a whole number in range")]
     NotInteger(&'static str),
+    /// The field has half a surrogate pair or bytes that are not UTF-8, and is not only shown.
+    #[error("`{0}` is not valid Unicode: it may have been cut inside a character")]
+    Damaged(&'static str),
     /// The field is not a usable id.
     #[error("`{0}` {1}")]
     Id(&'static str, IdError),

@@ -4,7 +4,9 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{App, LeaveReason, LifeId, Mark, Platform, RoomId, SessionId, UnixMillis, UserId};
+use super::{
+    App, Connection, LeaveReason, LifeId, Mark, Platform, RoomId, Stamp, UnixMillis, UserId,
+};
 
 /// What a verified callback says has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,8 +109,9 @@ pub struct DeviceChange {
     pub user: UserId,
     /// What kind of device.
     pub platform: Platform,
-    /// Which connection of it, if the provider says so.
-    pub connection: Option<SessionId>,
+    /// What the provider says of its connection.
+    #[serde(flatten)]
+    pub connection: Connection,
     /// What happened.
     pub event: DeviceEvent,
     /// When, by the provider's clock. It is also the order among the events of the device.
@@ -116,6 +119,12 @@ pub struct DeviceChange {
 }
 
 impl DeviceChange {
+    /// When it happened, and what: all in one number.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        Stamp::new(self.at, self.event, &self.connection)
+    }
+
     /// The registration that a login is, if it is the user's first.
     #[must_use]
     pub fn first_login(&self, received_at: UnixMillis) -> Registration {
@@ -303,7 +312,7 @@ mod tests {
             app: app(),
             user: user.parse().unwrap(),
             platform: "iOS".parse().unwrap(),
-            connection: None,
+            connection: Connection::Unnamed,
             event: DeviceEvent::Online(Account::RegistersItself),
             at: UnixMillis(5),
         })

@@ -1,6 +1,67 @@
 //! A person's device, as far as its newest events tell.
 
-use super::{DeviceEvent, LeaveReason, Platform, SessionId, UnixMillis};
+use serde::{Deserialize, Serialize};
+
+use super::{Account, DeviceEvent, LeaveReason, Platform, SessionId, UnixMillis};
+
+/// What a provider says of the connection that makes a device online.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Spelling", into = "Spelling")]
+pub enum Connection {
+    /// Its id: several of one platform are several devices. Each is told of once.
+    Named(SessionId),
+    /// It has no id, and as long as it lasts the device is told to be online again and again.
+    Leased,
+    /// It has no id, and is told of once.
+    Unnamed,
+}
+
+impl Connection {
+    /// Its id, if it has one. Leased or not, a device without one is the same device: a server that
+    /// is replaced by a newer one leaves no other behind.
+    #[must_use]
+    pub fn id(&self) -> Option<&SessionId> {
+        match self {
+            Self::Named(id) => Some(id),
+            Self::Leased | Self::Unnamed => None,
+        }
+    }
+}
+
+/// A connection as it is written to the spill queue. What has no `told` is of before the two kinds
+/// without an id were told apart, when each was a lease.
+#[derive(Clone, Serialize, Deserialize)]
+struct Spelling {
+    connection: Option<SessionId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    told: Option<Told>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Told {
+    Once,
+}
+
+impl From<Spelling> for Connection {
+    fn from(spelling: Spelling) -> Self {
+        match (spelling.connection, spelling.told) {
+            (Some(id), _) => Self::Named(id),
+            (None, None) => Self::Leased,
+            (None, Some(Told::Once)) => Self::Unnamed,
+        }
+    }
+}
+
+impl From<Connection> for Spelling {
+    fn from(connection: Connection) -> Self {
+        match connection {
+            Connection::Named(id) => Self { connection: Some(id), told: None },
+            Connection::Leased => Self { connection: None, told: None },
+            Connection::Unnamed => Self { connection: None, told: Some(Told::Once) },
+        }
+    }
+}
 
 /// A person's device: the newest event of each kind, whichever came first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,24 +85,33 @@ pub struct Device {
 ///
 /// At the same millisecond, leaving and being kicked by one's own platform come before coming
 /// online, and being kicked by another platform after it.
+///
+/// Coming online has no reason; in its place is whether it is told once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(u64);
 
 const RANKS: u64 = 4;
 const REASONS: u64 = 8;
 
+/// In the place of the reason of an online, which until leases were told apart was 0.
+const TOLD_ONCE: u64 = 1;
+
 impl Stamp {
     /// The stamp of an event.
     #[must_use]
-    pub fn new(at: UnixMillis, event: DeviceEvent) -> Self {
+    pub fn new(at: UnixMillis, event: DeviceEvent, connection: &Connection) -> Self {
+        let code = |reason: LeaveReason| u64::from(reason.code()).min(REASONS - 1);
         let (rank, reason) = match event {
-            DeviceEvent::Offline(reason) => (0, reason),
-            DeviceEvent::LoggedOut => (0, LeaveReason::Normal),
-            DeviceEvent::KickedByItself => (0, LeaveReason::Kicked),
-            DeviceEvent::Online(_) => (1, LeaveReason::Unspecified),
-            DeviceEvent::Kicked => (2, LeaveReason::Kicked),
+            DeviceEvent::Offline(reason) => (0, code(reason)),
+            DeviceEvent::LoggedOut => (0, code(LeaveReason::Normal)),
+            DeviceEvent::KickedByItself => (0, code(LeaveReason::Kicked)),
+            // Where accounts register themselves there are no leases to be told from.
+            DeviceEvent::Online(Account::Registered) if *connection == Connection::Unnamed => {
+                (1, TOLD_ONCE)
+            }
+            DeviceEvent::Online(_) => (1, 0),
+            DeviceEvent::Kicked => (2, code(LeaveReason::Kicked)),
         };
-        let reason = u64::from(reason.code()).min(REASONS - 1);
         Self(
             (at.0.saturating_mul(RANKS).saturating_add(rank))
                 .saturating_mul(REASONS)
@@ -60,6 +130,13 @@ impl Stamp {
     pub fn reason(self) -> LeaveReason {
         let code = u16::try_from(self.0 % REASONS).unwrap_or_default();
         LeaveReason::from_code(code).unwrap_or(LeaveReason::Unspecified)
+    }
+
+    /// Of an online without the id of a connection: whether it holds until it is taken back. Else
+    /// it is a lease.
+    #[must_use]
+    pub fn is_told_once(self) -> bool {
+        self.0 % REASONS == TOLD_ONCE
     }
 
     /// The number as it is stored.

@@ -15,7 +15,7 @@ pub use change::{
     Account, Boundary, BoundaryChange, Change, Details, DeviceChange, DeviceEvent, LifeChange,
     Named, Registration, RegistrationSource, Roster, SeatChange,
 };
-pub use device::{Device, Stamp};
+pub use device::{Connection, Device, Stamp};
 pub use id::{App, AppId, IdError, LifeId, Platform, ProviderName, RoomId, SessionId, UserId};
 pub use life::Life;
 pub use mark::{Kind, LeaveReason, Mark, MarkError, Order, Role};

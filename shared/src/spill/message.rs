@@ -103,9 +103,9 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        Account, App, Boundary, BoundaryChange, DeviceChange, DeviceEvent, Kind, LeaveReason,
-        LifeChange, Mark, Order, ProviderName, Registration, RegistrationSource, Role, Roster,
-        SeatChange,
+        Account, App, Boundary, BoundaryChange, Connection, DeviceChange, DeviceEvent, Kind,
+        LeaveReason, LifeChange, Mark, Order, ProviderName, Registration, RegistrationSource, Role,
+        Roster, SeatChange,
     };
 
     fn app() -> App {
@@ -140,12 +140,17 @@ mod tests {
         (id(), id(), texts, at, any::<u16>(), reason, any::<Option<i32>>(), 0..9_u8).prop_map(
             |(user, room, text, at, number, reason, integer, which)| {
                 let (user, room) = (user.parse().unwrap(), room.parse().unwrap());
+                let connection = match number % 3 {
+                    0 => Connection::Leased,
+                    1 => Connection::Unnamed,
+                    _ => Connection::Named(number.to_string().parse().unwrap()),
+                };
                 let device = |event| {
                     Change::Device(DeviceChange {
                         app: app(),
                         user: "u".parse().unwrap(),
                         platform: "IOS".parse().unwrap(),
-                        connection: None,
+                        connection: connection.clone(),
                         event,
                         at,
                     })
@@ -263,6 +268,8 @@ mod tests {
                 "connection":"c1","event":{"online":"registers_itself"},"at":8}},
             {"device":{"app":{"provider":"openim","id":"main"},"user":"ada","platform":"IOS",
                 "connection":null,"event":"kicked_by_itself","at":8}},
+            {"device":{"app":{"provider":"openim","id":"main"},"user":"ada","platform":"IOS",
+                "connection":null,"told":"once","event":{"online":"registered"},"at":8}},
             {"registration":{"app":{"provider":"openim","id":"main"},"user":"ada",
                 "source":"callback","create_time":1,"recorded_at":2,"name":"Ada","avatar_url":"a",
                 "extra":"e","extra_truncated":false,"manager_level":1,"receive_option":2}}]}"#;

@@ -21,8 +21,9 @@ const MEMBERS: &str = "limit=2";
 /// How many visits a page has.
 const VISITS: &str = "limit=3";
 
-/// For so long after the last repetition a device surely is online.
-const LEASE_HOLDS: u64 = 1_200_000;
+/// For so long after the end a device that repeats itself surely is online: it last did so at most
+/// twenty minutes before.
+const LEASE_HOLDS: u64 = 1_500_000;
 
 /// The handlers and the store below them.
 pub(super) enum System {

@@ -75,6 +75,11 @@ pub(crate) fn one_of_each(start: Moment, now: UnixMillis) -> Vec<Callback> {
         openim::EventName::UserOffline,
     ];
     callbacks.extend(openim.map(|name| openim_event(name, start.plus(0)).callback(&credentials)));
+    // As the pages show it, without a time: that of receipt has to travel with it.
+    let mut documented = openim_event(openim::EventName::UserOnline, start.plus(0));
+    documented.options.documented = true;
+    documented.options.platform = openim::Platform::Web;
+    callbacks.push(documented.callback(&credentials));
     let tencent = [
         tencent::EventName::ChatLogin,
         tencent::EventName::ChatDisconnect,

@@ -71,9 +71,7 @@ impl Basic {
 
 /// Checks the credentials of a request, all of every app, and says whose they are.
 pub(super) fn verify(request: &RawRequest, apps: &Apps) -> Result<Verified<OpenIm>, VerifyError> {
-    let body = std::str::from_utf8(&request.body)
-        .map_err(|_| VerifyError::UnreadableBody("it is not UTF-8"))?;
-    let body = Fields::from_json(body.trim())?;
+    let body = Fields::from_body(&request.body)?;
     let secret = body.text("secret")?.unwrap_or_default();
     let basic = basic(request).unwrap_or_default();
     if secret.is_empty() && basic.is_empty() {

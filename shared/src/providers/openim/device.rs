@@ -6,13 +6,18 @@ use super::OpenIm;
 use crate::{
     callback::{FieldError, Fields, ParseError, Parsed, Verified},
     domain::{
-        Change, Device, DeviceChange, DeviceEvent, Ending, Platform, SessionId, Stamp, UnixMillis,
+        Change, Connection, Device, DeviceChange, DeviceEvent, Ending, Platform, Stamp, UnixMillis,
     },
 };
 
-/// From 3.8.2 on a device that is online is reported again about every ten minutes, and the server
-/// itself forgets it after thirty.
-const LEASE: Duration = Duration::from_mins(30);
+/// From 3.8.2 on a device that is online is reported again after ten or twenty minutes. So one
+/// repetition may be lost.
+const LEASE: Duration = Duration::from_mins(45);
+
+const CONNECTION: &str = "connID";
+
+/// A device whose kind nobody names, as on the first page about these callbacks.
+const UNKNOWN_PLATFORM: &str = "Unknown";
 
 /// The server's names of its platform ids (protocol, `platform_id_to_name.go`).
 const PLATFORMS: [&str; 11] = [
@@ -32,26 +37,38 @@ const PLATFORMS: [&str; 11] = [
 /// Reads one event of a device.
 pub(super) fn change(request: &Verified<OpenIm>, event: DeviceEvent) -> Result<Parsed, ParseError> {
     let body = request.body();
-    let connection = match body.id::<SessionId>("connID") {
-        Ok(connection) => Some(connection),
-        Err(FieldError::Missing(_)) => None,
-        Err(error) => return Err(error.into()),
-    };
     Ok(Parsed::from(Change::Device(DeviceChange {
         app: request.app(),
         user: body.id("userID")?,
         platform: platform(body)?,
-        connection,
+        connection: connection(body)?,
         event,
-        at: body.event_time("seq", request.received_at())?,
+        // The published page has none.
+        at: match body.event_time("seq", request.received_at()) {
+            Err(FieldError::Missing(_)) => request.received_at(),
+            at => at?,
+        },
     })))
+}
+
+/// Servers before 3.2 and the published page have no such key, and say once that a device is online.
+/// From 3.8.2 on it is empty, and they repeat themselves.
+fn connection(body: &Fields) -> Result<Connection, FieldError> {
+    match body.id(CONNECTION) {
+        Ok(id) => Ok(Connection::Named(id)),
+        Err(FieldError::Missing(_)) if body.is_named(CONNECTION) => Ok(Connection::Leased),
+        Err(FieldError::Missing(_)) => Ok(Connection::Unnamed),
+        Err(error) => Err(error),
+    }
 }
 
 /// The platform's name; by its id, if the server has no name for it.
 fn platform(body: &Fields) -> Result<Platform, FieldError> {
     match body.id("platform") {
         Err(FieldError::Missing(_)) => {
-            let id: u32 = body.required_integer("platformID")?;
+            let Some(id) = body.integer::<u32>("platformID")? else {
+                return UNKNOWN_PLATFORM.parse().map_err(|error| FieldError::Id("platform", error));
+            };
             let known = usize::try_from(id).ok().and_then(|id| PLATFORMS.get(id.checked_sub(1)?));
             let name = known.map_or_else(|| format!("platform_{id}"), |name| (*name).to_owned());
             name.parse().map_err(|error| FieldError::Id("platformID", error))
@@ -63,8 +80,8 @@ fn platform(body: &Fields) -> Result<Platform, FieldError> {
 /// How a device's stay online ended; `None` while it lasts.
 ///
 /// The newest event speaks, and at the same millisecond the one that says online, since the server
-/// tells of all that come before it tells of those that go. Where there is no connection id, the
-/// word online is a lease.
+/// tells of all that come before it tells of those that go. Where the server repeats the word
+/// online, that is a lease.
 #[must_use]
 pub fn device_ending(device: &Device, now: UnixMillis) -> Option<Ending> {
     let left = |stamp: Stamp| Ending::Left { at: stamp.at(), reason: stamp.reason() };
@@ -73,7 +90,8 @@ pub fn device_ending(device: &Device, now: UnixMillis) -> Option<Ending> {
         return Some(left(offline));
     }
     let at = online.at().after(LEASE);
-    (device.connection.is_none() && at <= now).then_some(Ending::LeaseExpired { at })
+    let is_lease = device.connection.is_none() && !online.is_told_once();
+    (is_lease && at <= now).then_some(Ending::LeaseExpired { at })
 }
 
 #[cfg(test)]
@@ -82,19 +100,24 @@ mod tests {
     use crate::domain::{Account, LeaveReason};
 
     const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+    const ONLINE: DeviceEvent = DeviceEvent::Online(Account::Registered);
 
-    fn device(connection: Option<&str>, entered: Option<u64>, left: Option<u64>) -> Device {
-        let stamp = |at, event| Stamp::new(UnixMillis(at), event);
-        let online = DeviceEvent::Online(Account::Registered);
+    fn device(connection: &Connection, entered: Option<u64>, left: Option<u64>) -> Device {
+        let stamp = |at, event| Stamp::new(UnixMillis(at), event, connection);
         let offline = DeviceEvent::Offline(LeaveReason::Unspecified);
         Device {
             platform: "IOS".parse().unwrap(),
-            connection: connection.map(|connection| connection.parse().unwrap()),
-            online: entered.map(|at| stamp(at, online)),
+            connection: connection.id().cloned(),
+            online: entered.map(|at| stamp(at, ONLINE)),
             offline: left.map(|at| stamp(at, offline)),
             logged_out: None,
             kicked_by_itself: None,
         }
+    }
+
+    fn connections() -> [Connection; 3] {
+        let named = Connection::Named("c1".parse().unwrap());
+        [Connection::Leased, Connection::Unnamed, named]
     }
 
     fn left_at(device: &Device, now: UnixMillis) -> Option<u64> {
@@ -104,19 +127,32 @@ mod tests {
     #[test]
     fn the_newest_event_speaks_and_online_wins_a_tie() {
         let at = NOW.0 - 1000;
-        assert_eq!(left_at(&device(None, Some(at), None), NOW), None);
-        assert_eq!(left_at(&device(None, Some(at), Some(at - 1)), NOW), None);
-        assert_eq!(left_at(&device(None, Some(at), Some(at)), NOW), None);
-        assert_eq!(left_at(&device(None, Some(at), Some(at + 1)), NOW), Some(at + 1));
-        assert_eq!(left_at(&device(None, None, Some(at)), NOW), Some(at));
+        for connection in &connections() {
+            assert_eq!(left_at(&device(connection, Some(at), None), NOW), None);
+            assert_eq!(left_at(&device(connection, Some(at), Some(at - 1)), NOW), None);
+            assert_eq!(left_at(&device(connection, Some(at), Some(at)), NOW), None);
+            assert_eq!(left_at(&device(connection, Some(at), Some(at + 1)), NOW), Some(at + 1));
+            assert_eq!(left_at(&device(connection, None, Some(at)), NOW), Some(at));
+        }
     }
 
     #[test]
-    fn a_lease_ends_after_thirty_minutes_unless_there_is_a_connection() {
-        let at = NOW.0 - 1_800_000;
-        assert_eq!(left_at(&device(None, Some(at + 1), None), NOW), None);
-        assert_eq!(left_at(&device(None, Some(at), None), NOW), Some(NOW.0));
-        assert!(device_ending(&device(None, Some(at), None), NOW).unwrap().is_assumed());
-        assert_eq!(left_at(&device(Some("c1"), Some(at), None), NOW), None);
+    fn a_lease_ends_after_forty_five_minutes_and_nothing_else_does() {
+        let at = NOW.0 - 45 * 60_000;
+        let [leased, unnamed, named] = &connections();
+        assert_eq!(left_at(&device(leased, Some(at + 1), None), NOW), None);
+        assert_eq!(left_at(&device(leased, Some(at), None), NOW), Some(NOW.0));
+        assert!(device_ending(&device(leased, Some(at), None), NOW).unwrap().is_assumed());
+        for connection in [unnamed, named] {
+            assert_eq!(left_at(&device(connection, Some(0), None), NOW), None);
+        }
+    }
+
+    /// The number of a stamp is stored.
+    #[test]
+    fn what_was_stored_before_leases_were_told_apart_is_one() {
+        let before = Stamp::from_number((NOW.0 * 4 + 1) * 8);
+        assert!(!before.is_told_once());
+        assert_eq!(before, Stamp::new(NOW, ONLINE, &Connection::Leased));
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{Command, OpenIm, command};
 use crate::{
-    callback::{Callback, FieldError, Fields, ParseError, Parsed, Verified},
+    callback::{Batch, Callback, FieldError, Fields, ParseError, Parsed, Verified, elements},
     domain::{App, Change, MAX_EVENT_TIME_AHEAD, Registration, RegistrationSource, UnixMillis},
 };
 
@@ -40,28 +40,17 @@ impl Callback for UserRegister {
 /// again.
 pub(super) fn registrations(request: &Verified<OpenIm>) -> Result<Parsed, ParseError> {
     let json = request.body().nested(USERS).ok_or(FieldError::Missing(USERS))?;
-    let users: Vec<Fields> = if json.starts_with('{') {
-        vec![Fields::from_json(json).map_err(|_| FieldError::NotUsers(USERS))?]
-    } else {
-        serde_json::from_str(json).map_err(|_| FieldError::NotUsers(USERS))?
+    let users = match json.as_bytes() {
+        [b'{', ..] => vec![json],
+        _ => elements(json).ok_or(FieldError::NotUsers(USERS))?,
     };
-    let (app, all) = (request.app(), users.len());
-    let (mut changes, mut errors) = (Vec::with_capacity(all), Vec::new());
-    for user in &users {
-        match registration(&app, user, request.received_at()) {
-            Ok(registration) => changes.push(Change::Registration(registration)),
-            Err(error) => errors.push(error),
-        }
-    }
-    let left_out = errors.len();
-    match errors.into_iter().next() {
-        Some(first) if changes.is_empty() => Err(first.into()),
-        first => Ok(Parsed {
-            event: None,
-            changes,
-            left_out: first.map(|first| ParseError::PartOfBatch { left_out, all, first }),
-        }),
-    }
+    let app = request.app();
+    let read = |user: &str| {
+        let user = Fields::from_json(user).map_err(|_| FieldError::NotUsers(USERS))?;
+        registration(&app, &user, request.received_at()).map(Change::Registration)
+    };
+    let Batch { read: changes, left_out } = Batch::read(USERS, users.into_iter().map(read))?;
+    Ok(Parsed { event: None, changes, left_out })
 }
 
 fn registration(
@@ -69,7 +58,8 @@ fn registration(
     user: &Fields,
     received_at: UnixMillis,
 ) -> Result<Registration, FieldError> {
-    let extra = user.text("ex")?.map(|extra| kept(extra, MAX_EXTRA_BYTES));
+    let sent = user.shown("ex")?;
+    let extra = sent.map(|extra| kept(extra, MAX_EXTRA_BYTES));
     Ok(Registration {
         app: app.clone(),
         user: user.id("userID")?,
@@ -78,7 +68,7 @@ fn registration(
         recorded_at: received_at,
         name: text(user, "nickname")?,
         avatar_url: text(user, "faceURL")?,
-        extra_truncated: extra != user.text("ex")?,
+        extra_truncated: extra != sent,
         extra: extra.map(str::to_owned),
         // Oddities of these two are no reason to lose a registration.
         manager_level: user.integer("appMangerLevel").ok().flatten(),
@@ -94,7 +84,7 @@ fn create_time(user: &Fields, received_at: UnixMillis) -> Option<UnixMillis> {
 }
 
 fn text(user: &Fields, field: &'static str) -> Result<Option<String>, FieldError> {
-    Ok(user.text(field)?.map(|text| kept(text, MAX_TEXT_BYTES).to_owned()))
+    Ok(user.shown(field)?.map(|text| kept(text, MAX_TEXT_BYTES).to_owned()))
 }
 
 fn kept(text: &str, bytes: usize) -> &str {

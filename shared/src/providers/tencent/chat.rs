@@ -4,7 +4,7 @@
 //! and `RequestTime`; it covers neither the body nor the other parameters, so whoever sees one
 //! request can forge others for a minute.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use http::StatusCode;
 use serde::Serialize;
@@ -13,8 +13,7 @@ use sha2::{Digest, Sha256};
 use super::Apps;
 use crate::{
     callback::{
-        FieldError, Fields, Provider, RawRequest, Rejection, Reply, Secret, Verified, VerifyError,
-        find_match,
+        Fields, Provider, RawRequest, Rejection, Reply, Secret, Verified, VerifyError, find_match,
     },
     domain::{Outcome, ProviderName, UnixSeconds},
 };
@@ -33,8 +32,8 @@ pub struct Chat;
 pub struct StateChange {
     /// The body.
     pub body: Fields,
-    /// `OptPlatform` of the query string: the one hint at the device.
-    pub platform: String,
+    /// The query string: `OptPlatform` is the one hint at the device.
+    pub parameters: Fields,
 }
 
 /// The `Sign` of a callback: 64 lower-case hexadecimal digits.
@@ -67,30 +66,23 @@ impl Provider for Chat {
         apps: &Apps,
         max_age: Duration,
     ) -> Result<Verified<Self>, VerifyError> {
-        let parameters: HashMap<_, _> = form_urlencoded::parse(request.query.as_bytes()).collect();
-        let get = |name: &'static str| {
-            let value = parameters.get(name).filter(|value| !value.is_empty());
-            value.map(AsRef::as_ref).ok_or(FieldError::Missing(name))
-        };
-        let app = get("SdkAppid")?.parse().map_err(|_| VerifyError::UnknownApp)?;
-        let (request_time, sign_sent) = (get(REQUEST_TIME)?, get("Sign")?);
+        let parameters = Fields::from_query(&request.query);
+        let app = parameters.required("SdkAppid")?.parse().map_err(|_| VerifyError::UnknownApp)?;
+        let request_time = parameters.required(REQUEST_TIME)?;
+        let sign_sent = parameters.required("Sign")?;
         let tokens = &apps.get(&app).ok_or(VerifyError::UnknownApp)?.chat_tokens;
         if tokens.is_empty() {
             return Err(VerifyError::NoSecret);
         }
         // The hash could be extended by whoever knows one: so digits only.
-        let is_time = request_time.bytes().all(|byte| byte.is_ascii_digit());
-        let time = request_time.parse().ok().filter(|_| is_time);
-        let time = UnixSeconds(time.ok_or(FieldError::NotInteger(REQUEST_TIME))?);
+        let time = UnixSeconds(parameters.required_integer(REQUEST_TIME)?);
         let max_age = max_age.min(MAX_AGE);
         VerifyError::check_age(REQUEST_TIME, time, request.received_at.seconds(), max_age)?;
         let expected = tokens.iter().map(|token| sign(token, request_time));
         let proof = find_match(expected, sign_sent).ok_or(VerifyError::WrongSignature)?;
 
-        let body =
-            std::str::from_utf8(&request.body).ok().and_then(|body| Fields::from_json(body).ok());
-        let platform = parameters.get("OptPlatform").map(ToString::to_string).unwrap_or_default();
-        let body = StateChange { body: body.unwrap_or_default(), platform };
+        let body = Fields::from_body(&request.body).unwrap_or_default();
+        let body = StateChange { body, parameters };
         Ok(Verified::new(&proof, app, body, request.received_at))
     }
 

@@ -2,9 +2,13 @@
 
 use super::{Chat, platform::platform};
 use crate::{
-    callback::{Callback, FieldError, Fields, ParseError, Parsed, Verified},
-    domain::{Account, Change, DeviceChange, DeviceEvent, LeaveReason, Platform, UserId},
+    callback::{Batch, Callback, FieldError, Fields, ParseError, Parsed, Verified, elements},
+    domain::{
+        Account, Change, Connection, DeviceChange, DeviceEvent, LeaveReason, Platform, UserId,
+    },
 };
+
+const PLATFORM: &str = "OptPlatform";
 
 /// The callback `State.StateChange`; the other commands of Chat are acknowledged.
 #[derive(Debug)]
@@ -30,22 +34,25 @@ impl Callback for ChatState {
             at => at?,
         };
         let user: UserId = info.id("To_Account")?;
-        let own =
-            platform(&request.body().platform).map_err(|e| FieldError::Id("OptPlatform", e))?;
+        let own = request.body().parameters.text(PLATFORM)?.unwrap_or_default();
+        let own = platform(own).map_err(|error| FieldError::Id(PLATFORM, error))?;
         let change = |platform, event| {
-            let (app, user) = (request.app(), user.clone());
-            Change::Device(DeviceChange { app, user, platform, connection: None, event, at })
+            let (app, user, connection) = (request.app(), user.clone(), Connection::Unnamed);
+            Change::Device(DeviceChange { app, user, platform, connection, event, at })
         };
         let mut changes = vec![change(own.clone(), event)];
+        let mut left_out = None;
         if matches!(event, DeviceEvent::Online(_)) {
-            for kicked in kicked(body)? {
+            let kicked = kicked(body)?;
+            left_out = kicked.left_out;
+            for kicked in kicked.read {
                 // The login's own platform: it is another device that went.
                 let event =
                     if kicked == own { DeviceEvent::KickedByItself } else { DeviceEvent::Kicked };
                 changes.push(change(kicked, event));
             }
         }
-        Ok(Parsed { event: None, changes, left_out: None })
+        Ok(Parsed { event: None, changes, left_out })
     }
 }
 
@@ -55,7 +62,7 @@ impl Callback for ChatState {
 /// was no `Disconnect`: `Logout` came with its reasons.
 fn event(info: &Fields) -> Result<Option<DeviceEvent>, FieldError> {
     let action = info.required("Action")?.to_ascii_lowercase();
-    let reason = info.text("Reason")?.unwrap_or_default().to_ascii_lowercase();
+    let reason = info.shown("Reason")?.unwrap_or_default().to_ascii_lowercase();
     Ok(match (action.as_str(), reason.as_str()) {
         ("login", _) => Some(DeviceEvent::Online(Account::RegistersItself)),
         ("logout" | "disconnect", "linkclose") => {
@@ -70,19 +77,22 @@ fn event(info: &Fields) -> Result<Option<DeviceEvent>, FieldError> {
     })
 }
 
-/// The platforms whose devices this login pushed offline.
-fn kicked(body: &Fields) -> Result<Vec<Platform>, FieldError> {
+/// The platforms whose devices this login pushed offline. One that cannot be read costs neither the
+/// others nor the login: Chat does not send it again.
+fn kicked(body: &Fields) -> Result<Batch<Platform>, ParseError> {
     const FIELD: &str = "KickedDevice";
-    let Some(json) = body.nested(FIELD) else { return Ok(Vec::new()) };
-    let devices: Vec<Fields> =
-        serde_json::from_str(json).map_err(|_| FieldError::NotObject(FIELD))?;
-    let mut platforms = Vec::new();
-    for device in devices {
-        let name = device.required("Platform")?;
-        let platform = platform(name).map_err(|error| FieldError::Id(FIELD, error))?;
-        if !platforms.contains(&platform) {
-            platforms.push(platform);
-        }
-    }
-    Ok(platforms)
+    let Some(json) = body.nested(FIELD) else { return Ok(Batch::default()) };
+    let devices = elements(json).ok_or(FieldError::NotObject(FIELD))?;
+    let read = |device: &str| {
+        let device = Fields::from_json(device).map_err(|_| FieldError::NotObject(FIELD))?;
+        platform(device.required("Platform")?).map_err(|error| FieldError::Id(FIELD, error))
+    };
+    let mut batch = Batch::read("kicked devices", devices.into_iter().map(read))?;
+    let mut seen = Vec::new();
+    batch.read.retain(|platform| {
+        let is_new = !seen.contains(platform);
+        seen.extend(is_new.then(|| platform.clone()));
+        is_new
+    });
+    Ok(batch)
 }

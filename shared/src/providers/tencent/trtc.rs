@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
+use http::HeaderValue;
 use sha2::Sha256;
 
 use super::Apps;
@@ -47,7 +48,8 @@ impl Provider for Trtc {
     ) -> Result<Verified<Self>, VerifyError> {
         const TIME: &str = "CallbackTs";
         let header = |name: &'static str| {
-            let value = request.headers.get(name).and_then(|value| value.to_str().ok());
+            let value = request.headers.get(name).map(HeaderValue::to_str).transpose();
+            let value = value.map_err(|_| FieldError::Damaged(name))?;
             value.filter(|value| !value.is_empty()).ok_or(FieldError::Missing(name))
         };
         let app = header("SdkAppId")?.parse().map_err(|_| VerifyError::UnknownApp)?;
@@ -59,9 +61,7 @@ impl Provider for Trtc {
         let expected = keys.iter().map(|key| sign(key, &request.body));
         let proof = find_match(expected, sign_sent).ok_or(VerifyError::WrongSignature)?;
 
-        let body = std::str::from_utf8(&request.body)
-            .map_err(|_| VerifyError::UnreadableBody("it is not UTF-8"))?;
-        let body = Fields::from_json(body)?;
+        let body = Fields::from_body(&request.body)?;
         let sent_at = UnixMillis(body.required_integer(TIME)?).seconds();
         VerifyError::check_age(TIME, sent_at, request.received_at.seconds(), max_age)?;
         Ok(Verified::new(&proof, app, body, request.received_at))

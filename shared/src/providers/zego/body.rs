@@ -3,28 +3,18 @@
 //! It sends plain JSON. Its pages say "you need to `UrlDecode` it", and its older variant, still to
 //! be had on request, is a form; all are understood.
 
-use percent_encoding::percent_decode_str;
-
-use crate::callback::{Fields, VerifyError};
+use crate::callback::{Fields, Unreadable, percent_decoded, without_byte_order_mark};
 
 /// Reads a body: JSON, else percent-encoded JSON, else a form. JSON comes first, since a name in it
 /// may well contain `%41` or `+`.
-pub(super) fn read(body: &[u8]) -> Result<Fields, VerifyError> {
-    let unreadable = VerifyError::UnreadableBody;
-    let body = std::str::from_utf8(body).map_err(|_| unreadable("it is not UTF-8"))?.trim();
-    match body.as_bytes() {
-        [] => Err(unreadable("it is empty")),
-        [b'{', ..] => Fields::from_json(body),
-        [b'%', ..] => {
-            // `+` is a space, as in every "UrlDecode".
-            let body = body.replace('+', " ");
-            let json = percent_decode_str(&body).decode_utf8();
-            Fields::from_json(&json.map_err(|_| unreadable("it is not UTF-8"))?)
-        }
-        _ if body.contains('=') => {
-            Fields::from_texts(form_urlencoded::parse(body.as_bytes()).into_owned())
-        }
-        _ => Err(unreadable("it is neither a JSON object nor a form")),
+pub(super) fn read(body: &[u8]) -> Result<Fields, Unreadable> {
+    let body = without_byte_order_mark(body).trim_ascii();
+    match body {
+        [] => Err(Unreadable("it is empty")),
+        [b'{', ..] => Fields::from_body(body),
+        [b'%', ..] => Fields::from_body(&percent_decoded(body)),
+        _ if body.contains(&b'=') => Fields::from_form(body),
+        _ => Err(Unreadable("it is neither a JSON object nor a form")),
     }
 }
 
@@ -55,7 +45,7 @@ mod tests {
     #[test]
     fn a_field_named_twice_makes_the_body_unreadable() {
         for body in [r#"{"a":1,"a":1}"#, "a=1&a=1", r#"{"a":1,"\u0061":2}"#] {
-            assert!(matches!(super::read(body.as_bytes()), Err(VerifyError::UnreadableBody(_))));
+            assert!(super::read(body.as_bytes()).is_err(), "{body}");
         }
     }
 }

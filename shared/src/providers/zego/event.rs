@@ -101,6 +101,6 @@ fn life(body: &Fields, field: &'static str) -> Result<LifeId, FieldError> {
 }
 
 fn kept(body: &Fields, field: &'static str) -> Result<Option<String>, FieldError> {
-    let text = body.text(field)?;
+    let text = body.shown(field)?;
     Ok(text.map(|text| text[..text.floor_char_boundary(MAX_DETAIL_BYTES)].to_owned()))
 }

@@ -18,7 +18,7 @@ use super::{
     Writer,
     update::{Update, Written},
 };
-use crate::domain::{Account, DeviceChange, DeviceEvent, Month, Outcome, Stamp, UnixMillis};
+use crate::domain::{Account, DeviceChange, DeviceEvent, Month, Outcome, UnixMillis};
 
 impl Writer {
     pub(super) async fn apply_device(
@@ -85,8 +85,8 @@ impl Writer {
         register: &str,
         received_at: UnixMillis,
     ) -> Update {
-        let device = keys::device(&change.platform, change.connection.as_ref());
-        let stamp = Stamp::new(change.at, change.event);
+        let device = keys::device(&change.platform, change.connection.id());
+        let stamp = change.stamp();
         Update::of(keys::user(&change.app, &change.user), device)
             .set(register, item::number(stamp.number()))
             .set(EXPIRES_AT, item::number(self.seat_expiry(received_at).0))
@@ -96,6 +96,6 @@ impl Writer {
 
 /// What became of an event whose register was not written.
 fn outcome(known: &Item, register: &str, change: &DeviceChange) -> Result<Outcome, StoreError> {
-    let is_known = item::stamp(known, register)? == Some(Stamp::new(change.at, change.event));
+    let is_known = item::stamp(known, register)? == Some(change.stamp());
     Ok(if is_known { Outcome::Duplicate } else { Outcome::Stale })
 }

@@ -1,11 +1,11 @@
-//! OpenIM: a device is what it last said, a connection without an id is a lease, and a user is
-//! registered once.
+//! OpenIM: a device is what it last said, a connection without an id is a lease unless the server is
+//! an old one, and a user is registered once.
 
 use std::collections::BTreeMap;
 
 use rollcall_local::send::openim::{
     EventName::{UserOffline, UserOnline, UserRegister},
-    Platform,
+    Platform, Server,
 };
 
 use super::Arrived;
@@ -14,7 +14,7 @@ use crate::histories::{
     world,
 };
 
-const LEASE: u64 = 1_800_000;
+const LEASE: u64 = 2_700_000;
 
 /// 2019: a `createTime` of before is none.
 const OPENIM_BEGAN: u64 = 1_546_300_800_000;
@@ -23,8 +23,8 @@ const OPENIM_BEGAN: u64 = 1_546_300_800_000;
 const AHEAD: u64 = 600_000;
 
 pub(super) fn know(arrived: &[Arrived], now: u64, answers: &mut Answers) {
-    // Of each connection: when it last said online and when it last said offline.
-    let mut devices = BTreeMap::<_, [Option<u64>; 2]>::new();
+    // Of each connection: when it last said online, whether for good, and when it last said offline.
+    let mut devices = BTreeMap::<_, (Option<(u64, bool)>, Option<u64>)>::new();
     let mut registrations = BTreeMap::<String, (u64, u64)>::new();
     for arrived in arrived {
         let world::Event::OpenIm(event) = &arrived.event else { continue };
@@ -32,10 +32,14 @@ pub(super) fn know(arrived: &[Arrived], now: u64, answers: &mut Answers) {
         for user in &options.users {
             let device = || (user.clone(), platform(options.platform), options.conn_id.clone());
             match event.name {
-                UserOnline | UserOffline => {
-                    let last = devices.entry(device()).or_default();
-                    let last = &mut last[usize::from(event.name == UserOffline)];
-                    *last = options.seq.max(*last);
+                UserOnline => {
+                    let (online, _) = devices.entry(device()).or_default();
+                    let is_for_good = options.server == Server::V2;
+                    *online = options.seq.map(|seq| (seq, is_for_good)).max(*online);
+                }
+                UserOffline => {
+                    let (_, offline) = devices.entry(device()).or_default();
+                    *offline = options.seq.max(*offline);
                 }
                 UserRegister => {
                     let receipt = (arrived.received_at, options.create_time);
@@ -56,10 +60,13 @@ pub(super) fn know(arrived: &[Arrived], now: u64, answers: &mut Answers) {
         answers.users.entry(path.clone()).or_default();
         answers.registrations.insert(path, registered);
     }
-    for ((user, platform, connection), [online, offline]) in devices {
+    for ((user, platform, connection), (said_online, offline)) in devices {
+        let online = said_online.map(|(seq, _)| seq);
         let user = answers.users.entry(format!("openim/main/{user}")).or_default();
         user.last_seen_at = user.last_seen_at.max(online).max(offline);
-        let lease_ends = online.map(|online| online + LEASE).filter(|_| connection.is_empty());
+        let lease_ends = said_online
+            .filter(|(_, is_for_good)| connection.is_empty() && !is_for_good)
+            .map(|(seq, _)| seq + LEASE);
         let session = Some(connection).filter(|connection| !connection.is_empty());
         let stay =
             Stay { place: platform.to_owned(), session, entered_at: online, ..Stay::default() };

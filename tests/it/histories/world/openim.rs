@@ -1,4 +1,5 @@
-//! A small OpenIM, of two ages: a device's connection has an id, or its being online is repeated.
+//! A small OpenIM, of three ages: a device's connection has an id, or its being online is repeated,
+//! or it is told of once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,22 +7,32 @@ use rollcall::domain::UnixMillis;
 use rollcall_local::send::openim::{
     Event,
     EventName::{self, UserOffline, UserOnline, UserRegister},
-    Options, Platform,
+    Options, Platform, Server,
 };
 
 use super::{Act, Step, Teller, Told, Truth, USERS};
 
 const PLATFORMS: [Platform; 3] = [Platform::Ios, Platform::Web, Platform::HarmonyOs];
 
-/// How often a server without connection ids says again who is online.
+/// How often a server without connection ids says again who is online: after one of these times, or
+/// after two.
 const REPEATED: u64 = 600_000;
+
+/// What a server of some age says of a connection.
+#[derive(Clone, PartialEq, Eq)]
+enum Connection {
+    Named(String),
+    Repeated,
+    ToldOnce,
+}
 
 #[derive(Default)]
 pub(super) struct OpenIm {
     connections: u64,
     registered: BTreeSet<usize>,
     /// The connection of somebody's platform, and when it was last told to be online.
-    online: BTreeMap<(usize, usize), (String, u64)>,
+    online: BTreeMap<(usize, usize), (Connection, u64)>,
+    repetitions: u64,
 }
 
 impl OpenIm {
@@ -31,10 +42,14 @@ impl OpenIm {
             Act::OpenImOnline => {
                 // A new token pushes the old connection out: both are told of at the same moment.
                 self.offline(step, teller);
-                let has_ids = step.is_even(0);
-                self.connections += u64::from(has_ids);
-                let connection = format!("c{}", self.connections);
-                let connection = if has_ids { connection } else { String::new() };
+                let connection = match (step.is_even(0), step.is_even(1)) {
+                    (true, _) => {
+                        self.connections += 1;
+                        Connection::Named(format!("c{}", self.connections))
+                    }
+                    (false, true) => Connection::Repeated,
+                    (false, false) => Connection::ToldOnce,
+                };
                 Self::tell(UserOnline, step.user, step.place, &connection, teller.now, teller);
                 self.online.insert((step.user, step.place), (connection, teller.now));
             }
@@ -74,13 +89,21 @@ impl OpenIm {
     pub(super) fn repeat(&mut self, teller: &mut Teller) {
         let mut due = Vec::new();
         for (device, (connection, told)) in &mut self.online {
-            while connection.is_empty() && *told + REPEATED <= teller.now {
-                *told += REPEATED;
+            if *connection != Connection::Repeated {
+                continue;
+            }
+            loop {
+                let after = REPEATED * (1 + self.repetitions % 2);
+                if *told + after > teller.now {
+                    break;
+                }
+                self.repetitions += 1;
+                *told += after;
                 due.push((*device, *told));
             }
         }
         for ((user, platform), at) in due {
-            Self::tell(UserOnline, user, platform, "", at, teller);
+            Self::tell(UserOnline, user, platform, &Connection::Repeated, at, teller);
         }
     }
 
@@ -88,14 +111,21 @@ impl OpenIm {
         name: EventName,
         user: usize,
         platform: usize,
-        connection: &str,
+        connection: &Connection,
         at: u64,
         teller: &mut Teller,
     ) {
         let options = Options {
             users: vec![USERS[user].to_owned()],
             platform: PLATFORMS[platform],
-            conn_id: connection.to_owned(),
+            conn_id: match connection {
+                Connection::Named(id) => id.clone(),
+                Connection::Repeated | Connection::ToldOnce => String::new(),
+            },
+            server: match connection {
+                Connection::ToldOnce => Server::V2,
+                Connection::Named(_) | Connection::Repeated => Server::V3,
+            },
             seq: Some(at),
             ..options()
         };
@@ -120,6 +150,7 @@ fn options() -> Options {
         create_time: 0,
         platform: Platform::Ios,
         conn_id: String::new(),
+        server: Server::V3,
         seq: None,
         documented: false,
     }
