@@ -9,7 +9,7 @@ mod request;
 mod secret;
 mod verified;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 pub use fields::Fields;
 pub use request::{RawRequest, Reply};
@@ -32,6 +32,9 @@ pub trait Provider: Sized + 'static {
     /// What verification leaves of a request for parsing.
     type Body: Send;
 
+    /// Whether a request that was not accepted comes again.
+    const REDELIVERY: Redelivery;
+
     /// Checks that the provider sent this request.
     ///
     /// # Errors
@@ -45,6 +48,55 @@ pub trait Provider: Sized + 'static {
 
     /// Puts what became of a request into the provider's own dialect.
     fn reply(request: &RawRequest, answer: &Result<Outcome, Rejection>) -> Reply;
+}
+
+/// Whether a provider sends a request again that was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redelivery {
+    /// It does, for a while.
+    Repeats,
+    /// It does not, or only if somebody has switched that on.
+    Never,
+}
+
+impl Redelivery {
+    /// What to do about a request that failed for a reason that passes.
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Repeats => "send it again",
+            Self::Never => "it does not come again by itself",
+        }
+    }
+}
+
+/// How much of a request was not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unstored {
+    /// How many of its entries.
+    pub count: usize,
+    /// How many it has.
+    pub all: usize,
+}
+
+impl Unstored {
+    /// Of so many changes some were not stored, and some entries were none.
+    #[must_use]
+    pub fn of(count: usize, changes: usize, left_out: Option<&ParseError>) -> Self {
+        let malformed = match left_out {
+            Some(ParseError::PartOfBatch { left_out, .. }) => *left_out,
+            _ => 0,
+        };
+        Self { count: count + malformed, all: changes + malformed }
+    }
+}
+
+impl fmt::Display for Unstored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self { all: 1, .. } => write!(f, "the event could not be stored"),
+            Self { count, all } => write!(f, "{count} of {all} entries could not be stored"),
+        }
+    }
 }
 
 /// A callback type: which requests it takes and what they change.
@@ -251,11 +303,16 @@ pub enum Rejection {
         limit: usize,
     },
     /// The apps' secrets could not be read yet. The cause is logged, not told.
-    #[error("the secrets that verify the sender could not be loaded yet: send it again")]
-    NoSecrets,
-    /// The change could not be stored in time. The cause is logged, not told.
-    #[error("the event could not be stored: send it again")]
-    NotStored,
+    #[error("the secrets that verify the sender could not be loaded yet: {}", .0.advice())]
+    NoSecrets(Redelivery),
+    /// Some or all of it could not be stored in time. The cause is logged, not told.
+    #[error("{unstored}: {}", redelivery.advice())]
+    NotStored {
+        /// How much of it.
+        unstored: Unstored,
+        /// Whether it comes again.
+        redelivery: Redelivery,
+    },
 }
 
 impl Rejection {
@@ -276,7 +333,7 @@ impl Rejection {
             Self::Unverified(_) => http::StatusCode::UNAUTHORIZED,
             Self::Malformed(_) => http::StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NoSecrets | Self::NotStored => http::StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoSecrets(_) | Self::NotStored { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
