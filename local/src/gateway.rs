@@ -155,3 +155,18 @@ fn message(status: StatusCode, message: &'static str) -> Response {
     }
     http::Response::from(Reply::json(status, &Body { message })).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_lambda_cannot_carry_is_a_500_of_the_gateway() {
+        let answer = |body: String| response(Reply::json(StatusCode::OK, &body)).status();
+        assert_eq!(answer("x".repeat(6 << 20)), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer("x".repeat(5_000_000)), StatusCode::OK);
+        // As a text in the answer's JSON each of these takes four bytes.
+        assert_eq!(answer("\"".repeat(1_600_000)), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer("\"".repeat(1_500_000)), StatusCode::OK);
+    }
+}

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::{
     apps::AppsSource,
-    callback::{Callback, Parsed, Provider, RawRequest, Rejection, Reply, Unstored, VerifyError},
+    callback::{
+        Callback, Counts, ParseError, Parsed, Provider, RawRequest, Rejection, Reply, Unstored,
+        VerifyError,
+    },
     config::{Apps, AppsOf, ReplayGuard},
     domain::{App, Change, Named, Outcome, SignatureUse},
     metrics,
@@ -46,26 +49,31 @@ impl Receiver {
         Apps: AppsOf<C::Provider>,
     {
         let started = Instant::now();
-        let mut event = C::EVENT;
+        let (mut event, mut counts) = (C::EVENT, None);
         let (changes, answer) = match self.parse::<C>(request, started).await {
             Ok(Parsed { event: told, changes, left_out }) => {
                 event = told.unwrap_or(event);
                 self.apps.refresh(request.received_at);
-                let stored = self.store(event, &changes, request, started).await;
-                let answer = match (stored, left_out) {
-                    (Ok(outcome), None) => Ok(outcome),
-                    (Ok(_), Some(error)) => Err(Rejection::Malformed(error)),
-                    (Err(NotStored(count)), left_out) => {
-                        let unstored = Unstored::of(count, changes.len(), left_out.as_ref());
-                        Err(Rejection::NotStored { unstored, redelivery: C::Provider::REDELIVERY })
-                    }
+                let mut counted = self.store(event, &changes, request, started).await;
+                let is_stored = counted.not_stored == 0;
+                let malformed = left_out.as_ref().map_or(0, ParseError::left_out);
+                counted.not_stored += malformed;
+                let all = changes.len() + malformed;
+                let answer = match left_out {
+                    _ if !is_stored => Err(Rejection::NotStored {
+                        unstored: Unstored { count: counted.not_stored, all },
+                        redelivery: C::Provider::REDELIVERY,
+                    }),
+                    Some(error) => Err(Rejection::Malformed(error)),
+                    None => Ok(counted.outcome()),
                 };
+                counts = Some(counted).filter(|_| all > 1);
                 (changes, answer)
             }
             Err(rejection) => (Vec::new(), Err(rejection)),
         };
         log::<C>(event, &changes, &answer, started.elapsed());
-        C::Provider::reply(request, &answer)
+        Reply { counts, ..C::Provider::reply(request, &answer) }
     }
 
     /// Verifies and parses: what the request changes, if its sender and its form are right.
@@ -100,7 +108,8 @@ impl Receiver {
             self.guard(&verified.app(), used, started).await.map_err(|error| match error {
                 GuardError::Used => VerifyError::UsedSignature.into(),
                 GuardError::Unknown => {
-                    let unstored = Unstored::of(parsed.changes.len(), parsed.changes.len(), None);
+                    let all = parsed.changes.len();
+                    let unstored = Unstored { count: all, all };
                     Rejection::NotStored { unstored, redelivery: C::Provider::REDELIVERY }
                 }
             })?;
@@ -138,28 +147,28 @@ impl Receiver {
         changes: &[Change],
         request: &RawRequest,
         started: Instant,
-    ) -> Result<Outcome, NotStored> {
+    ) -> Counts {
         let by = |limit| tokio::time::Instant::from_std(started + limit);
         let queue_limit = self.budget * QUEUE_PERCENT / 100;
         let has_queue = self.spill.is_some();
         let deadline = by(if has_queue { store_limit(self.budget) } else { queue_limit });
         let applied = self.store.apply_all(changes, request.received_at, deadline).await;
-        let Some((_, error)) = applied.failed.first() else { return Ok(applied.outcome) };
-        tracing::error!(%error, count = applied.failed.len(), "a callback could not be stored");
-        let not_stored = || NotStored(applied.failed.len());
-        let queue = self.spill.as_ref().ok_or_else(not_stored)?;
+        let mut counts = Counts { stored: applied.outcomes, not_stored: applied.failed.len() };
+        let Some((_, error)) = applied.failed.first() else { return counts };
+        tracing::error!(%error, count = counts.not_stored, "a callback could not be stored");
+        let Some(queue) = &self.spill else { return counts };
         let left = applied.failed.iter().map(|(change, _)| *change);
         let deadline = by(queue_limit);
-        queue.spill(event, request.received_at, left, deadline).await.map_err(|error| {
-            tracing::error!(%error, "a callback could not be spilled");
-            not_stored()
-        })?;
-        Ok(Outcome::Spilled)
+        match queue.spill(event, request.received_at, left, deadline).await {
+            Ok(()) => {
+                counts.stored.insert(Outcome::Spilled, counts.not_stored);
+                counts.not_stored = 0;
+            }
+            Err(error) => tracing::error!(%error, "a callback could not be spilled"),
+        }
+        counts
     }
 }
-
-/// So many changes are not known to be stored, and are not in the queue either.
-struct NotStored(usize);
 
 /// Why a signature is not known to be good for this body.
 enum GuardError {

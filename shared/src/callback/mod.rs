@@ -12,7 +12,7 @@ mod verified;
 use std::{fmt, time::Duration};
 
 pub use fields::Fields;
-pub use request::{RawRequest, Reply};
+pub use request::{Counts, RawRequest, Reply};
 pub use secret::{Secret, SecretMatch, find_match};
 pub use verified::Verified;
 
@@ -76,18 +76,6 @@ pub struct Unstored {
     pub count: usize,
     /// How many it has.
     pub all: usize,
-}
-
-impl Unstored {
-    /// Of so many changes some were not stored, and some entries were none.
-    #[must_use]
-    pub fn of(count: usize, changes: usize, left_out: Option<&ParseError>) -> Self {
-        let malformed = match left_out {
-            Some(ParseError::PartOfBatch { left_out, .. }) => *left_out,
-            _ => 0,
-        };
-        Self { count: count + malformed, all: changes + malformed }
-    }
 }
 
 impl fmt::Display for Unstored {
@@ -258,6 +246,17 @@ pub enum ParseError {
         /// Where it belongs.
         route: &'static str,
     },
+}
+
+impl ParseError {
+    /// How many entries of a batch it is about.
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        match self {
+            Self::PartOfBatch { left_out, .. } => *left_out,
+            Self::Field(_) | Self::WrongRoute { .. } => 0,
+        }
+    }
 }
 
 /// What is wrong with one field of a body.

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, pin::pin};
 
-use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -24,6 +24,9 @@ const MAX_USERS: usize = 100;
 
 /// How many of them are read at the same time.
 const CONCURRENT_USERS: usize = 10;
+
+/// How many rooms of a person are read at the same time.
+const CONCURRENT_ROOMS: usize = 32;
 
 /// How many seats are read with one request to count their changes, if so many fit.
 const SEATS_PER_READ: usize = 1000;
@@ -276,7 +279,9 @@ async fn in_rooms(
     }
     let rooms =
         rooms.into_iter().map(|(room, seats)| end_ghosts(store, app, user, room, seats, now));
-    let sessions = try_join_all(rooms).await?.into_iter().flat_map(|seats| {
+    let rooms = stream::iter(rooms).buffered(CONCURRENT_ROOMS);
+    let rooms: Vec<_> = rooms.try_collect().await?;
+    let sessions = rooms.into_iter().flat_map(|seats| {
         let sessions = seats.into_iter().flat_map(|Occupied { seat, visits }| {
             visits.into_iter().map(move |visit| Session::in_room(&seat, &visit))
         });

@@ -22,7 +22,7 @@ mod signature_use;
 mod table;
 mod write;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use aws_sdk_dynamodb::{Client, config, operation::query::builders::QueryFluentBuilder};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -69,6 +69,8 @@ pub struct Store {
 pub struct AppliedAll<'a> {
     /// The most notable outcome of those that are stored; `Ignored` if there are none.
     pub outcome: Outcome,
+    /// How many of those that are stored had which outcome.
+    pub outcomes: BTreeMap<Outcome, usize>,
     /// Those of which it is not known that they are stored. They can be applied again without harm.
     pub failed: Vec<(&'a Change, StoreError)>,
 }
@@ -129,7 +131,8 @@ impl Store {
         deadline: Instant,
     ) -> AppliedAll<'a> {
         let mut unstored: Vec<_> = changes.iter().map(Some).collect();
-        let mut applied = AppliedAll { outcome: Outcome::Ignored, failed: Vec::new() };
+        let mut applied =
+            AppliedAll { outcome: Outcome::Ignored, outcomes: BTreeMap::new(), failed: Vec::new() };
         let mut writes = Vec::with_capacity(changes.len());
         for (index, change) in changes.iter().enumerate() {
             let write = self.apply(change, received_at);
@@ -139,7 +142,10 @@ impl Store {
         while let Ok(Some((index, stored))) = timeout_at(deadline, writes.next()).await {
             let change = unstored[index].take();
             match stored {
-                Ok(outcome) => applied.outcome = applied.outcome.max(outcome),
+                Ok(outcome) => {
+                    applied.outcome = applied.outcome.max(outcome);
+                    *applied.outcomes.entry(outcome).or_default() += 1;
+                }
                 Err(error) => applied.failed.extend(change.map(|change| (change, error))),
             }
         }
