@@ -723,9 +723,8 @@ async fn every_command_that_is_printed_works_as_printed() {
     shared.stop().await;
 }
 
-/// The default port needs no `--url`, and `--help` is tried where nothing has to listen.
 #[tokio::test]
-async fn a_thousand_users_in_one_call_are_stored_by_a_debug_build_without_a_queue() {
+async fn a_batch_that_is_cut_says_how_many_were_not_stored_and_openim_is_not_asked_to_repeat_it() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
     let mut command = rollcall(folder);
@@ -825,5 +824,46 @@ async fn an_import_says_what_was_not_stored_and_fails() {
     }
     let nobody = running.get("/registrations/openim/main/users/c").await;
     assert_eq!(nobody["error"]["code"], "not_found", "nothing of a broken file is sent");
+    running.stop().await;
+}
+
+/// What is not stored by then is lost, and `OpenIM` waits five seconds.
+#[tokio::test]
+async fn without_a_queue_an_answer_on_a_laptop_has_four_seconds() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    // A DynamoDB that takes connections, and answers once: a table that is there.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let database = format!("http://{}", silent.local_addr().unwrap());
+    tokio::spawn(async move {
+        use tokio::io::AsyncWriteExt;
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = silent.accept().await {
+            if open.is_empty() {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await;
+                let body =
+                    r#"{"__type":"com.amazonaws.dynamodb.v20120810#ResourceInUseException"}"#;
+                let answer = format!(
+                    "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.0\r\n\
+                     connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+            open.push(stream);
+        }
+    });
+    let mut command = rollcall(folder);
+    command.env_remove("ROLLCALL_BUDGET_MS");
+    command.args(["--port", "0", "--dynamodb-endpoint", &database]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let running = Running::listen(command.spawn().unwrap()).await;
+    let started = std::time::Instant::now();
+    let said = running.send(folder, &["openim", "user-register"]).await;
+    let took = started.elapsed();
+    assert!(said.starts_with("503 rejected"), "{said}");
+    assert!(said.contains("the event could not be stored"), "{said}");
+    assert!(took >= Duration::from_millis(2300), "{took:?}");
     running.stop().await;
 }
