@@ -9,13 +9,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::{Bytes, BytesMut};
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 use http_body_util::BodyExt;
 use percent_encoding::percent_decode_str;
 use rollcall::{
     callback::{RawRequest, Reply},
     endpoint::Endpoint,
     handler::Receiver,
+    payload,
     query::{self, Queries, QueryRequest},
     runtime,
     user_sig::{self, UserSigs},
@@ -23,8 +24,11 @@ use rollcall::{
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-/// The longest body that a function gets to see, as in API Gateway.
+/// The longest body that API Gateway takes.
 const MAX_BODY_BYTES: usize = 10 << 20;
+
+/// About how long the JSON of a call or of an answer is without its body, headers, path and query.
+const ENVELOPE_BYTES: usize = 1 << 10;
 
 /// How much of a longer body is read and dropped, so that its sender sees the answer instead of a
 /// reset connection.
@@ -67,6 +71,9 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
     let Ok(body) = read(body).await else {
         return message(StatusCode::BAD_REQUEST, "the body cannot be read");
     };
+    if body.len() > MAX_BODY_BYTES || call_bytes(&parts, &body) > payload::LIMIT {
+        return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Too Long");
+    }
     // API Gateway decodes the path as a whole.
     let Ok(path) = percent_decode_str(parts.uri.path()).decode_utf8() else {
         return message(StatusCode::BAD_REQUEST, "the path is not UTF-8");
@@ -92,8 +99,31 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
     message(StatusCode::NOT_FOUND, "Not Found")
 }
 
+/// How long the call of a function is, as Lambda counts it: a body that is no text travels in
+/// base64.
+fn call_bytes(parts: &Parts, body: &[u8]) -> usize {
+    let text = std::str::from_utf8(body).ok().filter(|_| is_text(&parts.headers));
+    let body = text.map_or(body.len().div_ceil(3) * 4, payload::json_bytes);
+    let headers = parts.headers.iter().map(|(name, value)| {
+        name.as_str().len() + payload::json_bytes(&String::from_utf8_lossy(value.as_bytes())) + 6
+    });
+    // The path travels three times, and the query twice.
+    let target = parts.uri.path().len() * 3 + parts.uri.query().map_or(0, str::len) * 2;
+    body + headers.sum::<usize>() + target + ENVELOPE_BYTES
+}
+
+/// Whether API Gateway hands a body over as it is.
+fn is_text(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = media_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let media_type = media_type.to_ascii_lowercase();
+    media_type.starts_with("text/")
+        || ["application/json", "application/javascript", "application/xml"]
+            .contains(&media_type.as_str())
+}
+
 /// Reads a body to its end, or to where reading on would be a favour to an attacker. What is kept
-/// of a body that is too long is still too long for any function.
+/// of a body that is too long is still too long.
 async fn read(mut body: Body) -> Result<Bytes, axum::Error> {
     let (mut kept, mut total) = (BytesMut::new(), 0);
     while let Some(frame) = body.frame().await {
@@ -102,13 +132,19 @@ async fn read(mut body: Body) -> Result<Bytes, axum::Error> {
         if total > MAX_DRAINED_BYTES {
             break;
         }
-        let room = MAX_BODY_BYTES - kept.len();
+        let room = MAX_BODY_BYTES + 1 - kept.len();
         kept.extend_from_slice(&data[..data.len().min(room)]);
     }
     Ok(kept.freeze())
 }
 
+/// What the function answers, if Lambda can carry it.
 fn response(reply: Reply) -> Response {
+    let bytes = payload::json_bytes(&reply.body) + ENVELOPE_BYTES;
+    if bytes > payload::LIMIT {
+        tracing::error!(bytes, limit = payload::LIMIT, "Lambda cannot carry an answer so long");
+        return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
+    }
     http::Response::from(reply).into_response()
 }
 
@@ -117,5 +153,20 @@ fn message(status: StatusCode, message: &'static str) -> Response {
     struct Body {
         message: &'static str,
     }
-    response(Reply::json(status, &Body { message }))
+    http::Response::from(Reply::json(status, &Body { message })).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_lambda_cannot_carry_is_a_500_of_the_gateway() {
+        let answer = |body: String| response(Reply::json(StatusCode::OK, &body)).status();
+        assert_eq!(answer("x".repeat(6 << 20)), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer("x".repeat(5_000_000)), StatusCode::OK);
+        // As a text in the answer's JSON each of these takes four bytes.
+        assert_eq!(answer("\"".repeat(1_600_000)), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(answer("\"".repeat(1_500_000)), StatusCode::OK);
+    }
 }

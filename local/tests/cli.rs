@@ -703,3 +703,234 @@ async fn a_rate_is_kept_and_a_refusal_fails() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stderr).unwrap().contains("does not answer"));
 }
+
+/// What `cargo run` prints first, up to its last line.
+async fn introduction(folder: &Path, args: &[&str], apps: Option<&str>) -> (Child, Vec<String>) {
+    let mut command = rollcall(folder);
+    if let Some(apps) = apps {
+        command.env("ROLLCALL_APPS", apps);
+    }
+    command.args(args).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut printed = Vec::new();
+    while let Some(line) = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap() {
+        let is_last = line == "Ctrl-C stops.";
+        printed.push(line);
+        if is_last {
+            break;
+        }
+    }
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    (child, printed)
+}
+
+/// In a shell, where `cargo run --` is the program that was built.
+#[tokio::test]
+async fn every_command_that_is_printed_works_as_printed() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let cargo = format!(
+        "#!/bin/sh\n[ \"$1 $2\" = 'run --' ] || exit 2\nshift 2\nexec '{}' \"$@\"\n",
+        env!("CARGO_BIN_EXE_rollcall")
+    );
+    std::fs::create_dir(folder.join("bin")).unwrap();
+    std::fs::write(folder.join("bin/cargo"), cargo).unwrap();
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(folder.join("bin/cargo"), executable).unwrap();
+    // A refusal fails.
+    std::fs::write(folder.join(".curlrc"), "fail\nsilent\nshow-error\n").unwrap();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}:{path}", folder.join("bin").display());
+
+    let shared = Running::start(folder, &["--in-memory"]).await;
+    let several = r#"{
+        "zego": {"7": {"callback_secrets": ["hunter2"]}, "1": {"callback_secrets": []}},
+        "openim": {"a b": {"secrets": ["hunter3"]}, "second": {"basic": [{"user": "u", "password": "hunter4"}]}},
+        "tencent": {"1400000009": {"secret_keys": ["5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e"]}}
+    }"#;
+    let zego_only = r#"{"zego": {"1": {"callback_secrets": ["hunter2"]}}}"#;
+    let free = ["--port", "0", "--dynamodb-port", "0"];
+    let records = [&free[..], &["--data", "some records"]].concat();
+    let in_memory = [&free[..], &["--in-memory"]].concat();
+    let elsewhere = ["--port", "0", "--dynamodb-endpoint", &shared.dynamodb];
+    for (args, apps, expected) in [
+        (&free[..], None, 6),
+        (&records, None, 6),
+        (&in_memory, Some(several), 5),
+        (&in_memory, Some(zego_only), 2),
+        (&in_memory, Some("{}"), 0),
+        (&elsewhere, None, 6),
+        (&elsewhere, Some(several), 5),
+    ] {
+        let (mut child, printed) = introduction(folder, args, apps).await;
+        assert_eq!(printed.last().map(String::as_str), Some("Ctrl-C stops."), "{args:?}");
+        assert!(!printed.concat().contains("hunter"), "{printed:?}");
+        let commands = printed.iter().filter_map(|line| line.strip_prefix("  "));
+        let commands: Vec<&str> = commands.collect();
+        assert_eq!(commands.len(), expected, "{printed:?}");
+        for line in commands {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", line]).current_dir(folder).env("PATH", &path);
+            shell.env("CURL_HOME", folder).env_remove("ROLLCALL_APPS").kill_on_drop(true);
+            if let Some(apps) = apps {
+                shell.env("ROLLCALL_APPS", apps);
+            }
+            let output = output(&mut shell).await;
+            let said = String::from_utf8_lossy(&output.stdout);
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{args:?}: {line}: {said}{errors}");
+            let is_known = !line.contains("/presence/") || said.contains(r#""online":1"#);
+            assert!(is_known && !said.is_empty(), "{args:?}: {line}: {said}");
+        }
+        child.kill().await.unwrap();
+    }
+    shared.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_is_cut_says_how_many_were_not_stored_and_openim_is_not_asked_to_repeat_it() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let mut command = rollcall(folder);
+    command.args(["--port", "0", "--dynamodb-port", "0", "--in-memory"]);
+    command.env("ROLLCALL_BUDGET_MS", "1").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let hurried = Running::listen(command.spawn().unwrap()).await;
+    let users: Vec<String> = (0..1000).map(|number| format!("--user=u{number}")).collect();
+    let users: Vec<&str> = users.iter().map(String::as_str).collect();
+    let register = [&["openim", "user-register"], &users[..]].concat();
+    let said = hurried.send(folder, &register).await;
+    assert!(said.starts_with("503 rejected"), "what is set explicitly wins: {said}");
+    assert!(said.contains(" of 1000 entries could not be stored"), "{said}");
+    assert!(!said.contains("send it again"), "OpenIM cannot: {said}");
+    hurried.stop().await;
+}
+
+async fn import(
+    running: &Running,
+    folder: &Path,
+    file: &str,
+    more: &[&str],
+) -> (Option<i32>, String) {
+    let output = running.send_output(folder, &[&["openim", "import", file], more].concat()).await;
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test]
+async fn users_from_before_rollcall_are_imported_once() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let running = Running::start(folder, &["--in-memory"]).await;
+    running.send(folder, &["openim", "user-register", "--user", "u7", "--name", "Ada"]).await;
+    // As pages of `/user/get_users` are, and one user of each page comes on the next one again.
+    let row = |number: u64| {
+        serde_json::json!({
+            "userID": format!("u{number}"), "nickname": format!("Name {number}"), "faceURL": "",
+            "ex": format!("{{\"n\":\"{}\"}}", "\"\\".repeat(100)), "createTime": 1_600_000_000_000 + number,
+            "appMangerLevel": 0, "globalRecvMsgOpt": 0
+        })
+    };
+    let pages = (0..10).map(|page| {
+        let users: Vec<Value> = (page * 100..=page * 100 + 100).map(row).collect();
+        let data = serde_json::json!({ "total": 1001, "users": users });
+        serde_json::json!({ "errCode": 0, "errMsg": "", "errDlt": "", "data": data }).to_string()
+    });
+    std::fs::write(folder.join("users.json"), pages.collect::<Vec<_>>().join("\n")).unwrap();
+
+    let (code, said) = import(&running, folder, "users.json", &[]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("1010 users in "), "{said}");
+    assert!(said.ends_with(": 1000 applied, 10 duplicates, 0 not stored\n"), "{said}");
+    let ada = running.get("/registrations/openim/main/users/u7").await;
+    assert_eq!(ada["name"], "Ada", "what a callback told stays");
+    let other = running.get("/registrations/openim/main/users/u1000").await;
+    assert_eq!(other["registered_at"], 1_600_000_001_000_u64);
+    assert_eq!(other["registered_at_from"], "create_time");
+    assert_eq!(other["extra"], row(1000)["ex"]);
+
+    let (code, said) = import(&running, folder, "users.json", &["--batch", "1000"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.ends_with(": 0 applied, 1010 duplicates, 0 not stored\n"), "{said}");
+    let again = running.get("/registrations/openim/main/users/u1000").await;
+    assert_eq!(again, other, "nothing changes");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_import_says_what_was_not_stored_and_fails() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let running = Running::start(folder, &["--in-memory"]).await;
+    let long = format!(r#"{{"userID":"{}"}}"#, "x".repeat(256));
+    let rows =
+        format!(r#"[{{"userID":"a"}},null,{{"nickname":"nobody"}},{long},{{"userID":"b"}}]"#);
+    std::fs::write(folder.join("some.json"), rows).unwrap();
+    let (code, said) = import(&running, folder, "some.json", &[]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(": 2 applied, 0 duplicates, 3 not stored\n"), "{said}");
+    assert!(said.contains("such as: null is not a user"), "{said}");
+    assert!(said.contains("such as: 400 "), "{said}");
+    assert_eq!(running.get("/registrations/openim/main/users/b").await["user"], "b");
+
+    std::fs::write(folder.join("broken.json"), "[{\"userID\":\"c\"}]\n[").unwrap();
+    std::fs::write(folder.join("expired.json"), r#"{"errCode":1501,"errMsg":"TokenExpired"}"#)
+        .unwrap();
+    for (file, more, says) in [
+        ("broken.json", &[][..], "broken.json is not JSON at line 2"),
+        ("expired.json", &[], "errCode 1501: TokenExpired"),
+        ("nowhere.json", &[], "nowhere.json cannot be read"),
+        ("some.json", &["--secret", "hunter2"], "401 "),
+    ] {
+        let (code, said) = import(&running, folder, file, more).await;
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(says), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    let nobody = running.get("/registrations/openim/main/users/c").await;
+    assert_eq!(nobody["error"]["code"], "not_found", "nothing of a broken file is sent");
+    running.stop().await;
+}
+
+/// What is not stored by then is lost, and `OpenIM` waits five seconds.
+#[tokio::test]
+async fn without_a_queue_an_answer_on_a_laptop_has_four_seconds() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    // A DynamoDB that takes connections, and answers once: a table that is there.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let database = format!("http://{}", silent.local_addr().unwrap());
+    tokio::spawn(async move {
+        use tokio::io::AsyncWriteExt;
+        let mut open = Vec::new();
+        while let Ok((mut stream, _)) = silent.accept().await {
+            if open.is_empty() {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await;
+                let body =
+                    r#"{"__type":"com.amazonaws.dynamodb.v20120810#ResourceInUseException"}"#;
+                let answer = format!(
+                    "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.0\r\n\
+                     connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+                    body.len()
+                );
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+            open.push(stream);
+        }
+    });
+    let mut command = rollcall(folder);
+    command.env_remove("ROLLCALL_BUDGET_MS");
+    command.args(["--port", "0", "--dynamodb-endpoint", &database]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let running = Running::listen(command.spawn().unwrap()).await;
+    let started = std::time::Instant::now();
+    let said = running.send(folder, &["openim", "user-register"]).await;
+    let took = started.elapsed();
+    assert!(said.starts_with("503 rejected"), "{said}");
+    assert!(said.contains("the event could not be stored"), "{said}");
+    assert!(took >= Duration::from_millis(2300), "{took:?}");
+    running.stop().await;
+}

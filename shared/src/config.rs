@@ -21,6 +21,10 @@ const DEFAULT_MAX_AGE: Duration = Duration::from_mins(10);
 /// The time for one answer, unless `ROLLCALL_BUDGET_MS` says otherwise.
 const DEFAULT_BUDGET: Duration = Duration::from_millis(1500);
 
+/// The same on a laptop without a queue: what is not stored in time is lost there, and the most
+/// impatient provider that never repeats itself, OpenIM, waits 5 s.
+const LAPTOP_BUDGET: Duration = Duration::from_secs(4);
+
 const APPS: &str = "ROLLCALL_APPS";
 const REPLAY_GUARD: &str = "ROLLCALL_REPLAY_GUARD";
 const SPILL_QUEUE_URL: &str = "ROLLCALL_SPILL_QUEUE_URL";
@@ -97,7 +101,8 @@ pub struct Config {
     /// `ROLLCALL_MAX_AGE_SECONDS`: how far a signed time may lie behind or ahead of our clock;
     /// default 600.
     pub max_age: Duration,
-    /// `ROLLCALL_BUDGET_MS`: the time for one answer; default 1500.
+    /// `ROLLCALL_BUDGET_MS`: the time for one answer; default 1500, and 4000 on a laptop without a
+    /// queue.
     pub budget: Duration,
     /// `RETENTION_DAYS`: how long ended sessions are kept; default 30, at least 15.
     pub retention: Duration,
@@ -115,23 +120,43 @@ impl Config {
     ///
     /// [`ConfigError`] if a variable is set to something it cannot be.
     pub fn from_env() -> Result<Self, ConfigError> {
+        Self::with_budget(|_| DEFAULT_BUDGET)
+    }
+
+    /// Reads the environment of `cargo run`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::from_env`].
+    pub fn on_a_laptop() -> Result<Self, ConfigError> {
+        Self::with_budget(|spill_queue_url| match spill_queue_url {
+            Some(_) => DEFAULT_BUDGET,
+            None => LAPTOP_BUDGET,
+        })
+    }
+
+    /// Reads the environment, which may leave the time for one answer to `default_budget`.
+    fn with_budget(
+        default_budget: impl FnOnce(Option<&str>) -> Duration,
+    ) -> Result<Self, ConfigError> {
         let days = number("RETENTION_DAYS")?.unwrap_or(DEFAULT_RETENTION_DAYS);
         if days < MIN_RETENTION_DAYS {
             return Err(ConfigError::Retention);
         }
         let max_age = number("ROLLCALL_MAX_AGE_SECONDS")?.map(Duration::from_secs);
         let budget = number("ROLLCALL_BUDGET_MS")?.map(Duration::from_millis);
+        let spill_queue_url = variable(SPILL_QUEUE_URL)?;
         Ok(Self {
             table: variable("ROLLCALL_TABLE")?.unwrap_or_else(|| "rollcall".to_owned()),
             max_age: max_age.unwrap_or(DEFAULT_MAX_AGE),
-            budget: budget.unwrap_or(DEFAULT_BUDGET),
+            budget: budget.unwrap_or_else(|| default_budget(spill_queue_url.as_deref())),
             retention: DAY * days,
             replay_guard: match variable(REPLAY_GUARD)?.as_deref() {
                 None | Some("off") => ReplayGuard::Off,
                 Some("on") => ReplayGuard::On,
                 Some(_) => return Err(ConfigError::Switch(REPLAY_GUARD)),
             },
-            spill_queue_url: variable(SPILL_QUEUE_URL)?,
+            spill_queue_url,
         })
     }
 }

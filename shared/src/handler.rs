@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::{
     apps::AppsSource,
-    callback::{Callback, Parsed, Provider, RawRequest, Rejection, Reply, VerifyError},
+    callback::{
+        Callback, Counts, ParseError, Parsed, Provider, RawRequest, Rejection, Reply, Unstored,
+        VerifyError,
+    },
     config::{Apps, AppsOf, ReplayGuard},
     domain::{App, Change, Named, Outcome, SignatureUse},
     metrics,
@@ -46,22 +49,31 @@ impl Receiver {
         Apps: AppsOf<C::Provider>,
     {
         let started = Instant::now();
-        let mut event = C::EVENT;
+        let (mut event, mut counts) = (C::EVENT, None);
         let (changes, answer) = match self.parse::<C>(request, started).await {
             Ok(Parsed { event: told, changes, left_out }) => {
                 event = told.unwrap_or(event);
                 self.apps.refresh(request.received_at);
-                let stored = self.store(event, &changes, request, started).await;
+                let mut counted = self.store(event, &changes, request, started).await;
+                let is_stored = counted.not_stored == 0;
+                let malformed = left_out.as_ref().map_or(0, ParseError::left_out);
+                counted.not_stored += malformed;
+                let all = changes.len() + malformed;
                 let answer = match left_out {
-                    Some(error) => stored.and(Err(Rejection::Malformed(error))),
-                    None => stored,
+                    _ if !is_stored => Err(Rejection::NotStored {
+                        unstored: Unstored { count: counted.not_stored, all },
+                        redelivery: C::Provider::REDELIVERY,
+                    }),
+                    Some(error) => Err(Rejection::Malformed(error)),
+                    None => Ok(counted.outcome()),
                 };
+                counts = Some(counted).filter(|_| all > 1);
                 (changes, answer)
             }
             Err(rejection) => (Vec::new(), Err(rejection)),
         };
         log::<C>(event, &changes, &answer, started.elapsed());
-        C::Provider::reply(request, &answer)
+        Reply { counts, ..C::Provider::reply(request, &answer) }
     }
 
     /// Verifies and parses: what the request changes, if its sender and its form are right.
@@ -79,7 +91,7 @@ impl Receiver {
         }
         let now = request.received_at;
         let verify = |apps: &Apps| C::Provider::verify(request, apps.apps(), self.max_age);
-        let apps = self.apps.get(now).await.ok_or(Rejection::NoSecrets)?;
+        let apps = self.apps.get(now).await.ok_or(Rejection::NoSecrets(C::Provider::REDELIVERY))?;
         let verified = match verify(&apps) {
             Err(error) if error.may_be_for_want_of_a_secret() => {
                 match self.apps.newer_than(&apps, now).await {
@@ -93,7 +105,14 @@ impl Receiver {
         if let (ReplayGuard::On, Some(used)) = (self.replay_guard, verified.signature_use())
             && !parsed.changes.is_empty()
         {
-            self.guard(&verified.app(), used, started).await?;
+            self.guard(&verified.app(), used, started).await.map_err(|error| match error {
+                GuardError::Used => VerifyError::UsedSignature.into(),
+                GuardError::Unknown => {
+                    let all = parsed.changes.len();
+                    let unstored = Unstored { count: all, all };
+                    Rejection::NotStored { unstored, redelivery: C::Provider::REDELIVERY }
+                }
+            })?;
         }
         Ok(parsed)
     }
@@ -106,45 +125,60 @@ impl Receiver {
         app: &App,
         used: &SignatureUse,
         started: Instant,
-    ) -> Result<(), Rejection> {
+    ) -> Result<(), GuardError> {
         let left = store_limit(self.budget).saturating_sub(started.elapsed());
         let claimed = tokio::time::timeout(left, self.store.claim(app, used)).await;
         match claimed.unwrap_or(Err(StoreError::OutOfTime)) {
             Ok(Claimed::Yes) => Ok(()),
-            Ok(Claimed::ByAnotherBody) => Err(VerifyError::UsedSignature.into()),
+            Ok(Claimed::ByAnotherBody) => Err(GuardError::Used),
             Err(error) => {
                 tracing::error!(%error, "a signature could not be claimed");
-                Err(Rejection::NotStored)
+                Err(GuardError::Unknown)
             }
         }
     }
 
     /// Stores the changes of a request. What is not known to be stored when the store's share of the
-    /// time is over goes to the queue: not every provider sends it again.
+    /// time is over goes to the queue: not every provider sends it again. Without a queue the store
+    /// has the queue's share, too.
     async fn store(
         &self,
         event: &str,
         changes: &[Change],
         request: &RawRequest,
         started: Instant,
-    ) -> Result<Outcome, Rejection> {
+    ) -> Counts {
         let by = |limit| tokio::time::Instant::from_std(started + limit);
-        let deadline = by(store_limit(self.budget));
+        let queue_limit = self.budget * QUEUE_PERCENT / 100;
+        let has_queue = self.spill.is_some();
+        let deadline = by(if has_queue { store_limit(self.budget) } else { queue_limit });
         let applied = self.store.apply_all(changes, request.received_at, deadline).await;
-        let Some((_, error)) = applied.failed.first() else { return Ok(applied.outcome) };
-        tracing::error!(%error, count = applied.failed.len(), "a callback could not be stored");
-        let queue = self.spill.as_ref().ok_or(Rejection::NotStored)?;
+        let mut counts = Counts { stored: applied.outcomes, not_stored: applied.failed.len() };
+        let Some((_, error)) = applied.failed.first() else { return counts };
+        tracing::error!(%error, count = counts.not_stored, "a callback could not be stored");
+        let Some(queue) = &self.spill else { return counts };
         let left = applied.failed.iter().map(|(change, _)| *change);
-        let deadline = by(self.budget * QUEUE_PERCENT / 100);
-        queue.spill(event, request.received_at, left, deadline).await.map_err(|error| {
-            tracing::error!(%error, "a callback could not be spilled");
-            Rejection::NotStored
-        })?;
-        Ok(Outcome::Spilled)
+        let deadline = by(queue_limit);
+        match queue.spill(event, request.received_at, left, deadline).await {
+            Ok(()) => {
+                counts.stored.insert(Outcome::Spilled, counts.not_stored);
+                counts.not_stored = 0;
+            }
+            Err(error) => tracing::error!(%error, "a callback could not be spilled"),
+        }
+        counts
     }
 }
 
-/// How much of the time for one answer the store may take.
+/// Why a signature is not known to be good for this body.
+enum GuardError {
+    /// It came with another one.
+    Used,
+    /// The store does not say.
+    Unknown,
+}
+
+/// How much of the time for one answer the store may take if a queue needs some of it.
 #[must_use]
 pub fn store_limit(budget: Duration) -> Duration {
     budget * STORE_PERCENT / 100

@@ -19,7 +19,8 @@
 //! | [`handler`] | the one pipeline from a raw request to a reply | all of the above |
 //! | [`replay`] | the pipeline from the queue to the store | `domain`, `spill`, `store` |
 //! | [`endpoint`] | every callback type in one list | `handler` and `providers` |
-//! | [`query`] | the answers to a backend's questions | `domain`, `providers`, `store` |
+//! | [`query`] | the answers to a backend's questions | `domain`, `payload`, `providers`, `store` |
+//! | [`payload`] | how much a call of a Lambda function can carry | nothing else |
 //! | [`user_sig`] | Tencent's login tickets: minted, verified, and the routes for both | `apps`, `callback`, `config`, `domain`, `query` |
 //! | [`metrics`] | the log line of a callback as `CloudWatch` metrics | `domain` |
 //! | [`config`] | the environment variables of the contract | `providers` |
@@ -37,6 +38,7 @@ pub mod endpoint;
 pub mod fuzzing;
 pub mod handler;
 pub mod metrics;
+pub mod payload;
 pub mod providers;
 pub mod query;
 pub mod replay;

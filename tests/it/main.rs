@@ -18,6 +18,7 @@ mod lambda_events;
 mod large_rooms;
 mod metrics;
 mod openim;
+mod pages;
 mod panics;
 mod policies;
 mod queries;

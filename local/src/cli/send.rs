@@ -1,6 +1,12 @@
 //! `cargo run -- send`: plays the providers.
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Instant,
+};
 
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,10 +22,10 @@ use rollcall::{
     runtime,
 };
 use rollcall_local::send::{
-    Callback, Event, Sealed, client,
+    Callback, DEFAULT_URL, Event, Sealed, client,
     delivery::{Order, Plan, Tally},
     history::{self, TencentSecrets},
-    openim,
+    import, openim,
     record::Record,
     tencent, zego,
 };
@@ -42,6 +48,8 @@ fn events() -> String {
   zego    {}
   openim  {}
   tencent {}
+
+`send openim import FILE` imports users from before Rollcall.
 
 With --count N a plausible history of N different events is sent instead: many people who register,
 come online, enter rooms and leave them. Without an event it has all of them, and
@@ -76,7 +84,10 @@ enum Provider {
         delivery: Delivery,
     },
     /// OpenIM's webhooks
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
     Openim {
+        #[command(subcommand)]
+        import: Option<OpenImCommand>,
         /// What happens; all of it, if --count is given without an event
         #[arg(required_unless_present = "count")]
         event: Option<openim::EventName>,
@@ -112,10 +123,39 @@ enum Provider {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum OpenImCommand {
+    /// Import users from before Rollcall, as OpenIM's API lists them
+    ///
+    /// FILE holds answers of `/user/get_users`, or the users in them: several in an array, or one
+    /// after the other. Whoever is registered here already stays as they are, so a file can be
+    /// imported again.
+    Import {
+        /// The file; `-` is the standard input
+        file: PathBuf,
+        /// The name of the OpenIM installation
+        #[arg(long, default_value = "main")]
+        app: String,
+        /// The `secret` in the body of a registration [default: the app's first one in
+        /// `ROLLCALL_APPS`, else the example's]
+        #[arg(long)]
+        secret: Option<String>,
+        /// The userinfo of the callback URL, `user:password` [default: likewise]
+        #[arg(long)]
+        basic: Option<String>,
+        /// Where Rollcall listens, or the whole callback URL
+        #[arg(long, default_value = DEFAULT_URL)]
+        url: String,
+        /// How many users one call has at most
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        batch: u16,
+    },
+}
+
 #[derive(Debug, Args)]
 struct Delivery {
     /// Where Rollcall listens, or the whole callback URL
-    #[arg(long, default_value = "http://127.0.0.1:9000")]
+    #[arg(long, default_value = DEFAULT_URL)]
     url: String,
     /// Send the same callback that many times
     #[arg(long, default_value_t = 1, conflicts_with = "count")]
@@ -183,7 +223,14 @@ pub(crate) async fn run(args: SendArgs) -> Result<ExitCode, Failure> {
                 only => delivery.play(&[history::Provider::Zego(only, options, secret)]).await?,
             }
         }
-        Provider::Openim { event, options, secret, basic, delivery } => {
+        Provider::Openim {
+            import: Some(OpenImCommand::Import { file, app, secret, basic, url, batch }),
+            ..
+        } => {
+            let credentials = openim_credentials(&app, secret, basic)?;
+            import(&file, &credentials, &url, usize::from(batch)).await?
+        }
+        Provider::Openim { import: None, event, options, secret, basic, delivery } => {
             let credentials = openim_credentials(&options.app, secret, basic)?;
             match event {
                 Some(name) if delivery.count.is_none() => {
@@ -225,6 +272,50 @@ fn everybody() -> Result<[history::Provider; 3], Failure> {
         history::Provider::OpenIm(None, openim, credentials),
         history::Provider::Tencent(None, tencent, tencent_secrets),
     ])
+}
+
+/// Imports a file of OpenIM's users, and says whether all of them are known now.
+async fn import(
+    file: &Path,
+    credentials: &AppCredentials,
+    url: &str,
+    batch: usize,
+) -> Result<bool, Failure> {
+    let json = if file == Path::new("-") {
+        let mut json = Vec::new();
+        std::io::stdin().read_to_end(&mut json).map(|_| json)
+    } else {
+        std::fs::read(file)
+    };
+    let name = file.display();
+    let json = json.map_err(|error| format!("{name} cannot be read: {error}"))?;
+    let users = import::read(&json).map_err(|error| format!("{name} {error}"))?;
+    let bar = progress(users.len())?;
+    let started = Instant::now();
+    let answered = |users| bar.inc(u64::try_from(users).unwrap_or_default());
+    let imported = import::send(&client()?, url, credentials, &users, batch, answered).await;
+    bar.finish_and_clear();
+    let imported = imported
+        .map_err(|error| format!("{error}; what was imported stays, and can be imported again"))?;
+    println!(
+        "{} users in {:.2} s: {} applied, {} duplicates, {} not stored",
+        users.len(),
+        started.elapsed().as_secs_f64(),
+        imported.applied,
+        imported.duplicates,
+        imported.not_stored
+    );
+    for example in &imported.examples {
+        println!("  such as: {example}");
+    }
+    Ok(imported.is_success())
+}
+
+/// A progress bar, which is drawn on a terminal only.
+fn progress(length: usize) -> Result<ProgressBar, Failure> {
+    let bar = ProgressBar::new(u64::try_from(length)?);
+    bar.set_style(ProgressStyle::with_template("{wide_bar} {pos}/{len}, {per_sec}, {eta} to go")?);
+    Ok(bar)
 }
 
 async fn send_zego(
@@ -308,11 +399,7 @@ impl Delivery {
             return Ok(true);
         }
         let client = client()?;
-        // It is drawn on a terminal only.
-        let bar = ProgressBar::new(u64::try_from(deliveries.len())?);
-        bar.set_style(ProgressStyle::with_template(
-            "{wide_bar} {pos}/{len}, {per_sec}, {eta} to go",
-        )?);
+        let bar = progress(deliveries.len())?;
         let tally = plan.deliver(&client, &self.url, &events, &deliveries, || bar.inc(1)).await;
         bar.finish_and_clear();
         let tally = tally.map_err(|error| format!("{error}; is `cargo run` running?"))?;

@@ -1,6 +1,7 @@
 //! `cargo run`: the gateway and the embedded DynamoDB.
 
 use std::{
+    collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
@@ -15,6 +16,7 @@ use rollcall::{
     config::{Apps, Config},
     domain::AppId,
     handler::{self, Receiver},
+    providers::openim::AppCredentials,
     query::Queries,
     runtime,
     spill::Queue,
@@ -25,7 +27,7 @@ use rollcall_local::{
     EXAMPLE_APPS,
     dynamodb::Embedded,
     gateway::Gateway,
-    send::zego::{EventName, Options, Rooms, nonce},
+    send::{DEFAULT_URL, openim, tencent, zego},
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tracing::Level;
@@ -57,7 +59,7 @@ pub(crate) struct ServeArgs {
 pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let filter = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse().ok());
     log_to_stderr(filter.unwrap_or_else(|| only_rollcall(Level::INFO)));
-    let config = Config::from_env()?;
+    let config = Config::on_a_laptop()?;
     let configured = Apps::from_env()?;
     let is_example = configured.is_none();
     let apps = match configured {
@@ -90,7 +92,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
 
     let url = format!("http://{}", gateway.local_addr()?);
     println!("Rollcall listens on {url}, its DynamoDB on {dynamodb} (table {}).", config.table);
-    introduce(&url, &apps, is_example);
+    introduce(&url, &apps, is_example, config.max_age);
 
     let apps = AppsSource::from(apps);
     let receiver = Receiver {
@@ -148,35 +150,77 @@ async fn stop_signal() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
-/// Prints what to try.
-fn introduce(url: &str, apps: &Apps, is_example: bool) {
-    fn names<'a>(ids: impl Iterator<Item = &'a AppId>) -> String {
-        let ids: Vec<&str> = ids.map(AppId::as_str).collect();
-        if ids.is_empty() { "none".to_owned() } else { ids.join(", ") }
-    }
+/// Prints what to try. Every command works as it is printed.
+fn introduce(url: &str, apps: &Apps, is_example: bool, max_age: Duration) {
     let source =
         if is_example { "example apps, since ROLLCALL_APPS is not set" } else { "ROLLCALL_APPS" };
-    let (zego, openim) = (names(apps.zego.keys()), names(apps.openim.keys()));
-    let tencent = names(apps.tencent.keys());
-    println!("Apps of ZEGO: {zego}; OpenIM: {openim}; Tencent: {tencent} ({source}).");
-    let first = apps.zego.iter().find_map(|(id, secrets)| Some((id, secrets.first()?)));
+    let (zego, openim, tencent) = (ids(&apps.zego), ids(&apps.openim), ids(&apps.tencent));
+    let names = |ids: &[&AppId]| {
+        let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+        if ids.is_empty() { "none".to_owned() } else { ids.join(", ") }
+    };
+    let (zegos, openims, tencents) = (names(&zego), names(&openim), names(&tencent));
+    println!("Apps of ZEGO: {zegos}; OpenIM: {openims}; Tencent: {tencents} ({source}).");
+    let to = if url == DEFAULT_URL { String::new() } else { format!(" --url {url}") };
+    let mut commands = Vec::new();
+    let zego = zego.into_iter().find(|id| is_plain(id) && !apps.zego[*id].is_empty());
+    if let Some(id) = zego {
+        let app = option(id, &zego::Options::default().app);
+        commands
+            .push(format!("cargo run -- send zego room-login --user ada --room lobby{app}{to}"));
+        commands.push(format!("curl {url}/presence/zego/{id}/rooms/lobby"));
+    }
+    let may_send = |app: &AppCredentials| !app.secrets.is_empty() || !app.basic.is_empty();
+    if let Some(id) = openim.into_iter().find(|id| is_plain(id) && may_send(&apps.openim[*id])) {
+        let app = option(id, &openim::Options::default().app);
+        commands.push(format!("cargo run -- send openim user-register --user ada{app}{to}"));
+        commands.push(format!("curl {url}/registrations/openim/{id}/users/ada"));
+    }
+    let mints = |id: &AppId| !apps.tencent[id].secret_keys.is_empty();
+    if let Some(id) = tencent.into_iter().find(|id| is_plain(id) && mints(id)) {
+        let app = option(id, &tencent::Options::default().app);
+        commands.push(format!("cargo run -- user-sig mint --user ada{app}"));
+    }
+    if !commands.is_empty() {
+        let with = if is_example { "" } else { " with the same ROLLCALL_APPS" };
+        println!("\nTry it, in another terminal{with}:\n");
+        for command in commands {
+            println!("  {command}");
+        }
+    }
     // Secrets that somebody configured stay off the screen, and so does what they sign.
-    let Some((app, secret)) = first.filter(|_| is_example) else { return };
-    println!("\nTry it, in another terminal:\n");
-    println!("  cargo run -- send zego room-login --user ada --room lobby");
-    println!("  curl {url}/presence/zego/{app}/rooms/lobby");
-    println!("  cargo run -- send openim user-register --user ada");
-    println!("  curl {url}/registrations/openim/main/users/ada");
-    println!("  cargo run -- user-sig mint --user ada");
-    println!("\nor send a signed callback by hand (it is good for ten minutes):\n");
-    println!("  {}", curl(url, app, secret));
+    if let Some(id) = zego.filter(|_| is_example)
+        && let Some(secret) = apps.zego[id].first()
+    {
+        let age = max_age.as_secs();
+        println!("\nor send a signed callback by hand (it is good for {age} s):\n");
+        println!("  {}", curl(url, id, secret));
+    }
     println!("\nCtrl-C stops.\n");
+}
+
+/// Ids in an order that stays.
+fn ids<A>(apps: &HashMap<AppId, A>) -> Vec<&AppId> {
+    let mut ids: Vec<&AppId> = apps.keys().collect();
+    ids.sort();
+    ids
+}
+
+/// Whether an id can be part of a path and of a command as it is.
+fn is_plain(id: &AppId) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '-');
+    id.as_str().chars().all(is_plain) && !id.as_str().starts_with(['-', '~', '.'])
+}
+
+/// `--app`, if it is not the one that is meant without.
+fn option(id: &AppId, default: &str) -> String {
+    if id.as_str() == default { String::new() } else { format!(" --app {id}") }
 }
 
 fn curl(url: &str, app: &AppId, secret: &Secret) -> String {
     let now = runtime::now();
-    let options = Options::for_user(app.as_str(), "grace", "library");
-    let event = Rooms::default().happen(EventName::RoomLogin, &options, now);
-    let callback = event.callback(secret, now.seconds(), &nonce(now.seconds()));
+    let options = zego::Options::for_user(app.as_str(), "grace", "library");
+    let event = zego::Rooms::default().happen(zego::EventName::RoomLogin, &options, now);
+    let callback = event.callback(secret, now.seconds(), &zego::nonce(now.seconds()));
     format!("curl {} -d '{}'", callback.url(url), callback.body)
 }

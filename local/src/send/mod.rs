@@ -3,6 +3,7 @@
 pub mod delivery;
 pub mod history;
 pub mod iam;
+pub mod import;
 pub mod openim;
 pub mod record;
 pub mod tencent;
@@ -21,6 +22,9 @@ use rollcall::{
 /// Whoever does not answer for this long does not answer at all. Providers wait some seconds, but the
 /// first call of a function under `cargo lambda watch` waits for the compiler.
 const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Where `cargo run` listens, unless it is told another port.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:9000";
 
 /// An event, with what its callback is signed with.
 #[derive(Debug, Clone)]
@@ -89,6 +93,8 @@ pub struct Answer {
     pub status: reqwest::StatusCode,
     /// The value of `x-rollcall-outcome`, if there was one.
     pub outcome: Option<String>,
+    /// The value of `x-rollcall-counts`, if there was one.
+    pub counts: Option<String>,
     /// The body.
     pub body: String,
 }
@@ -100,10 +106,14 @@ impl Answer {
     ///
     /// If it breaks off.
     pub async fn read(response: reqwest::Response) -> reqwest::Result<Self> {
-        let outcome = response.headers().get(Reply::OUTCOME_HEADER);
+        let header = |name| {
+            let value = response.headers().get(name);
+            value.and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
         Ok(Self {
             status: response.status(),
-            outcome: outcome.and_then(|value| value.to_str().ok()).map(str::to_owned),
+            outcome: header(Reply::OUTCOME_HEADER),
+            counts: header(Reply::COUNTS_HEADER),
             body: response.text().await?,
         })
     }

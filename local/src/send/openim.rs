@@ -8,6 +8,7 @@ use rollcall::{
     providers::openim::{Any, AppCredentials, UserOffline, UserOnline, UserRegister},
 };
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::Callback;
 
@@ -215,14 +216,10 @@ impl Event {
                 conn_id: self.options.connection(),
             }),
         };
-        let mut headers = vec![("operationid", operation_id.clone())];
-        headers.extend(credentials.basic.first().map(|basic| {
-            ("authorization", format!("Basic {}", BASE64_STANDARD.encode(basic.user_pass())))
-        }));
         Callback {
             route,
             query: documented.then(|| format!("command={command}&contenttype=json")),
-            headers,
+            headers: headers(operation_id, credentials),
             // Structs of strings and numbers always serialize.
             body: body.unwrap_or_default(),
         }
@@ -241,13 +238,36 @@ impl Event {
     }
 }
 
+/// The webhook of the registration of users whose JSON is known, as the server sends it.
+#[must_use]
+pub fn registrations(users: &[&RawValue], credentials: &AppCredentials) -> Callback {
+    let secret = credentials.secrets.first().map(Secret::expose);
+    let callback_command = "callbackAfterUserRegisterCommand";
+    let body = serde_json::to_string(&Register { callback_command, secret, users });
+    Callback {
+        route: UserRegister::ROUTES[0],
+        query: None,
+        headers: headers("import".to_owned(), credentials),
+        // Texts and JSON always serialize.
+        body: body.unwrap_or_default(),
+    }
+}
+
+fn headers(operation_id: String, credentials: &AppCredentials) -> Vec<(&'static str, String)> {
+    let mut headers = vec![("operationid", operation_id)];
+    headers.extend(credentials.basic.first().map(|basic| {
+        ("authorization", format!("Basic {}", BASE64_STANDARD.encode(basic.user_pass())))
+    }));
+    headers
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Register<'a> {
+struct Register<'a, U> {
     callback_command: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a str>,
-    users: Users<'a>,
+    users: U,
 }
 
 #[derive(Serialize)]

@@ -12,12 +12,12 @@ mod secret;
 mod text;
 mod verified;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 pub use batch::{Batch, elements};
 pub use configured::{AppWarning, AppWarnings, SecretFault, SecretForm, SecretKind};
 pub use fields::Fields;
-pub use request::{RawRequest, Reply};
+pub use request::{Counts, RawRequest, Reply};
 pub use secret::{Secret, SecretMatch, find_match, trim};
 pub use text::{percent_decoded, without_byte_order_mark};
 pub use verified::Verified;
@@ -38,6 +38,9 @@ pub trait Provider: Sized + 'static {
     /// What verification leaves of a request for parsing.
     type Body: Send;
 
+    /// Whether a request that was not accepted comes again.
+    const REDELIVERY: Redelivery;
+
     /// Checks that the provider sent this request.
     ///
     /// # Errors
@@ -51,6 +54,43 @@ pub trait Provider: Sized + 'static {
 
     /// Puts what became of a request into the provider's own dialect.
     fn reply(request: &RawRequest, answer: &Result<Outcome, Rejection>) -> Reply;
+}
+
+/// Whether a provider sends a request again that was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redelivery {
+    /// It does, for a while.
+    Repeats,
+    /// It does not, or only if somebody has switched that on.
+    Never,
+}
+
+impl Redelivery {
+    /// What to do about a request that failed for a reason that passes.
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Repeats => "send it again",
+            Self::Never => "it does not come again by itself",
+        }
+    }
+}
+
+/// How much of a request was not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unstored {
+    /// How many of its entries.
+    pub count: usize,
+    /// How many it has.
+    pub all: usize,
+}
+
+impl fmt::Display for Unstored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self { all: 1, .. } => write!(f, "the event could not be stored"),
+            Self { count, all } => write!(f, "{count} of {all} entries could not be stored"),
+        }
+    }
 }
 
 /// A callback type: which requests it takes and what they change.
@@ -231,6 +271,17 @@ pub enum ParseError {
     },
 }
 
+impl ParseError {
+    /// How many entries of a batch it is about.
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        match self {
+            Self::PartOfBatch { left_out, .. } => *left_out,
+            Self::Field(_) | Self::WrongRoute { .. } => 0,
+        }
+    }
+}
+
 /// What is wrong with one field of a body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FieldError {
@@ -277,11 +328,16 @@ pub enum Rejection {
         limit: usize,
     },
     /// The apps' secrets could not be read yet. The cause is logged, not told.
-    #[error("the secrets that verify the sender could not be loaded yet: send it again")]
-    NoSecrets,
-    /// The change could not be stored in time. The cause is logged, not told.
-    #[error("the event could not be stored: send it again")]
-    NotStored,
+    #[error("the secrets that verify the sender could not be loaded yet: {}", .0.advice())]
+    NoSecrets(Redelivery),
+    /// Some or all of it could not be stored in time. The cause is logged, not told.
+    #[error("{unstored}: {}", redelivery.advice())]
+    NotStored {
+        /// How much of it.
+        unstored: Unstored,
+        /// Whether it comes again.
+        redelivery: Redelivery,
+    },
 }
 
 impl Rejection {
@@ -302,7 +358,7 @@ impl Rejection {
             Self::Unverified(_) => http::StatusCode::UNAUTHORIZED,
             Self::Malformed(_) => http::StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => http::StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NoSecrets | Self::NotStored => http::StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoSecrets(_) | Self::NotStored { .. } => http::StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Page, QueryError, cursor,
+    rows::{Earliest, Rows},
     visits::{RoomEnds, visits},
 };
 use crate::{
@@ -118,12 +119,12 @@ pub(super) async fn room(
 ) -> Result<Attendance, QueryError> {
     let start = page.next.map(cursor::read::<RoomPlace>).transpose()?;
     let start = start.unwrap_or(RoomPlace { seat: String::new(), visits: 0 });
-    let mut answer = Attendance::new(app, now);
+    let (mut answer, mut rows) = (Attendance::new(app, now), Rows::new(page.limit));
     let mut ends = RoomEnds::new(store, app, room.clone(), now);
     let from = SeatsFrom::Place(&start.seat);
     let mut seats = pin!(store.seats_of_room(app, room, from, page.limit.min(SEATS_AT_FIRST), now));
     let mut seen = 0;
-    while let Some(found) = seats.try_next().await? {
+    'page: while let Some(found) = seats.try_next().await? {
         let place = |visits| RoomPlace { seat: found.place.clone(), visits };
         if seen >= MAX_SEATS {
             answer.next = cursor::write(&place(0));
@@ -143,16 +144,16 @@ pub(super) async fn room(
             if !page.holds(&visit) {
                 continue;
             }
-            if answer.sessions.len() == page.limit {
+            if rows.add(Session::new(user, seat, &visit, now)).is_break() {
                 answer.next = cursor::write(&place(number - 1));
-                return Ok(answer);
+                break 'page;
             }
-            answer.sessions.push(Session::new(user, seat, &visit, now));
         }
     }
     if seen == 0 && page.next.is_none() && !store.has_lives(app, room, now).await? {
         return Err(QueryError::Unknown("room"));
     }
+    answer.sessions = rows.into_vec();
     Ok(answer)
 }
 
@@ -168,7 +169,7 @@ pub(super) async fn user(
     now: UnixMillis,
 ) -> Result<Attendance, QueryError> {
     let after = page.next.map(cursor::read::<VisitPlace>).transpose()?;
-    let mut first = BTreeMap::<VisitPlace, Session>::new();
+    let mut first = Earliest::<VisitPlace, Session>::new(page.limit);
     let mut rooms = BTreeMap::<RoomId, RoomEnds<'_>>::new();
     let mut is_known = false;
     let mut seats = pin!(store.seats_of_user(app, user, now));
@@ -191,32 +192,21 @@ pub(super) async fn user(
                 number,
             };
             let is_earlier = after.as_ref().is_some_and(|after| place <= *after);
-            let is_later = first.len() > page.limit
-                && first.last_key_value().is_some_and(|(last, _)| place > *last);
-            if is_earlier || is_later || !page.may_hold(&visit) {
+            if is_earlier || !first.may_take(&place) || !page.may_hold(&visit) {
                 continue;
             }
             visit.ending = ends.ending(user, seat.life.as_ref(), &visit).await?;
             if page.holds(&visit) {
-                first.insert(place, Session::new(user, &seat, &visit, now));
-            }
-            // One more than is returned tells that another page follows.
-            if first.len() > page.limit + 1 {
-                first.pop_last();
+                first.take(place, Session::new(user, &seat, &visit, now));
             }
         }
     }
     if !is_known && !super::presence::is_user_known(store, app, user, now).await? {
         return Err(QueryError::Unknown("user"));
     }
-    let mut answer = Attendance::new(app, now);
-    let has_next = first.len() > page.limit;
-    if has_next {
-        first.pop_last();
-        answer.next = first.last_key_value().and_then(|(last, _)| cursor::write(last));
-    }
-    answer.sessions = first.into_values().collect();
-    Ok(answer)
+    let (sessions, last) = first.into_page();
+    let next = last.and_then(|last| cursor::write(&last));
+    Ok(Attendance { sessions, next, ..Attendance::new(app, now) })
 }
 
 #[cfg(any(test, fuzzing))]

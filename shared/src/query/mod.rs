@@ -7,6 +7,7 @@ mod cursor;
 mod error;
 mod presence;
 mod registrations;
+mod rows;
 mod usage;
 mod visits;
 
@@ -16,7 +17,7 @@ use http::{Method, StatusCode};
 pub use error::QueryError;
 pub(crate) use error::error_reply;
 
-use self::presence::{CountChanges, RoomPage};
+use self::presence::{CountChanges, RoomPage, SessionsPage};
 use crate::{
     callback::Reply,
     domain::{App, Month, MonthError, ProviderName, RoomId, UnixMillis, UserId},
@@ -96,7 +97,10 @@ impl Queries {
         let now = request.received_at;
         Ok(match question {
             Question::User(user) => {
-                Reply::json(StatusCode::OK, &presence::user(&self.store, &app, &user, now).await?)
+                let page =
+                    SessionsPage { limit: parameters.limit()?, next: parameters.get("next") };
+                let answer = presence::user(&self.store, &app, &user, page, now).await?;
+                Reply::json(StatusCode::OK, &answer)
             }
             Question::Users => {
                 let users = presence::read_users(&request.body)?;
@@ -238,6 +242,6 @@ impl Parameters {
 #[cfg(any(test, fuzzing))]
 pub fn fuzz_cursors(data: &[u8]) {
     attendance::fuzz_cursors(data);
-    presence::fuzz_cursor(data);
+    presence::fuzz_cursors(data);
     registrations::fuzz_cursor(data);
 }

@@ -2,11 +2,12 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, pin::pin};
 
-use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use super::{
     QueryError, cursor,
+    rows::Rows,
     visits::{RoomEnds, current_visits},
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
         Stamp, UnixMillis, UserId, Visit,
     },
     providers::{self, tencent, zego},
-    store::{Member, Reader, RosterPage, Seat, SeatsFrom, StoreError},
+    store::{Member, Reader, RosterPage, RosterRow, Seat, SeatsFrom, StoreError},
 };
 
 /// How many users can be asked for at once.
@@ -24,11 +25,14 @@ const MAX_USERS: usize = 100;
 /// How many of them are read at the same time.
 const CONCURRENT_USERS: usize = 10;
 
+/// How many rooms of a person are read at the same time.
+const CONCURRENT_ROOMS: usize = 32;
+
 /// How many seats are read with one request to count their changes, if so many fit.
 const SEATS_PER_READ: usize = 1000;
 
-/// A person, with the visits that are open, and the last one that ended in each room and on each
-/// kind of device.
+/// A person, with a page of the visits that are open, and the last one that ended in each room and
+/// on each kind of device.
 #[derive(Debug, Serialize)]
 pub(super) struct UserPresence {
     provider: &'static str,
@@ -39,6 +43,48 @@ pub(super) struct UserPresence {
     online: bool,
     last_seen_at: Option<u64>,
     sessions: Vec<Session>,
+    next: Option<String>,
+}
+
+/// Which page of a person's sessions is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SessionsPage<'a> {
+    pub(super) limit: usize,
+    pub(super) next: Option<&'a str>,
+}
+
+/// Where a page of a person's sessions ended.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct SessionPlace {
+    /// Who has left by then is over on every page. Who leaves while the pages are read keeps the
+    /// place that the first page gave them.
+    over_by: u64,
+    last: SessionOrder,
+}
+
+/// The order of a person's sessions: open ones first, then by their beginning, the newest first.
+/// The rest keeps two of one millisecond apart.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct SessionOrder {
+    is_over: bool,
+    entered_at: Reverse<Option<u64>>,
+    room: Option<String>,
+    life: Option<String>,
+    device: Option<String>,
+    session: Option<String>,
+}
+
+impl SessionOrder {
+    fn of(session: &Session, over_by: u64) -> Self {
+        Self {
+            is_over: session.left_at.is_some_and(|left_at| left_at <= over_by),
+            entered_at: Reverse(session.entered_at),
+            room: session.room.clone(),
+            life: session.life.clone(),
+            device: session.device.clone(),
+            session: session.session.clone(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -136,9 +182,76 @@ pub(super) async fn user(
     store: &Reader,
     app: &App,
     user: &UserId,
+    page: SessionsPage<'_>,
     now: UnixMillis,
 ) -> Result<UserPresence, QueryError> {
-    let (last_seen_at, mut sessions) = match app.provider {
+    let place = page.next.map(cursor::read::<SessionPlace>).transpose()?;
+    let seen = seen(store, app, user, now).await?.ok_or(QueryError::Unknown("user"))?;
+    let online = seen.is_online();
+    let Seen { last_seen_at, sessions } = seen;
+    // Some clocks are ahead of ours.
+    let newest_end = sessions.iter().filter_map(|session| session.left_at).max();
+    let over_by = place.as_ref().map_or(newest_end.unwrap_or(0).max(now.0), |place| place.over_by);
+    let with_order = sessions.into_iter().map(|session| {
+        let order = SessionOrder::of(&session, over_by);
+        (order, session)
+    });
+    let mut sessions: Vec<_> = with_order
+        .filter(|(order, _)| place.as_ref().is_none_or(|place| *order > place.last))
+        .collect();
+    sessions.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut rows = Rows::new(page.limit);
+    let (mut last, mut next) = (None, None);
+    for (order, session) in sessions {
+        if rows.add(session).is_break() {
+            next = last.and_then(|last| cursor::write(&SessionPlace { over_by, last }));
+            break;
+        }
+        last = Some(order);
+    }
+    Ok(UserPresence {
+        provider: app.provider.as_str(),
+        app: app.id.to_string(),
+        user: user.to_string(),
+        as_of: now.0,
+        online,
+        last_seen_at: last_seen_at.map(|at| at.0),
+        sessions: rows.into_vec(),
+        next,
+    })
+}
+
+/// When a user was last seen, and all their sessions, in no order.
+struct Seen {
+    last_seen_at: Option<UnixMillis>,
+    sessions: Vec<Session>,
+}
+
+impl Seen {
+    fn is_online(&self) -> bool {
+        self.sessions.iter().any(|session| session.left_at.is_none())
+    }
+
+    /// What is known from two sources, of which either may know nothing.
+    fn both(a: Option<Self>, b: Option<Self>) -> Option<Self> {
+        match (a, b) {
+            (Some(mut a), Some(b)) => {
+                a.sessions.extend(b.sessions);
+                Some(Self { last_seen_at: a.last_seen_at.max(b.last_seen_at), ..a })
+            }
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+/// What is known of a user; `None` if they are not known.
+async fn seen(
+    store: &Reader,
+    app: &App,
+    user: &UserId,
+    now: UnixMillis,
+) -> Result<Option<Seen>, StoreError> {
+    Ok(match app.provider {
         ProviderName::Zego => in_rooms(store, app, user, now).await?,
         ProviderName::OpenIm => on_devices(store, app, user, now).await?,
         ProviderName::Tencent => {
@@ -146,33 +259,9 @@ pub(super) async fn user(
                 in_rooms(store, app, user, now),
                 on_devices(store, app, user, now)
             )?;
-            both(rooms, devices)
+            Seen::both(rooms, devices)
         }
-    }
-    .ok_or(QueryError::Unknown("user"))?;
-    sessions.sort_by_key(|session| (session.left_at.is_some(), Reverse(session.entered_at)));
-    Ok(UserPresence {
-        provider: app.provider.as_str(),
-        app: app.id.to_string(),
-        user: user.to_string(),
-        as_of: now.0,
-        online: sessions.iter().any(|session| session.left_at.is_none()),
-        last_seen_at: last_seen_at.map(|at| at.0),
-        sessions,
     })
-}
-
-/// When a user was last seen, and their sessions; `None` if they are not known.
-type Seen = Option<(Option<UnixMillis>, Vec<Session>)>;
-
-fn both(a: Seen, b: Seen) -> Seen {
-    match (a, b) {
-        (Some((a_seen, mut a)), Some((b_seen, b))) => {
-            a.extend(b);
-            Some((a_seen.max(b_seen), a))
-        }
-        (a, b) => a.or(b),
-    }
 }
 
 async fn in_rooms(
@@ -180,7 +269,7 @@ async fn in_rooms(
     app: &App,
     user: &UserId,
     now: UnixMillis,
-) -> Result<Seen, StoreError> {
+) -> Result<Option<Seen>, StoreError> {
     let seats = store.seats(app, user, now).await?;
     let seen = seats.iter().flat_map(|seat| &seat.marks).map(|mark| mark.at).max();
     let mut rooms = BTreeMap::<RoomId, Vec<Occupied>>::new();
@@ -190,13 +279,15 @@ async fn in_rooms(
     }
     let rooms =
         rooms.into_iter().map(|(room, seats)| end_ghosts(store, app, user, room, seats, now));
-    let sessions = try_join_all(rooms).await?.into_iter().flat_map(|seats| {
+    let rooms = stream::iter(rooms).buffered(CONCURRENT_ROOMS);
+    let rooms: Vec<_> = rooms.try_collect().await?;
+    let sessions = rooms.into_iter().flat_map(|seats| {
         let sessions = seats.into_iter().flat_map(|Occupied { seat, visits }| {
             visits.into_iter().map(move |visit| Session::in_room(&seat, &visit))
         });
         current_sessions(sessions)
     });
-    Ok(seen.map(|seen| (Some(seen), sessions.collect())))
+    Ok(seen.map(|seen| Seen { last_seen_at: Some(seen), sessions: sessions.collect() }))
 }
 
 /// Whether somebody is known who was never seen in a room: by their devices, or as registered.
@@ -215,13 +306,14 @@ async fn on_devices(
     app: &App,
     user: &UserId,
     now: UnixMillis,
-) -> Result<Seen, StoreError> {
+) -> Result<Option<Seen>, StoreError> {
     let devices = store.devices(app, user, now).await?;
     if devices.is_empty() {
-        return Ok(store.registration(app, user).await?.map(|_| (None, Vec::new())));
+        let registered = store.registration(app, user).await?;
+        return Ok(registered.map(|_| Seen { last_seen_at: None, sessions: Vec::new() }));
     }
     let seen = devices.iter().flat_map(|device| [device.online, device.offline, device.logged_out]);
-    let seen = seen.flatten().map(Stamp::at).max();
+    let last_seen_at = seen.flatten().map(Stamp::at).max();
     let mut platforms = BTreeMap::<Platform, Vec<Session>>::new();
     for device in devices {
         let ending = providers::device_ending(app.provider, &device, now);
@@ -229,7 +321,7 @@ async fn on_devices(
         platforms.entry(device.platform).or_default().push(session);
     }
     let sessions = platforms.into_values().flat_map(current_sessions).collect();
-    Ok(Some((seen, sessions)))
+    Ok(Some(Seen { last_seen_at, sessions }))
 }
 
 impl Session {
@@ -323,15 +415,11 @@ pub(super) async fn users(
     now: UnixMillis,
 ) -> Result<UserSummaries, QueryError> {
     let summaries = stream::iter(users).map(async |id| {
-        let presence = match user(store, app, &id, now).await {
-            Ok(presence) => Some(presence),
-            Err(QueryError::Unknown(_)) => None,
-            Err(error) => return Err(error),
-        };
-        Ok(UserSummary {
+        let seen = seen(store, app, &id, now).await?;
+        Ok::<_, StoreError>(UserSummary {
             user: id.to_string(),
-            online: presence.as_ref().is_some_and(|presence| presence.online),
-            last_seen_at: presence.and_then(|presence| presence.last_seen_at),
+            online: seen.as_ref().is_some_and(Seen::is_online),
+            last_seen_at: seen.and_then(|seen| seen.last_seen_at).map(|at| at.0),
         })
     });
     Ok(UserSummaries {
@@ -452,21 +540,31 @@ pub(super) async fn room(
     // Every page gives the number that the first one counted.
     answer.online = place.as_ref().map_or(roster.count, |place| place.online);
     answer.open |= answer.online > 0;
-    let members = stream::iter(roster.members).map(async |Member { user, seat }| {
+    let members = stream::iter(roster.members).map(async |RosterRow { row, member }| {
+        let Member { user, seat } = member;
         let visits = current_visits(store, app, &user, &seat, now).await?;
         let visit = visits.into_iter().find(|visit| visit.ending.is_none());
-        Ok::<_, StoreError>(visit.map(|visit| RoomMember {
+        let member = visit.map(|visit| RoomMember {
             user: user.to_string(),
             name: seat.name,
             role: visit.role.to_string(),
             session: visit.session.as_ref().map(ToString::to_string),
             entered_at: visit.entered_at.0,
-        }))
+        });
+        Ok::<_, StoreError>((row, member))
     });
-    let members: Vec<_> = members.buffered(CONCURRENT_USERS).try_collect().await?;
-    answer.members = members.into_iter().flatten().collect();
+    let mut members = pin!(members.buffered(CONCURRENT_USERS));
+    let (mut rows, mut last, mut next) = (Rows::new(page.limit), None, roster.next);
+    while let Some((row, member)) = members.try_next().await? {
+        if member.is_some_and(|member| rows.add(member).is_break()) {
+            next = last;
+            break;
+        }
+        last = Some(row);
+    }
+    answer.members = rows.into_vec();
     let (life, online) = (state.version(), answer.online);
-    answer.next = roster.next.and_then(|after| cursor::write(&Place { life, after, online }));
+    answer.next = next.and_then(|after| cursor::write(&Place { life, after, online }));
     Ok(answer)
 }
 
@@ -503,6 +601,7 @@ async fn changes(
 }
 
 #[cfg(any(test, fuzzing))]
-pub(super) fn fuzz_cursor(data: &[u8]) {
+pub(super) fn fuzz_cursors(data: &[u8]) {
     cursor::fuzz::<Place>(data);
+    cursor::fuzz::<SessionPlace>(data);
 }

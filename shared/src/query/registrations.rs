@@ -1,11 +1,14 @@
 //! Who is registered.
 
+use std::pin::pin;
+
+use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::{Page, QueryError, cursor};
+use super::{Page, QueryError, cursor, rows::Rows};
 use crate::{
     domain::{App, Registration, RegistrationSource, UnixMillis, UserId},
-    store::{Reader, RegistrationsPage},
+    store::{Reader, RegistrationRow, RegistrationsPage},
 };
 
 /// A user, as they were registered.
@@ -84,12 +87,18 @@ pub(super) async fn list(
 ) -> Result<RegistrationList, QueryError> {
     let place = page.next.map(cursor::read::<Place>).transpose()?;
     let after = place.as_ref().map(|place| place.after.as_str());
-    let page = RegistrationsPage { from: page.from, to: page.to, after, limit: page.limit };
-    let found = store.registrations(app, &page, now).await?;
-    Ok(RegistrationList {
-        registrations: found.registrations.into_iter().map(UserRegistration::from).collect(),
-        next: found.next.and_then(|after| cursor::write(&Place { after })),
-    })
+    let mut rows = Rows::new(page.limit);
+    let page = RegistrationsPage { from: page.from, to: page.to, after, at_first: page.limit };
+    let mut found = pin!(store.registrations(app, &page, now));
+    let (mut last, mut next) = (None, None);
+    while let Some(RegistrationRow { row, registration }) = found.try_next().await? {
+        if rows.add(UserRegistration::from(registration)).is_break() {
+            next = last.and_then(|after| cursor::write(&Place { after }));
+            break;
+        }
+        last = Some(row);
+    }
+    Ok(RegistrationList { registrations: rows.into_vec(), next })
 }
 
 #[cfg(any(test, fuzzing))]

@@ -21,8 +21,8 @@ use aws_sdk_dynamodb::{Client, config};
 
 pub use error::StoreError;
 pub use read::{
-    Member, NEWEST_BOUNDARIES, Reader, Registrations, RegistrationsPage, RoomSeat, Roster,
-    RosterPage, Seat, SeatsFrom,
+    Member, NEWEST_BOUNDARIES, Reader, RegistrationRow, RegistrationsPage, RoomSeat, Roster,
+    RosterPage, RosterRow, Seat, SeatsFrom,
 };
 pub use table::{INDEX, TABLE, TableDefinition};
 pub use write::{AppliedAll, Claimed, Writer};

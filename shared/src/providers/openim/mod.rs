@@ -25,7 +25,10 @@ pub use user_online::UserOnline;
 pub use user_register::UserRegister;
 
 use crate::{
-    callback::{Fields, Provider, RawRequest, Rejection, Reply, SecretKind, Verified, VerifyError},
+    callback::{
+        Fields, Provider, RawRequest, Redelivery, Rejection, Reply, SecretKind, Verified,
+        VerifyError,
+    },
     domain::{AppId, Outcome, ProviderName},
 };
 
@@ -50,6 +53,7 @@ impl Provider for OpenIm {
     const NAME: ProviderName = ProviderName::OpenIm;
     /// A batch of registrations has no limit of its own at the sender.
     const BODY_LIMIT: usize = 4 << 20;
+    const REDELIVERY: Redelivery = Redelivery::Never;
 
     type Apps = Apps;
     type Body = Fields;

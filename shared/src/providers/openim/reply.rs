@@ -33,7 +33,7 @@ fn error_code(rejection: &Rejection) -> i32 {
         Rejection::Malformed(_) => 20001,
         Rejection::Unverified(_) => 20002,
         Rejection::TooLarge { .. } => 20003,
-        Rejection::NoSecrets | Rejection::NotStored => 20004,
+        Rejection::NoSecrets(_) | Rejection::NotStored { .. } => 20004,
     }
 }
 

@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 use super::Apps;
 use crate::{
     callback::{
-        Fields, Provider, RawRequest, Rejection, Reply, Secret, Verified, VerifyError, find_match,
+        Fields, Provider, RawRequest, Redelivery, Rejection, Reply, Secret, Verified, VerifyError,
+        find_match,
     },
     domain::{Outcome, ProviderName, UnixSeconds},
 };
@@ -57,6 +58,8 @@ pub fn sign(token: &Secret, request_time: &str) -> String {
 impl Provider for Chat {
     const NAME: ProviderName = ProviderName::Tencent;
     const BODY_LIMIT: usize = 1 << 20;
+    /// Its retry after a timeout is off by default.
+    const REDELIVERY: Redelivery = Redelivery::Never;
 
     type Apps = Apps;
     type Body = StateChange;

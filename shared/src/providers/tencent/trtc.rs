@@ -13,8 +13,8 @@ use sha2::Sha256;
 use super::Apps;
 use crate::{
     callback::{
-        FieldError, Fields, Provider, RawRequest, Rejection, Reply, Secret, Verified, VerifyError,
-        find_match,
+        FieldError, Fields, Provider, RawRequest, Redelivery, Rejection, Reply, Secret, Verified,
+        VerifyError, find_match,
     },
     domain::{Outcome, ProviderName, UnixMillis},
 };
@@ -37,6 +37,7 @@ pub fn sign(key: &Secret, body: &[u8]) -> String {
 impl Provider for Trtc {
     const NAME: ProviderName = ProviderName::Tencent;
     const BODY_LIMIT: usize = 1 << 20;
+    const REDELIVERY: Redelivery = Redelivery::Repeats;
 
     type Apps = Apps;
     type Body = Fields;

@@ -25,7 +25,8 @@ pub use visits::Visits;
 
 use crate::{
     callback::{
-        Callback, Fields, Provider, RawRequest, Rejection, Reply, Secret, SecretKind, Verified,
+        Callback, Fields, Provider, RawRequest, Redelivery, Rejection, Reply, Secret, SecretKind,
+        Verified,
         VerifyError,
     },
     domain::{AppId, Outcome, ProviderName},
@@ -52,6 +53,7 @@ pub type Apps = HashMap<AppId, Vec<Secret>>;
 impl Provider for Zego {
     const NAME: ProviderName = ProviderName::Zego;
     const BODY_LIMIT: usize = 1 << 20;
+    const REDELIVERY: Redelivery = Redelivery::Repeats;
 
     type Apps = Apps;
     type Body = Fields;

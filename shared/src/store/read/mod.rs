@@ -17,8 +17,8 @@ use futures::TryStreamExt;
 
 pub use attendance::{RoomSeat, SeatsFrom};
 pub use boundary::NEWEST_BOUNDARIES;
-pub use registration::{Registrations, RegistrationsPage};
-pub use roster::{Member, Roster, RosterPage};
+pub use registration::{RegistrationRow, RegistrationsPage};
+pub use roster::{Member, Roster, RosterPage, RosterRow};
 pub use seat::Seat;
 
 use super::{

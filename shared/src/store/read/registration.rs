@@ -1,6 +1,7 @@
 //! Registrations: one of a user, or all of an app in the order of time.
 
 use aws_sdk_dynamodb::types::AttributeValue::Bool;
+use futures::{Stream, TryStreamExt, stream};
 
 use super::{
     super::{
@@ -26,17 +27,17 @@ pub struct RegistrationsPage<'a> {
     pub to: UnixMillis,
     /// Where the page before this one ended; `None` for the first page.
     pub after: Option<&'a str>,
-    /// How many registrations a page has at most.
-    pub limit: usize,
+    /// About how many registrations are read with the first requests.
+    pub at_first: usize,
 }
 
-/// One page of an app's registrations, the earliest first.
+/// A registration in the list of an app's.
 #[derive(Debug, Clone)]
-pub struct Registrations {
-    /// The registrations on this page.
-    pub registrations: Vec<Registration>,
-    /// Where this page ends, if another one follows.
-    pub next: Option<String>,
+pub struct RegistrationRow {
+    /// Its place in the list: where a page after it begins.
+    pub row: String,
+    /// The registration.
+    pub registration: Registration,
 }
 
 impl Reader {
@@ -54,41 +55,35 @@ impl Reader {
         read.map(|item| read_registration(app, &item)).transpose()
     }
 
-    /// A page of an app's registrations, by the time they are from.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
-    pub async fn registrations(
-        &self,
-        app: &App,
-        page: &RegistrationsPage<'_>,
+    /// An app's registrations, by the time they are from, the earliest first.
+    pub fn registrations<'a>(
+        &'a self,
+        app: &'a App,
+        page: &RegistrationsPage<'a>,
         now: UnixMillis,
-    ) -> Result<Registrations, StoreError> {
+    ) -> impl Stream<Item = Result<RegistrationRow, StoreError>> + Send + 'a {
         // A cursor is whatever a client sends: it must not lead to before the time span.
         let start = keys::time(page.from);
         let from = page.after.filter(|after| **after > *start).map_or(start, ToOwned::to_owned);
         let to = keys::time_end(page.to);
         let shards = (0..SHARDS).map(|shard| {
             let (partition, range) = (keys::registrations(app, shard), (from.clone(), to.clone()));
-            let page_size = rows_per_shard(page.limit);
+            let page_size = rows_per_shard(page.at_first);
             self.rows(partition, range, Direction::OldestFirst, page_size, now)
         });
-        let mut rows = Merged::new(shards.collect(), Direction::OldestFirst).await?;
-        let mut found = Registrations { registrations: Vec::new(), next: None };
-        let mut last = None;
-        while let Some((row, item)) = rows.next().await? {
-            if Some(row.as_str()) == page.after {
-                continue;
-            }
-            if found.registrations.len() == page.limit {
-                found.next = last;
-                break;
-            }
-            found.registrations.push(read_registration(app, &item)?);
-            last = Some(row);
-        }
-        Ok(found)
+        let after = page.after;
+        let merged = Merged::new(shards.collect(), Direction::OldestFirst);
+        let rows = stream::once(merged).map_ok(|merged| {
+            stream::try_unfold(merged, async |mut merged| {
+                Ok::<_, StoreError>(merged.next().await?.map(|row| (row, merged)))
+            })
+        });
+        rows.try_flatten()
+            .try_filter(move |(row, _)| std::future::ready(Some(row.as_str()) != after))
+            .and_then(move |(row, item)| {
+                let read = read_registration(app, &item);
+                std::future::ready(read.map(|registration| RegistrationRow { row, registration }))
+            })
     }
 }
 

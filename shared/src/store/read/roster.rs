@@ -26,6 +26,15 @@ pub struct Member {
     pub seat: Seat,
 }
 
+/// A member of a roster, and where a page after them begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RosterRow {
+    /// The place in the roster.
+    pub row: String,
+    /// The member.
+    pub member: Member,
+}
+
 /// Which part of a roster to read, and by which rule somebody is in it.
 pub struct RosterPage<'a> {
     /// Whoever entered before that is not looked at.
@@ -51,7 +60,7 @@ impl std::fmt::Debug for RosterPage<'_> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roster {
     /// The members on this page.
-    pub members: Vec<Member>,
+    pub members: Vec<RosterRow>,
     /// How many members there are in all, if this is the first page.
     pub count: usize,
     /// Where this page ends, if another one follows.
@@ -86,7 +95,6 @@ impl Reader {
         });
         let mut rows = Merged::new(shards.collect(), Direction::NewestFirst).await?;
         let mut roster = Roster { members: Vec::new(), count: 0, next: None };
-        let mut last = None;
         while let Some((row, item)) = rows.next().await? {
             let member = read_member(&item)?;
             if Some(row.as_str()) == page.after || !(page.is_in)(&member) {
@@ -94,11 +102,10 @@ impl Reader {
             }
             roster.count += 1;
             if roster.count > page.limit {
-                roster.next = last;
+                roster.next = roster.members.last().map(|last| last.row.clone());
                 break;
             }
-            roster.members.push(member);
-            last = Some(row);
+            roster.members.push(RosterRow { row, member });
         }
         if page.after.is_none() {
             let mut rest = pin!(rows.rest());

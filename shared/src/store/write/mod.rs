@@ -12,7 +12,7 @@ mod seat;
 mod signature_use;
 mod update;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use aws_sdk_dynamodb::Client;
 use futures::{StreamExt, stream};
@@ -41,6 +41,8 @@ pub struct Writer {
 pub struct AppliedAll<'a> {
     /// The most notable outcome of those that are stored; `Ignored` if there are none.
     pub outcome: Outcome,
+    /// How many of those that are stored had which outcome.
+    pub outcomes: BTreeMap<Outcome, usize>,
     /// Those of which it is not known that they are stored. They can be applied again without harm.
     pub failed: Vec<(&'a Change, StoreError)>,
 }
@@ -89,7 +91,8 @@ impl Writer {
         deadline: Instant,
     ) -> AppliedAll<'a> {
         let mut unstored: Vec<_> = changes.iter().map(Some).collect();
-        let mut applied = AppliedAll { outcome: Outcome::Ignored, failed: Vec::new() };
+        let mut applied =
+            AppliedAll { outcome: Outcome::Ignored, outcomes: BTreeMap::new(), failed: Vec::new() };
         let mut writes = Vec::with_capacity(changes.len());
         for (index, change) in changes.iter().enumerate() {
             let write = self.apply(change, received_at);
@@ -99,7 +102,10 @@ impl Writer {
         while let Ok(Some((index, stored))) = timeout_at(deadline, writes.next()).await {
             let change = unstored[index].take();
             match stored {
-                Ok(outcome) => applied.outcome = applied.outcome.max(outcome),
+                Ok(outcome) => {
+                    applied.outcome = applied.outcome.max(outcome);
+                    *applied.outcomes.entry(outcome).or_default() += 1;
+                }
                 Err(error) => applied.failed.extend(change.map(|change| (change, error))),
             }
         }
