@@ -490,6 +490,13 @@ async fn what_is_odd_about_a_secret_of_an_option_is_said_and_its_value_is_not() 
     let (code, of_apps, stderr) = run(&mint, &apps).await;
     assert_eq!((code, of_apps), (Some(0), of_example));
     assert!(stderr.contains(surrounded) && !stderr.contains(key), "{stderr}");
+    let apps = r#"{
+        "zego": {"1": {"callback_secrets": ["hunter2 "]}},
+        "openim": {"main": {"secrets": ["hunter2"]}},
+        "tencent": {"1400000000": {"chat_tokens": ["hunter2"], "trtc_keys": ["hunter2"]}}
+    }"#;
+    let (code, _, stderr) = run(&["send", "all", "--count", "4", "--print"], apps).await;
+    assert_eq!((code, stderr.matches(surrounded).count()), (Some(0), 1), "{stderr}");
 }
 
 #[tokio::test]

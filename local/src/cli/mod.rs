@@ -4,6 +4,8 @@ pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod user_sig;
 
+use std::sync::OnceLock;
+
 use clap::{Parser, Subcommand};
 use rollcall::{
     callback::{Secret, SecretFault, SecretKind},
@@ -46,12 +48,18 @@ pub(crate) fn only_rollcall(level: Level) -> Targets {
     Targets::new().with_target("rollcall", level)
 }
 
-/// The apps of `ROLLCALL_APPS`, else the examples.
+/// The apps of `ROLLCALL_APPS`, else the examples. They are read once, so that what is odd about
+/// them is logged once.
 fn apps() -> Result<Apps, Failure> {
-    Ok(match Apps::from_env()? {
+    static APPS: OnceLock<Apps> = OnceLock::new();
+    if let Some(apps) = APPS.get() {
+        return Ok(apps.clone());
+    }
+    let apps = match Apps::from_env()? {
         Some(apps) => apps,
         None => Apps::from_json(EXAMPLE_APPS)?,
-    })
+    };
+    Ok(APPS.get_or_init(|| apps).clone())
 }
 
 /// The secret of an option, and a line for each thing that is odd about it.
