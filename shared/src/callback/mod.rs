@@ -277,6 +277,7 @@ impl ParseError {
     pub fn left_out(&self) -> usize {
         match self {
             Self::PartOfBatch { left_out, .. } => *left_out,
+            Self::WholeBatch { all, .. } => *all,
             Self::Field(_) | Self::WrongRoute { .. } => 0,
         }
     }
