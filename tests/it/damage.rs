@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::Config};
 use rollcall::{
     callback::{Callback, FieldError, ParseError, Provider, RawRequest, Rejection, Secret},
     config::AppsOf,
@@ -161,6 +161,8 @@ fn without_texts(mut changes: Vec<Change>) -> Vec<Change> {
 }
 
 proptest! {
+    #![proptest_config(Config { cases: 40, failure_persistence: None, ..Config::default() })]
+
     /// Promise 5, before anything is stored: nobody is lost for the sake of a name.
     #[test]
     fn promise_5_never_lost_damage_in_what_is_only_shown_leaves_the_same_event(

@@ -78,7 +78,8 @@ fn seat(request: &Verified<Trtc>, event: RoomEvent) -> Result<Change, FieldError
         None => Role::Unspecified,
         Some(20) => Role::Anchor,
         Some(21) => Role::Audience,
-        Some(other) => Role::Other(other),
+        // As it is read from its stored code.
+        Some(other) => Role::from(other),
     };
     let order = Order { time: at, session: None, sequence: event.rank() };
     Ok(Change::Seat(SeatChange {
