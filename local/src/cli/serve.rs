@@ -37,6 +37,9 @@ use super::Failure;
 /// How long requests under way may take once the end has been asked for.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// How long making the table may take.
+const START_LIMIT: Duration = Duration::from_secs(5);
+
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// Port of the gateway
@@ -79,8 +82,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         servers.spawn(database.serve(listener, until(stopped.clone())));
         url
     };
+    // Nobody waits for an answer yet.
+    TABLE.create(&store::connect(&aws::at(&dynamodb), START_LIMIT), &config.table).await?;
     let client = store::connect(&aws::at(&dynamodb), handler::store_limit(config.budget));
-    TABLE.create(&client, &config.table).await?;
     let store = Store::new(client, &config.table, config.retention);
 
     let spill = match config.spill_queue_url {
