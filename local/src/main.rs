@@ -18,7 +18,7 @@ async fn main() -> ExitCode {
     }
     let done = match cli.command {
         None => cli::serve::run(cli.serve).await,
-        Some(Command::Send(send)) => cli::send::run(send).await,
+        Some(Command::Send(send)) => cli::send::run(*send).await,
         Some(Command::UserSig(user_sig)) => cli::user_sig::run(user_sig),
     };
     match done {

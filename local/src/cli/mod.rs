@@ -32,7 +32,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Send a callback as its provider would, and print the answer.
-    Send(send::SendArgs),
+    Send(Box<send::SendArgs>),
     /// Mint or verify Tencent's UserSig.
     UserSig(user_sig::UserSigArgs),
 }

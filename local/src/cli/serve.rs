@@ -37,6 +37,9 @@ use super::{Failure, log_to_stderr, only_rollcall};
 /// How long requests under way may take once the end has been asked for.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// How long making the table may take.
+const START_LIMIT: Duration = Duration::from_secs(5);
+
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// Port of the gateway
@@ -80,8 +83,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         servers.spawn(database.serve(listener, until(stopped.clone())));
         url
     };
+    // Nobody waits for an answer yet.
+    TABLE.create(&store::connect(&aws::at(&dynamodb), START_LIMIT), &config.table).await?;
     let client = store::connect(&aws::at(&dynamodb), handler::store_limit(config.budget));
-    TABLE.create(&client, &config.table).await?;
     let reader = Reader::new(client.clone(), &config.table);
     let writer = Writer::new(client, &config.table, config.retention);
 

@@ -505,8 +505,7 @@ impl Asker<'_> {
             return Ok(Vec::new());
         }
         let path = format!("/presence/{provider}/{id}/users?user={}", encoded(user));
-        let presence = self.get(&path).await?.unwrap_or_default();
-        let sessions = presence["sessions"].as_array().map_or(&[][..], Vec::as_slice);
+        let (presence, sessions) = self.list(&path, "sessions").await?.unwrap_or_default();
         let mut wrong = Vec::new();
         for (name, device) in &person.devices {
             let of_device = |session: &&Value| session["device"] == name.as_str();
