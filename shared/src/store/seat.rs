@@ -87,7 +87,7 @@ impl Store {
     ) -> Result<Written, StoreError> {
         let SeatChange { app, user, room, roster, .. } = change;
         let life = change.life.as_ref();
-        let section = Section::from(change.mark.kind);
+        let section = Section::of(&change.mark);
         let row = keys::row(section, change.mark.order.time, life, user);
         let details =
             roster.details.iter().map(|(name, text)| (name.to_string(), item::string(text)));
@@ -241,6 +241,22 @@ impl Store {
         now: UnixMillis,
     ) -> Result<Vec<Seat>, StoreError> {
         let items = self.of_user(app, user, keys::SEAT, now).await?;
+        items.iter().map(read_seat).collect()
+    }
+
+    /// The seats of a user in all lives of a room, read consistently.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
+    pub async fn seats_in_room(
+        &self,
+        app: &App,
+        user: &UserId,
+        room: &RoomId,
+        now: UnixMillis,
+    ) -> Result<Vec<Seat>, StoreError> {
+        let items = self.of_user(app, user, &keys::seats_of(room), now).await?;
         items.iter().map(read_seat).collect()
     }
 }
