@@ -12,7 +12,7 @@ use super::{
     seat::{Seat, read_seat},
     table::PK,
 };
-use crate::domain::{App, Kind, RoomId, UnixMillis, UserId};
+use crate::domain::{App, Kind, Mark, RoomId, UnixMillis, UserId};
 
 /// A row of a room's roster: a person and their seat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,10 +110,9 @@ impl Store {
     /// newest is an exit that may be another connection's: that depends on older ones.
     async fn member(&self, app: &App, item: &Item, now: UnixMillis) -> Result<Member, StoreError> {
         let Member { user, seat } = read_member(item)?;
-        let newest = seat.marks.iter().max();
         let is_doubtful =
-            newest.is_some_and(|mark| mark.kind == Kind::Leave && !mark.leaves_for_certain());
-        if seat.moved_to.is_none() || !is_doubtful {
+            |newest: &Mark| newest.kind == Kind::Leave && !newest.leaves_for_certain();
+        if seat.moved_to.is_none() || !seat.marks.iter().max().is_some_and(is_doubtful) {
             return Ok(Member { user, seat });
         }
         let marks = self.marks(app, &user, &seat, now).try_collect().await?;

@@ -250,8 +250,8 @@ mod tests {
         fn stays_never_overlap_and_what_is_certain_is_right_whatever_came_before(
             // A mark is there once, however often it comes.
             marks in prop::collection::btree_set(
-                (0..4_u8, 0..12_u64, any::<bool>()).prop_map(|(what, half_seconds, is_later)| {
-                    let ms = half_seconds * 1000 + u64::from(is_later);
+                (0..4_u8, 0..12_u64, any::<bool>()).prop_map(|(what, seconds, is_later)| {
+                    let ms = seconds * 1000 + u64::from(is_later);
                     match what {
                         0 => mark(Kind::Enter, ms),
                         1 => mark(Kind::Stay, ms),

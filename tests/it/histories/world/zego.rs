@@ -133,11 +133,15 @@ impl Zego {
         teller: &mut Teller,
     ) {
         let life = &self.open[&step.place];
+        let is_replaced = step.act == Act::ZegoLogin;
         let at = match event {
             RoomLogin => session.map_or(teller.now, |session| session.login_time),
-            // Another server tells of it, whose clock is fast.
-            RoomClose => teller.now + [0, 2, 3000, 0][usize::from(step.how / 4 % 4)],
-            RoomCreate | RoomLogout => teller.now,
+            // The connection that was replaced ends later, or another server's clock is slow.
+            RoomLogout if is_replaced => {
+                teller.now + [0, 2, 3000, 0][usize::from(step.how / 4 % 4)]
+            }
+            RoomLogout => teller.now - [0, 0, 2, 0][usize::from(step.how / 4 % 4)],
+            RoomCreate | RoomClose => teller.now,
         };
         let event = Event {
             name: event,
