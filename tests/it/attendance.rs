@@ -121,10 +121,11 @@ async fn every_visit_has_its_times_its_duration_and_the_reason_of_its_end() {
     let room = ask(&handlers, "/attendance/zego/1/rooms/lobby", "", now).await;
     let expected = json!([
         {"user":"ada","name":"Ada","room":"lobby","life":"7","session":"101","role":"audience",
-         "entered_at":START + 1000,"left_at":START + 61_000,"duration_ms":60_000,
+         "entered_at":START + 1000,"entered_assumed":false,"left_at":START + 61_000,"duration_ms":60_000,
          "reason":"heartbeat_timeout","assumed":false},
         {"user":"bob","name":"Ada","room":"lobby","life":"7","session":"102","role":"anchor",
-         "entered_at":START + 2000,"left_at":null,"duration_ms":98_000,"reason":null,"assumed":false},
+         "entered_at":START + 2000,"entered_assumed":false,"left_at":null,"duration_ms":98_000,
+         "reason":null,"assumed":false},
     ]);
     assert_eq!(room["sessions"], expected);
     assert_eq!(room["next"], Value::Null);
@@ -258,6 +259,96 @@ async fn a_lost_logout_ends_with_the_next_session_its_rooms_life_or_the_next_lif
         let last = presence["sessions"][0]["left_at"].as_u64().map(|left| left - START);
         assert_eq!(last, own.last().unwrap().2, "{presence}");
         assert_eq!(presence["sessions"][0]["assumed"], own.last().unwrap().4);
+    }
+}
+
+/// A room's attendance and each person's, in pages of every size: the stays of one person.
+async fn in_every_page(handlers: &Handlers, user: &str, expected: &[Stay]) {
+    let now = at(100_000);
+    for path in
+        ["/attendance/zego/1/rooms/lobby".to_owned(), format!("/attendance/zego/1/users/{user}")]
+    {
+        for limit in [1, 2, 100] {
+            let mut sessions = pages(handlers, &path, "", limit, now).await;
+            sessions.retain(|session| session["user"] == user);
+            sessions.sort_by_key(|session| session["entered_at"].as_u64());
+            assert_eq!(stays(&json!({ "sessions": sessions })), expected, "{path} by {limit}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_relogin_that_keeps_its_session_counts_no_minute_twice() {
+    let (_database, handlers) = start().await;
+    let ada = login("ada", 7, 101, 1, 0);
+    let again = Event { relogin: true, sequence: 3, ..ada.clone() };
+    for event in [&ada, &logout(&ada, 2, 50_000), &again, &logout(&ada, 4, 90_000)] {
+        zego(&handlers, event).await;
+    }
+    let expected = [
+        stay("ada", 0, Some(50_000), "normal", false),
+        stay("ada", 50_000, Some(90_000), "normal", false),
+    ];
+    in_every_page(&handlers, "ada", &expected).await;
+    let answer = ask(&handlers, "/attendance/zego/1/users/ada", "", at(100_000)).await;
+    let assumed = |number: usize| answer["sessions"][number]["entered_assumed"].clone();
+    assert_eq!([assumed(0), assumed(1)], [false, true], "{answer}");
+}
+
+#[tokio::test]
+async fn an_older_session_ends_when_the_newer_begins_and_keeps_its_reason() {
+    let (_database, handlers) = start().await;
+    let (old, new) = (login("ada", 7, 101, 1, 0), login("ada", 7, 102, 2, 10_000));
+    for event in [&old, &new, &Event { reason: 3, ..logout(&old, 3, 12_000) }] {
+        zego(&handlers, event).await;
+    }
+    let expected =
+        [stay("ada", 0, Some(10_000), "kicked", false), stay("ada", 10_000, None, "-", false)];
+    in_every_page(&handlers, "ada", &expected).await;
+}
+
+#[tokio::test]
+async fn nobody_leaves_before_they_came() {
+    let (_database, handlers) = start().await;
+    let ada = login("ada", 7, 101, 1, 10_000);
+    for event in [&ada, &logout(&ada, 2, 9990)] {
+        zego(&handlers, event).await;
+    }
+    in_every_page(&handlers, "ada", &[stay("ada", 10_000, Some(10_000), "normal", false)]).await;
+}
+
+/// Whether the own end of the older stay came or not, and whatever is known of the lives.
+#[tokio::test]
+async fn nobody_is_in_two_lives_of_a_room_at_the_same_time() {
+    let (old, new) = (login("ada", 7, 101, 1, 1000), login("ada", 8, 102, 1, 20_000));
+    let left = Event { reason: 1, ..logout(&old, 2, 22_000) };
+    let created = [boundary(RoomCreate, 7, 900), boundary(RoomCreate, 8, 20_005)];
+    let cases = [
+        // Two servers' clocks differ: they left after they had come again.
+        (vec![left], stay("ada", 1000, Some(20_000), "heartbeat_timeout", false)),
+        (
+            vec![boundary(RoomClose, 7, 23_000)],
+            stay("ada", 1000, Some(20_000), "room_closed", true),
+        ),
+        (
+            vec![boundary(RoomCreate, 9, 60_000)],
+            stay("ada", 1000, Some(20_000), "room_replaced", true),
+        ),
+    ];
+    for (mut events, expected) in cases {
+        let is_replaced = expected.3 == "room_replaced";
+        // That nothing is known of the next life makes no difference to a stay without its own end.
+        if !is_replaced {
+            events.extend(created.clone());
+        }
+        let (_database, handlers) = start().await;
+        for event in events.iter().chain([&old, &new, &logout(&new, 2, 25_000)]) {
+            zego(&handlers, event).await;
+        }
+        let expected = [expected, stay("ada", 20_000, Some(25_000), "normal", false)];
+        in_every_page(&handlers, "ada", &expected).await;
+        let (_, presence) = handlers.get("/presence/zego/1/users/ada", "", at(100_000)).await;
+        assert_eq!(presence["sessions"][0]["left_at"], START + 25_000, "{presence}");
     }
 }
 

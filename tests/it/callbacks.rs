@@ -132,7 +132,8 @@ async fn the_documented_login_reads_as_the_contract_shows() {
         "sessions": [{
             "room": "rid_1242649", "life": "6085791336856668982",
             "session": "792148503087288320", "device": null, "name": "Ada", "role": "audience",
-            "entered_at": 1_499_676_978_027_u64, "left_at": null, "reason": null, "assumed": false
+            "entered_at": 1_499_676_978_027_u64, "entered_assumed": false, "left_at": null,
+            "reason": null, "assumed": false
         }]
     });
     assert_eq!(timeless(app.user("888120154").await), expected);
@@ -141,7 +142,8 @@ async fn the_documented_login_reads_as_the_contract_shows() {
         "open": true, "online": 1,
         "members": [{
             "user": "888120154", "name": "Ada", "role": "audience",
-            "session": "792148503087288320", "entered_at": 1_499_676_978_027_u64
+            "session": "792148503087288320", "entered_at": 1_499_676_978_027_u64,
+            "entered_assumed": false
         }],
         "next": null
     });

@@ -517,16 +517,36 @@ async fn a_person_is_online_while_one_of_their_devices_is() {
         "provider": "openim", "app": "main", "user": "ada", "online": true, "last_seen_at": at + 2,
         "sessions": [
             { "room": null, "life": null, "session": null, "device": "Web", "name": null,
-              "role": null, "entered_at": at + 1, "left_at": null, "reason": null,
-              "assumed": false },
+              "role": null, "entered_at": at + 1, "entered_assumed": true, "left_at": null,
+              "reason": null, "assumed": false },
             { "room": null, "life": null, "session": null, "device": "IOS", "name": null,
-              "role": null, "entered_at": at, "left_at": at + 2, "reason": "unspecified",
-              "assumed": false },
+              "role": null, "entered_at": at, "entered_assumed": true, "left_at": at + 2,
+              "reason": "unspecified", "assumed": false },
         ]
     });
     assert_eq!(timeless(ada(&handlers, NOW).await), expected);
     send(device(UserOffline, Platform::Web, "", at + 3)).await;
     assert_eq!(ada(&handlers, NOW).await["online"], false);
+}
+
+#[tokio::test]
+async fn a_beginning_is_assumed_unless_the_connection_that_came_online_is_named() {
+    use EventName::{UserOffline, UserOnline};
+
+    let at = NOW.0 - 60_000;
+    let cases = [
+        (device(UserOnline, Platform::Ios, "c1", at), json!([at, false])),
+        (device(UserOnline, Platform::Ios, "", at), json!([at, true])),
+        (device(UserOffline, Platform::Ios, "c1", at), json!([null, true])),
+    ];
+    for (event, expected) in cases {
+        let database = Database::start().await;
+        let handlers = Handlers::on(&database.url);
+        handlers.deliver(&event.callback(&main_credentials()), NOW).await;
+        let known = ada(&handlers, NOW).await;
+        let session = &known["sessions"][0];
+        assert_eq!(json!([session["entered_at"], session["entered_assumed"]]), expected, "{known}");
+    }
 }
 
 #[tokio::test]

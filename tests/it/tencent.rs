@@ -508,7 +508,10 @@ async fn somebody_enters_and_leaves_a_trtc_room() {
     let expected = json!({
         "provider": "tencent", "app": "1400000000", "room": "lobby", "life": null, "open": true,
         "online": 1,
-        "members": [{ "user": "ada", "name": null, "role": "anchor", "session": null, "entered_at": START + 5 }],
+        "members": [{
+            "user": "ada", "name": null, "role": "anchor", "session": null,
+            "entered_at": START + 5, "entered_assumed": false
+        }],
         "next": null
     });
     assert_eq!(timeless(room(&handlers, "lobby").await), expected);
@@ -582,6 +585,171 @@ async fn a_boundary_ends_everybodys_stay_but_a_creation_not_its_creators() {
     outcome(&handlers, &enter("bob", 300)).await;
     let again = room(&handlers, "lobby").await;
     assert_eq!((&again["open"], &again["online"]), (&json!(true), &json!(1)));
+}
+
+fn exit(reason: u8, ms: u64) -> Event {
+    let event = tencent_event(TrtcExit, at(ms));
+    Event { options: Options { exit_reason: reason, ..event.options }, ..event }
+}
+
+async fn attendance(handlers: &Handlers, of: &str) -> Value {
+    let path = format!("/attendance/tencent/1400000000/{of}");
+    handlers.get(&path, "", NOW).await.1["sessions"].clone()
+}
+
+#[tokio::test]
+async fn a_beginning_that_was_not_told_is_marked_and_one_that_is_unknown_is_null() {
+    let cases = [
+        (vec![tencent_event(TrtcEnter, at(0)), exit(1, 900)], json!([START, false, 900])),
+        (vec![tencent_event(TrtcRole, at(500)), exit(1, 900)], json!([START + 500, true, 400])),
+        (vec![exit(1, 900)], json!([null, true, null])),
+    ];
+    for (events, expected) in cases {
+        let (_database, handlers) = start().await;
+        for event in &events {
+            outcome(&handlers, event).await;
+        }
+        for of in ["users/ada", "rooms/lobby"] {
+            let sessions = attendance(&handlers, of).await;
+            assert_eq!(sessions.as_array().unwrap().len(), 1, "{sessions}");
+            let session = &sessions[0];
+            let got = ["entered_at", "entered_assumed", "duration_ms"].map(|name| &session[name]);
+            assert_eq!(json!(got), expected, "{of}");
+            assert_eq!(session["left_at"], START + 900);
+            assert_eq!(session["assumed"], false);
+        }
+        let session = &ada(&handlers).await["sessions"][0];
+        assert_eq!(
+            json!([session["entered_at"], session["entered_assumed"]]),
+            json!([expected[0], expected[1]])
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_member_whose_entry_was_lost_is_marked() {
+    let (_database, handlers) = start().await;
+    outcome(&handlers, &tencent_event(TrtcRole, at(500))).await;
+    let member = &room(&handlers, "lobby").await["members"][0];
+    assert_eq!(
+        json!([member["entered_at"], member["entered_assumed"]]),
+        json!([START + 500, true])
+    );
+}
+
+/// Where its beginning is unknown, a stay is sorted and found by its end.
+#[tokio::test]
+async fn a_stay_without_a_beginning_has_its_place_by_its_end() {
+    let (_database, handlers) = start().await;
+    let in_room = |mut event: Event, room: &str| {
+        room.clone_into(&mut event.options.room);
+        event
+    };
+    for (event, room) in [
+        (exit(1, 900), "b"),
+        (tencent_event(TrtcEnter, at(100)), "a"),
+        (exit(1, 200), "a"),
+        (tencent_event(TrtcEnter, at(1000)), "c"),
+    ] {
+        outcome(&handlers, &in_room(event, room)).await;
+    }
+    for limit in 1..4 {
+        let (mut rooms, mut next) = (Vec::new(), String::new());
+        loop {
+            let path = "/attendance/tencent/1400000000/users/ada";
+            let query = format!("limit={limit}{next}");
+            let answer = handlers.get(path, &query, NOW).await.1;
+            let page = answer["sessions"].as_array().unwrap();
+            rooms.extend(page.iter().map(|session| session["room"].clone()));
+            let Some(cursor) = answer["next"].as_str() else { break };
+            next = format!("&next={cursor}");
+        }
+        assert_eq!(json!(rooms), json!(["a", "b", "c"]), "limit {limit}");
+    }
+    for (from, to, is_found) in
+        [(0, 899, false), (0, 900, true), (900, 950, true), (901, 950, false)]
+    {
+        let query = format!("from={}&to={}", START + from, START + to);
+        let path = "/attendance/tencent/1400000000/rooms/b";
+        let answer = handlers.get(path, &query, NOW).await.1;
+        assert_eq!(answer["sessions"].as_array().unwrap().len(), usize::from(is_found), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_kick_soon_after_a_second_entry_ends_the_connection_that_it_replaced() {
+    let enter = |ms| tencent_event(TrtcEnter, at(ms));
+    let cases = [
+        (vec![enter(0), enter(5000), exit(3, 5200)], true),
+        (vec![enter(0), enter(5000), exit(3, 10_000)], true),
+        (vec![enter(0), enter(5000), exit(3, 10_001)], false),
+        (vec![enter(0), enter(5000), exit(1, 5200)], false),
+        (vec![enter(0), enter(5000), exit(3, 5200), exit(3, 5300)], false),
+        (vec![enter(5000), exit(3, 5200)], false),
+        (vec![enter(0), exit(1, 4000), enter(5000), exit(3, 5200)], false),
+    ];
+    for (events, is_in) in cases {
+        for is_reversed in [false, true] {
+            let (_database, handlers) = start().await;
+            let mut events: Vec<&Event> = events.iter().collect();
+            if is_reversed {
+                events.reverse();
+            }
+            for event in &events {
+                outcome(&handlers, event).await;
+            }
+            let known = room(&handlers, "lobby").await;
+            assert_eq!(names(&known).len(), usize::from(is_in), "{events:?}");
+            assert_eq!(known["online"], usize::from(is_in), "{events:?}");
+            assert_eq!(ada(&handlers).await["online"], is_in, "{events:?}");
+        }
+    }
+    let (_database, handlers) = start().await;
+    for event in [enter(0), enter(5000), exit(3, 5200)] {
+        outcome(&handlers, &event).await;
+    }
+    for of in ["users/ada", "rooms/lobby"] {
+        let sessions = attendance(&handlers, of).await;
+        let stays = sessions.as_array().unwrap().iter().map(|session| {
+            json!([
+                session["entered_at"],
+                session["left_at"],
+                session["reason"],
+                session["assumed"]
+            ])
+        });
+        let expected =
+            json!([[START, START + 5000, "kicked", false], [START + 5000, null, null, false]]);
+        assert_eq!(json!(stays.collect::<Vec<_>>()), expected);
+    }
+}
+
+/// Who is in such a room depends on marks that may have been moved from the seat.
+#[tokio::test]
+async fn a_kick_of_a_replaced_connection_is_understood_on_a_seat_with_many_marks() {
+    for kicks in 1..5_u64 {
+        let (_database, handlers) = start().await;
+        // Somebody comes again and again, and only then the old connections are told to be kicked.
+        for entry in 0..60 {
+            outcome(&handlers, &tencent_event(TrtcEnter, at(entry * 10))).await;
+        }
+        outcome(&handlers, &exit(1, 1000)).await;
+        for entry in 0..4 {
+            outcome(&handlers, &tencent_event(TrtcEnter, at(20_000 + entry))).await;
+        }
+        for kick in 0..kicks {
+            outcome(&handlers, &exit(3, 20_100 + kick)).await;
+        }
+        for change in 0..40 {
+            let mut role = tencent_event(TrtcRole, at(20_050 + change));
+            role.options.role = if change % 2 == 0 { 20 } else { 21 };
+            outcome(&handlers, &role).await;
+        }
+        let is_in = kicks < 4;
+        assert_eq!(room(&handlers, "lobby").await["online"], usize::from(is_in), "{kicks}");
+        assert_eq!(names(&room(&handlers, "lobby").await).len(), usize::from(is_in), "{kicks}");
+        assert_eq!(ada(&handlers).await["online"], is_in, "{kicks}");
+    }
 }
 
 #[tokio::test]

@@ -178,6 +178,35 @@ async fn moved_marks_are_read_if_the_current_visit_began_among_them() {
     assert_eq!(requests().await, with_one + 2, "the same session each time");
 }
 
+/// Whether somebody came to another life before they left this one costs one request for a life, and
+/// not one for each person.
+#[tokio::test]
+async fn attendance_asks_once_when_the_next_life_began() {
+    let (_database, proxy, handlers) = Handlers::observed().await;
+    let start = Moment::recent();
+    let requests = async |people: u64, users: u64| {
+        for number in 0..people {
+            let login = Event {
+                user: format!("user{number}"),
+                ..zego_event(RoomLogin, start.plus(number))
+            };
+            let logout =
+                Event { name: RoomLogout, at: start.plus(500), sequence: 2, ..login.clone() };
+            for event in [&login, &logout] {
+                deliver(&handlers, event, start).await;
+            }
+        }
+        proxy.take();
+        let (_, page) =
+            handlers.get("/attendance/zego/1/rooms/lobby", "limit=8", start.plus(1000)).await;
+        assert_eq!(page["sessions"].as_array().unwrap().len() as u64, users, "{page}");
+        proxy.take().len()
+    };
+    // One for each section of each shard, and one for the life.
+    assert_eq!(requests(1, 1).await, 9);
+    assert_eq!(requests(8, 8).await, 9);
+}
+
 /// A page of few visits reads few seats, and a longer one asks for twice as many each time.
 #[tokio::test]
 async fn who_reads_on_asks_for_twice_as_many_each_time() {

@@ -63,6 +63,8 @@ struct Visit {
     life: Option<String>,
     session: Option<String>,
     entered_at: Option<u64>,
+    /// Whether the record says that nobody told when it began.
+    is_entry_assumed: bool,
     left_at: Option<u64>,
     /// Its end was not sent, but the same person entered again, or the room began anew: so it has
     /// one. Some histories of one kind of event are like that.
@@ -185,6 +187,7 @@ impl Record {
                         life: Some(event.life.to_string()),
                         session: Some(event.session.clone()),
                         entered_at: Some(entered),
+                        is_entry_assumed: false,
                         left_at,
                         is_replaced: false,
                     });
@@ -273,6 +276,7 @@ impl Record {
                         life: None,
                         session: None,
                         entered_at: entered.then_some(at),
+                        is_entry_assumed: !entered,
                         left_at: None,
                         is_replaced: false,
                     });
@@ -291,6 +295,7 @@ impl Record {
                         life: None,
                         session: None,
                         entered_at: None,
+                        is_entry_assumed: true,
                         left_at: Some(at),
                         is_replaced: false,
                     });
@@ -601,6 +606,7 @@ impl Visit {
             life: text("life"),
             session: text("session"),
             entered_at: session["entered_at"].as_u64(),
+            is_entry_assumed: session["entered_assumed"] == true,
             left_at: session["left_at"].as_u64(),
             is_replaced: false,
         }

@@ -23,4 +23,4 @@ pub use month::{Month, MonthError};
 pub use outcome::Outcome;
 pub use signature_use::SignatureUse;
 pub use time::{MAX_EVENT_TIME_AHEAD, UnixMillis, UnixSeconds};
-pub use visit::{Ending, Visit};
+pub use visit::{Beginning, Ending, Visit};

@@ -9,13 +9,50 @@ pub struct Visit {
     pub session: Option<SessionId>,
     /// The role at the end of the stay, or now.
     pub role: Role,
-    /// When it began.
-    pub entered_at: UnixMillis,
+    /// When it began, as far as that is known.
+    pub beginning: Beginning,
     /// When the newest event happened that told the person was in; of a visit that only its end
     /// tells of, that end.
     pub last_in: UnixMillis,
     /// How it ended; `None` while it lasts.
     pub ending: Option<Ending>,
+}
+
+impl Visit {
+    /// Where the visit stands among others: its beginning, or its end if no beginning is known.
+    #[must_use]
+    pub fn place(&self) -> UnixMillis {
+        self.beginning.at().unwrap_or(self.last_in)
+    }
+}
+
+/// How well the beginning of a visit, or of a device's stay online, is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// The provider said so.
+    Known(UnixMillis),
+    /// Its own callback never came, or its time cannot be right: this is the earliest time at which
+    /// the person is known to have been in.
+    Assumed(UnixMillis),
+    /// Only the end is known.
+    Unknown,
+}
+
+impl Beginning {
+    /// When it was, if anything is known of it.
+    #[must_use]
+    pub fn at(self) -> Option<UnixMillis> {
+        match self {
+            Self::Known(at) | Self::Assumed(at) => Some(at),
+            Self::Unknown => None,
+        }
+    }
+
+    /// Whether the provider did not say when it was.
+    #[must_use]
+    pub fn is_assumed(self) -> bool {
+        !matches!(self, Self::Known(_))
+    }
 }
 
 /// How a visit ended.
@@ -61,6 +98,18 @@ impl Ending {
             | Self::RoomClosed { at }
             | Self::LeaseExpired { at }
             | Self::RoomReplaced { at } => at,
+        }
+    }
+
+    /// The same end at another time.
+    #[must_use]
+    pub fn moved_to(self, at: UnixMillis) -> Self {
+        match self {
+            Self::Left { reason, .. } => Self::Left { at, reason },
+            Self::Superseded { .. } => Self::Superseded { at },
+            Self::RoomClosed { .. } => Self::RoomClosed { at },
+            Self::LeaseExpired { .. } => Self::LeaseExpired { at },
+            Self::RoomReplaced { .. } => Self::RoomReplaced { at },
         }
     }
 

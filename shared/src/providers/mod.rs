@@ -4,7 +4,7 @@ pub mod openim;
 pub mod tencent;
 pub mod zego;
 
-use crate::domain::{Device, Ending, Mark, ProviderName, UnixMillis, Visit};
+use crate::domain::{Beginning, Device, Ending, Mark, ProviderName, UnixMillis, Visit};
 
 /// The provider of that name in a route, if there is one.
 #[must_use]
@@ -41,7 +41,7 @@ impl Visits {
     pub fn push(&mut self, mark: Mark) -> Vec<Visit> {
         match self {
             Self::Zego(visits) => visits.push(mark),
-            Self::Tencent(visits) => visits.push(&mark).into_iter().collect(),
+            Self::Tencent(visits) => visits.push(&mark),
             Self::None => Vec::new(),
         }
     }
@@ -52,7 +52,7 @@ impl Visits {
     pub fn finish(self) -> Vec<Visit> {
         match self {
             Self::Zego(visits) => visits.finish(),
-            Self::Tencent(visits) => visits.finish().into_iter().collect(),
+            Self::Tencent(visits) => visits.finish(),
             Self::None => Vec::new(),
         }
     }
@@ -67,18 +67,37 @@ impl Visits {
     /// those that no older mark can change. What is completed first may have begun before.
     #[must_use]
     pub fn of_newest(provider: ProviderName, marks: &[Mark]) -> Vec<Visit> {
+        if provider == ProviderName::Tencent {
+            return tencent::Visits::of_newest(&sorted(marks));
+        }
         let completed = Self::completed(provider, marks).filter(|visits| !visits.is_empty());
         completed.skip(1).flatten().collect()
     }
 
     /// The visits that are completed with each mark, and those that are left.
     fn completed(provider: ProviderName, marks: &[Mark]) -> impl Iterator<Item = Vec<Visit>> {
-        let mut sorted = marks.to_vec();
-        sorted.sort();
         let mut visits = Self::new(provider);
-        let mut completed: Vec<_> = sorted.into_iter().map(|mark| visits.push(mark)).collect();
+        let marks = sorted(marks).into_iter();
+        let mut completed: Vec<_> = marks.map(|mark| visits.push(mark)).collect();
         completed.push(visits.finish());
         completed.into_iter()
+    }
+}
+
+fn sorted(marks: &[Mark]) -> Vec<Mark> {
+    let mut sorted = marks.to_vec();
+    sorted.sort();
+    sorted
+}
+
+/// When a device came online.
+#[must_use]
+pub fn device_beginning(provider: ProviderName, device: &Device) -> Beginning {
+    match provider {
+        ProviderName::OpenIm => openim::device_beginning(device),
+        ProviderName::Tencent | ProviderName::Zego => {
+            device.online.map_or(Beginning::Unknown, |online| Beginning::Known(online.at()))
+        }
     }
 }
 

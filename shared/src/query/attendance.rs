@@ -1,8 +1,11 @@
 //! Who was where, from when to when, and why they left.
 
-use std::{collections::BTreeMap, pin::pin};
+use std::{
+    collections::BTreeMap,
+    pin::{Pin, pin},
+};
 
-use futures::TryStreamExt;
+use futures::{Stream, StreamExt, TryStreamExt, stream::Peekable};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -12,7 +15,7 @@ use super::{
 };
 use crate::{
     domain::{App, Ending, RoomId, UnixMillis, UserId, Visit},
-    store::{Member, Reader, Seat, SeatsFrom},
+    store::{Member, Reader, Seat, SeatsFrom, StoreError},
 };
 
 /// How many seats one page looks at. A page may end here before it is full.
@@ -20,9 +23,6 @@ const MAX_SEATS: usize = 10_000;
 
 /// How many seats a page reads first. If each has many visits, it needs few.
 const SEATS_AT_FIRST: usize = 32;
-
-/// How many rooms of a person are remembered while their visits are read.
-const REMEMBERED_ROOMS: usize = 100;
 
 /// A page of visits.
 #[derive(Debug, Serialize)]
@@ -43,9 +43,10 @@ struct Session {
     life: Option<String>,
     session: Option<String>,
     role: String,
-    entered_at: u64,
+    entered_at: Option<u64>,
+    entered_assumed: bool,
     left_at: Option<u64>,
-    duration_ms: u64,
+    duration_ms: Option<u64>,
     reason: Option<String>,
     assumed: bool,
 }
@@ -63,6 +64,7 @@ struct RoomPlace {
 /// Where a page of a person's visits ended: the order of its last visit.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct VisitPlace {
+    /// If that is not known, when it ended.
     entered_at: u64,
     room: String,
     life: Option<String>,
@@ -74,7 +76,7 @@ struct VisitPlace {
 impl Page<'_> {
     /// Whether it is, unless it ended before.
     fn may_hold(&self, visit: &Visit) -> bool {
-        visit.entered_at <= self.to
+        visit.place() <= self.to
     }
 
     fn holds(&self, visit: &Visit) -> bool {
@@ -92,6 +94,8 @@ impl Attendance {
 impl Session {
     fn new(user: &UserId, seat: &Seat, visit: &Visit, now: UnixMillis) -> Self {
         let left_at = visit.ending.map(|ending| ending.at().0);
+        let entered_at = visit.beginning.at().map(|at| at.0);
+        let until = left_at.unwrap_or(now.0);
         Self {
             user: user.to_string(),
             name: seat.name.clone(),
@@ -99,9 +103,10 @@ impl Session {
             life: seat.life.as_ref().map(ToString::to_string),
             session: visit.session.as_ref().map(ToString::to_string),
             role: visit.role.to_string(),
-            entered_at: visit.entered_at.0,
+            entered_at,
+            entered_assumed: visit.beginning.is_assumed(),
             left_at,
-            duration_ms: left_at.unwrap_or(now.0).saturating_sub(visit.entered_at.0),
+            duration_ms: entered_at.map(|entered_at| until.saturating_sub(entered_at)),
             reason: visit.ending.map(Ending::reason),
             assumed: visit.ending.is_some_and(Ending::is_assumed),
         }
@@ -170,34 +175,30 @@ pub(super) async fn user(
 ) -> Result<Attendance, QueryError> {
     let after = page.next.map(cursor::read::<VisitPlace>).transpose()?;
     let mut first = Earliest::<VisitPlace, Session>::new(page.limit);
-    let mut rooms = BTreeMap::<RoomId, RoomEnds<'_>>::new();
     let mut is_known = false;
-    let mut seats = pin!(store.seats_of_user(app, user, now));
-    while let Some(seat) = seats.try_next().await? {
+    let mut rest = pin!(store.seats_of_user(app, user, now).peekable());
+    while let Some((room, seats)) = seats_of_next_room(&mut rest).await? {
         is_known = true;
-        if rooms.len() > REMEMBERED_ROOMS {
-            rooms.clear();
-        }
-        let of_room = || RoomEnds::new(store, app, seat.room.clone(), now);
-        let ends = rooms.entry(seat.room.clone()).or_insert_with(of_room);
-        ends.saw(&seat);
-        let mut visits = pin!(visits(store, app, user, &seat, now));
-        let mut number = 0;
-        while let Some(mut visit) = visits.try_next().await? {
-            number += 1;
-            let place = VisitPlace {
-                entered_at: visit.entered_at.0,
-                room: seat.room.to_string(),
-                life: seat.life.as_ref().map(ToString::to_string),
-                number,
-            };
-            let is_earlier = after.as_ref().is_some_and(|after| place <= *after);
-            if is_earlier || !first.may_take(&place) || !page.may_hold(&visit) {
-                continue;
-            }
-            visit.ending = ends.ending(user, seat.life.as_ref(), &visit).await?;
-            if page.holds(&visit) {
-                first.take(place, Session::new(user, &seat, &visit, now));
+        let mut ends = RoomEnds::of_person(store, app, user, room, seats.clone(), now);
+        for seat in seats {
+            let mut visits = pin!(visits(store, app, user, &seat, now));
+            let mut number = 0;
+            while let Some(mut visit) = visits.try_next().await? {
+                number += 1;
+                let place = VisitPlace {
+                    entered_at: visit.place().0,
+                    room: seat.room.to_string(),
+                    life: seat.life.as_ref().map(ToString::to_string),
+                    number,
+                };
+                let is_earlier = after.as_ref().is_some_and(|after| place <= *after);
+                if is_earlier || !first.may_take(&place) || !page.may_hold(&visit) {
+                    continue;
+                }
+                visit.ending = ends.ending(user, seat.life.as_ref(), &visit).await?;
+                if page.holds(&visit) {
+                    first.take(place, Session::new(user, &seat, &visit, now));
+                }
             }
         }
     }
@@ -207,6 +208,20 @@ pub(super) async fn user(
     let (sessions, last) = first.into_page();
     let next = last.and_then(|last| cursor::write(&last));
     Ok(Attendance { sessions, next, ..Attendance::new(app, now) })
+}
+
+/// A person's seats in the next room: those of one room lie together.
+async fn seats_of_next_room(
+    rest: &mut Pin<&mut Peekable<impl Stream<Item = Result<Seat, StoreError>>>>,
+) -> Result<Option<(RoomId, Vec<Seat>)>, StoreError> {
+    let Some(first) = rest.try_next().await? else { return Ok(None) };
+    let room = first.room.clone();
+    let mut seats = vec![first];
+    let is_of_room = |seat: &Result<Seat, _>| seat.as_ref().map_or(true, |seat| seat.room == room);
+    while let Some(seat) = rest.as_mut().next_if(is_of_room).await.transpose()? {
+        seats.push(seat);
+    }
+    Ok(Some((room, seats)))
 }
 
 #[cfg(any(test, fuzzing))]

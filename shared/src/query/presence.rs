@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     domain::{
-        App, Boundary, Device, Ending, Life, MAX_EVENT_TIME_AHEAD, Platform, ProviderName, RoomId,
-        Stamp, UnixMillis, UserId, Visit,
+        App, Beginning, Boundary, Device, Ending, Life, MAX_EVENT_TIME_AHEAD, Platform,
+        ProviderName, RoomId, Stamp, UnixMillis, UserId, Visit,
     },
     providers::{self, tencent, zego},
     store::{Member, Reader, RosterPage, RosterRow, Seat, SeatsFrom, StoreError},
@@ -96,6 +96,7 @@ struct Session {
     name: Option<String>,
     role: Option<String>,
     entered_at: Option<u64>,
+    entered_assumed: bool,
     left_at: Option<u64>,
     reason: Option<String>,
     assumed: bool,
@@ -160,7 +161,8 @@ struct RoomMember {
     name: Option<String>,
     role: String,
     session: Option<String>,
-    entered_at: u64,
+    entered_at: Option<u64>,
+    entered_assumed: bool,
 }
 
 /// Where a page of a roster ended, and what its first page counted.
@@ -317,7 +319,8 @@ async fn on_devices(
     let mut platforms = BTreeMap::<Platform, Vec<Session>>::new();
     for device in devices {
         let ending = providers::device_ending(app.provider, &device, now);
-        let session = Session::on_device(&device, ending);
+        let beginning = providers::device_beginning(app.provider, &device);
+        let session = Session::on_device(&device, beginning, ending);
         platforms.entry(device.platform).or_default().push(session);
     }
     let sessions = platforms.into_values().flat_map(current_sessions).collect();
@@ -333,14 +336,15 @@ impl Session {
             device: None,
             name: seat.name.clone(),
             role: Some(visit.role.to_string()),
-            entered_at: Some(visit.entered_at.0),
+            entered_at: visit.beginning.at().map(|at| at.0),
+            entered_assumed: visit.beginning.is_assumed(),
             left_at: visit.ending.map(|ending| ending.at().0),
             reason: visit.ending.map(Ending::reason),
             assumed: visit.ending.is_some_and(Ending::is_assumed),
         }
     }
 
-    fn on_device(device: &Device, ending: Option<Ending>) -> Self {
+    fn on_device(device: &Device, beginning: Beginning, ending: Option<Ending>) -> Self {
         Self {
             room: None,
             life: None,
@@ -348,11 +352,17 @@ impl Session {
             device: Some(device.platform.to_string()),
             name: None,
             role: None,
-            entered_at: device.online.map(|online| online.at().0),
+            entered_at: beginning.at().map(|at| at.0),
+            entered_assumed: beginning.is_assumed(),
             left_at: ending.map(|ending| ending.at().0),
             reason: ending.map(Ending::reason),
             assumed: ending.is_some_and(Ending::is_assumed),
         }
+    }
+
+    /// When it began, or ended if no beginning is known.
+    fn began(&self) -> Option<u64> {
+        self.entered_at.or(self.left_at)
     }
 }
 
@@ -365,10 +375,8 @@ async fn end_ghosts(
     mut seats: Vec<Occupied>,
     now: UnixMillis,
 ) -> Result<Vec<Occupied>, StoreError> {
-    let mut ends = RoomEnds::new(store, app, room, now);
-    for occupied in &seats {
-        ends.saw(&occupied.seat);
-    }
+    let all = seats.iter().map(|occupied| occupied.seat.clone()).collect();
+    let mut ends = RoomEnds::of_person(store, app, user, room, all, now);
     for Occupied { seat, visits } in &mut seats {
         for visit in visits {
             visit.ending = ends.ending(user, seat.life.as_ref(), visit).await?;
@@ -379,7 +387,7 @@ async fn end_ghosts(
 
 /// Of one room or kind of device: the sessions that are open, and the last one that ended.
 fn current_sessions(sessions: impl IntoIterator<Item = Session>) -> Vec<Session> {
-    let rank = |session: &Session| (session.left_at, session.entered_at);
+    let rank = |session: &Session| (session.left_at, session.began());
     let (mut current, mut last_ended) = (Vec::new(), None::<Session>);
     for session in sessions {
         if session.left_at.is_none() {
@@ -549,7 +557,8 @@ pub(super) async fn room(
             name: seat.name,
             role: visit.role.to_string(),
             session: visit.session.as_ref().map(ToString::to_string),
-            entered_at: visit.entered_at.0,
+            entered_at: visit.beginning.at().map(|at| at.0),
+            entered_assumed: visit.beginning.is_assumed(),
         });
         Ok::<_, StoreError>((row, member))
     });

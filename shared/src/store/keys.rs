@@ -21,7 +21,7 @@ use sha1::{Digest, Sha1};
 
 use super::StoreError;
 use crate::domain::{
-    App, Boundary, Kind, LifeId, Month, Platform, RoomId, SessionId, UnixMillis, UserId,
+    App, Boundary, LifeId, Mark, Month, Platform, RoomId, SessionId, UnixMillis, UserId,
 };
 
 /// Into how many partitions of the index a room is spread.
@@ -72,7 +72,12 @@ pub(super) fn signature(app: &App, hash: &[u8; 32]) -> String {
 
 /// Where lives have no names, the last part is empty, which no id can be.
 pub(super) fn seat(room: &RoomId, life: Option<&LifeId>) -> String {
-    format!("{SEAT}{}#{}", escape(room.as_str()), life_part(life))
+    format!("{}{}", seats_of(room), life_part(life))
+}
+
+/// The prefix of the sort keys of a user's seats in one room.
+pub(super) fn seats_of(room: &RoomId) -> String {
+    format!("{SEAT}{}#", escape(room.as_str()))
 }
 
 fn life_part(life: Option<&LifeId>) -> String {
@@ -172,26 +177,23 @@ pub(super) fn lives(app: &App, id: &RoomId) -> String {
 /// The part of a room's index that a row is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
-    /// Seats whose newest event took them.
+    /// Seats whose newest event took them, or may have left them.
     In,
     /// Seats whose newest event left them.
     Left,
 }
 
 impl Section {
+    /// Where a seat lies whose newest mark that is. Who is in is read from one section only, so
+    /// whoever may be in is there; readers look at the marks.
+    pub(super) fn of(newest: &Mark) -> Self {
+        if newest.leaves_for_certain() { Self::Left } else { Self::In }
+    }
+
     pub(super) fn prefix(self) -> &'static str {
         match self {
             Self::In => "in#",
             Self::Left => "left#",
-        }
-    }
-}
-
-impl From<Kind> for Section {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Enter | Kind::Stay => Self::In,
-            Kind::Leave => Self::Left,
         }
     }
 }

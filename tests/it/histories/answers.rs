@@ -40,6 +40,8 @@ pub(super) struct Stay {
     pub(super) name: Option<String>,
     pub(super) role: Option<String>,
     pub(super) entered_at: Option<u64>,
+    /// Whether the beginning was not told.
+    pub(super) is_entry_assumed: bool,
 }
 
 /// How a visit ended.
@@ -127,14 +129,27 @@ pub(super) fn read_visits(answer: &Value) -> Vec<Visit> {
         };
         let end = end(session);
         let until = end.as_ref().map_or(answer["as_of"].as_u64().unwrap(), |end| end.at);
-        assert_eq!(
-            session["duration_ms"],
-            until.saturating_sub(stay.entered_at.unwrap()),
-            "{answer}"
-        );
+        let duration = stay.entered_at.map(|entered_at| until.saturating_sub(entered_at));
+        assert_eq!(session["duration_ms"].as_u64(), duration, "{answer}");
         (text(&session["user"]).unwrap(), stay, end)
     });
     visits.collect()
+}
+
+/// Two stays of one person in one room that overlap, or one that ends before it begins.
+pub(super) fn overlap(visits: &[Visit]) -> Option<String> {
+    let mut stays = BTreeMap::<_, Vec<(u64, u64)>>::new();
+    for (user, stay, end) in visits {
+        let end = end.as_ref().map_or(u64::MAX, |end| end.at);
+        let span = (stay.entered_at.unwrap_or(end), end);
+        stays.entry((user, &stay.place)).or_default().push(span);
+    }
+    stays.into_iter().find_map(|((user, place), mut spans)| {
+        spans.sort_unstable();
+        let is_wrong = spans.iter().any(|(from, to)| from > to)
+            || spans.windows(2).any(|two| two[0].1 > two[1].0);
+        is_wrong.then(|| format!("the stays of {user} in {place} overlap: {spans:?}"))
+    })
 }
 
 fn end(session: &Value) -> Option<End> {
@@ -149,11 +164,13 @@ fn text(value: &Value) -> Option<String> {
 }
 
 fn stay(value: &Value) -> Stay {
+    assert!(!value["entered_at"].is_null() || value["entered_assumed"] == true, "{value}");
     Stay {
         session: text(&value["session"]),
         name: text(&value["name"]),
         role: text(&value["role"]),
         entered_at: value["entered_at"].as_u64(),
+        is_entry_assumed: value["entered_assumed"].as_bool().unwrap(),
         ..Stay::default()
     }
 }

@@ -8,7 +8,7 @@ use rollcall::domain::UnixMillis;
 use serde_json::Value;
 
 use super::{
-    answers::{Answers, End, Room, Stay, User, Visit, read_visits},
+    answers::{Answers, End, Room, Stay, User, Visit, overlap, read_visits},
     history::History,
     model::{Arrived, model},
     world::{Event, Told, Truth, live},
@@ -318,6 +318,11 @@ impl Played {
                     app,
                     |user, stay| if what == "room" { stay.place == id } else { user == id },
                 );
+            for (whose, visits) in [("answers", &got), ("model", &expected)] {
+                if let Some(overlap) = overlap(visits) {
+                    return Err(format!("attendance of {path}, by the {whose}: {overlap}"));
+                }
+            }
             got.sort();
             expected.sort();
             let is_same = got.len() == expected.len()

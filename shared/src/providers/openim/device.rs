@@ -6,7 +6,8 @@ use super::OpenIm;
 use crate::{
     callback::{FieldError, Fields, ParseError, Parsed, Verified},
     domain::{
-        Change, Connection, Device, DeviceChange, DeviceEvent, Ending, Platform, Stamp, UnixMillis,
+        Beginning, Change, Connection, Device, DeviceChange, DeviceEvent, Ending, Platform, Stamp,
+        UnixMillis,
     },
 };
 
@@ -74,6 +75,16 @@ fn platform(body: &Fields) -> Result<Platform, FieldError> {
             name.parse().map_err(|error| FieldError::Id("platformID", error))
         }
         named => named,
+    }
+}
+
+/// When a device came online. Where being online is a lease, only its last repetition is known.
+#[must_use]
+pub fn device_beginning(device: &Device) -> Beginning {
+    match (device.online, &device.connection) {
+        (None, _) => Beginning::Unknown,
+        (Some(online), Some(_)) => Beginning::Known(online.at()),
+        (Some(online), None) => Beginning::Assumed(online.at()),
     }
 }
 

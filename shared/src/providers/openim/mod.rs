@@ -19,7 +19,7 @@ use std::{collections::HashMap, time::Duration};
 pub use any::Any;
 pub use command::{Command, Dialect};
 pub use credentials::{AppCredentials, Basic, BasicUserError};
-pub use device::device_ending;
+pub use device::{device_beginning, device_ending};
 pub use user_offline::UserOffline;
 pub use user_online::UserOnline;
 pub use user_register::UserRegister;

@@ -42,8 +42,9 @@ impl Callback for TrtcEvent {
     }
 }
 
+/// What happens to a person in a room.
 #[derive(Clone, Copy)]
-enum RoomEvent {
+pub(super) enum RoomEvent {
     ChangedRole,
     Left,
     Entered,
@@ -51,7 +52,7 @@ enum RoomEvent {
 
 impl RoomEvent {
     /// The order of events at the same millisecond.
-    fn rank(self) -> u64 {
+    pub(super) fn rank(self) -> u64 {
         match self {
             Self::ChangedRole => 1,
             Self::Left => 2,

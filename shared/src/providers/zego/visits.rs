@@ -1,6 +1,6 @@
 //! From the marks on a seat to the visits they tell of.
 
-use crate::domain::{Ending, Kind, Mark, Visit};
+use crate::domain::{Beginning, Ending, Kind, Mark, UnixMillis, Visit};
 
 /// Derives the visits to one seat from its marks, which have to come in their order.
 ///
@@ -8,6 +8,9 @@ use crate::domain::{Ending, Kind, Mark, Visit};
 /// session the higher `user_update_seq` speaks, so that a relogin may keep its session. The person
 /// is in if the newest mark is a login and no logout of that session has its sequence or a higher
 /// one. In every older session they are out, whether or not its logout ever came.
+///
+/// A session ends at the latest when the next one begins, and within a session a stay begins no
+/// earlier than the one before it ended: somebody who logs in again may keep their `login_time`.
 #[derive(Debug, Default)]
 pub struct Visits {
     /// The marks of the session that the last mark belongs to.
@@ -21,10 +24,14 @@ impl Visits {
         let mut visits = Vec::new();
         if !self.session.last().is_none_or(is_same) {
             visits = walk(&self.session);
-            for visit in visits.iter_mut().filter(|visit| visit.ending.is_none()) {
-                let at = mark.order.time.max(visit.entered_at);
-                visit.ending = Some(Ending::Superseded { at });
+            let next = mark.order.time;
+            if let Some(last) = visits.last_mut() {
+                last.ending = last.ending.or(Some(Ending::Superseded { at: next }));
             }
+            for visit in &mut visits {
+                visit.ending = visit.ending.map(|ending| ending.moved_to(ending.at().min(next)));
+            }
+            separate(&mut visits);
             self.session.clear();
         }
         self.session.push(mark);
@@ -41,7 +48,23 @@ impl Visits {
         if let (Some(newest), Some(last)) = (newest, visits.last_mut()) {
             last.ending = last.ending.or(Some(left(newest)));
         }
+        separate(&mut visits);
         visits
+    }
+}
+
+/// Lets no stay of a session begin before the one before it ended, nor end before it began: two
+/// servers' clocks may differ.
+fn separate(visits: &mut [Visit]) {
+    let mut free_from = UnixMillis(0);
+    for visit in visits {
+        let began = visit.place();
+        if began < free_from {
+            visit.beginning = Beginning::Assumed(free_from);
+        }
+        let began = began.max(free_from);
+        visit.ending = visit.ending.map(|ending| ending.moved_to(ending.at().max(began)));
+        free_from = visit.ending.map_or(began, Ending::at);
     }
 }
 
@@ -62,7 +85,7 @@ fn walk(session: &[Mark]) -> Vec<Visit> {
                 session: mark.order.session.clone(),
                 role: mark.role,
                 // A logout whose login was lost still says when the session began.
-                entered_at: mark.order.time,
+                beginning: Beginning::Known(mark.order.time),
                 last_in: mark.at,
                 ending: (kind == Kind::Leave).then(|| left(mark)),
             }),
@@ -77,8 +100,10 @@ fn left(mark: &Mark) -> Ending {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::domain::{LeaveReason, Order, Role, UnixMillis};
+    use crate::domain::{LeaveReason, Order, Role};
 
     fn mark(kind: Kind, time: u64, session: &str, sequence: u64, at: u64) -> Mark {
         let session = Some(session.parse().unwrap());
@@ -110,7 +135,7 @@ mod tests {
 
     /// Each visit as (entered, left).
     fn stays(marks: &[Mark]) -> Vec<(u64, Option<u64>)> {
-        let stay = |visit: Visit| (visit.entered_at.0, visit.ending.map(|ending| ending.at().0));
+        let stay = |visit: Visit| (visit.place().0, visit.ending.map(|ending| ending.at().0));
         visits(marks).into_iter().map(stay).collect()
     }
 
@@ -136,7 +161,7 @@ mod tests {
     #[test]
     fn within_a_session_the_higher_sequence_speaks() {
         let relogin = [enter(10, "s1", 1), leave(10, "s1", 2, 15), enter(10, "s1", 3)];
-        assert_eq!(stays(&relogin), [(10, Some(15)), (10, None)]);
+        assert_eq!(stays(&relogin), [(10, Some(15)), (15, None)]);
         let late_logout = [enter(10, "s1", 1), enter(20, "s1", 2), leave(10, "s1", 3, 25)];
         assert_eq!(stays(&late_logout), [(10, Some(25))]);
     }
@@ -156,6 +181,55 @@ mod tests {
     #[test]
     fn sessions_of_the_same_millisecond_are_ordered_by_their_number() {
         let marks = [enter(10, "9", 1), enter(10, "10", 2), leave(10, "9", 3, 12)];
-        assert_eq!(stays(&marks), [(10, Some(12)), (10, None)]);
+        assert_eq!(stays(&marks), [(10, Some(10)), (10, None)]);
+    }
+
+    #[test]
+    fn a_stay_begins_no_earlier_than_the_one_before_it_in_its_session_ended() {
+        let kept = [
+            enter(10, "s1", 1),
+            leave(10, "s1", 2, 15),
+            enter(10, "s1", 3),
+            leave(10, "s1", 4, 20),
+            enter(30, "s1", 5),
+        ];
+        assert_eq!(stays(&kept), [(10, Some(15)), (15, Some(20)), (30, None)]);
+        let assumed = visits(&kept).into_iter().map(|visit| visit.beginning.is_assumed());
+        assert_eq!(assumed.collect::<Vec<_>>(), [false, true, false]);
+    }
+
+    #[test]
+    fn an_older_session_ends_at_the_latest_when_the_newer_begins_and_keeps_its_reason() {
+        let marks = [enter(10, "s1", 1), enter(20, "s2", 2), leave(10, "s1", 3, 25)];
+        assert_eq!(stays(&marks), [(10, Some(20)), (20, None)]);
+        assert!(!visits(&marks)[0].ending.unwrap().is_assumed());
+    }
+
+    #[test]
+    fn nobody_leaves_before_they_came() {
+        assert_eq!(stays(&[enter(10, "s1", 1), leave(10, "s1", 2, 7)]), [(10, Some(10))]);
+    }
+
+    proptest! {
+        #[test]
+        fn stays_on_a_seat_never_overlap(
+            marks in prop::collection::vec(
+                (any::<bool>(), 0..6_u64, 0..3_u8, 0..8_u64, 0..9_u64).prop_map(
+                    |(is_leave, time, session, sequence, at)| {
+                        let kind = if is_leave { Kind::Leave } else { Kind::Enter };
+                        mark(kind, time, &session.to_string(), sequence, at)
+                    },
+                ),
+                0..12,
+            ),
+        ) {
+            let stays = stays(&marks);
+            for (entered, left) in &stays {
+                prop_assert!(left.is_none_or(|left| *entered <= left), "{stays:?}");
+            }
+            for pair in stays.windows(2) {
+                prop_assert!(pair[0].1.is_some_and(|left| left <= pair[1].0), "{stays:?}");
+            }
+        }
     }
 }

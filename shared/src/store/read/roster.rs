@@ -15,7 +15,7 @@ use super::{
     rows::{Direction, Merged, rows_per_shard},
     seat::{Seat, read_seat},
 };
-use crate::domain::{App, RoomId, UnixMillis, UserId};
+use crate::domain::{App, Kind, Mark, RoomId, UnixMillis, UserId};
 
 /// A row of a room's roster: a person and their seat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl Reader {
         let mut rows = Merged::new(shards.collect(), Direction::NewestFirst).await?;
         let mut roster = Roster { members: Vec::new(), count: 0, next: None };
         while let Some((row, item)) = rows.next().await? {
-            let member = read_member(&item)?;
+            let member = self.member(app, &item, now).await?;
             if Some(row.as_str()) == page.after || !(page.is_in)(&member) {
                 continue;
             }
@@ -110,10 +110,23 @@ impl Reader {
         if page.after.is_none() {
             let mut rest = pin!(rows.rest());
             while let Some((_, item)) = rest.try_next().await? {
-                roster.count += usize::from((page.is_in)(&read_member(&item)?));
+                roster.count += usize::from((page.is_in)(&self.member(app, &item, now).await?));
             }
         }
         Ok(roster)
+    }
+
+    /// A member, with all the marks that tell whether they are in. Those on the seat do, unless the
+    /// newest is an exit that may be another connection's: that depends on older ones.
+    async fn member(&self, app: &App, item: &Item, now: UnixMillis) -> Result<Member, StoreError> {
+        let Member { user, seat } = read_member(item)?;
+        let is_doubtful =
+            |newest: &Mark| newest.kind == Kind::Leave && !newest.leaves_for_certain();
+        if seat.moved_to.is_none() || !seat.marks.iter().max().is_some_and(is_doubtful) {
+            return Ok(Member { user, seat });
+        }
+        let marks = self.marks(app, &user, &seat, now).try_collect().await?;
+        Ok(Member { user, seat: Seat { marks, moved_to: None, ..seat } })
     }
 }
 

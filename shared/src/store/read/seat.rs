@@ -42,6 +42,22 @@ impl Reader {
         let items = self.of_user(app, user, keys::SEAT, now).await?;
         items.iter().map(read_seat).collect()
     }
+
+    /// The seats of a user in all lives of a room, read consistently.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
+    pub async fn seats_in_room(
+        &self,
+        app: &App,
+        user: &UserId,
+        room: &RoomId,
+        now: UnixMillis,
+    ) -> Result<Vec<Seat>, StoreError> {
+        let items = self.of_user(app, user, &keys::seats_of(room), now).await?;
+        items.iter().map(read_seat).collect()
+    }
 }
 
 pub(super) fn read_seat(item: &Item) -> Result<Seat, StoreError> {

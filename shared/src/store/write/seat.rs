@@ -70,7 +70,7 @@ impl Writer {
     ) -> Result<Written, StoreError> {
         let SeatChange { app, user, room, roster, .. } = change;
         let life = change.life.as_ref();
-        let section = Section::from(change.mark.kind);
+        let section = Section::of(&change.mark);
         let row = keys::row(section, change.mark.order.time, life, user);
         let update = update_seat(change)
             .set(NEWEST, item::bytes(mark.clone()))

@@ -78,7 +78,8 @@ fn device(platform: &str, history: &[(u64, What)]) -> User {
     let seen = history.iter().filter(|(_, what)| *what != What::KickedByItself);
     let entered_at =
         history.iter().filter(|(_, what)| *what == What::Online).map(|(at, _)| *at).max();
-    let stay = Stay { place: platform.to_owned(), entered_at, ..Stay::default() };
+    let is_entry_assumed = entered_at.is_none();
+    let stay = Stay { place: platform.to_owned(), entered_at, is_entry_assumed, ..Stay::default() };
     let mut user = User { last_seen_at: seen.map(|(at, _)| *at).max(), ..User::default() };
     // If nothing is left, all that arrived is an old client's logout.
     let Some((at, what)) = last.filter(|(_, what)| *what != What::Online) else {

@@ -68,8 +68,15 @@ pub(super) fn know(arrived: &[Arrived], now: u64, answers: &mut Answers) {
             .filter(|(_, is_for_good)| connection.is_empty() && !is_for_good)
             .map(|(seq, _)| seq + LEASE);
         let session = Some(connection).filter(|connection| !connection.is_empty());
-        let stay =
-            Stay { place: platform.to_owned(), session, entered_at: online, ..Stay::default() };
+        // Of a lease only the last repetition is known.
+        let is_entry_assumed = online.is_none() || session.is_none();
+        let stay = Stay {
+            place: platform.to_owned(),
+            session,
+            entered_at: online,
+            is_entry_assumed,
+            ..Stay::default()
+        };
         let end = match (offline, lease_ends) {
             (Some(offline), _) if online.is_none_or(|online| offline > online) => {
                 Some(End::told(offline, "unspecified"))

@@ -16,6 +16,9 @@ use crate::histories::{
 /// A creation may be told of so long after its creator's entry.
 const CREATORS_ENTRY: u64 = 600_000;
 
+/// When somebody enters again, the connection that they had may be told to be kicked so long after.
+const REPLACED: u64 = 5000;
+
 pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
     let events = arrived.iter().filter_map(|arrived| match &arrived.event {
         world::Event::Tencent(event) if !event.name.is_chat() => Some((event, false)),
@@ -66,7 +69,10 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
 
 /// The visits of one person to a room: its events one after another, as they happened.
 fn visits(room: &str, user: &str, events: &[(&Event, bool)]) -> Vec<(Stay, Option<End>)> {
-    let mut visits = Vec::new();
+    let mut visits = Vec::<(Stay, Option<End>)>::new();
+    // When a connection was replaced that has not been told to be kicked, and the number of the visit
+    // that ended by it, if one did.
+    let mut replaced = Vec::<(u64, Option<usize>)>::new();
     // The visit that is open, when the person was last seen in it, and its end if that never comes.
     let mut open: Option<(Stay, u64, Option<End>)> = None;
     for (event, is_again) in events {
@@ -80,17 +86,35 @@ fn visits(room: &str, user: &str, events: &[(&Event, bool)]) -> Vec<(Stay, Optio
         };
         match event.name {
             TrtcEnter if is_own && !is_again => {
-                let superseded = End::assumed(now, "superseded");
-                visits.extend(open.take().map(|(stay, _, end)| (stay, end.or(Some(superseded)))));
+                if let Some((stay, _, end)) = open.take() {
+                    replaced.push((now, Some(visits.len())));
+                    visits.push((stay, end.or(Some(End::assumed(now, "superseded")))));
+                }
                 open = Some((begin(), now, None));
             }
             // They are still here: nothing since has ended their visit.
             TrtcEnter | TrtcRole if is_own => {
-                let (stay, ..) = open.take().unwrap_or_else(|| (begin(), now, None));
+                if event.name == TrtcEnter && open.is_some() {
+                    replaced.push((now, None));
+                }
+                let unknown = || (Stay { is_entry_assumed: true, ..begin() }, now, None);
+                let (stay, ..) = open.take().unwrap_or_else(unknown);
                 open = Some((Stay { role: Some(role(event)), ..stay }, now, None));
             }
             TrtcExit if is_own => {
-                let (stay, ..) = open.take().unwrap_or_else(|| (begin(), now, None));
+                let is_old = |(at, _): &(u64, _)| now <= *at + REPLACED;
+                let old =
+                    replaced.iter().position(is_old).filter(|_| event.options.exit_reason == 3);
+                if let Some(old) = old {
+                    let (at, visit) = replaced.remove(old);
+                    if let Some(visit) = visit {
+                        visits[visit].1 = Some(End::told(at, reason(event)));
+                    }
+                    continue;
+                }
+                let unknown =
+                    || (Stay { entered_at: None, is_entry_assumed: true, ..begin() }, now, None);
+                let (stay, ..) = open.take().unwrap_or_else(unknown);
                 visits.push((stay, Some(End::told(now, reason(event)))));
             }
             TrtcCreate => {

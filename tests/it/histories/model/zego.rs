@@ -31,8 +31,9 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
             open: newest.closed.is_none(),
             members: BTreeMap::new(),
         };
-        for life in &lives {
-            for user in users(&events) {
+        for user in users(&events) {
+            let mut stays = Vec::new();
+            for life in &lives {
                 let here =
                     |event: &&&Event| event.life.to_string() == life.id && event.user == user;
                 let marks: Vec<&Event> =
@@ -40,15 +41,19 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
                 let known = answers.users.entry(format!("zego/1/{user}")).or_default();
                 known.last_seen_at =
                     known.last_seen_at.max(marks.iter().map(|mark| mark.at.0).max());
-                for (stay, end) in visits(&marks) {
+                stays.extend(visits(&marks).into_iter().map(|(stay, end)| {
                     let end = end.or_else(|| assumed_end(life, &lives, stay.entered_at.unwrap()));
-                    if let Some(end) = end {
-                        known.over.insert((stay, end));
-                    } else {
-                        known.open.insert(stay.clone());
-                        if stay.role.as_deref() != Some("admin") {
-                            room.members.insert(user.to_owned(), stay);
-                        }
+                    (stay, end)
+                }));
+            }
+            let known = answers.users.entry(format!("zego/1/{user}")).or_default();
+            for (stay, end) in one_life_at_a_time(&stays) {
+                if let Some(end) = end {
+                    known.over.insert((stay, end));
+                } else {
+                    known.open.insert(stay.clone());
+                    if stay.role.as_deref() != Some("admin") {
+                        room.members.insert(user.to_owned(), stay);
                     }
                 }
             }
@@ -98,6 +103,19 @@ fn assumed_end(life: &Life, lives: &[Life], entered_at: u64) -> Option<End> {
     Some(End { is_about: replacing.created.is_none(), ..end })
 }
 
+/// Nobody is in two lives of a room: a stay ends at the latest when their next one in another life begins.
+fn one_life_at_a_time(stays: &[(Stay, Option<End>)]) -> Vec<(Stay, Option<End>)> {
+    let began = |stay: &Stay| (stay.entered_at, stay.life.clone());
+    let ended = stays.iter().map(|(stay, end)| {
+        let others = stays.iter().map(|(other, _)| other).filter(|other| other.life != stay.life);
+        let later = others.filter(|other| began(other) > began(stay));
+        let next = later.filter_map(|other| other.entered_at).min().unwrap_or(u64::MAX);
+        let end = end.clone().map(|end| End { at: end.at.min(next), ..end });
+        (stay.clone(), end)
+    });
+    ended.collect()
+}
+
 /// The visits of one person to one life: session by session, and in each by the number of the change.
 fn visits(marks: &[&Event]) -> Vec<(Stay, Option<End>)> {
     // Session ids are numbers of any length.
@@ -115,28 +133,34 @@ fn visits(marks: &[&Event]) -> Vec<(Stay, Option<End>)> {
     for (index, session) in sessions.iter().enumerate() {
         let mut in_order = session.clone();
         in_order.sort_by_key(|mark| (mark.sequence, mark.name == RoomLogout));
-        let mut open: Option<Stay> = None;
-        for mark in in_order {
-            let stay = open.take().unwrap_or_else(|| begin(mark, marks, order));
-            if mark.name == RoomLogin {
-                open = Some(Stay { role: Some(role(mark)), ..stay });
-            } else {
-                visits.push((stay, Some(End::told(mark.at.0, reason(mark)))));
-            }
-        }
         let next = sessions
             .get(index + 1)
             .and_then(|next| next.iter().map(|mark| mark.login_time.0).min());
-        let superseded = |stay: &Stay| {
-            next.map(|next| End::assumed(next.max(stay.entered_at.unwrap()), "superseded"))
-        };
-        visits.extend(open.map(|stay| (stay.clone(), superseded(&stay))));
+        let mut open: Option<Stay> = None;
+        // When the stay before ended, in this session.
+        let mut free_from = 0;
+        for mark in in_order {
+            let stay = open.take().unwrap_or_else(|| begin(mark, marks, free_from, order));
+            if mark.name == RoomLogin {
+                open = Some(Stay { role: Some(role(mark)), ..stay });
+            } else {
+                free_from = mark.at.0.min(next.unwrap_or(u64::MAX)).max(stay.entered_at.unwrap());
+                visits.push((stay, Some(End::told(free_from, reason(mark)))));
+            }
+        }
+        let superseded = next.map(|next| End::assumed(next, "superseded"));
+        visits.extend(open.map(|stay| (stay, superseded)));
     }
     visits
 }
 
 /// The name is what the newest event of all says, also of visits that were before.
-fn begin<K: Ord>(mark: &Event, marks: &[&Event], order: impl Fn(&Event) -> K) -> Stay {
+fn begin<K: Ord>(
+    mark: &Event,
+    marks: &[&Event],
+    free_from: u64,
+    order: impl Fn(&Event) -> K,
+) -> Stay {
     let newest = marks.iter().max_by_key(|mark| order(mark)).unwrap();
     Stay {
         place: mark.room.clone(),
@@ -144,7 +168,8 @@ fn begin<K: Ord>(mark: &Event, marks: &[&Event], order: impl Fn(&Event) -> K) ->
         session: Some(mark.session.clone()),
         name: Some(newest.nickname.clone()),
         role: Some(role(mark)),
-        entered_at: Some(mark.login_time.0),
+        entered_at: Some(mark.login_time.0.max(free_from)),
+        is_entry_assumed: mark.login_time.0 < free_from,
     }
 }
 

@@ -9,16 +9,25 @@ use rollcall_local::send::tencent::{
     Options,
 };
 
-use super::{Act, Step, Teller, Truth, USERS};
+use super::{Act, Step, Teller, Told, Truth, USERS};
 
 /// Two numeric rooms of which one has a namesake of letters: as they are asked for.
 const ROOMS: [&str; 3] = ["lobby", "123", "s:123"];
+
+/// A connection that was replaced is told to be kicked at most so long after.
+const REPLACED: u64 = 5000;
+const KICKED: u8 = 3;
 
 #[derive(Default)]
 pub(super) struct Trtc {
     open: BTreeMap<usize, BTreeSet<usize>>,
     /// The time and the rank of what was last told of somebody in a room.
     last: BTreeMap<(usize, usize), (u64, u8)>,
+    /// Who was last told to be in, and when such a person was last told to enter once more.
+    told_in: BTreeSet<(usize, usize)>,
+    entered_again: BTreeMap<(usize, usize), u64>,
+    /// When connections that were replaced are told to be kicked.
+    kicks: BTreeSet<((usize, usize), u64)>,
     /// When anything was last told of a room.
     last_in_room: BTreeMap<usize, u64>,
 }
@@ -29,7 +38,7 @@ impl Trtc {
         match step.act {
             Act::TrtcRole if is_in => self.tell_of(TrtcRole, 1, step, teller),
             Act::TrtcExit if is_in => {
-                self.tell_of(TrtcExit, 2, step, teller);
+                self.exit(step, teller);
                 self.open.get_mut(&step.place).unwrap().remove(&step.user);
             }
             Act::TrtcEnter => self.enter(step, is_in, teller),
@@ -55,10 +64,38 @@ impl Trtc {
             self.take_turn(3, step, teller);
             let event = event(TrtcEnter, step, teller.now);
             teller.tell(super::Event::TrtcAgain(event, step.how % 4));
+            self.replace(step, teller);
         } else {
             self.tell_of(TrtcEnter, 3, step, teller);
+            if is_in {
+                self.replace(step, teller);
+            }
         }
         self.open.get_mut(&step.place).unwrap().insert(step.user);
+    }
+
+    /// The connection that somebody had is told to be kicked, or not.
+    fn replace(&mut self, step: &Step, teller: &mut Teller) {
+        if step.is_even(4) {
+            let at = teller.now + [0, 1, 200, REPLACED][usize::from(step.how / 4 % 4)];
+            // Two exits at one millisecond have no order.
+            if !self.kicks.insert(((step.user, step.place), at)) {
+                return;
+            }
+            let mut exit = event(TrtcExit, step, at);
+            exit.options.exit_reason = KICKED;
+            teller.told.push(Told { at, event: super::Event::Tencent(exit) });
+        }
+    }
+
+    fn exit(&mut self, step: &Step, teller: &mut Teller) {
+        // Earlier, it would be taken for that of a connection which was replaced.
+        if event(TrtcExit, step, 0).options.exit_reason == KICKED
+            && let Some(entered) = self.entered_again.get(&(step.user, step.place))
+        {
+            teller.now = teller.now.max(entered + REPLACED + 1);
+        }
+        self.tell_of(TrtcExit, 2, step, teller);
     }
 
     /// Ends a room: those inside are told to have left, or not.
@@ -66,7 +103,7 @@ impl Trtc {
         let Some(inside) = self.open.remove(&step.place) else { return };
         if step.is_even(0) {
             for user in inside {
-                self.tell_of(TrtcExit, 2, &Step { user, ..*step }, teller);
+                self.exit(&Step { user, ..*step }, teller);
             }
         }
         self.tell(TrtcDismiss, step, teller);
@@ -78,7 +115,16 @@ impl Trtc {
         if (teller.now, rank) <= *last {
             teller.now = last.0 + 1;
         }
+        let who = (step.user, step.place);
+        while rank == 2 && self.kicks.contains(&(who, teller.now)) {
+            teller.now += 1;
+        }
         *last = (teller.now, rank);
+        match rank {
+            2 => drop(self.told_in.remove(&who)),
+            3 if !self.told_in.insert(who) => drop(self.entered_again.insert(who, teller.now)),
+            _ => {}
+        }
         let last = self.last_in_room.entry(step.place).or_default();
         *last = teller.now.max(*last);
     }

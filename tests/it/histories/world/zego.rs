@@ -26,6 +26,8 @@ struct Life {
     last_login: u64,
     sequence: u64,
     inside: BTreeMap<usize, Session>,
+    /// The last session of those who have left.
+    left: BTreeMap<usize, Session>,
 }
 
 #[derive(Clone)]
@@ -53,25 +55,36 @@ impl Zego {
             // Lives have no order by number.
             let id = teller.now.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ step.place as u64;
             let now = teller.now;
-            let life =
-                Life { id, created: now, last_login: now, sequence: 0, inside: BTreeMap::new() };
+            let life = Life {
+                id,
+                created: now,
+                last_login: now,
+                sequence: 0,
+                inside: BTreeMap::new(),
+                left: BTreeMap::new(),
+            };
             self.open.insert(step.place, life);
             self.tell(RoomCreate, step, None, 0, teller);
         }
         let was_in = self.open[&step.place].inside.get(&step.user).cloned();
+        let has_left = self.open[&step.place].left.get(&step.user).cloned();
         let keeps_session = step.is_even(0);
         // The provider may take the new connection for the old session: nobody leaves.
-        let id = match &was_in {
-            Some(session) if keeps_session => session.id.clone(),
-            Some(_) => {
+        let (id, login_time) = match (&was_in, has_left) {
+            (Some(session), _) if keeps_session => (session.id.clone(), teller.now),
+            (Some(_), _) => {
                 self.leave(step, 3, teller);
-                self.new_session()
+                (self.new_session(), teller.now)
             }
-            None => self.new_session(),
+            // Or the session goes on, whose login was at another time.
+            (None, Some(session)) if keeps_session => {
+                (session.id, if step.is_even(1) { session.login_time } else { teller.now })
+            }
+            (None, _) => (self.new_session(), teller.now),
         };
         let role = [2, 1, 2, 4, 0, 9][usize::from(step.how / 2 % 6)];
         let nickname = format!("{} {}", USERS[step.user], step.how % 3);
-        let session = Session { id, login_time: teller.now, role, nickname };
+        let session = Session { id, login_time, role, nickname };
         let life = self.open.get_mut(&step.place).unwrap();
         life.last_login = teller.now;
         life.sequence += 1;
@@ -89,6 +102,7 @@ impl Zego {
         let Some(life) = self.open.get_mut(&step.place) else { return };
         let Some(session) = life.inside.remove(&step.user) else { return };
         life.sequence += 1;
+        life.left.insert(step.user, session.clone());
         self.tell(RoomLogout, step, Some(&session), reason, teller);
     }
 
@@ -119,6 +133,16 @@ impl Zego {
         teller: &mut Teller,
     ) {
         let life = &self.open[&step.place];
+        let is_replaced = step.act == Act::ZegoLogin;
+        let at = match event {
+            RoomLogin => session.map_or(teller.now, |session| session.login_time),
+            // The connection that was replaced ends later, or another server's clock is slow.
+            RoomLogout if is_replaced => {
+                teller.now + [0, 2, 3000, 0][usize::from(step.how / 4 % 4)]
+            }
+            RoomLogout => teller.now - [0, 0, 2, 0][usize::from(step.how / 4 % 4)],
+            RoomCreate | RoomClose => teller.now,
+        };
         let event = Event {
             name: event,
             app: "1".to_owned(),
@@ -128,7 +152,7 @@ impl Zego {
             nickname: session.map(|session| session.nickname.clone()).unwrap_or_default(),
             session: session.map(|session| session.id.clone()).unwrap_or_default(),
             login_time: UnixMillis(session.map_or(teller.now, |session| session.login_time)),
-            at: UnixMillis(teller.now),
+            at: UnixMillis(at),
             sequence: life.sequence,
             role: session.map_or(0, |session| session.role),
             relogin: step.is_even(0),
