@@ -133,7 +133,8 @@ async fn the_documented_login_reads_as_the_contract_shows() {
             "room": "rid_1242649", "life": "6085791336856668982",
             "session": "792148503087288320", "device": null, "name": "Ada", "role": "audience",
             "entered_at": 1_499_676_978_027_u64, "left_at": null, "reason": null, "assumed": false
-        }]
+        }],
+        "next": null
     });
     assert_eq!(timeless(app.user("888120154").await), expected);
     let expected = json!({
