@@ -134,7 +134,8 @@ async fn the_documented_login_reads_as_the_contract_shows() {
             "session": "792148503087288320", "device": null, "name": "Ada", "role": "audience",
             "entered_at": 1_499_676_978_027_u64, "entered_assumed": false, "left_at": null,
             "reason": null, "assumed": false
-        }]
+        }],
+        "next": null
     });
     assert_eq!(timeless(app.user("888120154").await), expected);
     let expected = json!({

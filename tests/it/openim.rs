@@ -522,7 +522,8 @@ async fn a_person_is_online_while_one_of_their_devices_is() {
             { "room": null, "life": null, "session": null, "device": "IOS", "name": null,
               "role": null, "entered_at": at, "entered_assumed": true, "left_at": at + 2,
               "reason": "unspecified", "assumed": false },
-        ]
+        ],
+        "next": null
     });
     assert_eq!(timeless(ada(&handlers, NOW).await), expected);
     send(device(UserOffline, Platform::Web, "", at + 3)).await;

@@ -1,9 +1,6 @@
 //! Who was where, from when to when, and why they left.
 
-use std::{
-    collections::BTreeMap,
-    pin::{Pin, pin},
-};
+use std::pin::{Pin, pin};
 
 use futures::{Stream, StreamExt, TryStreamExt, stream::Peekable};
 use serde::{Deserialize, Serialize};

@@ -142,7 +142,7 @@ impl<'a> RoomEnds<'a> {
     /// The same for one person, all of whose seats in the room were just read. The logins on them
     /// count, since the index may lag behind.
     pub(super) fn of_person(
-        store: &'a Store,
+        store: &'a Reader,
         app: &'a App,
         user: &UserId,
         room: RoomId,
