@@ -10,6 +10,7 @@ mod architecture;
 mod attendance;
 mod callbacks;
 mod deadlines;
+mod documents;
 mod faults;
 mod histories;
 mod hostile;
