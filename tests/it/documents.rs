@@ -155,3 +155,43 @@ fn every_variable_that_the_template_sets_is_read_by_the_functions() {
     let unread: Vec<_> = variables(&template).difference(&variables(&code)).copied().collect();
     assert!(unread.is_empty(), "no function reads {unread:?}");
 }
+
+/// What an idle stack costs is written down, and made of what the template has.
+#[test]
+fn the_documents_count_the_metrics_and_secrets_that_an_idle_stack_pays_for() {
+    let template = template();
+    let resources = template["Resources"].as_object().unwrap();
+    let of_type = |wanted: &'static str| {
+        resources.iter().filter(move |(_, resource)| resource["Type"] == wanted)
+    };
+    let metrics = |alarm: &Value| match alarm["Properties"]["Metrics"].as_array() {
+        Some(queries) => queries.iter().filter(|query| query["MetricStat"].is_object()).count(),
+        None => 1,
+    };
+    let all: usize = of_type("AWS::CloudWatch::Alarm").map(|(_, alarm)| metrics(alarm)).sum();
+    let nobodys = of_type("AWS::CloudWatch::Alarm")
+        .filter(|(_, alarm)| alarm["Condition"].is_null())
+        .map(|(_, alarm)| metrics(alarm));
+    let nobodys: usize = nobodys.sum();
+    // In cents a month.
+    let (of_alarms, of_secrets) = (all * 10, of_type("AWS::SecretsManager::Secret").count() * 40);
+    let dollars = |cents: usize| format!("{}.{:02}", cents / 100, cents % 100);
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let operations = words(&operations());
+    for wanted in [
+        format!("about {} USD a month", dollars(of_alarms + of_secrets)),
+        format!("{} together; Tencent has two", dollars(of_secrets)),
+        format!("the {all} metrics that its alarms look at"),
+        format!("{} together)", dollars(of_alarms)),
+        format!("{nobodys} of the {all} metrics"),
+    ] {
+        assert!(operations.contains(&wanted), "docs/operations.md does not say {wanted}");
+    }
+    let performance = words(&fs::read_to_string(root().join("docs/performance.md")).unwrap());
+    for wanted in [
+        format!("{} $ a month for its", dollars(of_secrets)),
+        format!("{} $ for the {all} metrics", dollars(of_alarms)),
+    ] {
+        assert!(performance.contains(&wanted), "docs/performance.md does not say {wanted}");
+    }
+}

@@ -204,18 +204,17 @@ async fn promise_5_never_lost_what_dynamodb_refuses_goes_to_the_dead_letters_wit
 async fn promise_5_never_lost_what_waited_for_twelve_days_goes_to_the_dead_letters() {
     let start = Moment::recent();
     let now = start.plus(30_000);
-    let days = |days: u64| Duration::from_hours(24 * days);
     let mut outage = Outage::start(BUDGET).await;
     outage.store.refuse(|_| true);
     let reply = outage.handlers.deliver(&registrations(2, "", now), now).await;
     assert_eq!(reply.outcome, Some("spilled"));
-    outage.queue.aged = days(12) - Duration::from_mins(10);
+    outage.queue.aged = Duration::from_mins(12 * 24 * 60 - 10);
     assert_eq!(outage.poll_within(Duration::from_secs(5)).await, (1, 1), "it can wait");
     assert!(outage.dead_letters.receive().await.is_empty());
 
     // What can be stored is stored, however old it is.
     outage.queue.let_time_pass().await;
-    outage.queue.aged = days(12);
+    outage.queue.aged = Duration::from_hours(12 * 24);
     outage.store.refuse(|request| request.body.contains("user0001"));
     assert_eq!(outage.poll_within(Duration::from_secs(5)).await, (1, 0));
     assert_eq!(dump(&outage.database.client).await.len(), 1);
