@@ -210,9 +210,15 @@ fn write_units(results: &Results) -> String {
 mod price {
     pub(super) const HTTP_API_PER_MILLION: f64 = 1.0;
     pub(super) const LAMBDA_PER_MILLION: f64 = 0.2;
-    pub(super) const LAMBDA_PER_GB_SECOND: f64 = 0.000_013_333_4;
+    /// For x86-64, which is what the template builds for unless it is told otherwise.
+    pub(super) const LAMBDA_PER_GB_SECOND: f64 = 0.000_016_666_7;
     pub(super) const WRITE_UNITS_PER_MILLION: f64 = 0.625;
     pub(super) const READ_UNITS_PER_MILLION: f64 = 0.125;
+    pub(super) const LOGS_PER_GB: f64 = 0.5;
+    /// What is logged of a callback, in bytes: Rollcall's line and the gateway's access log; for the others, which
+    /// log nothing themselves, Lambda's lines `START`, `END` and `REPORT`.
+    pub(super) const LOGGED_BY_ROLLCALL: f64 = 1000.0;
+    pub(super) const LOGGED_BY_OTHERS: f64 = 300.0;
     /// The memory of the functions.
     pub(super) const GB: f64 = 0.25;
     /// How long DynamoDB takes for a request in the cloud, in ms; here it takes less than one.
@@ -222,8 +228,8 @@ mod price {
 /// What a million callbacks cost: entering a room, by whoever.
 fn prices(results: &Results) -> String {
     let mut text = String::from(
-        "| a million times | HTTP API | Lambda requests | Lambda duration | DynamoDB | together |\n\
-         | --- | --: | --: | --: | --: | --: |\n",
+        "| a million times | HTTP API | Lambda requests | Lambda duration | DynamoDB | logs | together |\n\
+         | --- | --: | --: | --: | --: | --: | --: |\n",
     );
     let rows = [
         ("Rollcall: a person enters a room", FUNCTIONS[0].0, Some("ZEGO: a person enters")),
@@ -243,11 +249,17 @@ fn prices(results: &Results) -> String {
         let duration = ms * 1e3 * price::GB * price::LAMBDA_PER_GB_SECOND;
         let dynamodb = cost.write_units() * price::WRITE_UNITS_PER_MILLION
             + cost.units.reads * price::READ_UNITS_PER_MILLION;
-        let together =
-            price::HTTP_API_PER_MILLION + price::LAMBDA_PER_MILLION + duration + dynamodb;
+        let logged =
+            if callback.is_some() { price::LOGGED_BY_ROLLCALL } else { price::LOGGED_BY_OTHERS };
+        let logs = logged * 1e6 / 1e9 * price::LOGS_PER_GB;
+        let together = price::HTTP_API_PER_MILLION
+            + price::LAMBDA_PER_MILLION
+            + duration
+            + dynamodb
+            + logs;
         let _ = writeln!(
             text,
-            "| {what} | {:.2} $ | {:.2} $ | {duration:.2} $ ({ms:.0} ms) | {dynamodb:.2} $ ({} write units) | {together:.2} $ |",
+            "| {what} | {:.2} $ | {:.2} $ | {duration:.2} $ ({ms:.0} ms) | {dynamodb:.2} $ ({} write units) | {logs:.2} $ | {together:.2} $ |",
             price::HTTP_API_PER_MILLION,
             price::LAMBDA_PER_MILLION,
             cost.write_units(),

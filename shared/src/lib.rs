@@ -17,7 +17,7 @@
 //! | [`store`] | DynamoDB: keys, conditions, index attributes; a writer for callbacks, a reader for queries | `aws`, `domain` |
 //! | [`spill`] | SQS: the queue for what could not be stored in time | `aws`, `domain` |
 //! | [`handler`] | the one pipeline from a raw request to a reply | all of the above |
-//! | [`replay`] | the pipeline from the queue to the store | `domain`, `spill`, `store` |
+//! | [`replay`] | the pipeline from the queue to the store | `domain`, `metrics`, `spill`, `store` |
 //! | [`endpoint`] | every callback type in one list | `handler` and `providers` |
 //! | [`query`] | the answers to a backend's questions | `domain`, `payload`, `providers`, `store` |
 //! | [`payload`] | how much a call of a Lambda function can carry | nothing else |

@@ -13,6 +13,14 @@
 //! | `spilled`: 1 if it went to the spill queue, else 0 | count | provider |
 //! | `rejections`: 1, of refused ones only | count | provider and rejection |
 //!
+//! So does the line about each batch of messages that was replayed from the spill queue:
+//!
+//! | metric | unit | by |
+//! | --- | --- | --- |
+//! | `kept`: messages that stay in the queue | count | function |
+//! | `oldest_kept_s`: for how long the oldest of them has been there | seconds | function |
+//! | `dead_letters`: messages of which something went to the dead letters | count | function |
+//!
 //! Each value of a dimension is a name that is written in the sources, so there are few of them whatever is sent.
 
 use std::fmt::{self, Write};
@@ -34,9 +42,13 @@ use tracing_subscriber::{
 
 use crate::domain::UnixMillis;
 
-/// The target of the line about a callback. Its fields are `provider`, `event`, `outcome`, `duration_ms`, and
+/// The target of the line about a callback: not the path of a module, which is the target of all its other lines. Its fields are `provider`, `event`, `outcome`, `duration_ms`, and
 /// `rejection` if it was refused.
-pub const CALLBACK: &str = "rollcall::callback";
+pub const CALLBACK: &str = "rollcall.callback";
+
+/// The target of the line about a batch of the spill queue. Its fields are `messages`, `kept`, `oldest_kept_s` and
+/// `dead_letters`.
+pub const REPLAY: &str = "rollcall.replay";
 
 /// The outcome of a callback that was refused.
 pub const REJECTED: &str = "rejected";
@@ -44,13 +56,15 @@ pub const REJECTED: &str = "rejected";
 /// The outcome of one that was not stored and is safe in the spill queue.
 const SPILLED: &str = "spilled";
 
-/// Writes log lines as JSON, and metrics into those about callbacks.
+/// Writes log lines as JSON, and metrics into those about callbacks and replays.
 #[derive(Debug)]
 pub struct EmbeddedMetrics {
     /// The directives for callbacks that were accepted, as JSON.
     accepted: String,
     /// Those for refused ones.
     refused: String,
+    /// Those for a batch of the spill queue.
+    replayed: String,
     lines: Format<Json>,
     now: fn() -> UnixMillis,
 }
@@ -61,7 +75,18 @@ impl EmbeddedMetrics {
     pub fn new(namespace: &str, lines: Format<Json>, now: fn() -> UnixMillis) -> Self {
         let [accepted, refused] =
             [false, true].map(|is_rejected| json!(directives(namespace, is_rejected)).to_string());
-        Self { accepted, refused, lines, now }
+        let replayed = json!([Directive {
+            namespace,
+            dimensions: &[&["function"]],
+            metrics: const {
+                &[
+                    Metric::count("kept"),
+                    Metric { name: "oldest_kept_s", unit: "Seconds" },
+                    Metric::count("dead_letters"),
+                ]
+            },
+        }]);
+        Self { accepted, refused, replayed: replayed.to_string(), lines, now }
     }
 }
 
@@ -76,26 +101,37 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        if event.metadata().target() != CALLBACK {
+        let target = event.metadata().target();
+        if ![CALLBACK, REPLAY].contains(&target) {
             return self.lines.format_event(context, writer, event);
         }
         let mut told = Told::default();
         event.record(&mut told);
-        let directives = if told.is_rejected { &self.refused } else { &self.accepted };
-        let (rejected, spilled) = (u8::from(told.is_rejected), u8::from(told.is_spilled));
-        let rejections = if told.is_rejected { r#""rejections":1,"# } else { "" };
-        let level = event.metadata().level();
-        write!(
-            writer,
-            r#"{{"_aws":{{"Timestamp":{now},"CloudWatchMetrics":{directives}}},"callbacks":1,"rejected":{rejected},"spilled":{spilled},{rejections}"timestamp":""#,
-            now = (self.now)().0
-        )?;
+        let now = (self.now)().0;
+        let directives = match target {
+            REPLAY => &self.replayed,
+            _ if told.is_rejected => &self.refused,
+            _ => &self.accepted,
+        };
+        write!(writer, r#"{{"_aws":{{"Timestamp":{now},"CloudWatchMetrics":{directives}}},"#)?;
+        if target == REPLAY {
+            write!(writer, r#""function":"spill-replay","#)?;
+        } else {
+            let (rejected, spilled) = (u8::from(told.is_rejected), u8::from(told.is_spilled));
+            let rejections = if told.is_rejected { r#""rejections":1,"# } else { "" };
+            write!(
+                writer,
+                r#""callbacks":1,"rejected":{rejected},"spilled":{spilled},{rejections}"#
+            )?;
+        }
+        write!(writer, r#""timestamp":""#)?;
         SystemTime.format_time(&mut writer)?;
+        let level = event.metadata().level();
         writeln!(writer, r#"","level":"{level}"{members}}}"#, members = told.members)
     }
 }
 
-/// What a line tells of a callback. (`Format` would put it all into maps first, which takes longer than
+/// What a line tells. (`Format` would put it all into maps first, which takes longer than
 /// anything else here.)
 #[derive(Debug, Default)]
 struct Told {

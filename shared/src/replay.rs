@@ -1,11 +1,14 @@
 //! The pipeline from the spill queue to the store.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use tokio::time::Instant;
 
 use crate::{
-    domain::{Named, UnixMillis},
-    spill::{self, Queue, Spilled},
+    domain::{Change, Named, UnixMillis},
+    metrics,
+    spill::{self, Queue, SpillError, Spilled},
     store::{StoreError, Writer},
 };
 
@@ -16,7 +19,7 @@ pub struct Replay {
     pub store: Writer,
     /// Where they waited.
     pub queue: Queue,
-    /// Where messages go that can never be stored.
+    /// Where messages go that are given up.
     pub dead_letters: Queue,
 }
 
@@ -29,10 +32,28 @@ pub struct Received {
     pub receipt_handle: String,
     /// How often it has been received, this time included.
     pub receive_count: u32,
+    /// When it came into the queue, by the clock of SQS.
+    pub sent_at: UnixMillis,
     /// When it was received this time, by our clock.
     pub received_at: UnixMillis,
     /// What was sent.
     pub body: String,
+}
+
+impl Received {
+    /// For how long it has been in the queue.
+    fn age(&self) -> Duration {
+        Duration::from_millis(self.received_at.0.saturating_sub(self.sent_at.0))
+    }
+}
+
+/// Where a message is after an attempt to store it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Replayed {
+    /// All of it is in the store.
+    Stored,
+    /// It, or a part of it, is among the dead letters.
+    Buried,
 }
 
 /// Why a message stays in the queue.
@@ -41,7 +62,7 @@ enum Kept {
     #[error("{failed} of {all} changes could not be stored: {first}")]
     Unstored { failed: usize, all: usize, first: StoreError },
     #[error("it belongs to the dead letters, which cannot be reached: {0}")]
-    Unburied(#[from] spill::SpillError),
+    Unburied(#[from] SpillError),
 }
 
 impl Replay {
@@ -55,18 +76,42 @@ impl Replay {
         store_until: Instant,
         deadline: Instant,
     ) -> Vec<String> {
+        let all = messages.len();
         let replayed = messages.into_iter().map(|message| async move {
-            let error = self.replay_one(&message, store_until, deadline).await.err()?;
-            let Received { message_id, receipt_handle, receive_count, .. } = message;
-            let wait = spill::wait(&message_id, receive_count);
-            let wait_s = wait.as_secs();
-            tracing::warn!(message_id, receive_count, wait_s, %error, "a spilled callback stays in the queue");
-            if let Err(error) = self.queue.delay(&receipt_handle, wait, deadline).await {
-                tracing::warn!(message_id, %error, "a spilled callback waits only as the queue says");
+            let replayed = self.replay_one(&message, store_until, deadline).await;
+            if let Err(error) = &replayed {
+                self.keep(&message, error, deadline).await;
             }
-            Some(message_id)
+            (message, replayed)
         });
-        join_all(replayed).await.into_iter().flatten().collect()
+        let replayed = join_all(replayed).await;
+        let is_buried = |replayed: &&(_, _)| matches!(replayed.1, Ok(Replayed::Buried));
+        let dead_letters = replayed.iter().filter(is_buried).count();
+        let kept: Vec<Received> = replayed
+            .into_iter()
+            .filter_map(|(message, replayed)| replayed.is_err().then_some(message))
+            .collect();
+        let oldest = kept.iter().map(Received::age).max().unwrap_or_default();
+        tracing::info!(
+            target: metrics::REPLAY,
+            messages = all,
+            kept = kept.len(),
+            oldest_kept_s = oldest.as_secs(),
+            dead_letters,
+            "replay"
+        );
+        kept.into_iter().map(|message| message.message_id).collect()
+    }
+
+    /// Lets a message wait.
+    async fn keep(&self, message: &Received, error: &Kept, deadline: Instant) {
+        let Received { message_id, receipt_handle, receive_count, .. } = message;
+        let wait = spill::wait(message_id, *receive_count);
+        let wait_s = wait.as_secs();
+        tracing::warn!(message_id, receive_count, wait_s, %error, "a spilled callback stays in the queue");
+        if let Err(error) = self.queue.delay(receipt_handle, wait, deadline).await {
+            tracing::warn!(message_id, %error, "a spilled callback waits only as the queue says");
+        }
     }
 
     async fn replay_one(
@@ -74,7 +119,7 @@ impl Replay {
         message: &Received,
         store_until: Instant,
         deadline: Instant,
-    ) -> Result<(), Kept> {
+    ) -> Result<Replayed, Kept> {
         let spilled = match Spilled::read(&message.body) {
             Ok(spilled) => spilled,
             Err(error) => {
@@ -85,32 +130,35 @@ impl Replay {
                     reason,
                     "a message of the spill queue is a dead letter"
                 );
-                return Ok(());
+                return Ok(Replayed::Buried);
             }
         };
         let Spilled { event, received_at, changes } = &spilled;
         let applied = self.store.apply_all(changes, *received_at, store_until).await;
-        let is_rejected = |(_, error): &(_, StoreError)| matches!(error, StoreError::Rejected(_));
-        let (rejected, failed): (Vec<_>, Vec<_>) =
-            applied.failed.into_iter().partition(is_rejected);
+        let is_refused = |(_, error): &(_, StoreError)| matches!(error, StoreError::Refused(_));
+        let (mut given_up, mut failed): (Vec<_>, Vec<_>) =
+            applied.failed.into_iter().partition(is_refused);
+        if message.age() >= spill::GIVEN_UP_AFTER {
+            given_up.append(&mut failed);
+        }
         // Only once all others are stored: else each attempt would bury it again.
         let (number, all) = (failed.len(), changes.len());
         if let Some((_, first)) = failed.into_iter().next() {
             return Err(Kept::Unstored { failed: number, all, first });
         }
-        if let Some((_, error)) = rejected.first() {
-            let reason = error.to_string();
-            let changes = rejected.iter().map(|(change, _)| *change);
-            let buried = self.dead_letters.bury(event, *received_at, changes, &reason, deadline);
-            buried.await?;
-            tracing::error!(
-                event,
-                message_id = message.message_id,
-                count = rejected.len(),
-                reason,
-                "spilled changes are a dead letter"
-            );
-        }
+        let replayed = match given_up.first() {
+            None => Replayed::Stored,
+            Some((_, error)) => {
+                let days = spill::GIVEN_UP_AFTER.as_secs() / (24 * 60 * 60);
+                let reason = match error {
+                    StoreError::Refused(_) => error.to_string(),
+                    _ => format!("it could not be stored for {days} days: {error}"),
+                };
+                let changes = given_up.iter().map(|(change, _)| *change);
+                self.bury(message, &spilled, changes, &reason, deadline).await?;
+                Replayed::Buried
+            }
+        };
         let provider = changes.first().map(|change| change.app().provider.as_str());
         let Named { app, user, room, count } = Named::of(changes);
         let outcome = applied.outcome.as_str();
@@ -127,6 +175,22 @@ impl Replay {
             receive_count = message.receive_count,
             "spilled callback"
         );
+        Ok(replayed)
+    }
+
+    /// Sends changes to the dead letters.
+    async fn bury<'a>(
+        &self,
+        message: &Received,
+        spilled: &Spilled,
+        changes: impl ExactSizeIterator<Item = &'a Change>,
+        reason: &str,
+        deadline: Instant,
+    ) -> Result<(), SpillError> {
+        let (event, count) = (&spilled.event, changes.len());
+        self.dead_letters.bury(event, spilled.received_at, changes, reason, deadline).await?;
+        let message_id = &message.message_id;
+        tracing::error!(event, message_id, count, reason, "spilled changes are a dead letter");
         Ok(())
     }
 }

@@ -177,9 +177,11 @@ pub fn replay_service(
         async move {
             let received_at = now();
             let received = |message: SqsMessage| {
-                let count = message.attributes.get("ApproximateReceiveCount");
+                let number = |name| message.attributes.get(name)?.parse::<u64>().ok();
+                let count = number("ApproximateReceiveCount");
                 Received {
-                    receive_count: count.and_then(|count| count.parse().ok()).unwrap_or(1),
+                    receive_count: count.and_then(|count| count.try_into().ok()).unwrap_or(1),
+                    sent_at: number("SentTimestamp").map_or(received_at, UnixMillis),
                     message_id: message.message_id,
                     receipt_handle: message.receipt_handle,
                     received_at,

@@ -11,6 +11,7 @@ mod attendance;
 mod callbacks;
 mod damage;
 mod deadlines;
+mod documents;
 mod faults;
 mod histories;
 mod hostile;

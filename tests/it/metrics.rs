@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use rollcall::{
@@ -20,6 +21,7 @@ use rollcall_local::send::{
     openim, tencent, zego,
 };
 use serde_json::{Value, json};
+use tracing::Subscriber;
 use tracing_subscriber::fmt::{
     self, MakeWriter,
     format::{FmtSpan, JsonFields},
@@ -27,8 +29,8 @@ use tracing_subscriber::fmt::{
 
 use crate::{
     support::{
-        CHAT_TOKEN, Database, Handlers, OPENIM_PASSWORD, OPENIM_SECRET, SECRET, TRTC_KEY,
-        openim_event,
+        CHAT_TOKEN, Database, Handlers, Moment, OPENIM_PASSWORD, OPENIM_SECRET, Outage, SECRET,
+        TRTC_KEY, one_of_each, openim_event,
     },
     template::template,
 };
@@ -75,20 +77,24 @@ fn providers(with: &str) -> [Provider; 3] {
     ]
 }
 
+/// What writes into the log as a function does.
+fn subscriber(log: &Log) -> impl Subscriber {
+    let lines =
+        fmt::format().json().flatten_event(true).with_target(false).with_current_span(false);
+    tracing_subscriber::fmt()
+        .fmt_fields(JsonFields::new())
+        .with_span_events(FmtSpan::NONE)
+        .event_format(EmbeddedMetrics::new(NAMESPACE, lines, runtime::now))
+        .with_writer(log.clone())
+        .finish()
+}
+
 /// The log of histories, genuine and forged, and of what makes no sense.
 async fn log() -> (String, usize) {
     let database = Database::start().await;
     let handlers = Handlers::on(&database.url);
     let log = Log::default();
-    let lines =
-        fmt::format().json().flatten_event(true).with_target(false).with_current_span(false);
-    let subscriber = tracing_subscriber::fmt()
-        .fmt_fields(JsonFields::new())
-        .with_span_events(FmtSpan::NONE)
-        .event_format(EmbeddedMetrics::new(NAMESPACE, lines, runtime::now))
-        .with_writer(log.clone())
-        .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let guard = tracing::subscriber::set_default(subscriber(&log));
     let mut sent = 0;
     let until = runtime::now();
     // Backwards, so that much is stale, and then again.
@@ -126,6 +132,30 @@ async fn log() -> (String, usize) {
     (text, sent)
 }
 
+/// The log of `spill-replay` in an outage: of messages that stay and of one that cannot be read.
+async fn log_of_a_replay() -> String {
+    let start = Moment::recent();
+    let mut outage = Outage::start(Duration::from_secs(10)).await;
+    outage.store.refuse(|_| true);
+    let now = start.plus(30_000);
+    for callback in one_of_each(start, now).iter().take(3) {
+        assert_eq!(outage.handlers.deliver(callback, now).await.outcome, Some("spilled"));
+    }
+    outage.queue.send("nonsense").await;
+    outage.queue.aged = Duration::from_mins(20);
+    let log = Log::default();
+    let guard = tracing::subscriber::set_default(subscriber(&log));
+    let mut polled = (0, 0);
+    // SQS may hand out fewer messages at a time than it has.
+    while polled.0 < 4 {
+        let (messages, stayed) = outage.poll_within(Duration::from_secs(5)).await;
+        polled = (polled.0 + messages, polled.1 + stayed);
+    }
+    assert_eq!(polled, (4, 3));
+    drop(guard);
+    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+}
+
 fn strings(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|entry| entry.as_str().unwrap()).collect()
 }
@@ -149,7 +179,7 @@ fn check(line: &Value, emitted: &mut Emitted) {
             let name = metric["Name"].as_str().unwrap();
             assert!(line[name].is_number(), "{name} in {line}");
             let unit = metric["Unit"].as_str().unwrap();
-            assert!(["Count", "Milliseconds"].contains(&unit), "{unit}");
+            assert!(["Count", "Milliseconds", "Seconds"].contains(&unit), "{unit}");
             for set in directive["Dimensions"].as_array().unwrap() {
                 let names = strings(set);
                 assert!((1..=30).contains(&names.len()), "{line}");
@@ -167,6 +197,7 @@ fn check(line: &Value, emitted: &mut Emitted) {
 
 async fn emitted() -> Emitted {
     let (log, _) = log().await;
+    let log = log + &log_of_a_replay().await;
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let mut emitted = Emitted::new();
     for line in lines.filter(|line| !line["_aws"].is_null()) {
@@ -206,6 +237,29 @@ async fn each_callback_is_one_line_that_cloudwatch_takes_for_metrics() {
     assert!(rejected >= 200, "the forged ones");
     let names: Vec<&str> = emitted.keys().map(String::as_str).collect();
     assert_eq!(names, ["callbacks", "duration_ms", "rejected", "rejections", "spilled"]);
+}
+
+/// The one number that shows that `spill-replay` runs and fails: SQS tells the age of no message that was received
+/// three times.
+#[tokio::test]
+async fn each_replay_is_one_line_with_what_stays_and_for_how_long_it_has_been_there() {
+    let log = log_of_a_replay().await;
+    let mut emitted = Emitted::new();
+    let (mut kept, mut dead_letters) = (0, 0);
+    for line in log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        if line["message"] != "replay" {
+            assert!(line["_aws"].is_null(), "{line}");
+            continue;
+        }
+        check(&line, &mut emitted);
+        kept += line["kept"].as_u64().unwrap();
+        dead_letters += line["dead_letters"].as_u64().unwrap();
+        let oldest = line["oldest_kept_s"].as_u64().unwrap();
+        assert_eq!(line["kept"] != 0, (1200..1260).contains(&oldest), "{line}");
+    }
+    assert_eq!((kept, dead_letters), (3, 1));
+    let names: Vec<&str> = emitted.keys().map(String::as_str).collect();
+    assert_eq!(names, ["dead_letters", "kept", "oldest_kept_s"]);
 }
 
 /// A metric costs money for each value of its dimensions: there are few, whatever is sent.
@@ -272,7 +326,7 @@ async fn the_template_s_alarms_and_dashboard_name_metrics_that_are_written() {
         }
     }
     let used: Vec<&str> = used.iter().map(String::as_str).collect();
-    assert_eq!(used, ["duration_ms", "rejected", "spilled"]);
+    assert_eq!(used, ["duration_ms", "oldest_kept_s", "rejected", "spilled"]);
 
     // The dashboard's body is JSON with `${...}` in it.
     let body = &template["Resources"]["Dashboard"]["Properties"]["DashboardBody"];

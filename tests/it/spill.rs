@@ -168,6 +168,72 @@ async fn promise_5_never_lost_poison_goes_to_the_dead_letters_with_its_reason() 
     assert_eq!(rejected["changes"][0]["registration"]["user"], "user0007");
 }
 
+/// Promise 5: a refusal is no outage and does not pass by itself. It is a dead letter at once, with its reason,
+/// and can be stored from there when its cause is gone.
+#[tokio::test]
+async fn promise_5_never_lost_what_dynamodb_refuses_goes_to_the_dead_letters_with_its_reason() {
+    let start = Moment::recent();
+    let now = start.plus(30_000);
+    for refusal in [
+        "com.amazon.coral.service#AccessDeniedException",
+        "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException",
+        "com.amazonaws.dynamodb.v20120810#ItemCollectionSizeLimitExceededException",
+        "com.amazon.coral.service#SomethingThatNobodyKnowsYet",
+    ] {
+        let mut outage = Outage::start(BUDGET).await;
+        let answer = json!({ "__type": refusal, "message": "not so" }).to_string();
+        let refused = Fault::Answer(StatusCode::BAD_REQUEST, answer.leak());
+        outage.store.break_with(Some(refused));
+        let login = zego(&zego_event(RoomLogin, start.plus(0)), now);
+        assert_eq!(outage.handlers.deliver(&login, now).await.outcome, Some("spilled"));
+        assert_eq!(outage.poll_within(Duration::from_secs(5)).await, (1, 0), "{refusal}");
+
+        let [letter] = outage.dead_letters.receive().await.try_into().unwrap();
+        let reason = letter.message_attributes.as_ref().unwrap()["reason"].string_value.as_ref();
+        let code = refusal.rsplit('#').next().unwrap();
+        assert!(reason.unwrap().contains(code), "{reason:?} of {refusal}");
+        outage.store.break_with(None);
+        outage.queue.send(&letter.body.unwrap()).await;
+        assert_eq!(outage.replay_all().await, 1);
+        assert_eq!(outage.handlers.deliver(&login, now).await.outcome, Some("duplicate"));
+    }
+}
+
+/// Promise 5: the queue deletes a message after 14 days. Two days before, what is left of it is a dead letter.
+#[tokio::test]
+async fn promise_5_never_lost_what_waited_for_twelve_days_goes_to_the_dead_letters() {
+    let start = Moment::recent();
+    let now = start.plus(30_000);
+    let mut outage = Outage::start(BUDGET).await;
+    outage.store.refuse(|_| true);
+    let reply = outage.handlers.deliver(&registrations(2, "", now), now).await;
+    assert_eq!(reply.outcome, Some("spilled"));
+    outage.queue.aged = Duration::from_mins(12 * 24 * 60 - 10);
+    assert_eq!(outage.poll_within(Duration::from_secs(5)).await, (1, 1), "it can wait");
+    assert!(outage.dead_letters.receive().await.is_empty());
+
+    // What can be stored is stored, however old it is.
+    outage.queue.let_time_pass().await;
+    outage.queue.aged = Duration::from_hours(12 * 24);
+    outage.store.refuse(|request| request.body.contains("user0001"));
+    assert_eq!(outage.poll_within(Duration::from_secs(5)).await, (1, 0));
+    assert_eq!(dump(&outage.database.client).await.len(), 1);
+    let [letter] = outage.dead_letters.receive().await.try_into().unwrap();
+    let reason = letter.message_attributes.unwrap()["reason"].string_value.clone().unwrap();
+    assert!(reason.starts_with("it could not be stored for 12 days: DynamoDB: "), "{reason}");
+    let body = letter.body.unwrap();
+    assert!(body.contains("user0001") && !body.contains("user0000"), "{body}");
+
+    // From the dead letters it comes back as a message that is new.
+    outage.queue.aged = Duration::ZERO;
+    outage.queue.send(&body).await;
+    assert_eq!(outage.poll_within(Duration::from_secs(5)).await, (1, 1));
+    outage.queue.let_time_pass().await;
+    outage.store.break_with(None);
+    assert_eq!(outage.replay_all().await, 1);
+    assert_eq!(dump(&outage.database.client).await.len(), 2);
+}
+
 /// Promise 5: as long as the dead letters cannot be reached, poison stays where it is.
 #[tokio::test]
 async fn promise_5_never_lost_poison_stays_while_the_dead_letters_cannot_be_reached() {
@@ -190,8 +256,16 @@ async fn promise_5_never_lost_in_an_outage_messages_stay_and_wait_longer_each_ti
     outage.store.refuse(|_| true);
     let login = zego(&zego_event(RoomLogin, start.plus(0)), now);
     assert_eq!(outage.handlers.deliver(&login, now).await.outcome, Some("spilled"));
-    let faults =
-        [Fault::internal_error(), Fault::throttling(), Fault::Reset, Fault::Hang, Fault::Reset];
+    let expired =
+        r#"{"__type":"com.amazon.coral.service#ExpiredTokenException","message":"too late"}"#;
+    let faults = [
+        Fault::internal_error(),
+        Fault::throttling(),
+        Fault::Reset,
+        Fault::Hang,
+        Fault::Answer(StatusCode::BAD_REQUEST, expired),
+        Fault::Answer(StatusCode::BAD_GATEWAY, "<html>a proxy's</html>"),
+    ];
     let mut longest = 10;
     for fault in faults {
         outage.store.break_with(Some(fault));

@@ -22,9 +22,14 @@ pub use queue::Queue;
 const FIRST_WAIT: Duration = Duration::from_secs(10);
 
 /// The longest wait. Of a wait at least half is left by the jitter, so a message can be received
-/// no more than a thousand times in the 14 days that a queue keeps it: an outage, however long,
-/// never moves it to the dead-letter queue (`maxReceiveCount` in `template.yaml`).
+/// no more than a thousand times in the 14 days that a queue keeps it: SQS itself never moves it to the
+/// dead-letter queue (`maxReceiveCount` in `template.yaml`), which would keep it only for what is left of
+/// the 14 days.
 const LONGEST_WAIT: Duration = Duration::from_mins(44);
+
+/// For how long a message is tried. The queue deletes it after 14 days without a word; one that is
+/// sent to the dead letters before that stays there for another 14 days.
+pub const GIVEN_UP_AFTER: Duration = Duration::from_hours(12 * 24);
 
 /// How long a message that could not be replayed waits until it is received again: about as long as
 /// it has been waiting, with some jitter, so that a backlog does not come back all at once.

@@ -8,9 +8,10 @@ pub enum StoreError {
     /// DynamoDB did not do what was asked, or did not answer.
     #[error("DynamoDB: {0}")]
     DynamoDb(String),
-    /// DynamoDB takes no such item, now or ever.
-    #[error("DynamoDB rejects it: {0}")]
-    Rejected(String),
+    /// DynamoDB answered that it does not do this: the item is not allowed, the table is not there, or
+    /// the function may not write to it. The same request is refused until somebody changes something.
+    #[error("DynamoDB refuses it: {0}")]
+    Refused(String),
     /// The time for the answer was over first.
     #[error("DynamoDB did not answer within the budget")]
     OutOfTime,
@@ -18,6 +19,36 @@ pub enum StoreError {
     #[error("an item of the table cannot be read: {0}")]
     Item(&'static str),
 }
+
+/// The errors that pass by themselves: the service is down or has too much to do, two writes collide, or
+/// the function's credentials have expired, and its next instance has new ones
+/// ([DynamoDB's errors](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html)).
+const PASSING: [&str; 24] = [
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InternalFailure",
+    "InternalServerError",
+    "InvalidSignatureException",
+    "LimitExceededException",
+    "MissingAuthenticationTokenException",
+    "ProvisionedThroughputExceededException",
+    "ReplicatedWriteConflictException",
+    "RequestExpired",
+    "RequestLimitExceeded",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "ResourceInUseException",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+    "TransactionConflictException",
+    "TransactionInProgressException",
+    "UnrecognizedClientException",
+];
 
 impl StoreError {
     /// An answer of DynamoDB's that is an error.
@@ -27,7 +58,8 @@ impl StoreError {
     {
         let text = DisplayErrorContext(error).to_string();
         match error.code() {
-            Some("ValidationException") => Self::Rejected(text),
+            // An answer without a code is a proxy's, or cut off.
+            Some(code) if !PASSING.contains(&code) => Self::Refused(text),
             _ => Self::DynamoDb(text),
         }
     }

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use aws_sdk_sqs::{
@@ -15,7 +16,7 @@ use aws_sdk_sqs::{
 };
 use axum::{Json, Router, extract::State, routing::post};
 use http::{HeaderMap, StatusCode};
-use rollcall::aws;
+use rollcall::{aws, domain::UnixMillis, runtime};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -35,6 +36,8 @@ pub(crate) struct TestQueue {
     client: Client,
     /// The receipts of messages that stayed in the queue: they are invisible now.
     kept: Vec<String>,
+    /// How much older than they are a poller is told that messages are.
+    pub(crate) aged: Duration,
 }
 
 impl Sqs {
@@ -54,7 +57,7 @@ impl Sqs {
         let name = format!("{resource}-{}-{number}", std::process::id());
         let created = self.client.create_queue().queue_name(name).send().await.unwrap();
         let url = created.queue_url.unwrap();
-        TestQueue { url, client: self.client.clone(), kept: Vec::new() }
+        TestQueue { url, client: self.client.clone(), kept: Vec::new(), aged: Duration::ZERO }
     }
 }
 
@@ -98,7 +101,7 @@ impl TestQueue {
         if messages.is_empty() {
             return (0, 0);
         }
-        let answer = invoke(event(&messages)).await;
+        let answer = invoke(event(&messages, self.aged)).await;
         let failures =
             answer.as_ref().map(|answer| answer["batchItemFailures"].as_array().unwrap());
         let mut stayed = 0;
@@ -135,11 +138,14 @@ impl TestQueue {
 }
 
 /// The event that Lambda makes of messages.
-fn event(messages: &[Message]) -> Value {
+fn event(messages: &[Message], aged: Duration) -> Value {
     let record = |message: &Message| {
         let attributes = message.attributes.iter().flatten();
-        let attributes: HashMap<&str, &String> =
-            attributes.map(|(name, value)| (name.as_str(), value)).collect();
+        let mut attributes: HashMap<&str, String> =
+            attributes.map(|(name, value)| (name.as_str(), value.clone())).collect();
+        let sent_at = attributes.get_mut("SentTimestamp").unwrap();
+        let sent_ms = u128::from(sent_at.parse::<u64>().unwrap()) - aged.as_millis();
+        *sent_at = sent_ms.to_string();
         json!({
             "messageId": message.message_id, "receiptHandle": message.receipt_handle,
             "body": message.body, "attributes": attributes, "messageAttributes": {},
@@ -162,6 +168,7 @@ struct Stored {
     id: String,
     body: String,
     attributes: Value,
+    sent_at: UnixMillis,
     receive_count: u32,
     is_visible: bool,
     receipt: String,
@@ -220,6 +227,7 @@ impl Double {
                 if body.is_empty() || !body.chars().all(is_allowed) {
                     return Err("InvalidMessageContents");
                 }
+                let sent_at = runtime::now();
                 let length = body.len() + attributes.to_string().len();
                 if length > MAX_MESSAGE_BYTES {
                     return Err("InvalidParameterValue");
@@ -229,6 +237,7 @@ impl Double {
                     id: id.clone(),
                     body: body.to_owned(),
                     attributes,
+                    sent_at,
                     receive_count: 0,
                     is_visible: true,
                     receipt: String::new(),
@@ -246,7 +255,10 @@ impl Double {
                     json!({
                         "MessageId": message.id, "ReceiptHandle": message.receipt,
                         "Body": message.body, "MessageAttributes": message.attributes,
-                        "Attributes": { "ApproximateReceiveCount": message.receive_count.to_string() }
+                        "Attributes": {
+                            "ApproximateReceiveCount": message.receive_count.to_string(),
+                            "SentTimestamp": message.sent_at.0.to_string()
+                        }
                     })
                 });
                 Ok(json!({ "Messages": messages.collect::<Vec<_>>() }))

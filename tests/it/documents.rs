@@ -1,0 +1,197 @@
+//! What the documents name exists, and what exists is named in the documents.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use serde_json::Value;
+
+use crate::template::template;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+fn operations() -> String {
+    fs::read_to_string(root().join("docs/operations.md")).unwrap()
+}
+
+/// The texts of all files under these folders and of these files.
+fn texts(of: &[&str]) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut paths: Vec<_> = of.iter().map(|path| root().join(path)).collect();
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            // Tools that were installed there, and what was built, are not ours.
+            let is_ours = |path: &Path| {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                !["venv", "cargo-tools", "target", "corpus", "results", "node_modules"]
+                    .contains(&name)
+            };
+            let inside = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+            paths.extend(inside.filter(|path| is_ours(path)));
+        } else {
+            texts.extend(fs::read_to_string(path));
+        }
+    }
+    texts
+}
+
+/// The rows of the table that comes first after a line.
+fn table_after<'a>(text: &'a str, line: &str) -> Vec<Vec<&'a str>> {
+    let (_, after) = text.split_once(line).unwrap_or_else(|| panic!("there is no {line}"));
+    let lines = after.lines().skip_while(|line| !line.starts_with('|'));
+    let rows = lines.take_while(|line| line.starts_with('|')).skip(2);
+    rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
+}
+
+/// What is between backquotes.
+fn code(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn the_table_of_parameters_is_that_of_the_template() {
+    let operations = operations();
+    let mut told = BTreeMap::new();
+    for row in table_after(&operations, "**3. Deploy. (AWS)**") {
+        let [name] = code(row[0])[..] else { panic!("{row:?} is one parameter") };
+        let default = if row[1].starts_with("empty") { "" } else { row[1].trim_matches('`') };
+        assert!(
+            told.insert(name.to_owned(), default.to_owned()).is_none(),
+            "{name} is there twice"
+        );
+    }
+    let template = template();
+    let parameters = template["Parameters"].as_object().unwrap().iter();
+    let written = parameters.map(|(name, parameter)| {
+        let default = &parameter["Default"];
+        (name.clone(), default.as_str().map_or_else(|| default.to_string(), str::to_owned))
+    });
+    assert_eq!(told, written.collect());
+}
+
+#[test]
+fn the_table_of_alarms_is_that_of_the_template() {
+    let operations = operations();
+    let mut told = BTreeSet::new();
+    for row in table_after(&operations, "\n## Read the alarms") {
+        told.extend(code(row[0]).into_iter().map(str::to_owned));
+    }
+    let template = template();
+    let mut written = BTreeSet::new();
+    for (name, resource) in template["Resources"].as_object().unwrap() {
+        if resource["Type"] == "AWS::CloudWatch::Alarm" {
+            // One for each function.
+            let name = if name.ends_with("Failures") { "...Failures" } else { name };
+            written.insert(name.to_owned());
+        }
+    }
+    assert_eq!(told, written);
+}
+
+#[test]
+fn every_output_that_the_documents_name_is_one_of_the_template() {
+    let template = template();
+    let outputs = &template["Outputs"];
+    let mut count = 0;
+    for text in texts(&["README.md", "docs"]) {
+        for name in code(&text).into_iter().filter(|name| name.ends_with("Url")) {
+            if name.chars().all(char::is_alphanumeric) && name.starts_with(char::is_uppercase) {
+                assert_ne!(outputs[name], Value::Null, "{name}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 5, "hardly any was found");
+}
+
+/// Names that begin as our variables do.
+fn variables(texts: &[String]) -> BTreeSet<&str> {
+    // In two parts, so that this file names none.
+    let prefix = concat!("ROLL", "CALL_");
+    let mut found = BTreeSet::new();
+    for text in texts {
+        for (at, _) in text.match_indices(prefix) {
+            let is_of_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+            let name = &text[at..];
+            let name = &name[..name.find(|c| !is_of_name(c)).unwrap_or(name.len())];
+            found.extend((name.len() > prefix.len()).then_some(name));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_variable_of_the_documents_is_read_and_every_one_that_is_read_is_in_the_documents() {
+    let documents =
+        texts(&["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs", "bench/README.md"]);
+    let code = texts(&[
+        "template.yaml",
+        "shared/src",
+        "local/src",
+        "functions",
+        "tests",
+        "bench/src",
+        "bench/run",
+        "fuzz",
+        ".ci",
+    ]);
+    let (documents, code) = (variables(&documents), variables(&code));
+    assert!(code.len() > 10, "hardly any was found");
+    let unread: Vec<_> = documents.difference(&code).collect();
+    assert!(unread.is_empty(), "nobody reads {unread:?}");
+    let untold: Vec<_> = code.difference(&documents).collect();
+    assert!(untold.is_empty(), "no document has {untold:?}");
+}
+
+/// What the template sets, the functions read.
+#[test]
+fn every_variable_that_the_template_sets_is_read_by_the_functions() {
+    let code = texts(&["shared/src"]);
+    let template = texts(&["template.yaml"]);
+    let unread: Vec<_> = variables(&template).difference(&variables(&code)).copied().collect();
+    assert!(unread.is_empty(), "no function reads {unread:?}");
+}
+
+/// What an idle stack costs is written down, and made of what the template has.
+#[test]
+fn the_documents_count_the_metrics_and_secrets_that_an_idle_stack_pays_for() {
+    let template = template();
+    let resources = template["Resources"].as_object().unwrap();
+    let of_type = |wanted: &'static str| {
+        resources.iter().filter(move |(_, resource)| resource["Type"] == wanted)
+    };
+    let metrics = |alarm: &Value| match alarm["Properties"]["Metrics"].as_array() {
+        Some(queries) => queries.iter().filter(|query| query["MetricStat"].is_object()).count(),
+        None => 1,
+    };
+    let all: usize = of_type("AWS::CloudWatch::Alarm").map(|(_, alarm)| metrics(alarm)).sum();
+    let nobodys = of_type("AWS::CloudWatch::Alarm")
+        .filter(|(_, alarm)| alarm["Condition"].is_null())
+        .map(|(_, alarm)| metrics(alarm));
+    let nobodys: usize = nobodys.sum();
+    // In cents a month.
+    let (of_alarms, of_secrets) = (all * 10, of_type("AWS::SecretsManager::Secret").count() * 40);
+    let dollars = |cents: usize| format!("{}.{:02}", cents / 100, cents % 100);
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let operations = words(&operations());
+    for wanted in [
+        format!("about {} USD a month", dollars(of_alarms + of_secrets)),
+        format!("{} together; Tencent has two", dollars(of_secrets)),
+        format!("the {all} metrics that its alarms look at"),
+        format!("{} together)", dollars(of_alarms)),
+        format!("{nobodys} of the {all} metrics"),
+    ] {
+        assert!(operations.contains(&wanted), "docs/operations.md does not say {wanted}");
+    }
+    let performance = words(&fs::read_to_string(root().join("docs/performance.md")).unwrap());
+    for wanted in [
+        format!("{} $ a month for its", dollars(of_secrets)),
+        format!("{} $ for the {all} metrics", dollars(of_alarms)),
+    ] {
+        assert!(performance.contains(&wanted), "docs/performance.md does not say {wanted}");
+    }
+}
