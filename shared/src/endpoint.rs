@@ -3,9 +3,10 @@
 use futures::{FutureExt, future::BoxFuture};
 
 use crate::{
-    callback::{Callback, RawRequest, Reply},
+    callback::Callback,
     config::{Apps, AppsOf},
     handler::Receiver,
+    http::{Reply, Request},
     providers::{
         openim::{Any, UserOffline, UserOnline, UserRegister},
         tencent::{ChatState, TrtcEvent},
@@ -20,7 +21,7 @@ pub struct Endpoint {
     pub function: &'static str,
     /// The paths it is posted to.
     pub routes: &'static [&'static str],
-    receive: for<'a> fn(&'a Receiver, &'a RawRequest) -> BoxFuture<'a, Reply>,
+    receive: for<'a> fn(&'a Receiver, &'a Request) -> BoxFuture<'a, Reply>,
 }
 
 impl Endpoint {
@@ -62,7 +63,7 @@ impl Endpoint {
     }
 
     /// Takes a request from raw to reply, as [`Receiver::receive`].
-    pub async fn receive(&self, receiver: &Receiver, request: &RawRequest) -> Reply {
+    pub async fn receive(&self, receiver: &Receiver, request: &Request) -> Reply {
         (self.receive)(receiver, request).await
     }
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 
 use crate::{
-    callback::{Callback, Provider, RawRequest, Rejection, Secret},
+    callback::{Callback, Provider, Rejection, Secret},
     config::{Apps, AppsOf},
     domain::{Change, Mark, Outcome, UnixMillis},
+    http::Request,
     providers::{
         openim::{Any, UserOffline, UserOnline, UserRegister},
         tencent::{ChatState, TrtcEvent, sign_chat, sign_trtc},
@@ -100,7 +101,7 @@ pub fn tencent_chat(data: &[u8]) -> usize {
         "{query}&SdkAppid=1400000000&RequestTime={time}&Sign={}",
         sign_chat(&secret(), &time)
     );
-    let check = |query| check::<ChatState>(&RawRequest { query, ..request(body) });
+    let check = |query| check::<ChatState>(&Request { query, ..request(body) });
     [query, signed].into_iter().map(check).sum()
 }
 
@@ -115,7 +116,7 @@ pub fn tencent_trtc(data: &[u8]) -> usize {
 
 /// Takes a request through the house up to the store: whatever it is, it is answered, and what it
 /// changes belongs to the app that sent it and can be kept.
-fn check<C: Callback>(request: &RawRequest) -> usize
+fn check<C: Callback>(request: &Request) -> usize
 where
     Apps: AppsOf<C::Provider>,
 {
@@ -151,16 +152,11 @@ fn secret() -> Secret {
     secret.unwrap()
 }
 
-fn request(body: &[u8]) -> RawRequest {
-    RawRequest {
-        headers: HeaderMap::new(),
-        query: String::new(),
-        body: Bytes::copy_from_slice(body),
-        received_at: NOW,
-    }
+fn request(body: &[u8]) -> Request {
+    Request::post("/", Bytes::copy_from_slice(body), NOW)
 }
 
-fn insert(request: &mut RawRequest, name: &'static str, value: &str) {
+fn insert(request: &mut Request, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         let name = http::HeaderName::from_bytes(name.as_bytes());
         request.headers.extend(name.ok().map(|name| (name, value)));

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::{
     apps::AppsSource,
-    callback::{Callback, Parsed, Provider, RawRequest, Rejection, Reply, VerifyError},
+    callback::{Callback, Parsed, Provider, Rejection, VerifyError},
     config::{Apps, AppsOf, ReplayGuard},
     domain::{App, Change, Named, Outcome, SignatureUse},
+    http::{Reply, Request},
     metrics,
     spill::Queue,
     store::{Claimed, Store, StoreError},
@@ -41,7 +42,7 @@ pub struct Receiver {
 impl Receiver {
     /// Takes a callback of type `C` from request to reply, and logs one line about it. A success
     /// is answered only once the change is stored, or safe in the queue.
-    pub async fn receive<C: Callback>(&self, request: &RawRequest) -> Reply
+    pub async fn receive<C: Callback>(&self, request: &Request) -> Reply
     where
         Apps: AppsOf<C::Provider>,
     {
@@ -67,7 +68,7 @@ impl Receiver {
     /// Verifies and parses: what the request changes, if its sender and its form are right.
     async fn parse<C: Callback>(
         &self,
-        request: &RawRequest,
+        request: &Request,
         started: Instant,
     ) -> Result<Parsed, Rejection>
     where
@@ -125,7 +126,7 @@ impl Receiver {
         &self,
         event: &str,
         changes: &[Change],
-        request: &RawRequest,
+        request: &Request,
         started: Instant,
     ) -> Result<Outcome, Rejection> {
         let by = |limit| tokio::time::Instant::from_std(started + limit);

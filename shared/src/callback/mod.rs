@@ -4,19 +4,22 @@
 //! [`Callback`]. A [`Verified`] request cannot be had without a [`SecretMatch`], and only a
 //! `Verified` request of its own provider can be parsed.
 
+mod coded;
 mod fields;
-mod request;
 mod secret;
 mod verified;
 
 use std::time::Duration;
 
+pub use coded::coded_reply;
 pub use fields::Fields;
-pub use request::{RawRequest, Reply};
 pub use secret::{Secret, SecretMatch, find_match};
 pub use verified::Verified;
 
-use crate::domain::{Change, IdError, MAX_EVENT_TIME_AHEAD, Outcome, ProviderName, UnixSeconds};
+use crate::{
+    domain::{Change, IdError, MAX_EVENT_TIME_AHEAD, Outcome, ProviderName, UnixSeconds},
+    http::{Reply, Request},
+};
 
 /// A provider: how its requests are verified and how they are answered.
 pub trait Provider: Sized + 'static {
@@ -38,13 +41,13 @@ pub trait Provider: Sized + 'static {
     ///
     /// [`VerifyError`], and then nothing of the request may be used.
     fn verify(
-        request: &RawRequest,
+        request: &Request,
         apps: &Self::Apps,
         max_age: Duration,
     ) -> Result<Verified<Self>, VerifyError>;
 
     /// Puts what became of a request into the provider's own dialect.
-    fn reply(request: &RawRequest, answer: &Result<Outcome, Rejection>) -> Reply;
+    fn reply(request: &Request, answer: &Result<Outcome, Rejection>) -> Reply;
 }
 
 /// A callback type: which requests it takes and what they change.

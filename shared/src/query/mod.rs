@@ -10,16 +10,14 @@ mod registrations;
 mod usage;
 mod visits;
 
-use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::StatusCode;
 
 pub use error::QueryError;
-pub(crate) use error::error_reply;
 
 use self::presence::{CountChanges, RoomPage};
 use crate::{
-    callback::Reply,
     domain::{App, Month, MonthError, ProviderName, RoomId, UnixMillis, UserId},
+    http::{Reply, Request},
     providers,
     store::Store,
 };
@@ -32,22 +30,6 @@ const MAX_LIMIT: usize = 1000;
 
 /// The last time that a key can hold.
 const LAST_TIME: UnixMillis = UnixMillis(9_999_999_999_999_998);
-
-/// A question.
-#[derive(Debug, Clone)]
-pub struct QueryRequest {
-    /// The method.
-    pub method: Method,
-    /// The path, percent-decoded as a whole, as an API Gateway HTTP API hands it over. An id with
-    /// a `/` in it cannot travel in it, but can as a query parameter.
-    pub path: String,
-    /// The query string as it was sent.
-    pub query: String,
-    /// The body.
-    pub body: Bytes,
-    /// When it arrived, by our clock.
-    pub received_at: UnixMillis,
-}
 
 /// Answers questions from the store.
 #[derive(Debug, Clone)]
@@ -80,7 +62,7 @@ enum Question {
 
 impl Queries {
     /// Answers a question; every failure becomes an error body.
-    pub async fn answer(&self, request: &QueryRequest) -> Reply {
+    pub async fn answer(&self, request: &Request) -> Reply {
         let answer = self.try_answer(request).await;
         answer.unwrap_or_else(|error| {
             if let QueryError::Store(error) = &error {
@@ -90,7 +72,7 @@ impl Queries {
         })
     }
 
-    async fn try_answer(&self, request: &QueryRequest) -> Result<Reply, QueryError> {
+    async fn try_answer(&self, request: &Request) -> Result<Reply, QueryError> {
         let parameters = Parameters::read(&request.query);
         let (app, question) = route(request, &parameters)?;
         let now = request.received_at;
@@ -137,7 +119,7 @@ impl Queries {
     }
 }
 
-fn route(request: &QueryRequest, parameters: &Parameters) -> Result<(App, Question), QueryError> {
+fn route(request: &Request, parameters: &Parameters) -> Result<(App, Question), QueryError> {
     let segments: Vec<&str> = request.path.trim_start_matches('/').split('/').collect();
     let [subject, provider, app, question @ ..] = segments.as_slice() else {
         return Err(QueryError::NoRoute);

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     apps::AppsSource,
-    callback::{Reply, Secret},
+    callback::Secret,
     config::Apps,
     domain::AppId,
-    query::{QueryRequest, error_reply},
+    http::{Reply, Request},
 };
 
 /// The name of the Lambda function, and of its folder in `functions/`.
@@ -37,7 +37,7 @@ pub struct UserSigs {
 
 impl UserSigs {
     /// Answers a request for one of [`ROUTES`]; every failure becomes an error body.
-    pub async fn answer(&self, request: &QueryRequest) -> Reply {
+    pub async fn answer(&self, request: &Request) -> Reply {
         let answer = self.try_answer(request).await;
         answer.unwrap_or_else(|error| {
             if let Error::NotMinted(error) = &error {
@@ -47,9 +47,9 @@ impl UserSigs {
         })
     }
 
-    async fn try_answer(&self, request: &QueryRequest) -> Result<Reply, Error> {
+    async fn try_answer(&self, request: &Request) -> Result<Reply, Error> {
         let route = Some(request.path.as_str()).filter(|_| request.method == Method::POST);
-        let answer: fn(Keys<'_>, &QueryRequest) -> Result<Answer, Error> = match route {
+        let answer: fn(Keys<'_>, &Request) -> Result<Answer, Error> = match route {
             Some(MINT) => |keys, request| keys.mint(request),
             Some(VERIFY) => |keys, request| keys.verify(request),
             _ => return Err(Error::NoRoute),
@@ -83,7 +83,7 @@ struct Answer {
 struct Keys<'a>(&'a Apps);
 
 impl<'a> Keys<'a> {
-    fn mint(self, request: &QueryRequest) -> Result<Answer, Error> {
+    fn mint(self, request: &Request) -> Result<Answer, Error> {
         let body: MintBody = read(&request.body)?;
         let claims = Claims {
             app: app(body.sdk_app_id)?,
@@ -113,7 +113,7 @@ impl<'a> Keys<'a> {
         Ok(Answer { reply, is_for_want_of_a_key: false })
     }
 
-    fn verify(self, request: &QueryRequest) -> Result<Answer, Error> {
+    fn verify(self, request: &Request) -> Result<Answer, Error> {
         let body: VerifyBody = read(&request.body)?;
         let asked = Asked { app: app(body.sdk_app_id)?, user: user(body.user_id)? };
         let ticket = text("user_sig", body.user_sig)?;
@@ -300,6 +300,6 @@ impl Error {
             Self::NoSecrets => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::NotMinted(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
-        error_reply(status, code, self.to_string())
+        Reply::error(status, code, self.to_string())
     }
 }

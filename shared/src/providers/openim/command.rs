@@ -1,9 +1,10 @@
 //! Which callback it is, and in which dialect.
 
-use super::{OpenIm, UserOffline, UserOnline, UserRegister, device, user_register};
+use super::{OpenIm, device, registration};
 use crate::{
-    callback::{Callback, FieldError, ParseError, Parsed, RawRequest, Verified},
+    callback::{FieldError, ParseError, Parsed, Verified},
     domain::{Account, DeviceEvent, LeaveReason},
+    http::Request,
 };
 
 /// The callbacks that are recorded. OpenIM has about fifty others on the same URL.
@@ -18,6 +19,16 @@ pub enum Command {
 }
 
 impl Command {
+    /// Its name in the log and in the metrics.
+    #[must_use]
+    pub const fn event(self) -> &'static str {
+        match self {
+            Self::UserRegister => "user_register",
+            Self::UserOnline => "user_online",
+            Self::UserOffline => "user_offline",
+        }
+    }
+
     /// The command of that name, in any version of the server or of its documentation.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
@@ -52,15 +63,13 @@ pub(super) fn parse(
         (None, Some(command)) => Some(command),
         (None, None) => return Err(FieldError::Missing(FIELD).into()),
     };
-    let (event, parsed) = match command {
-        Some(Command::UserRegister) => {
-            (UserRegister::EVENT, user_register::registrations(request)?)
-        }
-        Some(Command::UserOnline) => (UserOnline::EVENT, device::change(request, ONLINE)?),
-        Some(Command::UserOffline) => (UserOffline::EVENT, device::change(request, OFFLINE)?),
-        None => ("other", Parsed::ignored()),
+    let parsed = match command {
+        Some(Command::UserRegister) => registration::changes(request)?,
+        Some(Command::UserOnline) => device::change(request, ONLINE)?,
+        Some(Command::UserOffline) => device::change(request, OFFLINE)?,
+        None => Parsed::ignored(),
     };
-    Ok(Parsed { event: Some(event), ..parsed })
+    Ok(Parsed { event: Some(command.map_or("other", Command::event)), ..parsed })
 }
 
 /// How a request is to be answered.
@@ -78,7 +87,7 @@ impl Dialect {
 
     /// The dialect of a request, by its query string.
     #[must_use]
-    pub fn of(request: &RawRequest) -> Self {
+    pub fn of(request: &Request) -> Self {
         let mut parameters = form_urlencoded::parse(request.query.as_bytes());
         let documented =
             parameters.any(|(name, value)| name == "command" && value == Self::DOCUMENTED_COMMAND);

@@ -8,8 +8,9 @@ use http::header::AUTHORIZATION;
 
 use super::{Apps, OpenIm};
 use crate::{
-    callback::{Fields, RawRequest, Secret, SecretMatch, Verified, VerifyError, find_match},
+    callback::{Fields, Secret, SecretMatch, Verified, VerifyError, find_match},
     domain::AppId,
+    http::Request,
 };
 
 /// What proves that a request comes from an installation.
@@ -39,7 +40,7 @@ impl Basic {
 }
 
 /// Checks the credentials of a request, all of every app, and says whose they are.
-pub(super) fn verify(request: &RawRequest, apps: &Apps) -> Result<Verified<OpenIm>, VerifyError> {
+pub(super) fn verify(request: &Request, apps: &Apps) -> Result<Verified<OpenIm>, VerifyError> {
     let body = std::str::from_utf8(&request.body)
         .map_err(|_| VerifyError::UnreadableBody("it is not UTF-8"))?;
     let body = Fields::from_json(body.trim())?;
@@ -71,7 +72,7 @@ pub(super) fn verify(request: &RawRequest, apps: &Apps) -> Result<Verified<OpenI
 }
 
 /// The user and password of `Authorization: Basic`.
-fn basic(request: &RawRequest) -> Option<Vec<u8>> {
+fn basic(request: &Request) -> Option<Vec<u8>> {
     let header = request.headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, encoded) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

@@ -13,7 +13,7 @@ impl Callback for UserOffline {
     const FUNCTION: &'static str = "openim-user-offline";
     const ROUTES: &'static [&'static str] =
         &["/openim/callbackAfterUserOfflineCommand", "/openim/callbackUserOfflineCommand"];
-    const EVENT: &'static str = "user_offline";
+    const EVENT: &'static str = Command::UserOffline.event();
 
     fn parse(request: &Verified<OpenIm>) -> Result<Parsed, ParseError> {
         command::parse(request, Some(Command::UserOffline))

@@ -13,7 +13,7 @@ impl Callback for UserOnline {
     const FUNCTION: &'static str = "openim-user-online";
     const ROUTES: &'static [&'static str] =
         &["/openim/callbackAfterUserOnlineCommand", "/openim/callbackUserOnlineCommand"];
-    const EVENT: &'static str = "user_online";
+    const EVENT: &'static str = Command::UserOnline.event();
 
     fn parse(request: &Verified<OpenIm>) -> Result<Parsed, ParseError> {
         command::parse(request, Some(Command::UserOnline))

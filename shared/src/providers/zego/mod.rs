@@ -24,10 +24,9 @@ pub use signature::sign;
 pub use visits::Visits;
 
 use crate::{
-    callback::{
-        Callback, Fields, Provider, RawRequest, Rejection, Reply, Secret, Verified, VerifyError,
-    },
+    callback::{Callback, Fields, Provider, Rejection, Secret, Verified, VerifyError, coded_reply},
     domain::{AppId, Outcome, ProviderName},
+    http::{Reply, Request},
 };
 
 /// The events that have a route, and the route they belong to.
@@ -53,7 +52,7 @@ impl Provider for Zego {
     type Body = Fields;
 
     fn verify(
-        request: &RawRequest,
+        request: &Request,
         apps: &Apps,
         max_age: Duration,
     ) -> Result<Verified<Self>, VerifyError> {
@@ -61,7 +60,7 @@ impl Provider for Zego {
     }
 
     /// ZEGO reads the status only, and takes any 2xx for success.
-    fn reply(_request: &RawRequest, answer: &Result<Outcome, Rejection>) -> Reply {
-        Reply::coded(answer)
+    fn reply(_request: &Request, answer: &Result<Outcome, Rejection>) -> Reply {
+        coded_reply(answer)
     }
 }

@@ -1,24 +1,7 @@
-//! What comes in and what goes out, free of any server's types.
+//! What goes out.
 
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::Serialize;
-
-use super::Rejection;
-use crate::domain::{Outcome, UnixMillis};
-
-/// A request as it arrived. Nothing in it is to be trusted.
-#[derive(Debug, Clone)]
-pub struct RawRequest {
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The query string as it was sent.
-    pub query: String,
-    /// The body, byte for byte as it was sent: an API Gateway's base64 is already undone.
-    pub body: Bytes,
-    /// When it arrived, by our clock.
-    pub received_at: UnixMillis,
-}
 
 /// An answer with a JSON body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +15,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The header that tells what became of a callback.
+    /// The header that says what became of a callback.
     pub const OUTCOME_HEADER: &'static str = "x-rollcall-outcome";
 
     /// A reply with `body` in JSON.
@@ -48,25 +31,19 @@ impl Reply {
         }
     }
 
-    /// `{"code":0}` for a success, the status as `code` and a `message` for a rejection: for
-    /// providers that read the status only.
+    /// The error body of every route that a backend asks: `{"error":{"code":...,"message":...}}`.
     #[must_use]
-    pub fn coded(answer: &Result<Outcome, Rejection>) -> Self {
+    pub fn error(status: StatusCode, code: &'static str, message: String) -> Self {
         #[derive(Serialize)]
         struct Body {
-            code: u16,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            message: Option<String>,
+            error: Content,
         }
-        match answer {
-            Ok(outcome) => Self::json(StatusCode::OK, &Body { code: 0, message: None })
-                .with_outcome(outcome.as_str()),
-            Err(rejection) => {
-                let status = rejection.status();
-                let body = Body { code: status.as_u16(), message: Some(rejection.to_string()) };
-                Self::json(status, &body).with_outcome("rejected")
-            }
+        #[derive(Serialize)]
+        struct Content {
+            code: &'static str,
+            message: String,
         }
+        Self::json(status, &Body { error: Content { code, message } })
     }
 
     /// The same reply, with the outcome header.
