@@ -11,7 +11,7 @@ use flate2::{Compression, write::DeflateEncoder};
 
 use crate::{
     Failure,
-    subjects::{BARE, FUNCTIONS, ORDINARY},
+    names::{BARE, FUNCTIONS, ORDINARY},
 };
 
 /// What a ZIP file adds to its one entry, `bootstrap`: local header, central directory, its end.

@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, path::Path};
 use bytes::Bytes;
 use rollcall::{
     aws,
-    callback::RawRequest,
     config::{Apps, ReplayGuard},
     domain::{UnixMillis, UnixSeconds},
     endpoint::Endpoint,
     handler::Receiver,
+    http::Request,
     providers::{openim::AppCredentials, tencent},
     runtime,
     store::Store,
@@ -25,39 +25,13 @@ use rollcall_local::{
 };
 use serde_json::{Value, json};
 
-use crate::{Failure, build::Built, dynamodb::DynamoDb, lambda::Program};
-
-/// What kind of thing a subject is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Kind {
-    /// A callback function of Rollcall's.
-    Callback,
-    /// Another function of Rollcall's.
-    Function,
-    /// A peer that is a native binary.
-    NativePeer,
-    /// A peer that is not.
-    ScriptPeer,
-}
-
-/// The events of a subject's common path: every one is new to it, and what has to come before it
-/// has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Common {
-    ZegoEnter,
-    ZegoLeave,
-    ZegoCreate,
-    ZegoClose,
-    OpenImRegister,
-    OpenImOnline,
-    OpenImOffline,
-    OpenImDocumentedRegister,
-    ChatLaterLogin,
-    TrtcEnter,
-    Presence,
-    Mint,
-}
+use crate::{
+    Failure,
+    build::Built,
+    dynamodb::DynamoDb,
+    lambda::Program,
+    names::{BARE, Common, FUNCTIONS, Kind, NODE, ORDINARY, PYTHON},
+};
 
 /// Something that is measured.
 #[derive(Debug, Clone)]
@@ -68,27 +42,6 @@ pub(crate) struct Subject {
     /// The binary that is shipped; none of a script.
     pub(crate) binary: Option<std::path::PathBuf>,
 }
-
-/// The functions of Rollcall's, each with what it does most of the time.
-pub(crate) const FUNCTIONS: [(&str, Kind, Common); 12] = [
-    ("zego-room-login", Kind::Callback, Common::ZegoEnter),
-    ("zego-room-logout", Kind::Callback, Common::ZegoLeave),
-    ("zego-room-create", Kind::Callback, Common::ZegoCreate),
-    ("zego-room-close", Kind::Callback, Common::ZegoClose),
-    ("openim-user-register", Kind::Callback, Common::OpenImRegister),
-    ("openim-user-online", Kind::Callback, Common::OpenImOnline),
-    ("openim-user-offline", Kind::Callback, Common::OpenImOffline),
-    ("openim-any", Kind::Callback, Common::OpenImDocumentedRegister),
-    ("tencent-chat-state", Kind::Callback, Common::ChatLaterLogin),
-    ("tencent-trtc-event", Kind::Callback, Common::TrtcEnter),
-    ("query", Kind::Function, Common::Presence),
-    ("tencent-user-sig", Kind::Function, Common::Mint),
-];
-
-pub(crate) const BARE: &str = "rust-bare";
-pub(crate) const ORDINARY: &str = "rust-ordinary";
-pub(crate) const PYTHON: &str = "python-powertools";
-pub(crate) const NODE: &str = "node-powertools";
 
 pub(crate) const TABLE: &str = "rollcall";
 const PEER_TABLE: &str = "peer";
@@ -417,11 +370,10 @@ impl Callbacks {
         for (name, value) in &callback.headers {
             headers.insert(*name, value.parse()?);
         }
-        let request = RawRequest {
+        let request = Request {
             headers,
             query: callback.query.unwrap_or_default(),
-            body: callback.body.into(),
-            received_at: runtime::now(),
+            ..Request::post(callback.route, callback.body, runtime::now())
         };
         let reply = endpoint.receive(&self.receiver, &request).await;
         if reply.status.is_success() { Ok(()) } else { Err(format!("{reply:?}").into()) }
