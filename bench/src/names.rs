@@ -1,5 +1,7 @@
 //! The names of all that is measured, and what each does.
 
+use rollcall_local::send::zego::EventName as Zego;
+
 /// What kind of thing a subject is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -18,10 +20,8 @@ pub(crate) enum Kind {
 /// has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Common {
-    ZegoEnter,
-    ZegoLeave,
-    ZegoCreate,
-    ZegoClose,
+    /// An event of ZEGO's, and the one that comes before it.
+    Zego(Option<Zego>, Zego),
     OpenImRegister,
     OpenImOnline,
     OpenImOffline,
@@ -33,11 +33,11 @@ pub(crate) enum Common {
 }
 
 /// The functions of Rollcall's, each with what it does most of the time.
-pub(crate) const FUNCTIONS: [(&str, Kind, Common); 12] = [
-    ("zego-room-login", Kind::Callback, Common::ZegoEnter),
-    ("zego-room-logout", Kind::Callback, Common::ZegoLeave),
-    ("zego-room-create", Kind::Callback, Common::ZegoCreate),
-    ("zego-room-close", Kind::Callback, Common::ZegoClose),
+pub(crate) const FUNCTIONS: &[(&str, Kind, Common)] = &[
+    ("zego-room-login", Kind::Callback, Common::Zego(None, Zego::RoomLogin)),
+    ("zego-room-logout", Kind::Callback, Common::Zego(Some(Zego::RoomLogin), Zego::RoomLogout)),
+    ("zego-room-create", Kind::Callback, Common::Zego(None, Zego::RoomCreate)),
+    ("zego-room-close", Kind::Callback, Common::Zego(Some(Zego::RoomCreate), Zego::RoomClose)),
     ("openim-user-register", Kind::Callback, Common::OpenImRegister),
     ("openim-user-online", Kind::Callback, Common::OpenImOnline),
     ("openim-user-offline", Kind::Callback, Common::OpenImOffline),

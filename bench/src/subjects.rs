@@ -91,14 +91,14 @@ pub(crate) fn subjects(built: &Built, dynamodb: &DynamoDb, folder: &Path) -> Vec
     let own = [("AWS_CA_BUNDLE", dynamodb.roots.as_path())];
     let system = [("SSL_CERT_FILE", dynamodb.system_roots.as_path())];
     let functions =
-        FUNCTIONS.into_iter().filter_map(|(name, kind, common)| native(name, kind, common, &own));
+        FUNCTIONS.iter().filter_map(|(name, kind, common)| native(name, *kind, *common, &own));
     let peers = [BARE, ORDINARY];
-    let peers = peers
-        .into_iter()
-        .filter_map(|name| native(name, Kind::NativePeer, Common::ZegoEnter, &system));
+    let peers = peers.into_iter().filter_map(|name| {
+        native(name, Kind::NativePeer, Common::Zego(None, Zego::RoomLogin), &system)
+    });
     let script = |name, command: Vec<String>, folder: &Path, roots: &[(&str, &Path)]| Subject {
         kind: Kind::ScriptPeer,
-        common: Common::ZegoEnter,
+        common: Common::Zego(None, Zego::RoomLogin),
         program: program(name, command, folder, roots),
         binary: None,
     };
@@ -172,15 +172,12 @@ impl Callbacks {
         let at = UnixMillis(runtime::now().0 - 60_000);
         let later = UnixMillis(at.0 + 1000);
         let callback = match common {
-            Common::ZegoEnter => self.zego(Zego::RoomLogin, &user, at, 1)?,
-            Common::ZegoLeave => {
-                self.happen(self.zego(Zego::RoomLogin, &user, at, 1)?).await?;
-                self.zego(Zego::RoomLogout, &user, at, 2)?
-            }
-            Common::ZegoCreate => self.zego(Zego::RoomCreate, &user, at, 1)?,
-            Common::ZegoClose => {
-                self.happen(self.zego(Zego::RoomCreate, &user, at, 1)?).await?;
-                self.zego(Zego::RoomClose, &user, at, 1)?
+            Common::Zego(before, name) => {
+                if let Some(before) = before {
+                    self.happen(self.zego(before, &user, at, 1)?).await?;
+                }
+                // Lives count no changes; a person's second event is their second change.
+                self.zego(name, &user, at, if name == Zego::RoomLogout { 2 } else { 1 })?
             }
             Common::OpenImRegister => self.openim(OpenImName::UserRegister, &user, at, false)?,
             Common::OpenImDocumentedRegister => {

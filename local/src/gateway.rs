@@ -16,9 +16,10 @@ use rollcall::{
     endpoint::Endpoint,
     handler::Receiver,
     http::{Reply, Request},
-    query::{self, Queries},
+    query::Queries,
+    routes::{self, AskedFunction},
     runtime,
-    user_sig::{self, UserSigs},
+    user_sig::UserSigs,
 };
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -84,13 +85,11 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: axum::extract::Req
     {
         return response(endpoint.receive(&gateway.receiver, &request).await);
     }
-    if user_sig::ROUTES.contains(&request.path.as_str()) {
-        return response(gateway.user_sigs.answer(&request).await);
+    match routes::asked_function(&request.path) {
+        Some(AskedFunction::UserSig) => response(gateway.user_sigs.answer(&request).await),
+        Some(AskedFunction::Query) => response(gateway.queries.answer(&request).await),
+        None => message(StatusCode::NOT_FOUND, "Not Found"),
     }
-    if query::ROOTS.iter().any(|root| request.path.starts_with(root)) {
-        return response(gateway.queries.answer(&request).await);
-    }
-    message(StatusCode::NOT_FOUND, "Not Found")
 }
 
 /// Reads a body to its end, or to where reading on would be a favour to an attacker. What is kept

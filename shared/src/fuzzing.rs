@@ -1,7 +1,7 @@
 //! What is done with bytes that somebody else chose: the bodies of the targets in `fuzz/`, which a
 //! test runs over the corpus as well. Each panics if what has to hold does not.
 
-use std::time::Duration;
+use std::{any::TypeId, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -13,11 +13,14 @@ use crate::{
     domain::{Change, Mark, Outcome, UnixMillis},
     http::Request,
     providers::{
-        openim::{Any, UserOffline, UserOnline, UserRegister},
-        tencent::{ChatState, TrtcEvent, sign_chat, sign_trtc},
-        zego::{self, RoomClose, RoomCreate, RoomLogin, RoomLogout},
+        self,
+        openim::OpenIm,
+        tencent::{Chat, Trtc, sign_chat, sign_trtc},
+        zego::{self, Zego},
     },
-    query, store, user_sig,
+    query,
+    routes::callbacks,
+    store, user_sig,
 };
 
 const SECRET: &str = "5f4dcc3b5aa765d61d8327deb882cf99";
@@ -64,13 +67,7 @@ pub fn zego(data: &[u8]) -> usize {
         body.extend_from_slice(fields);
         requests.push(request(&body));
     }
-    let check = |request| {
-        check::<RoomLogin>(request)
-            + check::<RoomLogout>(request)
-            + check::<RoomCreate>(request)
-            + check::<RoomClose>(request)
-    };
-    requests.iter().map(check).sum()
+    requests.iter().map(check_all::<Zego>).sum()
 }
 
 /// A body of OpenIM's, with and without the credentials of its URL.
@@ -81,13 +78,7 @@ pub fn openim(data: &[u8]) -> usize {
     insert(&mut known, "authorization", &basic);
     let mut documented = known.clone();
     "command=userRegisterAfterCommand".clone_into(&mut documented.query);
-    let check = |request| {
-        check::<Any>(request)
-            + check::<UserRegister>(request)
-            + check::<UserOnline>(request)
-            + check::<UserOffline>(request)
-    };
-    [request(data), known, documented].iter().map(check).sum()
+    [request(data), known, documented].iter().map(check_all::<OpenIm>).sum()
 }
 
 /// A query string and a body of Chat's, a line each: as they are, and signed.
@@ -101,7 +92,7 @@ pub fn tencent_chat(data: &[u8]) -> usize {
         "{query}&SdkAppid=1400000000&RequestTime={time}&Sign={}",
         sign_chat(&secret(), &time)
     );
-    let check = |query| check::<ChatState>(&Request { query, ..request(body) });
+    let check = |query| check_all::<Chat>(&Request { query, ..request(body) });
     [query, signed].into_iter().map(check).sum()
 }
 
@@ -111,7 +102,27 @@ pub fn tencent_trtc(data: &[u8]) -> usize {
     let mut known = request(data);
     insert(&mut known, "SdkAppId", "1400000000");
     insert(&mut known, "Sign", &sign_trtc(&secret(), data));
-    check::<TrtcEvent>(&request(data)) + check::<TrtcEvent>(&known)
+    check_all::<Trtc>(&request(data)) + check_all::<Trtc>(&known)
+}
+
+macro_rules! check_all {
+    ($($provider:ident = $module:ident {
+        $($name:ident, $event:literal, $function:literal, [$($path:literal),+];)+
+    })+) => {
+        /// Checks a request as all callback types of a provider would take it.
+        fn check_all<P: Provider>(request: &Request) -> usize {
+            0 $($(+ if is_from::<providers::$module::$name, P>() {
+                check::<providers::$module::$name>(request)
+            } else {
+                0
+            })+)+
+        }
+    };
+}
+callbacks!(check_all);
+
+fn is_from<C: Callback, P: Provider>() -> bool {
+    TypeId::of::<C::Provider>() == TypeId::of::<P>()
 }
 
 /// Takes a request through the house up to the store: whatever it is, it is answered, and what it

@@ -13,8 +13,9 @@
 //! | --- | --- | --- |
 //! | [`domain`] | ids, times, marks, changes, visits | none |
 //! | [`http`] | the request and the reply | `domain` |
+//! | [`routes`] | the table of all routes, and who calls them | `domain` |
 //! | [`callback`] | verified requests, the traits [`callback::Provider`] and [`callback::Callback`] | `domain`, `http` |
-//! | [`providers`] | one folder per provider: verification, wire format, reply; one file per callback type | `callback`, `domain`, `http` |
+//! | [`providers`] | one folder per provider: verification, wire format, reply; one file per callback type | `callback`, `domain`, `http`, `routes` |
 //! | [`config`] | the environment variables of the contract | `callback`, `domain`, `providers` |
 //! | [`aws`] | what all AWS clients share: environment, HTTP client, roots, times | none |
 //! | [`apps`] | the apps and their secrets as they are known now; AWS Secrets Manager | `aws`, `config`, `domain` |
@@ -22,11 +23,11 @@
 //! | [`spill`] | SQS: the queue for what could not be stored in time | `aws`, `domain` |
 //! | [`metrics`] | the log line of a callback as `CloudWatch` metrics | `domain` |
 //! | [`handler`] | the pipeline from a request to a reply | `apps`, `callback`, `config`, `domain`, `http`, `metrics`, `spill`, `store` |
-//! | [`endpoint`] | every callback type in one list | `callback`, `config`, `handler`, `http`, `providers` |
+//! | [`endpoint`] | every callback type as a value | `callback`, `config`, `handler`, `http`, `providers`, `routes` |
 //! | [`replay`] | the pipeline from the queue to the store | `domain`, `spill`, `store` |
-//! | [`query`] | the answers to a backend's questions | `domain`, `http`, `providers`, `store` |
-//! | [`user_sig`] | Tencent's login tickets: minted, verified, and the routes for both | `apps`, `callback`, `config`, `domain`, `http` |
-//! | `fuzzing` | what `fuzz/` and a test do with bytes that somebody else chose | `callback`, `config`, `domain`, `http`, `providers`, `query`, `store`, `user_sig` |
+//! | [`query`] | the answers to a backend's questions | `domain`, `http`, `providers`, `routes`, `store` |
+//! | [`user_sig`] | Tencent's login tickets: minted, verified, and the answers for both | `apps`, `callback`, `config`, `domain`, `http`, `routes` |
+//! | `fuzzing` | what `fuzz/` and a test do with bytes that somebody else chose | `callback`, `config`, `domain`, `http`, `providers`, `query`, `routes`, `store`, `user_sig` |
 //! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `handler`, `http`, `metrics`, `query`, `replay`, `spill`, `store`, `user_sig` |
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -45,6 +46,7 @@ pub mod metrics;
 pub mod providers;
 pub mod query;
 pub mod replay;
+pub mod routes;
 pub mod runtime;
 pub mod spill;
 pub mod store;

@@ -139,7 +139,9 @@ impl Modules {
                 if sources.contains_key(&child) {
                     at = child;
                     rest.remove(0);
-                } else if let Some(target) = brought.get(&(at.clone(), name)) {
+                } else if let Some(target) =
+                    brought.get(&(at.clone(), name)).filter(|target| **target != child)
+                {
                     rest.remove(0);
                     rest.splice(0..0, target.clone());
                     at = Names::new();

@@ -11,8 +11,9 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use rollcall::{
-    callback::{self, Secret},
+    callback::Secret,
     domain::{UnixMillis, UnixSeconds},
+    endpoint::Endpoint,
     providers::zego::{self, RoomClose, RoomCreate, RoomLogin, RoomLogout},
 };
 use serde::{Deserialize, Serialize};
@@ -33,27 +34,12 @@ pub enum EventName {
 }
 
 impl EventName {
-    fn route(self) -> &'static str {
-        fn of<C: callback::Callback>() -> &'static str {
-            C::ROUTES[0]
-        }
+    fn endpoint(self) -> Endpoint {
         match self {
-            Self::RoomLogin => of::<RoomLogin>(),
-            Self::RoomLogout => of::<RoomLogout>(),
-            Self::RoomCreate => of::<RoomCreate>(),
-            Self::RoomClose => of::<RoomClose>(),
-        }
-    }
-
-    fn event(self) -> &'static str {
-        fn of<C: callback::Callback>() -> &'static str {
-            C::EVENT
-        }
-        match self {
-            Self::RoomLogin => of::<RoomLogin>(),
-            Self::RoomLogout => of::<RoomLogout>(),
-            Self::RoomCreate => of::<RoomCreate>(),
-            Self::RoomClose => of::<RoomClose>(),
+            Self::RoomLogin => Endpoint::of::<RoomLogin>(),
+            Self::RoomLogout => Endpoint::of::<RoomLogout>(),
+            Self::RoomCreate => Endpoint::of::<RoomCreate>(),
+            Self::RoomClose => Endpoint::of::<RoomClose>(),
         }
     }
 }
@@ -96,7 +82,7 @@ impl Event {
     pub fn callback(&self, secret: &Secret, signed_at: UnixSeconds, nonce: &str) -> Callback {
         let timestamp = signed_at.to_string();
         let common = Common {
-            event: self.name.event(),
+            event: self.name.endpoint().event,
             nonce,
             signature: &zego::sign(secret, &timestamp, nonce),
             room_id: &self.room,
@@ -146,7 +132,7 @@ impl Event {
         };
         // Structs of strings and numbers always serialize.
         let body = body.unwrap_or_default();
-        Callback { route: self.name.route(), query: None, headers: Vec::new(), body }
+        Callback { route: self.name.endpoint().routes[0], query: None, headers: Vec::new(), body }
     }
 }
 

@@ -50,11 +50,11 @@ pub trait Provider: Sized + 'static {
     fn reply(request: &Request, answer: &Result<Outcome, Rejection>) -> Reply;
 }
 
-/// A callback type: which requests it takes and what they change.
-pub trait Callback: 'static {
-    /// The provider that sends it.
-    type Provider: Provider;
-
+/// The names of a callback type. Nobody implements it by hand: the table in `routes` does.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no row in the table of shared/src/routes.rs"
+)]
+pub trait Routed {
     /// The name of its Lambda function, and of its folder in `functions/`.
     const FUNCTION: &'static str;
 
@@ -63,6 +63,12 @@ pub trait Callback: 'static {
 
     /// The provider's name of the event.
     const EVENT: &'static str;
+}
+
+/// A callback type: which requests it takes and what they change.
+pub trait Callback: Routed + 'static {
+    /// The provider that sends it.
+    type Provider: Provider;
 
     /// Says what a verified request changes.
     ///

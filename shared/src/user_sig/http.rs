@@ -14,16 +14,8 @@ use crate::{
     config::Apps,
     domain::AppId,
     http::{Reply, Request},
+    routes::{MINT, VERIFY},
 };
-
-/// The name of the Lambda function, and of its folder in `functions/`.
-pub const FUNCTION: &str = "tencent-user-sig";
-
-/// The paths that are posted to.
-pub const ROUTES: [&str; 2] = [MINT, VERIFY];
-
-const MINT: &str = "/tencent/user-sig";
-const VERIFY: &str = "/tencent/user-sig/verify";
 
 /// The longest body that is read, in bytes.
 const BODY_LIMIT: usize = 64 << 10;
@@ -36,7 +28,7 @@ pub struct UserSigs {
 }
 
 impl UserSigs {
-    /// Answers a request for one of [`ROUTES`]; every failure becomes an error body.
+    /// Answers a request for [`MINT`] or [`VERIFY`]; every failure becomes an error body.
     pub async fn answer(&self, request: &Request) -> Reply {
         let answer = self.try_answer(request).await;
         answer.unwrap_or_else(|error| {

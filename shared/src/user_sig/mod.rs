@@ -41,7 +41,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use http::{FUNCTION, ROUTES, UserSigs};
+pub use http::UserSigs;
 pub use invalid::Invalid;
 pub use mint::{Claims, MintError};
 pub use parameters::{Lifetime, ParameterError, Privileges, Room, SdkAppId, UserId};

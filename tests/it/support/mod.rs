@@ -1,5 +1,6 @@
 //! What the tests share: a gateway with a store of its own, and events to send to it.
 
+pub(crate) mod draft;
 mod events;
 mod fleet;
 pub(crate) mod iam;
@@ -37,9 +38,10 @@ use rollcall::{
     handler::{self, Receiver},
     http::{Reply, Request},
     query::Queries,
+    routes::{self, AskedFunction, CallbackNames},
     runtime,
     store::{self, Store, TABLE},
-    user_sig::{self, UserSigs},
+    user_sig::UserSigs,
 };
 use rollcall_local::{
     dynamodb::Embedded,
@@ -187,7 +189,7 @@ impl Handlers {
         now: UnixMillis,
     ) -> (StatusCode, Value) {
         let request = Request::get(path, query, now);
-        let reply = iam::acting_as("query", self.queries.answer(&request)).await;
+        let reply = iam::acting_as(routes::QUERY, self.queries.answer(&request)).await;
         (reply.status, serde_json::from_str(&reply.body).unwrap())
     }
 }
@@ -286,10 +288,9 @@ impl TestApp {
 /// A request at the gateway, in the name of the function that the gateway stands for.
 async fn as_the_function_it_is_for(request: extract::Request, next: Next) -> Response {
     let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
-    let function = match Endpoint::at(&path) {
-        Some(endpoint) => endpoint.function,
-        None if user_sig::ROUTES.contains(&path.as_str()) => user_sig::FUNCTION,
-        None => "query",
+    let function = match CallbackNames::at(&path) {
+        Some(names) => names.function,
+        None => routes::asked_function(&path).map_or(routes::QUERY, AskedFunction::name),
     };
     iam::acting_as(function, next.run(request)).await
 }

@@ -19,9 +19,9 @@ pub enum Command {
 }
 
 impl Command {
-    /// Its name in the log and in the metrics.
+    /// Its name in the log and in the metrics: that of its callback type.
     #[must_use]
-    pub const fn event(self) -> &'static str {
+    pub fn event(self) -> &'static str {
         match self {
             Self::UserRegister => "user_register",
             Self::UserOnline => "user_online",
@@ -92,5 +92,21 @@ impl Dialect {
         let documented =
             parameters.any(|(name, value)| name == "command" && value == Self::DOCUMENTED_COMMAND);
         if documented { Self::Documented } else { Self::Real }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{UserOffline, UserOnline, UserRegister},
+        Command,
+    };
+    use crate::callback::Routed;
+
+    #[test]
+    fn a_command_has_the_name_of_its_callback_type() {
+        assert_eq!(Command::UserRegister.event(), UserRegister::EVENT);
+        assert_eq!(Command::UserOnline.event(), UserOnline::EVENT);
+        assert_eq!(Command::UserOffline.event(), UserOffline::EVENT);
     }
 }

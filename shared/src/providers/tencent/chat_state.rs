@@ -2,7 +2,7 @@
 
 use super::{Chat, platform::platform};
 use crate::{
-    callback::{Callback, FieldError, Fields, ParseError, Parsed, Verified},
+    callback::{Callback, FieldError, Fields, ParseError, Parsed, Routed, Verified},
     domain::{Account, Change, DeviceChange, DeviceEvent, LeaveReason, Platform, UserId},
 };
 
@@ -12,10 +12,6 @@ pub struct ChatState;
 
 impl Callback for ChatState {
     type Provider = Chat;
-
-    const FUNCTION: &'static str = "tencent-chat-state";
-    const ROUTES: &'static [&'static str] = &["/tencent/chat"];
-    const EVENT: &'static str = "State.StateChange";
 
     fn parse(request: &Verified<Chat>) -> Result<Parsed, ParseError> {
         let body = &request.body().body;

@@ -24,18 +24,10 @@ pub use signature::sign;
 pub use visits::Visits;
 
 use crate::{
-    callback::{Callback, Fields, Provider, Rejection, Secret, Verified, VerifyError, coded_reply},
+    callback::{Fields, Provider, Rejection, Secret, Verified, VerifyError, coded_reply},
     domain::{AppId, Outcome, ProviderName},
     http::{Reply, Request},
 };
-
-/// The events that have a route, and the route they belong to.
-const ROUTES: [(&str, &str); 4] = [
-    (RoomLogin::EVENT, RoomLogin::ROUTES[0]),
-    (RoomLogout::EVENT, RoomLogout::ROUTES[0]),
-    (RoomCreate::EVENT, RoomCreate::ROUTES[0]),
-    (RoomClose::EVENT, RoomClose::ROUTES[0]),
-];
 
 /// ZEGOCLOUD as a [`Provider`].
 #[derive(Debug)]
