@@ -1,5 +1,9 @@
 //! The names of all that is measured, and what each does.
 
+use std::sync::LazyLock;
+
+use clap::ValueEnum;
+use rollcall::routes::{CALLBACKS, QUERY, USER_SIG};
 use rollcall_local::send::zego::EventName as Zego;
 
 /// What kind of thing a subject is.
@@ -30,23 +34,37 @@ pub(crate) enum Common {
     TrtcEnter,
     Presence,
     Mint,
+    /// A callback function that [`common`] does not know.
+    Unknown(&'static str),
 }
 
-/// The functions of Rollcall's, each with what it does most of the time.
-pub(crate) const FUNCTIONS: &[(&str, Kind, Common)] = &[
-    ("zego-room-login", Kind::Callback, Common::Zego(None, Zego::RoomLogin)),
-    ("zego-room-logout", Kind::Callback, Common::Zego(Some(Zego::RoomLogin), Zego::RoomLogout)),
-    ("zego-room-create", Kind::Callback, Common::Zego(None, Zego::RoomCreate)),
-    ("zego-room-close", Kind::Callback, Common::Zego(Some(Zego::RoomCreate), Zego::RoomClose)),
-    ("openim-user-register", Kind::Callback, Common::OpenImRegister),
-    ("openim-user-online", Kind::Callback, Common::OpenImOnline),
-    ("openim-user-offline", Kind::Callback, Common::OpenImOffline),
-    ("openim-any", Kind::Callback, Common::OpenImDocumentedRegister),
-    ("tencent-chat-state", Kind::Callback, Common::ChatLaterLogin),
-    ("tencent-trtc-event", Kind::Callback, Common::TrtcEnter),
-    ("query", Kind::Function, Common::Presence),
-    ("tencent-user-sig", Kind::Function, Common::Mint),
-];
+/// The functions of Rollcall's that have routes, each with what it does most of the time.
+pub(crate) static FUNCTIONS: LazyLock<Vec<(&str, Kind, Common)>> = LazyLock::new(|| {
+    let callbacks = CALLBACKS.iter().map(|names| names.function);
+    let callbacks = callbacks.map(|function| (function, Kind::Callback, common(function)));
+    let asked = [(QUERY, Common::Presence), (USER_SIG, Common::Mint)];
+    let asked = asked.map(|(function, common)| (function, Kind::Function, common));
+    callbacks.chain(asked).collect()
+});
+
+/// What a callback function does most of the time: the event of its name, if nothing else is said
+/// here.
+fn common(function: &'static str) -> Common {
+    match function {
+        "zego-room-logout" => Common::Zego(Some(Zego::RoomLogin), Zego::RoomLogout),
+        "zego-room-close" => Common::Zego(Some(Zego::RoomCreate), Zego::RoomClose),
+        "openim-user-register" => Common::OpenImRegister,
+        "openim-user-online" => Common::OpenImOnline,
+        "openim-user-offline" => Common::OpenImOffline,
+        "openim-any" => Common::OpenImDocumentedRegister,
+        "tencent-chat-state" => Common::ChatLaterLogin,
+        "tencent-trtc-event" => Common::TrtcEnter,
+        _ => match function.strip_prefix("zego-").map(|name| Zego::from_str(name, false)) {
+            Some(Ok(name)) => Common::Zego(None, name),
+            _ => Common::Unknown(function),
+        },
+    }
+}
 
 pub(crate) const BARE: &str = "rust-bare";
 pub(crate) const ORDINARY: &str = "rust-ordinary";

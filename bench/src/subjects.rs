@@ -179,6 +179,9 @@ impl Callbacks {
                 // Lives count no changes; a person's second event is their second change.
                 self.zego(name, &user, at, if name == Zego::RoomLogout { 2 } else { 1 })?
             }
+            Common::Unknown(function) => {
+                return Err(format!("bench/src/names.rs does not say what {function} does").into());
+            }
             Common::OpenImRegister => self.openim(OpenImName::UserRegister, &user, at, false)?,
             Common::OpenImDocumentedRegister => {
                 self.openim(OpenImName::UserRegister, &user, at, true)?
