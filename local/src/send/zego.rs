@@ -366,8 +366,8 @@ impl Rooms {
         let begins_anew = match name {
             EventName::RoomLogin => room.close_sent,
             EventName::RoomCreate => room.create_sent,
-            // These may come late.
-            EventName::RoomLogout | EventName::RoomClose => false,
+            // The others may come late.
+            _ => false,
         };
         if options.life.map_or(begins_anew, |life| life != room.life) {
             *room = begin();
@@ -377,7 +377,7 @@ impl Rooms {
             EventName::RoomLogin => (was_in.is_some(), Session::begin(now), now.0),
             EventName::RoomLogout => (false, was_in.unwrap_or_else(|| Session::begin(now)), now.0),
             EventName::RoomCreate => (false, Session::begin(now), room.began_at),
-            EventName::RoomClose => (false, Session::begin(now), now.0),
+            _ => (false, Session::begin(now), now.0),
         };
         let session = Session {
             id: options.session.clone().unwrap_or(session.id),
