@@ -41,7 +41,8 @@ impl LastEventWins {
                 self.0.insert((event.room.clone(), event.user.clone()), is_in);
             }
             RoomClose => self.0.retain(|(room, _), _| *room != event.room),
-            RoomCreate => {}
+            // It does not look at any other event.
+            _ => {}
         }
     }
 
@@ -113,7 +114,6 @@ impl PublishedRecipe {
                 self.create(event);
                 Taken::Done
             }
-            RoomCreate => Taken::Dropped,
             RoomClose if is_its_life => {
                 self.rooms.remove(&event.room);
                 Taken::Done
@@ -138,6 +138,7 @@ impl PublishedRecipe {
                 Some(known) if event.at <= known.login_time => Taken::Dropped,
                 _ => Taken::Parked,
             },
+            _ => Taken::Dropped,
         }
     }
 
