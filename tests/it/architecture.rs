@@ -270,12 +270,12 @@ fn the_scan_sees_what_a_source_names() {
         ("a::c", "use super::{\n    D,\n    E,\n};"),
         ("g", "use crate::a::B;"),
     ];
-    let names = |path: &str| -> Names {
+    let split = |path: &str| -> Names {
         path.split("::").filter(|name| !name.is_empty()).map(str::to_owned).collect()
     };
-    let sources = files.map(|(module, code)| (names(module), code.to_owned())).into();
+    let sources = files.map(|(module, code)| (split(module), code.to_owned())).into();
     let modules = Modules::in_sources(&sources);
-    let named: BTreeSet<(String, String)> =
+    let found: BTreeSet<(String, String)> =
         modules.named.iter().map(|(from, to)| (from.join("::"), to.join("::"))).collect();
     let expected = [
         ("a", ""),
@@ -287,7 +287,7 @@ fn the_scan_sees_what_a_source_names() {
         ("a::c", "a::b"),
         ("g", "a::b"),
     ];
-    assert_eq!(named, expected.map(|(from, to)| (from.to_owned(), to.to_owned())).into());
+    assert_eq!(found, expected.map(|(from, to)| (from.to_owned(), to.to_owned())).into());
     let circles: Vec<String> = modules.circles().iter().map(|names| names.join("::")).collect();
     assert_eq!(circles, ["a", "a::b", "a::c", "g"]);
 }

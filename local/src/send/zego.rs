@@ -373,12 +373,10 @@ impl Rooms {
             *room = begin();
         }
         let was_in = room.users.get(&options.user).cloned();
-        let (relogin, session, at) = match name {
-            EventName::RoomLogin => (was_in.is_some(), Session::begin(now), now.0),
-            EventName::RoomLogout => (false, was_in.unwrap_or_else(|| Session::begin(now)), now.0),
-            EventName::RoomCreate => (false, Session::begin(now), room.began_at),
-            _ => (false, Session::begin(now), now.0),
-        };
+        let at = if name == EventName::RoomCreate { room.began_at } else { now.0 };
+        let relogin = name == EventName::RoomLogin && was_in.is_some();
+        let of_logout = was_in.filter(|_| name == EventName::RoomLogout);
+        let session = of_logout.unwrap_or_else(|| Session::begin(now));
         let session = Session {
             id: options.session.clone().unwrap_or(session.id),
             login_time: options.login_time.unwrap_or(session.login_time),

@@ -103,11 +103,13 @@ pub(crate) fn logical_id(names: &CallbackNames) -> String {
 
 /// `room-close` becomes `RoomClose`.
 pub(crate) fn camel(words: &str) -> String {
-    words
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter_map(|word| word.split_at_checked(1))
-        .map(|(first, rest)| format!("{}{rest}", first.to_uppercase()))
-        .collect()
+    let mut camel = String::new();
+    for word in words.split(|c: char| !c.is_ascii_alphanumeric()) {
+        let Some((first, rest)) = word.split_at_checked(1) else { continue };
+        camel.push_str(&first.to_uppercase());
+        camel.push_str(rest);
+    }
+    camel
 }
 
 /// What was written of `old`, for `new`.
