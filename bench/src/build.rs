@@ -11,7 +11,7 @@ use flate2::{Compression, write::DeflateEncoder};
 
 use crate::{
     Failure,
-    subjects::{BARE, FUNCTIONS, ORDINARY},
+    names::{BARE, FUNCTIONS, ORDINARY},
 };
 
 /// What a ZIP file adds to its one entry, `bootstrap`: local header, central directory, its end.
@@ -53,7 +53,7 @@ pub(crate) fn build(binaries: Binaries, wanted: &dyn Fn(&str) -> bool) -> Result
     let mut built = Built::default();
 
     let functions: Vec<&str> =
-        FUNCTIONS.into_iter().map(|(name, ..)| name).filter(|name| wanted(name)).collect();
+        FUNCTIONS.iter().map(|(name, ..)| *name).filter(|name| wanted(name)).collect();
     let packages: Vec<&str> = functions.iter().flat_map(|name| ["-p", *name]).collect();
     // As `sam build` compiles them: none of what the local program or the tests turn on.
     cargo(root, &packages)?;

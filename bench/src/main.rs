@@ -7,8 +7,10 @@ mod dynamodb;
 mod gateway;
 mod lambda;
 mod measure;
+mod names;
 mod plot;
 mod report;
+mod results;
 mod subjects;
 
 use std::{
@@ -21,7 +23,7 @@ use build::Binaries;
 use clap::{Parser, ValueEnum};
 use cpu::{Awake, Groups};
 use dynamodb::DynamoDb;
-use report::{Machine, Results, Size};
+use results::{Machine, Results, Size};
 use subjects::Callbacks;
 
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;

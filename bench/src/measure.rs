@@ -13,7 +13,8 @@ use crate::{
     cpu::{Groups, Share},
     dynamodb::{DynamoDb, Units},
     lambda::Lambda,
-    subjects::{Callbacks, Kind, Subject, renew_tables},
+    names::Kind,
+    subjects::{Callbacks, Subject, renew_tables},
 };
 
 /// Warm callbacks after each cold start.

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use crate::{
-    report::Results,
-    subjects::{FUNCTIONS, Kind},
+    names::{FUNCTIONS, Kind},
+    results::Results,
 };
 
 const ROW: f64 = 20.0;

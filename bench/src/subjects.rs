@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, path::Path};
 use bytes::Bytes;
 use rollcall::{
     aws,
-    callback::RawRequest,
     config::{Apps, ReplayGuard},
     domain::{UnixMillis, UnixSeconds},
     endpoint::Endpoint,
     handler::Receiver,
+    http::Request,
     providers::{openim::AppCredentials, tencent},
     runtime,
     store::Writer,
@@ -25,39 +25,13 @@ use rollcall_local::{
 };
 use serde_json::{Value, json};
 
-use crate::{Failure, build::Built, dynamodb::DynamoDb, lambda::Program};
-
-/// What kind of thing a subject is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Kind {
-    /// A callback function of Rollcall's.
-    Callback,
-    /// Another function of Rollcall's.
-    Function,
-    /// A peer that is a native binary.
-    NativePeer,
-    /// A peer that is not.
-    ScriptPeer,
-}
-
-/// The events of a subject's common path: every one is new to it, and what has to come before it
-/// has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Common {
-    ZegoEnter,
-    ZegoLeave,
-    ZegoCreate,
-    ZegoClose,
-    OpenImRegister,
-    OpenImOnline,
-    OpenImOffline,
-    OpenImDocumentedRegister,
-    ChatLaterLogin,
-    TrtcEnter,
-    Presence,
-    Mint,
-}
+use crate::{
+    Failure,
+    build::Built,
+    dynamodb::DynamoDb,
+    lambda::Program,
+    names::{BARE, Common, FUNCTIONS, Kind, NODE, ORDINARY, PYTHON},
+};
 
 /// Something that is measured.
 #[derive(Debug, Clone)]
@@ -68,27 +42,6 @@ pub(crate) struct Subject {
     /// The binary that is shipped; none of a script.
     pub(crate) binary: Option<std::path::PathBuf>,
 }
-
-/// The functions of Rollcall's, each with what it does most of the time.
-pub(crate) const FUNCTIONS: [(&str, Kind, Common); 12] = [
-    ("zego-room-login", Kind::Callback, Common::ZegoEnter),
-    ("zego-room-logout", Kind::Callback, Common::ZegoLeave),
-    ("zego-room-create", Kind::Callback, Common::ZegoCreate),
-    ("zego-room-close", Kind::Callback, Common::ZegoClose),
-    ("openim-user-register", Kind::Callback, Common::OpenImRegister),
-    ("openim-user-online", Kind::Callback, Common::OpenImOnline),
-    ("openim-user-offline", Kind::Callback, Common::OpenImOffline),
-    ("openim-any", Kind::Callback, Common::OpenImDocumentedRegister),
-    ("tencent-chat-state", Kind::Callback, Common::ChatLaterLogin),
-    ("tencent-trtc-event", Kind::Callback, Common::TrtcEnter),
-    ("query", Kind::Function, Common::Presence),
-    ("tencent-user-sig", Kind::Function, Common::Mint),
-];
-
-pub(crate) const BARE: &str = "rust-bare";
-pub(crate) const ORDINARY: &str = "rust-ordinary";
-pub(crate) const PYTHON: &str = "python-powertools";
-pub(crate) const NODE: &str = "node-powertools";
 
 pub(crate) const TABLE: &str = "rollcall";
 const PEER_TABLE: &str = "peer";
@@ -138,14 +91,14 @@ pub(crate) fn subjects(built: &Built, dynamodb: &DynamoDb, folder: &Path) -> Vec
     let own = [("AWS_CA_BUNDLE", dynamodb.roots.as_path())];
     let system = [("SSL_CERT_FILE", dynamodb.system_roots.as_path())];
     let functions =
-        FUNCTIONS.into_iter().filter_map(|(name, kind, common)| native(name, kind, common, &own));
+        FUNCTIONS.iter().filter_map(|(name, kind, common)| native(name, *kind, *common, &own));
     let peers = [BARE, ORDINARY];
-    let peers = peers
-        .into_iter()
-        .filter_map(|name| native(name, Kind::NativePeer, Common::ZegoEnter, &system));
+    let peers = peers.into_iter().filter_map(|name| {
+        native(name, Kind::NativePeer, Common::Zego(None, Zego::RoomLogin), &system)
+    });
     let script = |name, command: Vec<String>, folder: &Path, roots: &[(&str, &Path)]| Subject {
         kind: Kind::ScriptPeer,
-        common: Common::ZegoEnter,
+        common: Common::Zego(None, Zego::RoomLogin),
         program: program(name, command, folder, roots),
         binary: None,
     };
@@ -219,15 +172,15 @@ impl Callbacks {
         let at = UnixMillis(runtime::now().0 - 60_000);
         let later = UnixMillis(at.0 + 1000);
         let callback = match common {
-            Common::ZegoEnter => self.zego(Zego::RoomLogin, &user, at, 1)?,
-            Common::ZegoLeave => {
-                self.happen(self.zego(Zego::RoomLogin, &user, at, 1)?).await?;
-                self.zego(Zego::RoomLogout, &user, at, 2)?
+            Common::Zego(before, name) => {
+                if let Some(before) = before {
+                    self.happen(self.zego(before, &user, at, 1)?).await?;
+                }
+                // Lives count no changes; a person's second event is their second change.
+                self.zego(name, &user, at, if name == Zego::RoomLogout { 2 } else { 1 })?
             }
-            Common::ZegoCreate => self.zego(Zego::RoomCreate, &user, at, 1)?,
-            Common::ZegoClose => {
-                self.happen(self.zego(Zego::RoomCreate, &user, at, 1)?).await?;
-                self.zego(Zego::RoomClose, &user, at, 1)?
+            Common::Unknown(function) => {
+                return Err(format!("bench/src/names.rs does not say what {function} does").into());
             }
             Common::OpenImRegister => self.openim(OpenImName::UserRegister, &user, at, false)?,
             Common::OpenImDocumentedRegister => {
@@ -418,11 +371,10 @@ impl Callbacks {
         for (name, value) in &callback.headers {
             headers.insert(*name, value.parse()?);
         }
-        let request = RawRequest {
+        let request = Request {
             headers,
             query: callback.query.unwrap_or_default(),
-            body: callback.body.into(),
-            received_at: runtime::now(),
+            ..Request::post(callback.route, callback.body, runtime::now())
         };
         let reply = endpoint.receive(&self.receiver, &request).await;
         if reply.status.is_success() { Ok(()) } else { Err(format!("{reply:?}").into()) }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Body,
-    extract::{Request, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use bytes::{Bytes, BytesMut};
@@ -13,13 +13,14 @@ use http::{HeaderMap, Method, StatusCode, header, request::Parts};
 use http_body_util::BodyExt;
 use percent_encoding::percent_decode_str;
 use rollcall::{
-    callback::{RawRequest, Reply},
     endpoint::Endpoint,
     handler::Receiver,
+    http::{Reply, Request},
     payload,
-    query::{self, Queries, QueryRequest},
+    query::Queries,
+    routes::{self, AskedFunction},
     runtime,
-    user_sig::{self, UserSigs},
+    user_sig::UserSigs,
 };
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -65,7 +66,7 @@ impl Gateway {
     }
 }
 
-async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+async fn answer(State(gateway): State<Arc<Gateway>>, request: axum::extract::Request) -> Response {
     let received_at = runtime::now();
     let (parts, body) = request.into_parts();
     let Ok(body) = read(body).await else {
@@ -78,25 +79,24 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Respon
     let Ok(path) = percent_decode_str(parts.uri.path()).decode_utf8() else {
         return message(StatusCode::BAD_REQUEST, "the path is not UTF-8");
     };
-    if parts.method == Method::POST
-        && let Some(endpoint) = Endpoint::at(&path)
+    let request = Request {
+        path: path.into_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        method: parts.method,
+        headers: parts.headers,
+        body,
+        received_at,
+    };
+    if request.method == Method::POST
+        && let Some(endpoint) = Endpoint::at(&request.path)
     {
-        let query = parts.uri.query().unwrap_or_default().to_owned();
-        let request = RawRequest { headers: parts.headers, query, body, received_at };
         return response(endpoint.receive(&gateway.receiver, &request).await);
     }
-    let is_user_sig = user_sig::ROUTES.contains(&path.as_ref());
-    if is_user_sig || query::ROOTS.iter().any(|root| path.starts_with(root)) {
-        let query = parts.uri.query().unwrap_or_default().to_owned();
-        let path = path.into_owned();
-        let request = QueryRequest { method: parts.method, path, query, body, received_at };
-        return response(if is_user_sig {
-            gateway.user_sigs.answer(&request).await
-        } else {
-            gateway.queries.answer(&request).await
-        });
+    match routes::asked_function(&request.path) {
+        Some(AskedFunction::UserSig) => response(gateway.user_sigs.answer(&request).await),
+        Some(AskedFunction::Query) => response(gateway.queries.answer(&request).await),
+        None => message(StatusCode::NOT_FOUND, "Not Found"),
     }
-    message(StatusCode::NOT_FOUND, "Not Found")
 }
 
 /// How long the call of a function is, as Lambda counts it: a body that is no text travels in

@@ -1,16 +1,14 @@
-//! Every callback type in one list, for whoever serves them all in one process.
+//! Every callback type as a value, for a process that serves them all.
 
 use futures::{FutureExt, future::BoxFuture};
 
 use crate::{
-    callback::{Callback, RawRequest, Reply},
+    callback::{Callback, Routed},
     config::{Apps, AppsOf},
     handler::Receiver,
-    providers::{
-        openim::{Any, UserOffline, UserOnline, UserRegister},
-        tencent::{ChatState, TrtcEvent},
-        zego::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
-    },
+    http::{Reply, Request},
+    providers,
+    routes::{CallbackNames, callbacks},
 };
 
 /// A callback type as a value.
@@ -20,49 +18,56 @@ pub struct Endpoint {
     pub function: &'static str,
     /// The paths it is posted to.
     pub routes: &'static [&'static str],
-    receive: for<'a> fn(&'a Receiver, &'a RawRequest) -> BoxFuture<'a, Reply>,
+    /// The provider's name of the event.
+    pub event: &'static str,
+    receive: for<'a> fn(&'a Receiver, &'a Request) -> BoxFuture<'a, Reply>,
 }
 
-impl Endpoint {
-    /// All callback types.
-    pub const ALL: [Self; 10] = [
-        Self::of::<RoomLogin>(),
-        Self::of::<RoomLogout>(),
-        Self::of::<RoomCreate>(),
-        Self::of::<RoomClose>(),
-        Self::of::<UserRegister>(),
-        Self::of::<UserOnline>(),
-        Self::of::<UserOffline>(),
-        Self::of::<ChatState>(),
-        Self::of::<TrtcEvent>(),
-        // The last one, since its routes take in the others'.
-        Self::of::<Any>(),
-    ];
+macro_rules! endpoints {
+    ($($provider:ident = $module:ident {
+        $($name:ident, $event:literal, $function:literal, [$($path:literal),+];)+
+    })+) => {
+        $($(
+            impl Routed for providers::$module::$name {
+                const FUNCTION: &'static str = $function;
+                const ROUTES: &'static [&'static str] = &[$($path),+];
+                const EVENT: &'static str = $event;
+            }
+        )+)+
 
-    const fn of<C: Callback>() -> Self
+        impl Endpoint {
+            /// All callback types.
+            pub const ALL: [Self; [$($($function),+),+].len()] =
+                [$($(Self::of::<providers::$module::$name>()),+),+];
+        }
+    };
+}
+callbacks!(endpoints);
+
+impl Endpoint {
+    /// A callback type.
+    #[must_use]
+    pub const fn of<C: Callback>() -> Self
     where
         Apps: AppsOf<C::Provider>,
     {
         Self {
             function: C::FUNCTION,
             routes: C::ROUTES,
+            event: C::EVENT,
             receive: |receiver, request| receiver.receive::<C>(request).boxed(),
         }
     }
 
-    /// The callback type that is posted to `path`. A route that ends in `{proxy+}` takes whatever
-    /// follows, as in an API Gateway.
+    /// The callback type that is posted to `path`, as [`CallbackNames::at`].
     #[must_use]
     pub fn at(path: &str) -> Option<Self> {
-        let takes = |route: &str| match route.strip_suffix("{proxy+}") {
-            Some(prefix) => path.starts_with(prefix),
-            None => route == path,
-        };
-        Self::ALL.into_iter().find(|endpoint| endpoint.routes.iter().any(|route| takes(route)))
+        let names = CallbackNames::at(path)?;
+        Self::ALL.into_iter().find(|endpoint| endpoint.function == names.function)
     }
 
     /// Takes a request from raw to reply, as [`Receiver::receive`].
-    pub async fn receive(&self, receiver: &Receiver, request: &RawRequest) -> Reply {
+    pub async fn receive(&self, receiver: &Receiver, request: &Request) -> Reply {
         (self.receive)(receiver, request).await
     }
 }

@@ -1,22 +1,26 @@
 //! What is done with bytes that somebody else chose: the bodies of the targets in `fuzz/`, which a
 //! test runs over the corpus as well. Each panics if what has to hold does not.
 
-use std::time::Duration;
+use std::{any::TypeId, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 
 use crate::{
-    callback::{Callback, Provider, RawRequest, Rejection, Secret},
+    callback::{Callback, Provider, Rejection, Secret},
     config::{Apps, AppsOf},
     domain::{Change, Mark, Outcome, UnixMillis},
+    http::Request,
     providers::{
-        openim::{Any, UserOffline, UserOnline, UserRegister},
-        tencent::{ChatState, TrtcEvent, sign_chat, sign_trtc},
-        zego::{self, RoomClose, RoomCreate, RoomLogin, RoomLogout},
+        self,
+        openim::OpenIm,
+        tencent::{Chat, Trtc, sign_chat, sign_trtc},
+        zego::{self, Zego},
     },
-    query, store, user_sig,
+    query,
+    routes::callbacks,
+    store, user_sig,
 };
 
 const SECRET: &str = "5f4dcc3b5aa765d61d8327deb882cf99";
@@ -66,13 +70,7 @@ pub fn zego(data: &[u8]) -> usize {
         requests.push(request(&body));
         requests.push(request(&[BYTE_ORDER_MARK, &body].concat()));
     }
-    let check = |request| {
-        check::<RoomLogin>(request)
-            + check::<RoomLogout>(request)
-            + check::<RoomCreate>(request)
-            + check::<RoomClose>(request)
-    };
-    requests.iter().map(check).sum()
+    requests.iter().map(check_all::<Zego>).sum()
 }
 
 /// A body of OpenIM's, with and without the credentials of its URL.
@@ -83,15 +81,9 @@ pub fn openim(data: &[u8]) -> usize {
     insert(&mut known, "authorization", &basic);
     let mut documented = known.clone();
     "command=userRegisterAfterCommand".clone_into(&mut documented.query);
-    let check = |request: &RawRequest| {
-        check::<Any>(request)
-            + check::<UserRegister>(request)
-            + check::<UserOnline>(request)
-            + check::<UserOffline>(request)
-    };
     let body = [BYTE_ORDER_MARK, data].concat();
-    let marked = RawRequest { body: body.into(), ..known.clone() };
-    [request(data), known, documented, marked].iter().map(check).sum()
+    let marked = Request { body: body.into(), ..known.clone() };
+    [request(data), known, documented, marked].iter().map(check_all::<OpenIm>).sum()
 }
 
 /// A query string and a body of Chat's, a line each: as they are, and signed.
@@ -105,7 +97,7 @@ pub fn tencent_chat(data: &[u8]) -> usize {
         "{query}&SdkAppid=1400000000&RequestTime={time}&Sign={}",
         sign_chat(&secret(), &time)
     );
-    let check = |query| check::<ChatState>(&RawRequest { query, ..request(body) });
+    let check = |query| check_all::<Chat>(&Request { query, ..request(body) });
     [query, signed].into_iter().map(check).sum()
 }
 
@@ -115,12 +107,32 @@ pub fn tencent_trtc(data: &[u8]) -> usize {
     let mut known = request(data);
     insert(&mut known, "SdkAppId", "1400000000");
     insert(&mut known, "Sign", &sign_trtc(&secret(), data));
-    check::<TrtcEvent>(&request(data)) + check::<TrtcEvent>(&known)
+    check_all::<Trtc>(&request(data)) + check_all::<Trtc>(&known)
+}
+
+macro_rules! check_all {
+    ($($provider:ident = $module:ident {
+        $($name:ident, $event:literal, $function:literal, [$($path:literal),+];)+
+    })+) => {
+        /// Checks a request as all callback types of a provider would take it.
+        fn check_all<P: Provider>(request: &Request) -> usize {
+            0 $($(+ if is_from::<providers::$module::$name, P>() {
+                check::<providers::$module::$name>(request)
+            } else {
+                0
+            })+)+
+        }
+    };
+}
+callbacks!(check_all);
+
+fn is_from<C: Callback, P: Provider>() -> bool {
+    TypeId::of::<C::Provider>() == TypeId::of::<P>()
 }
 
 /// Takes a request through the house up to the store: whatever it is, it is answered, and what it
 /// changes belongs to the app that sent it and can be kept.
-fn check<C: Callback>(request: &RawRequest) -> usize
+fn check<C: Callback>(request: &Request) -> usize
 where
     Apps: AppsOf<C::Provider>,
 {
@@ -185,16 +197,11 @@ fn secret() -> Secret {
     secret.unwrap()
 }
 
-fn request(body: &[u8]) -> RawRequest {
-    RawRequest {
-        headers: HeaderMap::new(),
-        query: String::new(),
-        body: Bytes::copy_from_slice(body),
-        received_at: NOW,
-    }
+fn request(body: &[u8]) -> Request {
+    Request::post("/", Bytes::copy_from_slice(body), NOW)
 }
 
-fn insert(request: &mut RawRequest, name: &'static str, value: &str) {
+fn insert(request: &mut Request, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         let name = http::HeaderName::from_bytes(name.as_bytes());
         request.headers.extend(name.ok().map(|name| (name, value)));

@@ -4,12 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::{
     apps::AppsSource,
-    callback::{
-        Callback, Counts, ParseError, Parsed, Provider, RawRequest, Rejection, Reply, Unstored,
-        VerifyError,
-    },
+    callback::{Callback, ParseError, Parsed, Provider, Rejection, Unstored, VerifyError},
     config::{Apps, AppsOf, ReplayGuard},
-    domain::{App, Change, Named, Outcome, SignatureUse},
+    domain::{App, Change, Counts, Named, Outcome, SignatureUse},
+    http::{Reply, Request},
     metrics,
     spill::Queue,
     store::{Claimed, StoreError, Writer},
@@ -44,7 +42,7 @@ pub struct Receiver {
 impl Receiver {
     /// Takes a callback of type `C` from request to reply, and logs one line about it. A success
     /// is answered only once the change is stored, or safe in the queue.
-    pub async fn receive<C: Callback>(&self, request: &RawRequest) -> Reply
+    pub async fn receive<C: Callback>(&self, request: &Request) -> Reply
     where
         Apps: AppsOf<C::Provider>,
     {
@@ -79,7 +77,7 @@ impl Receiver {
     /// Verifies and parses: what the request changes, if its sender and its form are right.
     async fn parse<C: Callback>(
         &self,
-        request: &RawRequest,
+        request: &Request,
         started: Instant,
     ) -> Result<Parsed, Rejection>
     where
@@ -145,7 +143,7 @@ impl Receiver {
         &self,
         event: &str,
         changes: &[Change],
-        request: &RawRequest,
+        request: &Request,
         started: Instant,
     ) -> Counts {
         let by = |limit| tokio::time::Instant::from_std(started + limit);

@@ -1,7 +1,7 @@
 //! The invariants of `docs/design.md`, by a look at the sources.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -32,68 +32,264 @@ fn sources(folder: &str) -> BTreeMap<String, String> {
     assert!(!files.is_empty(), "{folder} has no sources");
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).unwrap();
-        let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned();
         (path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned(), code)
     };
     files.into_iter().map(read).collect()
 }
 
-/// The modules of the crate that a source names in `crate::module` or `crate::{module, ...}`.
-fn modules_of(code: &str) -> Vec<String> {
-    let mut modules = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
-        let rest = &code[at + "crate::".len()..];
-        if rest.starts_with('{') {
-            let (mut depth, mut start) = (0, 1);
-            for (index, character) in rest.char_indices() {
-                match character {
-                    '{' => depth += 1,
-                    '}' => depth -= 1,
-                    ',' if depth == 1 => start = index + 1,
-                    _ => {}
-                }
-                if depth == 0 {
-                    break;
-                }
-                if depth == 1 && rest[index..].starts_with("::") {
-                    modules.push(rest[start..index].trim().to_owned());
-                    start = index;
+/// The front page of the shared crate: each module with the modules that it may name, lowest first.
+fn map() -> Vec<(String, BTreeSet<String>)> {
+    let quoted = |cell: &str| -> BTreeSet<String> {
+        cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let page = fs::read_to_string(root().join("shared/src/lib.rs")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("//! |")).skip(2);
+    let row = |row: &str| {
+        let cells: Vec<&str> = row.split('|').collect();
+        (quoted(cells[0]).pop_first().unwrap(), quoted(cells[2]))
+    };
+    rows.map(row).collect()
+}
+
+#[test]
+fn the_map_of_the_modules_is_true_of_every_module() {
+    let map = map();
+    let page = fs::read_to_string(root().join("shared/src/lib.rs")).unwrap();
+    let declared: BTreeSet<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let told: BTreeSet<&str> = map.iter().map(|(module, _)| module.as_str()).collect();
+    assert_eq!(told, declared, "the table has every module");
+    assert_eq!(map.len(), declared.len(), "the table has every module once");
+
+    let modules = Modules::of("shared/src");
+    let mut lower = BTreeSet::new();
+    for (module, may_name) in map {
+        assert!(
+            may_name.is_subset(&lower),
+            "{module} names a module that comes later in the table"
+        );
+        let named: BTreeSet<String> = modules
+            .named
+            .iter()
+            .filter(|(from, _)| from.first() == Some(&module))
+            .filter_map(|(_, to)| to.first().cloned())
+            .filter(|to| *to != module)
+            .collect();
+        assert_eq!(named, may_name, "what {module} names, and what the table says");
+        lower.insert(module);
+    }
+}
+
+#[test]
+fn no_modules_name_each_other_in_a_circle() {
+    for folder in ["shared/src", "local/src", "bench/src"] {
+        let circles = Modules::of(folder).circles();
+        assert!(circles.is_empty(), "{folder}: {circles:?}");
+    }
+}
+
+/// The path of a module or of what is in it, from the root of its crate.
+type Names = Vec<String>;
+
+/// The modules of a crate, and which names which.
+struct Modules {
+    /// Each pair once: the module that names, and the one that is named.
+    named: BTreeSet<(Names, Names)>,
+}
+
+impl Modules {
+    fn of(folder: &str) -> Self {
+        let sources: BTreeMap<Names, String> = sources(folder)
+            .into_iter()
+            .filter(|(file, _)| !file.ends_with("/tests.rs"))
+            .map(|(file, code)| {
+                let path = file.strip_prefix(folder).unwrap().strip_suffix(".rs").unwrap();
+                let names =
+                    path.split('/').filter(|name| !["", "mod", "lib", "main"].contains(name));
+                (names.map(str::to_owned).collect(), code)
+            })
+            .collect();
+        Self::in_sources(&sources)
+    }
+
+    fn in_sources(sources: &BTreeMap<Names, String>) -> Self {
+        // What a module brings in, under the name that it has there.
+        let mut brought: BTreeMap<(Names, String), Names> = BTreeMap::new();
+        for (module, code) in sources {
+            for (start, _) in code.match_indices("use ") {
+                let is_statement =
+                    code[..start].chars().next_back().is_none_or(char::is_whitespace);
+                for path in is_statement.then(|| paths(&code[start + 4..])).into_iter().flatten() {
+                    let Some(name) = path.name.or(path.names.last().cloned()) else { continue };
+                    let target = match path.names[0].as_str() {
+                        "crate" | "super" | "self" => absolute(module, &path.names),
+                        _ => [module.as_slice(), &path.names].concat(),
+                    };
+                    brought.insert((module.clone(), name), target);
                 }
             }
-        } else {
-            modules.extend(rest.split("::").next().map(str::to_owned));
+        }
+        // Where a path leads: through what modules bring in, to the module that defines it.
+        let resolve = |path: &[String]| {
+            let (mut at, mut rest) = (Names::new(), path.to_vec());
+            for _ in 0..32 {
+                let Some(name) = rest.first().cloned() else { break };
+                let child = [at.as_slice(), std::slice::from_ref(&name)].concat();
+                if sources.contains_key(&child) {
+                    at = child;
+                    rest.remove(0);
+                } else if let Some(target) =
+                    brought.get(&(at.clone(), name)).filter(|target| **target != child)
+                {
+                    rest.remove(0);
+                    rest.splice(0..0, target.clone());
+                    at = Names::new();
+                } else {
+                    break;
+                }
+            }
+            at
+        };
+        let mut named = BTreeSet::new();
+        for (module, code) in sources {
+            let code: Vec<&str> =
+                code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            let code = code.join("\n");
+            for start in ["crate::", "super::", "self::"] {
+                for (at, _) in code.match_indices(start) {
+                    // Not in the middle of a path: `super::super::`.
+                    let is_first = !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == ':');
+                    for path in is_first.then(|| paths(&code[at..])).into_iter().flatten() {
+                        named.insert((module.clone(), resolve(&absolute(module, &path.names))));
+                    }
+                }
+            }
+        }
+        Self { named }
+    }
+
+    /// The circles among modules that lie beside each other, as the names that take part.
+    fn circles(&self) -> BTreeSet<Names> {
+        let mut beside: BTreeMap<(Names, String), BTreeSet<String>> = BTreeMap::new();
+        for (from, to) in &self.named {
+            let common = from.iter().zip(to).take_while(|(a, b)| a == b).count();
+            if let (Some(a), Some(b)) = (from.get(common), to.get(common)) {
+                let names = beside.entry((from[..common].to_vec(), a.clone())).or_default();
+                names.insert(b.clone());
+            }
+        }
+        let mut circles = BTreeSet::new();
+        for (parent, start) in beside.keys() {
+            let mut reached = BTreeSet::new();
+            let mut next = vec![start.clone()];
+            while let Some(module) = next.pop() {
+                for named in beside.get(&(parent.clone(), module)).into_iter().flatten() {
+                    if reached.insert(named.clone()) {
+                        next.push(named.clone());
+                    }
+                }
+            }
+            if reached.contains(start) {
+                circles.insert([parent.as_slice(), std::slice::from_ref(start)].concat());
+            }
+        }
+        circles
+    }
+}
+
+/// A path that a source names, and the name that `as` gives it.
+struct NamedPath {
+    names: Names,
+    name: Option<String>,
+}
+
+/// The paths at the beginning of some code: one, or several if braces follow.
+fn paths(code: &str) -> Vec<NamedPath> {
+    fn read(code: &mut &str, before: &[String], paths: &mut Vec<NamedPath>) {
+        let mut names = before.to_vec();
+        loop {
+            *code = code.trim_start();
+            if let Some(rest) = code.strip_prefix('{') {
+                *code = rest;
+                loop {
+                    read(code, &names, paths);
+                    *code = code.trim_start();
+                    let Some(rest) = code.strip_prefix(',') else { break };
+                    *code = rest;
+                }
+                *code = code.strip_prefix('}').unwrap_or(code);
+                return;
+            }
+            let end = code.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(code.len());
+            let (name, rest) = code.split_at(end);
+            if !name.is_empty() && (name != "self" || names.is_empty()) {
+                names.push(name.to_owned());
+            }
+            *code = rest;
+            let Some(rest) = code.strip_prefix("::") else { break };
+            *code = rest;
+        }
+        let alias = code.strip_prefix(" as ").map(|rest| {
+            let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            *code = &rest[end..];
+            rest[..end].to_owned()
+        });
+        if !names.is_empty() {
+            paths.push(NamedPath { names, name: alias });
         }
     }
-    modules.retain(|module| module.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
-    modules
+    let (mut code, mut paths) = (code, Vec::new());
+    read(&mut code, &[], &mut paths);
+    paths
+}
+
+/// A path that begins with `crate`, `super` or `self` in a module, from the root of the crate.
+fn absolute(module: &[String], path: &[String]) -> Names {
+    let mut base = module.to_vec();
+    let mut rest = path;
+    while let Some((name, after)) = rest.split_first() {
+        match name.as_str() {
+            "crate" => base.clear(),
+            "super" => drop(base.pop()),
+            "self" => {}
+            _ => break,
+        }
+        rest = after;
+    }
+    base.extend_from_slice(rest);
+    base
 }
 
 #[test]
 fn the_scan_sees_what_a_source_names() {
-    let code = "use crate::{a::{B, c::D}, e::F};\nuse crate::g::H;\nfn i() { crate::j::k() }";
-    assert_eq!(modules_of(code), ["a", "e", "g", "j"]);
-}
-
-#[test]
-fn every_module_names_only_what_it_may_know() {
-    let may_know: [(&str, &[&str]); 9] = [
-        ("shared/src/domain", &[]),
-        ("shared/src/callback", &["domain"]),
-        ("shared/src/providers", &["callback", "domain"]),
-        ("shared/src/aws", &[]),
-        ("shared/src/apps", &["aws", "config", "domain"]),
-        ("shared/src/store", &["aws", "domain"]),
-        ("shared/src/spill", &["aws", "domain"]),
-        ("shared/src/replay.rs", &["domain", "metrics", "spill", "store"]),
-        ("shared/src/user_sig", &["apps", "callback", "config", "domain", "query"]),
+    let files = [
+        ("", "pub mod a; pub mod g;"),
+        ("a", "mod b; mod c;\npub use self::b::{B, Other as D};\nuse crate::{g::{H, i::J}, l};"),
+        ("a::b", "use super::c;\nfn f() { c::f(); crate::g::k() }\n// crate::nowhere::at::all"),
+        ("a::c", "use super::{\n    D,\n    E,\n};"),
+        ("g", "use crate::a::B;"),
     ];
-    for (folder, allowed) in may_know {
-        for (file, code) in sources(folder) {
-            for module in modules_of(&code) {
-                assert!(allowed.contains(&module.as_str()), "{file} names {module}");
-            }
-        }
-    }
+    let split = |path: &str| -> Names {
+        path.split("::").filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    };
+    let sources = files.map(|(module, code)| (split(module), code.to_owned())).into();
+    let modules = Modules::in_sources(&sources);
+    let found: BTreeSet<(String, String)> =
+        modules.named.iter().map(|(from, to)| (from.join("::"), to.join("::"))).collect();
+    let expected = [
+        ("a", ""),
+        ("a", "a::b"),
+        ("a", "g"),
+        ("a::b", "a::c"),
+        ("a::b", "g"),
+        ("a::c", "a"),
+        ("a::c", "a::b"),
+        ("g", "a::b"),
+    ];
+    assert_eq!(found, expected.map(|(from, to)| (from.to_owned(), to.to_owned())).into());
+    let circles: Vec<String> = modules.circles().iter().map(|names| names.join("::")).collect();
+    assert_eq!(circles, ["a", "a::b", "a::c", "g"]);
 }
 
 #[test]
@@ -102,8 +298,8 @@ fn each_service_lambda_and_the_environment_are_named_in_one_place() {
         ("aws_sdk_dynamodb", "shared/src/store/"),
         ("aws_sdk_secretsmanager", "shared/src/apps/secrets_manager.rs"),
         ("aws_sdk_sqs", "shared/src/spill/"),
-        ("lambda_http", "shared/src/runtime.rs"),
-        ("SystemTime::now", "shared/src/runtime.rs"),
+        ("lambda_http", "shared/src/runtime/"),
+        ("SystemTime::now", "shared/src/runtime/mod.rs"),
     ];
     for (file, code) in sources("shared/src") {
         for (name, place) in places {
@@ -113,8 +309,9 @@ fn each_service_lambda_and_the_environment_are_named_in_one_place() {
             assert!(!found || file.starts_with(place), "{file} names {name}");
         }
         let reads_environment = code.contains("std::env") || code.contains("env::var");
-        let may = ["shared/src/runtime.rs", "shared/src/config.rs", "shared/src/aws/mod.rs"];
-        assert!(!reads_environment || may.contains(&file.as_str()), "{file} reads the environment");
+        let may = ["shared/src/runtime/", "shared/src/config.rs", "shared/src/aws/mod.rs"];
+        let may = may.iter().any(|place| file.starts_with(place));
+        assert!(!reads_environment || may, "{file} reads the environment");
     }
 }
 

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::{prelude::*, test_runner::Config};
 use rollcall::{
-    callback::{Callback, FieldError, ParseError, Provider, RawRequest, Rejection, Secret},
+    callback::{Callback, FieldError, ParseError, Provider, Rejection, Secret},
     config::AppsOf,
     domain::{Change, UnixMillis},
+    http::Request,
     providers::{
         openim::Any,
         tencent::{ChatState, TrtcEvent, sign_chat, sign_trtc},
@@ -131,15 +132,14 @@ where
     let sign = sign_chat(&secret(CHAT_TOKEN), &time);
     let basic = BASE64_STANDARD.encode(format!("openim:{OPENIM_PASSWORD}"));
     let header = |name, value: &str| (HeaderName::from_static(name), value.parse().unwrap());
-    let request = RawRequest {
+    let request = Request {
         headers: HeaderMap::<HeaderValue>::from_iter([
             header("authorization", &format!("Basic {basic}")),
             header("sdkappid", "1400000000"),
             header("sign", &sign_trtc(&secret(TRTC_KEY), body)),
         ]),
         query: format!("SdkAppid=1400000000&OptPlatform=iOS&RequestTime={time}&Sign={sign}"),
-        body: Bytes::copy_from_slice(body),
-        received_at: now,
+        ..Request::post("", Bytes::copy_from_slice(body), now)
     };
     let verified = C::Provider::verify(&request, apps().apps(), MAX_AGE)?;
     Ok(C::parse(&verified)?.changes)

@@ -1,11 +1,6 @@
 //! Promise 1: requests that nobody signed, and signed ones that make no sense.
 
-use rollcall::{
-    callback::{RawRequest, Secret},
-    domain::UnixSeconds,
-    providers::zego,
-    runtime,
-};
+use rollcall::{callback::Secret, domain::UnixSeconds, http::Request, providers::zego, runtime};
 use rollcall_local::send::openim::EventName;
 use serde_json::{Value, json};
 
@@ -482,7 +477,7 @@ async fn floods_of_headers_and_parameters_are_answered() {
     let handlers = Handlers::on(&database.url);
     let now = runtime::now();
     let deliver = async |path: &str, query: String, headers: http::HeaderMap, body: String| {
-        let request = RawRequest { headers, query, body: body.into(), received_at: now };
+        let request = Request { headers, query, ..Request::post(path, body, now) };
         handlers.receive(path, &request).await
     };
     let mut many = http::HeaderMap::new();
@@ -516,8 +511,9 @@ async fn promise_1_authentic_bytes_that_are_no_text_verify_nothing() {
                 headers.insert("sdkappid", "1400000000".parse().unwrap());
                 headers.insert(name, http::HeaderValue::from_bytes(value).unwrap());
                 let query = String::from("SdkAppid=%ff&Sign=%ff&RequestTime=%ff");
-                let body = r#"{"callbackCommand":"x","secret":null}"#.into();
-                let request = RawRequest { headers, query, body, received_at: runtime::now() };
+                let body = r#"{"callbackCommand":"x","secret":null}"#;
+                let request =
+                    Request { headers, query, ..Request::post(path, body, runtime::now()) };
                 let reply = handlers.receive(path, &request).await;
                 assert_eq!(reply.status, 401, "{path} {name} {value:?}");
             }

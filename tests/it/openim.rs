@@ -531,11 +531,14 @@ async fn a_person_is_online_while_one_of_their_devices_is() {
 }
 
 #[tokio::test]
-async fn a_beginning_is_assumed_unless_the_connection_that_came_online_is_named() {
+async fn a_beginning_is_assumed_where_online_is_a_lease_and_unknown_where_it_was_lost() {
     use EventName::{UserOffline, UserOnline};
 
     let at = NOW.0 - 60_000;
+    let mut of_v2 = device(UserOnline, Platform::Ios, "", at);
+    of_v2.options.server = Server::V2;
     let cases = [
+        (of_v2, json!([at, false])),
         (device(UserOnline, Platform::Ios, "c1", at), json!([at, false])),
         (device(UserOnline, Platform::Ios, "", at), json!([at, true])),
         (device(UserOffline, Platform::Ios, "c1", at), json!([null, true])),

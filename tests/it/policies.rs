@@ -6,7 +6,12 @@ use std::{
     time::Duration,
 };
 
-use rollcall::{callback::Secret, endpoint::Endpoint, user_sig};
+use http::Method;
+use rollcall::{
+    callback::Secret,
+    endpoint::Endpoint,
+    routes::{self, MINT, QUERY, Route, SPILL_REPLAY, USER_SIG},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,7 +20,7 @@ use crate::{
         Fleet, Moment, Outage, Proxy, SECRET, SecretsManager, TABLE_NAME, TestQueue, apps_json,
         callback_event, gateway_event, iam, one_of_each, secrets,
     },
-    template::{QUERY_ROUTES, SPILL_REPLAY, functions, template},
+    template::{functions, template},
 };
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -71,11 +76,9 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
         names.insert(name.clone(), default);
     }
 
-    let callbacks = Endpoint::ALL.map(|endpoint| endpoint.function);
-    let others = ["query", user_sig::FUNCTION, SPILL_REPLAY];
     let templates: HashMap<String, Value> = functions(&template).into_iter().collect();
     let mut fleets = HashMap::new();
-    for function in callbacks.into_iter().chain(others) {
+    for function in routes::functions() {
         let mut environment = environment(&template, &templates[function], &names);
         environment.extend([
             ("ROLLCALL_BUDGET_MS", LIMIT.as_millis().to_string()),
@@ -134,20 +137,23 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
     assert_eq!(outage.dead_letters.receive().await.len(), 1);
 
     for app in ["zego/1", "openim/main", "tencent/1400000000"] {
-        for (method, path) in QUERY_ROUTES {
+        for Route { method, path, function, .. } in routes::all() {
+            if function != QUERY {
+                continue;
+            }
             let path = path.replace("{provider}/{app}", app);
             let path = path.replace("{user}", "ada").replace("{room}", "lobby");
             let query = if path.ends_with("/rooms") { "room=lobby" } else { "user=ada" };
             let body = json!({ "users": ["ada"] }).to_string();
-            let body = (method == "POST").then_some(body.as_str());
-            let answer = invoke("query", gateway_event(method, &path, query, body)).await;
+            let body = (method == Method::POST).then_some(body.as_str());
+            let answer = invoke(QUERY, gateway_event(method.as_str(), &path, query, body)).await;
             // Not every provider has all of it.
             assert!([200, 404].contains(&answer["statusCode"].as_u64().unwrap()), "{answer}");
         }
     }
     let mint = json!({ "sdk_app_id": 1_400_000_000, "user_id": "ada" }).to_string();
-    let mint = gateway_event("POST", user_sig::ROUTES[0], "", Some(&mint));
-    assert_eq!(invoke(user_sig::FUNCTION, mint).await["statusCode"], 200);
+    let mint = gateway_event("POST", MINT, "", Some(&mint));
+    assert_eq!(invoke(USER_SIG, mint).await["statusCode"], 200);
 
     let mut done = BTreeMap::<String, BTreeSet<iam::Permission>>::new();
     for proxy in [&outage.store, &outage.sqs, &secrets_manager] {

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use rollcall::{
-    callback::{Reply, Secret},
+    callback::Secret,
     config::ReplayGuard,
     domain::{UnixMillis, UnixSeconds},
     handler::Receiver,
+    http::Reply,
     runtime,
 };
 use rollcall_local::send::{

@@ -8,14 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use http::Method;
 use rollcall::{
     apps::{MAX_AGE, OVERDUE, PAUSE, PAUSE_UNTIL_KNOWN},
-    callback::{Reply, Secret},
+    callback::Secret,
     domain::{UnixMillis, UnixSeconds},
     handler::Receiver,
-    query::QueryRequest,
+    http::{Reply, Request},
     runtime,
     user_sig::{Claims, Lifetime, SdkAppId, UserSigs},
 };
@@ -379,13 +377,7 @@ async fn user_sigs_keys_are_read_like_all_others() {
     let world = World::with(&json!({ "tencent": {} }).to_string()).await;
     let user_sigs = UserSigs { apps: world.handlers.receiver.apps.clone() };
     let ask = async |path: &str, body: Value, now: UnixMillis| {
-        let request = QueryRequest {
-            method: Method::POST,
-            path: path.to_owned(),
-            query: String::new(),
-            body: Bytes::from(body.to_string()),
-            received_at: now,
-        };
+        let request = Request::post(path, body.to_string(), now);
         let reply = user_sigs.answer(&request).await;
         (reply.status.as_u16(), serde_json::from_str::<Value>(&reply.body).unwrap())
     };

@@ -1,34 +1,22 @@
 //! `template.yaml`, `openapi.yaml`, the gateway's routes, the folders and the manifest tell the same
 //! story.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use aws_sdk_dynamodb::types::KeySchemaElement;
-use rollcall::{endpoint::Endpoint, spill, user_sig};
+use rollcall::{
+    domain::ProviderName,
+    routes::{self, CALLBACKS, CallbackNames, Caller, QUERY, Route, SPILL_REPLAY, USER_SIG},
+    spill,
+};
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
-use crate::support::{Database, TABLE_NAME, iam};
-
-/// The routes that the contract gives to the function `query`.
-pub(crate) const QUERY_ROUTES: [(&str, &str); 13] = [
-    ("GET", "/presence/{provider}/{app}/users/{user}"),
-    ("GET", "/presence/{provider}/{app}/users"),
-    ("POST", "/presence/{provider}/{app}/users"),
-    ("GET", "/presence/{provider}/{app}/rooms/{room}"),
-    ("GET", "/presence/{provider}/{app}/rooms"),
-    ("GET", "/attendance/{provider}/{app}/users/{user}"),
-    ("GET", "/attendance/{provider}/{app}/users"),
-    ("GET", "/attendance/{provider}/{app}/rooms/{room}"),
-    ("GET", "/attendance/{provider}/{app}/rooms"),
-    ("GET", "/registrations/{provider}/{app}/users/{user}"),
-    ("GET", "/registrations/{provider}/{app}/users"),
-    ("GET", "/registrations/{provider}/{app}"),
-    ("GET", "/usage/{provider}/{app}"),
-];
-
-/// The one function that has no route.
-pub(crate) const SPILL_REPLAY: &str = "spill-replay";
+use crate::support::{
+    Database, TABLE_NAME,
+    draft::{Draft, camel, logical_id, pattern, renamed},
+    iam,
+};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -39,7 +27,7 @@ pub(crate) fn template() -> Value {
 }
 
 fn yaml(file: &str) -> Value {
-    let text = std::fs::read_to_string(root().join(file)).unwrap();
+    let text = fs::read_to_string(root().join(file)).unwrap();
     to_json(&Yaml::load_from_str(&text).unwrap()[0])
 }
 
@@ -104,36 +92,118 @@ fn condition_of(name: &str) -> Option<&'static str> {
 
 /// Every (method, path, function) that the contract knows.
 fn contract() -> BTreeSet<(String, String, String)> {
-    let route = |method: &str, path: &str, function: &str| {
-        (method.to_owned(), path.to_owned(), function.to_owned())
-    };
-    let callbacks = Endpoint::ALL.into_iter().flat_map(|endpoint| {
-        endpoint.routes.iter().map(move |path| route("POST", path, endpoint.function))
-    });
-    let queries = QUERY_ROUTES.iter().map(|(method, path)| route(method, path, "query"));
-    let user_sigs = user_sig::ROUTES.iter().map(|path| route("POST", path, user_sig::FUNCTION));
-    callbacks.chain(queries).chain(user_sigs).collect()
+    let text =
+        |route: Route| (route.method.to_string(), route.path.to_owned(), route.function.to_owned());
+    routes::all().map(text).collect()
 }
 
 /// Whether a backend asks this function; a provider posts to the others.
 fn is_asked(function: &str) -> bool {
-    ["query", user_sig::FUNCTION].contains(&function)
+    [QUERY, USER_SIG].contains(&function)
 }
 
 #[test]
-fn every_folder_in_functions_has_its_block_and_every_block_its_folder() {
-    let folders: BTreeSet<String> = std::fs::read_dir(root().join("functions"))
+fn every_function_has_its_folder_and_every_folder_its_function() {
+    for new in CALLBACKS {
+        for file in ["Cargo.toml", "src/main.rs"] {
+            let of = |names: &CallbackNames| format!("functions/{}/{file}", names.function);
+            let mut draft = Draft::of(&of(new));
+            if draft.has("rollcall") {
+                continue;
+            }
+            match pattern(new) {
+                Some(old) => {
+                    let old_text = fs::read_to_string(root().join(of(old))).unwrap();
+                    draft.append(file, &without_story(&renamed(&old_text, old, new), new));
+                }
+                None => draft.lacks(file),
+            }
+            draft.finish();
+        }
+        let main = Draft::of(&format!("functions/{}/src/main.rs", new.function));
+        let runs = format!("run_callback::<rollcall::providers::{}>()", new.path_of_type);
+        assert!(main.has(&runs), "{} runs {}", new.function, new.path_of_type);
+    }
+    let folders: BTreeSet<String> = fs::read_dir(root().join("functions"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    let blocks = functions(&template()).into_iter().map(|(folder, _)| folder).collect();
-    assert_eq!(folders, blocks);
-    let served: BTreeSet<String> = Endpoint::ALL
-        .into_iter()
-        .map(|endpoint| endpoint.function.to_owned())
-        .chain(["query", user_sig::FUNCTION, SPILL_REPLAY].map(str::to_owned))
-        .collect();
-    assert_eq!(folders, served, "what is deployed is what the local gateway serves, and replay");
+    assert_eq!(folders, routes::functions().map(str::to_owned).collect());
+}
+
+/// What the template needs for each callback type and each question: a function with its routes, its
+/// alarm, the address for a console, and a limit for what a backend asks.
+#[test]
+fn the_template_has_a_block_of_every_function_and_every_block_its_function() {
+    let mut draft = Draft::of("template.yaml");
+    for new in CALLBACKS {
+        let id = logical_id(new);
+        // OpenIM's server puts the command behind the address of them all.
+        let address = new.provider != ProviderName::OpenIm;
+        let blocks = [("", true), ("Failures", true), ("Url", address)];
+        for (suffix, is_needed) in blocks {
+            let header = |id: &str| format!("  {id}{suffix}:");
+            let is_there = match suffix {
+                "Url" => draft.has(&format!("${{Api.ApiEndpoint}}{}\"\n", new.paths[0])),
+                _ => draft.block(&header(&id)).is_some(),
+            };
+            if is_there || !is_needed {
+                continue;
+            }
+            let old = pattern(new).filter(|old| draft.block(&header(&logical_id(old))).is_some());
+            let Some(old) = old else {
+                draft.lacks(&format!("{id}{suffix}"));
+                continue;
+            };
+            let (_, block) = draft.block(&header(&logical_id(old))).unwrap();
+            let block = without_story(&renamed(block, old, new), new);
+            draft.add_after(&header(&logical_id(old)), &format!("{id}{suffix}"), &block);
+        }
+    }
+    for Route { method, path, function, caller } in routes::all() {
+        if caller != Caller::Backend {
+            continue;
+        }
+        let key = format!("{method} {path}");
+        if !draft.has(&format!("\n        \"{key}\":\n")) {
+            let limit = "!Ref RequestsPerSecond";
+            let text = format!(
+                "        \"{key}\":\n          ThrottlingRateLimit: {limit}\n          ThrottlingBurstLimit: {limit}"
+            );
+            draft.add_after("        \"GET /usage/{provider}/{app}\":", &key, &text);
+        }
+        if function == QUERY && !draft.has(&format!("Method: {method}\n            Path: {path}\n"))
+        {
+            let name = camel(&format!("{}/{path}", method.as_str().to_lowercase()));
+            let text = format!(
+                "        {name}:\n          Type: HttpApi\n          Properties:\n            ApiId: !Ref Api\n            \
+                 Method: {method}\n            Path: {path}\n            Auth:\n              Authorizer: AWS_IAM"
+            );
+            draft.add_after("        Usage:", &name, &text);
+        }
+    }
+    draft.finish();
+    let blocks: BTreeSet<String> =
+        functions(&template()).into_iter().map(|(folder, _)| folder).collect();
+    assert_eq!(blocks, routes::functions().map(str::to_owned).collect());
+}
+
+/// A draft without what only the pattern is: its description becomes the event's name.
+fn without_story(text: &str, new: &CallbackNames) -> String {
+    let line = |line: &str| {
+        let end = line.find(new.event).map(|start| start + new.event.len());
+        match end {
+            Some(end) if line.trim_start().starts_with("//!") => {
+                let tick = if line[end..].starts_with('`') { "`" } else { "" };
+                format!("{}{tick}.", &line[..end])
+            }
+            Some(end) if line.trim_start().starts_with("Description: \"") => {
+                format!("{}\"", &line[..end])
+            }
+            _ => line.to_owned(),
+        }
+    };
+    text.lines().map(|text| line(text) + "\n").collect()
 }
 
 #[test]
@@ -159,7 +229,18 @@ fn the_template_has_the_contracts_routes() {
 
 #[test]
 fn cargo_lambda_watch_has_the_contracts_routes() {
-    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let mut draft = Draft::of("Cargo.toml");
+    for Route { method, path, function, .. } in routes::all() {
+        // The same wildcard in the words of cargo-lambda and of API Gateway.
+        let path = path.replace("{proxy+}", "{*proxy}");
+        if !draft.has(&format!("\n\"{path}\" = [")) {
+            let line =
+                format!("\"{path}\" = [{{ method = \"{method}\", function = \"{function}\" }}]\n");
+            draft.append(&path, &line);
+        }
+    }
+    draft.finish();
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let manifest: toml::Table = manifest.parse().unwrap();
     let watched = &manifest["workspace"]["metadata"]["lambda"]["watch"]["router"];
     let mut routes = BTreeSet::new();
@@ -178,6 +259,28 @@ fn cargo_lambda_watch_has_the_contracts_routes() {
 /// answered.
 #[test]
 fn openapi_has_the_contracts_routes() {
+    let mut draft = Draft::of("openapi.yaml");
+    for Route { path, .. } in routes::all() {
+        // OpenAPI has no parameter for the rest of a path.
+        let header = |path: &str| format!("  {}:", path.replace("{proxy+}", "{proxy}"));
+        if draft.block(&header(path)).is_some() {
+            continue;
+        }
+        let new = CALLBACKS.iter().find(|names| names.paths.contains(&path));
+        let old = new.and_then(pattern);
+        match (old, old.and_then(|old| draft.block(&header(old.paths[0])))) {
+            (Some(old), Some((_, block))) => {
+                let new = new.unwrap();
+                let block = renamed(block, old, new).replace(new.paths[0], path);
+                // An anchor has one place, and what the pattern tells is another story.
+                let lines = block.lines().filter(|line| !line.starts_with("      description:"));
+                let block: Vec<String> = lines.map(without_anchor).collect();
+                draft.add_after(&header(old.paths[0]), path, &block.join("\n"));
+            }
+            _ => draft.lacks(path),
+        }
+    }
+    draft.finish();
     let openapi = yaml("openapi.yaml");
     let mut routes = BTreeSet::new();
     for (path, operations) in openapi["paths"].as_object().unwrap() {
@@ -199,6 +302,58 @@ fn openapi_has_the_contracts_routes() {
         (method, path, is_callback)
     });
     assert_eq!(routes, told.collect());
+}
+
+fn without_anchor(line: &str) -> String {
+    match line.split_once(": &") {
+        Some((before, rest)) => match rest.split_once(' ') {
+            Some((_, value)) => format!("{before}: {value}"),
+            None => format!("{before}:"),
+        },
+        None => line.to_owned(),
+    }
+}
+
+/// What is copied for a new callback type names a schema that is still to be written.
+#[test]
+fn every_reference_in_openapi_leads_somewhere() {
+    fn walk(node: &Value, found: &mut BTreeSet<String>) {
+        match node {
+            Value::Object(fields) => {
+                found.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                fields.values().for_each(|field| walk(field, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
+            _ => {}
+        }
+    }
+    let openapi = yaml("openapi.yaml");
+    let mut found = BTreeSet::new();
+    walk(&openapi, &mut found);
+    assert!(found.len() > 50, "{found:?}");
+    for reference in found {
+        let path = reference.strip_prefix('#').unwrap();
+        assert!(openapi.pointer(path).is_some(), "openapi.yaml has no {path}");
+    }
+}
+
+/// What each event means is in the design, and an operator learns of it from the changelog.
+#[test]
+fn every_callback_type_is_in_the_documents_and_measured() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();
+    let (design, changelog) = (read("docs/design.md"), read("CHANGELOG.md"));
+    let bench = read("bench/src/names.rs");
+    for names in CALLBACKS {
+        // The bench knows by itself which event is that of a function of ZEGO's.
+        let function = format!("\"{}\"", names.function);
+        let is_measured = names.provider == ProviderName::Zego || bench.contains(&function);
+        assert!(is_measured, "bench/src/names.rs lacks {function}");
+        if names.provider == ProviderName::Zego {
+            for (page, text) in [("docs/design.md", &design), ("CHANGELOG.md", &changelog)] {
+                assert!(text.contains(names.event), "{page} lacks {}", names.event);
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -249,7 +404,7 @@ async fn the_template_makes_the_table_that_the_store_makes() {
 /// The secret of a provider's functions, by the first word of their names; `query` has none.
 fn secret_of(function: &str) -> Option<&'static str> {
     match function {
-        user_sig::FUNCTION => Some("TencentUserSigKeys"),
+        USER_SIG => Some("TencentUserSigKeys"),
         _ if function.starts_with("zego-") => Some("ZegoApps"),
         _ if function.starts_with("openim-") => Some("OpenImApps"),
         _ if function.starts_with("tencent-") => Some("TencentApps"),
@@ -281,7 +436,7 @@ fn promise_8_discreet_every_function_may_read_its_own_secret_only() {
         let expected: Vec<Value> =
             Some(expected).filter(|name| !name.is_null()).into_iter().collect();
         assert_eq!(reads, expected, "{function}");
-        assert_eq!(others == 0, function == user_sig::FUNCTION, "{function}");
+        assert_eq!(others == 0, function == USER_SIG, "{function}");
     }
     let global = template["Globals"]["Function"].to_string();
     assert!(!global.contains("SECRET_ARN") && !global.contains("Policies"), "{global}");
@@ -466,7 +621,7 @@ fn callbacks_end_before_their_provider_gives_up() {
     assert!(timeout.as_u64().unwrap() <= 4);
     for (function, properties) in functions(&template) {
         match function.as_str() {
-            "query" | SPILL_REPLAY => {}
+            QUERY | SPILL_REPLAY => {}
             // Chat gives up after 2 s, and an answer takes at most 1.5 s.
             "tencent-chat-state" => assert_eq!(properties["Timeout"], 2),
             _ => assert!(properties["Timeout"].is_null(), "{function} has the common timeout"),
@@ -478,8 +633,7 @@ fn callbacks_end_before_their_provider_gives_up() {
 #[test]
 fn promise_5_never_lost_every_callback_has_the_queue_and_an_outage_never_empties_it() {
     let template = template();
-    let is_callback =
-        |function: &str| Endpoint::ALL.iter().any(|endpoint| endpoint.function == function);
+    let is_callback = |function: &str| CALLBACKS.iter().any(|names| names.function == function);
     for (function, properties) in functions(&template) {
         let queue = &properties["Environment"]["Variables"]["ROLLCALL_SPILL_QUEUE_URL"];
         let has_queue = is_callback(&function) || function == SPILL_REPLAY;
@@ -609,9 +763,10 @@ fn every_function_has_its_alarm_and_every_alarm_tells_somebody() {
     let wanted = of_type("AWS::Serverless::Function")
         .flat_map(|(name, _)| ["Errors", "Throttles"].map(|metric| (name.as_str(), metric)));
     assert_eq!(watched, wanted.collect());
-    for provider in ["Zego", "OpenIm", "Tencent"] {
+    for provider in ProviderName::ALL {
         for alarm in ["Rejections", "Silence", "Latency", "Spilling"] {
-            assert!(resources.contains_key(&format!("{provider}{alarm}")), "{provider}{alarm}");
+            let alarm = format!("{provider:?}{alarm}");
+            assert!(resources.contains_key(&alarm), "{alarm}");
         }
     }
     let queue_of = |metric: &Value| metric["Dimensions"][0]["Value"].clone();
@@ -642,9 +797,8 @@ fn every_console_s_address_is_an_output() {
     let outputs = template["Outputs"].as_object().unwrap().values();
     let told: BTreeSet<&str> =
         outputs.filter_map(|output| output["Value"]["!Sub"].as_str()).collect();
-    for endpoint in Endpoint::ALL.iter().filter(|endpoint| !endpoint.function.starts_with("openim"))
-    {
-        let url = format!("${{Api.ApiEndpoint}}{}", endpoint.routes[0]);
+    for names in CALLBACKS.iter().filter(|names| names.provider != ProviderName::OpenIm) {
+        let url = format!("${{Api.ApiEndpoint}}{}", names.paths[0]);
         assert!(told.contains(url.as_str()), "{url}");
     }
     // OpenIM's server puts the command behind it.

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, future::join_all, stream};
 use proptest::{prelude::*, sample::Index, test_runner::Config};
 use rollcall::{
-    callback::{Reply, Secret},
+    callback::Secret,
     domain::UnixMillis,
+    http::Reply,
     providers::tencent::{sign_chat, sign_trtc},
     runtime,
 };

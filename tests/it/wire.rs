@@ -94,7 +94,7 @@ async fn a_table_that_is_there_is_left_as_it_is_and_any_other_refusal_is_told() 
     TABLE.create(&client, TABLE_NAME).await.unwrap_err();
 }
 
-async fn deliver(handlers: &Handlers, event: &Event, start: Moment) -> rollcall::callback::Reply {
+async fn deliver(handlers: &Handlers, event: &Event, start: Moment) -> rollcall::http::Reply {
     let now = start.plus(1000);
     let secret = rollcall::callback::Secret::new(SECRET.to_owned()).unwrap();
     handlers.deliver(&event.callback(&secret, now.seconds(), "1"), now).await

@@ -13,9 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::Client;
 use rollcall::{
-    callback::{Reply, Secret},
-    domain::UnixMillis,
-    endpoint::Endpoint,
+    callback::Secret, domain::UnixMillis, endpoint::Endpoint, http::Reply,
     providers::openim::AppCredentials,
 };
 

@@ -3,7 +3,7 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::{Args, ValueEnum};
 use rollcall::{
-    callback::{Callback as _, Secret},
+    callback::{Routed, Secret},
     domain::UnixMillis,
     providers::openim::{Any, AppCredentials, UserOffline, UserOnline, UserRegister},
 };

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use rollcall::{
-    callback::{Callback as _, Secret},
+    callback::{Routed, Secret},
     domain::UnixMillis,
     providers::tencent::{ChatState, TrtcEvent, sign_chat, sign_trtc},
 };

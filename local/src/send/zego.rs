@@ -11,8 +11,9 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use rollcall::{
-    callback::{self, Secret},
+    callback::Secret,
     domain::{UnixMillis, UnixSeconds},
+    endpoint::Endpoint,
     providers::zego::{self, RoomClose, RoomCreate, RoomLogin, RoomLogout},
 };
 use serde::{Deserialize, Serialize};
@@ -33,27 +34,12 @@ pub enum EventName {
 }
 
 impl EventName {
-    fn route(self) -> &'static str {
-        fn of<C: callback::Callback>() -> &'static str {
-            C::ROUTES[0]
-        }
+    fn endpoint(self) -> Endpoint {
         match self {
-            Self::RoomLogin => of::<RoomLogin>(),
-            Self::RoomLogout => of::<RoomLogout>(),
-            Self::RoomCreate => of::<RoomCreate>(),
-            Self::RoomClose => of::<RoomClose>(),
-        }
-    }
-
-    fn event(self) -> &'static str {
-        fn of<C: callback::Callback>() -> &'static str {
-            C::EVENT
-        }
-        match self {
-            Self::RoomLogin => of::<RoomLogin>(),
-            Self::RoomLogout => of::<RoomLogout>(),
-            Self::RoomCreate => of::<RoomCreate>(),
-            Self::RoomClose => of::<RoomClose>(),
+            Self::RoomLogin => Endpoint::of::<RoomLogin>(),
+            Self::RoomLogout => Endpoint::of::<RoomLogout>(),
+            Self::RoomCreate => Endpoint::of::<RoomCreate>(),
+            Self::RoomClose => Endpoint::of::<RoomClose>(),
         }
     }
 }
@@ -96,7 +82,7 @@ impl Event {
     pub fn callback(&self, secret: &Secret, signed_at: UnixSeconds, nonce: &str) -> Callback {
         let timestamp = signed_at.to_string();
         let common = Common {
-            event: self.name.event(),
+            event: self.name.endpoint().event,
             nonce,
             signature: &zego::sign(secret, &timestamp, nonce),
             room_id: &self.room,
@@ -146,7 +132,7 @@ impl Event {
         };
         // Structs of strings and numbers always serialize.
         let body = body.unwrap_or_default();
-        Callback { route: self.name.route(), query: None, headers: Vec::new(), body }
+        Callback { route: self.name.endpoint().routes[0], query: None, headers: Vec::new(), body }
     }
 }
 
@@ -380,19 +366,17 @@ impl Rooms {
         let begins_anew = match name {
             EventName::RoomLogin => room.close_sent,
             EventName::RoomCreate => room.create_sent,
-            // These may come late.
-            EventName::RoomLogout | EventName::RoomClose => false,
+            // The others may come late.
+            _ => false,
         };
         if options.life.map_or(begins_anew, |life| life != room.life) {
             *room = begin();
         }
         let was_in = room.users.get(&options.user).cloned();
-        let (relogin, session, at) = match name {
-            EventName::RoomLogin => (was_in.is_some(), Session::begin(now), now.0),
-            EventName::RoomLogout => (false, was_in.unwrap_or_else(|| Session::begin(now)), now.0),
-            EventName::RoomCreate => (false, Session::begin(now), room.began_at),
-            EventName::RoomClose => (false, Session::begin(now), now.0),
-        };
+        let at = if name == EventName::RoomCreate { room.began_at } else { now.0 };
+        let relogin = name == EventName::RoomLogin && was_in.is_some();
+        let of_logout = was_in.filter(|_| name == EventName::RoomLogout);
+        let session = of_logout.unwrap_or_else(|| Session::begin(now));
         let session = Session {
             id: options.session.clone().unwrap_or(session.id),
             login_time: options.login_time.unwrap_or(session.login_time),

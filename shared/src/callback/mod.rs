@@ -5,9 +5,9 @@
 //! `Verified` request of its own provider can be parsed.
 
 mod batch;
+mod coded;
 mod configured;
 mod fields;
-mod request;
 mod secret;
 mod text;
 mod verified;
@@ -15,14 +15,17 @@ mod verified;
 use std::{fmt, time::Duration};
 
 pub use batch::{Batch, elements};
+pub use coded::coded_reply;
 pub use configured::{AppWarning, AppWarnings, SecretFault, SecretForm, SecretKind};
 pub use fields::Fields;
-pub use request::{Counts, RawRequest, Reply};
 pub use secret::{Secret, SecretMatch, find_match, trim};
 pub use text::{percent_decoded, without_byte_order_mark};
 pub use verified::Verified;
 
-use crate::domain::{Change, IdError, MAX_EVENT_TIME_AHEAD, Outcome, ProviderName, UnixSeconds};
+use crate::{
+    domain::{Change, IdError, MAX_EVENT_TIME_AHEAD, Outcome, ProviderName, UnixSeconds},
+    http::{Reply, Request},
+};
 
 /// A provider: how its requests are verified and how they are answered.
 pub trait Provider: Sized + 'static {
@@ -47,13 +50,13 @@ pub trait Provider: Sized + 'static {
     ///
     /// [`VerifyError`], and then nothing of the request may be used.
     fn verify(
-        request: &RawRequest,
+        request: &Request,
         apps: &Self::Apps,
         max_age: Duration,
     ) -> Result<Verified<Self>, VerifyError>;
 
     /// Puts what became of a request into the provider's own dialect.
-    fn reply(request: &RawRequest, answer: &Result<Outcome, Rejection>) -> Reply;
+    fn reply(request: &Request, answer: &Result<Outcome, Rejection>) -> Reply;
 }
 
 /// Whether a provider sends a request again that was not accepted.
@@ -93,11 +96,11 @@ impl fmt::Display for Unstored {
     }
 }
 
-/// A callback type: which requests it takes and what they change.
-pub trait Callback: 'static {
-    /// The provider that sends it.
-    type Provider: Provider;
-
+/// The names of a callback type. Nobody implements it by hand: the table in `routes` does.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no row in the table of shared/src/routes.rs"
+)]
+pub trait Routed {
     /// The name of its Lambda function, and of its folder in `functions/`.
     const FUNCTION: &'static str;
 
@@ -106,6 +109,12 @@ pub trait Callback: 'static {
 
     /// The provider's name of the event.
     const EVENT: &'static str;
+}
+
+/// A callback type: which requests it takes and what they change.
+pub trait Callback: Routed + 'static {
+    /// The provider that sends it.
+    type Provider: Provider;
 
     /// Says what a verified request changes.
     ///

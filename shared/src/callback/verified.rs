@@ -9,10 +9,10 @@ use crate::domain::{App, AppId, SignatureUse, UnixMillis};
 /// can it be parsed as another provider's, since callbacks take `Verified` of their own only:
 ///
 /// ```compile_fail
-/// use rollcall::{callback::{Callback, RawRequest}, providers::zego::RoomLogin};
+/// use rollcall::{callback::Callback, http::Request, providers::zego::RoomLogin};
 ///
-/// fn parse_at_once(request: &RawRequest) {
-///     RoomLogin::parse(request); // expected `&Verified<Zego>`, found `&RawRequest`
+/// fn parse_at_once(request: &Request) {
+///     RoomLogin::parse(request); // expected `&Verified<Zego>`, found `&Request`
 /// }
 /// ```
 #[derive(Debug)]

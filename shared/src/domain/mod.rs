@@ -20,7 +20,7 @@ pub use id::{App, AppId, IdError, LifeId, Platform, ProviderName, RoomId, Sessio
 pub use life::Life;
 pub use mark::{Kind, LeaveReason, Mark, MarkError, Order, Role};
 pub use month::{Month, MonthError};
-pub use outcome::Outcome;
+pub use outcome::{Counts, Outcome};
 pub use signature_use::SignatureUse;
 pub use time::{MAX_EVENT_TIME_AHEAD, UnixMillis, UnixSeconds};
 pub use visit::{Beginning, Ending, Visit};

@@ -1,5 +1,7 @@
 //! What became of a verified callback.
 
+use std::{collections::BTreeMap, fmt};
+
 /// What became of a callback that was verified and well formed. Of a batch, it is the greatest that
 /// occurred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,5 +29,31 @@ impl Outcome {
             Self::Duplicate => "duplicate",
             Self::Ignored => "ignored",
         }
+    }
+}
+
+/// How many entries of a batch had which outcome.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Those that are stored or in the queue.
+    pub stored: BTreeMap<Outcome, usize>,
+    /// Those that are neither.
+    pub not_stored: usize,
+}
+
+impl Counts {
+    /// The most notable outcome of those that are stored; `Ignored` if there are none.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.stored.last_key_value().map_or(Outcome::Ignored, |(outcome, _)| *outcome)
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (outcome, count) in self.stored.iter().rev() {
+            write!(f, "{}={count}, ", outcome.as_str())?;
+        }
+        write!(f, "not_stored={}", self.not_stored)
     }
 }

@@ -1,9 +1,8 @@
 //! What can be wrong with a question, and how it is said.
 
 use http::StatusCode;
-use serde::Serialize;
 
-use crate::{callback::Reply, store::StoreError};
+use crate::{http::Reply, store::StoreError};
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -39,20 +38,6 @@ impl QueryError {
             Self::BadParameter(..) => (StatusCode::BAD_REQUEST, "bad_parameter"),
             Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
-        error_reply(status, code, self.to_string())
+        Reply::error(status, code, self.to_string())
     }
-}
-
-/// The error body of everything that a backend asks for.
-pub(crate) fn error_reply(status: StatusCode, code: &'static str, message: String) -> Reply {
-    #[derive(Serialize)]
-    struct Body {
-        error: Content,
-    }
-    #[derive(Serialize)]
-    struct Content {
-        code: &'static str,
-        message: String,
-    }
-    Reply::json(status, &Body { error: Content { code, message } })
 }

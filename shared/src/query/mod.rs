@@ -1,6 +1,6 @@
 //! The answers to a backend's questions: who is online, who is in this room, who is registered.
 //!
-//! Only one function and one route table: [`Queries::answer`] takes any path below [`ROOTS`].
+//! [`Queries::answer`] takes every question of the table in `routes`.
 
 mod attendance;
 mod cursor;
@@ -11,44 +11,24 @@ mod rows;
 mod usage;
 mod visits;
 
-use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::StatusCode;
 
 pub use error::QueryError;
-pub(crate) use error::error_reply;
 
 use self::presence::{CountChanges, RoomPage, SessionsPage};
 use crate::{
-    callback::Reply,
     domain::{App, Month, MonthError, ProviderName, RoomId, UnixMillis, UserId},
+    http::{Reply, Request},
     providers,
+    routes::{self, Asked},
     store::Reader,
 };
-
-/// What the paths of all questions begin with.
-pub const ROOTS: [&str; 4] = ["/presence/", "/attendance/", "/registrations/", "/usage/"];
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 
 /// The last time that a key can hold.
 const LAST_TIME: UnixMillis = UnixMillis(9_999_999_999_999_998);
-
-/// A question.
-#[derive(Debug, Clone)]
-pub struct QueryRequest {
-    /// The method.
-    pub method: Method,
-    /// The path, percent-decoded as a whole, as an API Gateway HTTP API hands it over. An id with
-    /// a `/` in it cannot travel in it, but can as a query parameter.
-    pub path: String,
-    /// The query string as it was sent.
-    pub query: String,
-    /// The body.
-    pub body: Bytes,
-    /// When it arrived, by our clock.
-    pub received_at: UnixMillis,
-}
 
 /// Answers questions from the store.
 #[derive(Debug, Clone)]
@@ -81,7 +61,7 @@ enum Question {
 
 impl Queries {
     /// Answers a question; every failure becomes an error body.
-    pub async fn answer(&self, request: &QueryRequest) -> Reply {
+    pub async fn answer(&self, request: &Request) -> Reply {
         let answer = self.try_answer(request).await;
         answer.unwrap_or_else(|error| {
             if let QueryError::Store(error) = &error {
@@ -91,7 +71,7 @@ impl Queries {
         })
     }
 
-    async fn try_answer(&self, request: &QueryRequest) -> Result<Reply, QueryError> {
+    async fn try_answer(&self, request: &Request) -> Result<Reply, QueryError> {
         let parameters = Parameters::read(&request.query);
         let (app, question) = route(request, &parameters)?;
         let now = request.received_at;
@@ -141,44 +121,30 @@ impl Queries {
     }
 }
 
-fn route(request: &QueryRequest, parameters: &Parameters) -> Result<(App, Question), QueryError> {
-    let segments: Vec<&str> = request.path.trim_start_matches('/').split('/').collect();
-    let [subject, provider, app, question @ ..] = segments.as_slice() else {
-        return Err(QueryError::NoRoute);
-    };
-    let question = match (request.method.as_str(), *subject, question) {
-        ("GET", "presence", ["users", user]) => Question::User(id("user", Some(user))?),
-        ("GET", "presence", ["users"]) => Question::User(id("user", parameters.get("user"))?),
-        ("POST", "presence", ["users"]) => Question::Users,
-        ("GET", "presence", ["rooms", room]) => Question::Room(id("room", Some(room))?),
-        ("GET", "presence", ["rooms"]) => Question::Room(id("room", parameters.get("room"))?),
-        ("GET", "attendance", ["users", user]) => Question::UserAttendance(id("user", Some(user))?),
-        ("GET", "attendance", ["users"]) => {
-            Question::UserAttendance(id("user", parameters.get("user"))?)
-        }
-        ("GET", "attendance", ["rooms", room]) => Question::RoomAttendance(id("room", Some(room))?),
-        ("GET", "attendance", ["rooms"]) => {
-            Question::RoomAttendance(id("room", parameters.get("room"))?)
-        }
-        ("GET", "registrations", ["users", user]) => {
-            Question::Registration(id("user", Some(user))?)
-        }
-        ("GET", "registrations", ["users"]) => {
-            Question::Registration(id("user", parameters.get("user"))?)
-        }
-        ("GET", "registrations", []) => Question::Registrations,
+fn route(request: &Request, parameters: &Parameters) -> Result<(App, Question), QueryError> {
+    let asked = Asked::at(&request.method, &request.path).ok_or(QueryError::NoRoute)?;
+    let user = || id("user", asked.id.or_else(|| parameters.get("user")));
+    let room = || id("room", asked.id.or_else(|| parameters.get("room")));
+    let question = match asked.question {
+        routes::Question::User => Question::User(user()?),
+        routes::Question::Users => Question::Users,
+        routes::Question::Room => Question::Room(room()?),
+        routes::Question::UserAttendance => Question::UserAttendance(user()?),
+        routes::Question::RoomAttendance => Question::RoomAttendance(room()?),
+        routes::Question::Registration => Question::Registration(user()?),
+        routes::Question::Registrations => Question::Registrations,
         // Only Tencent counts its users by month.
-        ("GET", "usage", []) if *provider == ProviderName::Tencent.as_str() => {
+        routes::Question::Usage if asked.provider == ProviderName::Tencent.as_str() => {
             let month =
                 parameters.get("month").map_or(Ok(Month::from(request.received_at)), str::parse);
             Question::Usage(month.map_err(|error: MonthError| {
                 QueryError::BadParameter("month", error.to_string())
             })?)
         }
-        _ => return Err(QueryError::NoRoute),
+        routes::Question::Usage => return Err(QueryError::NoRoute),
     };
-    let provider = providers::by_name(provider).ok_or(QueryError::UnknownProvider)?;
-    Ok((App { provider, id: id("app", Some(app))? }, question))
+    let provider = providers::by_name(asked.provider).ok_or(QueryError::UnknownProvider)?;
+    Ok((App { provider, id: id("app", Some(asked.app))? }, question))
 }
 
 fn id<I: std::str::FromStr<Err = crate::domain::IdError>>(

@@ -10,20 +10,12 @@ use super::{
 };
 use crate::{
     apps::AppsSource,
-    callback::{Reply, Secret},
+    callback::Secret,
     config::Apps,
     domain::AppId,
-    query::{QueryRequest, error_reply},
+    http::{Reply, Request},
+    routes::{MINT, VERIFY},
 };
-
-/// The name of the Lambda function, and of its folder in `functions/`.
-pub const FUNCTION: &str = "tencent-user-sig";
-
-/// The paths that are posted to.
-pub const ROUTES: [&str; 2] = [MINT, VERIFY];
-
-const MINT: &str = "/tencent/user-sig";
-const VERIFY: &str = "/tencent/user-sig/verify";
 
 /// The longest body that is read, in bytes.
 const BODY_LIMIT: usize = 64 << 10;
@@ -36,8 +28,8 @@ pub struct UserSigs {
 }
 
 impl UserSigs {
-    /// Answers a request for one of [`ROUTES`]; every failure becomes an error body.
-    pub async fn answer(&self, request: &QueryRequest) -> Reply {
+    /// Answers a request for [`MINT`] or [`VERIFY`]; every failure becomes an error body.
+    pub async fn answer(&self, request: &Request) -> Reply {
         let answer = self.try_answer(request).await;
         answer.unwrap_or_else(|error| {
             if let Error::NotMinted(error) = &error {
@@ -47,9 +39,9 @@ impl UserSigs {
         })
     }
 
-    async fn try_answer(&self, request: &QueryRequest) -> Result<Reply, Error> {
+    async fn try_answer(&self, request: &Request) -> Result<Reply, Error> {
         let route = Some(request.path.as_str()).filter(|_| request.method == Method::POST);
-        let answer: fn(Keys<'_>, &QueryRequest) -> Result<Answer, Error> = match route {
+        let answer: fn(Keys<'_>, &Request) -> Result<Answer, Error> = match route {
             Some(MINT) => |keys, request| keys.mint(request),
             Some(VERIFY) => |keys, request| keys.verify(request),
             _ => return Err(Error::NoRoute),
@@ -83,7 +75,7 @@ struct Answer {
 struct Keys<'a>(&'a Apps);
 
 impl<'a> Keys<'a> {
-    fn mint(self, request: &QueryRequest) -> Result<Answer, Error> {
+    fn mint(self, request: &Request) -> Result<Answer, Error> {
         let body: MintBody = read(&request.body)?;
         let claims = Claims {
             app: app(body.sdk_app_id)?,
@@ -113,7 +105,7 @@ impl<'a> Keys<'a> {
         Ok(Answer { reply, is_for_want_of_a_key: false })
     }
 
-    fn verify(self, request: &QueryRequest) -> Result<Answer, Error> {
+    fn verify(self, request: &Request) -> Result<Answer, Error> {
         let body: VerifyBody = read(&request.body)?;
         let asked = Asked { app: app(body.sdk_app_id)?, user: user(body.user_id)? };
         let ticket = text("user_sig", body.user_sig)?;
@@ -301,6 +293,6 @@ impl Error {
             Self::NoSecrets => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::NotMinted(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
-        error_reply(status, code, self.to_string())
+        Reply::error(status, code, self.to_string())
     }
 }

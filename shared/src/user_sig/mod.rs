@@ -30,6 +30,7 @@
 //! ```
 
 mod http;
+mod invalid;
 mod mint;
 mod parameters;
 mod payload;
@@ -40,12 +41,13 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use http::{FUNCTION, ROUTES, UserSigs};
+pub use http::UserSigs;
+pub use invalid::Invalid;
 pub use mint::{Claims, MintError};
 pub use parameters::{Lifetime, ParameterError, Privileges, Room, SdkAppId, UserId};
 pub use payload::Defect;
 pub use ticket::{Flaw, Ticket};
-pub use verify::{Asked, Invalid, Valid, verify};
+pub use verify::{Asked, Valid, verify};
 
 /// A ticket, and the content of a ticket, that somebody else made up. For `fuzz/`.
 ///

@@ -34,6 +34,7 @@ const ADMIN: u16 = 4;
 struct LastEventWins(BTreeMap<(String, String), bool>);
 
 impl LastEventWins {
+    #[expect(clippy::match_wildcard_for_single_variants, reason = "it takes no other event")]
     fn receive(&mut self, event: &ZegoEvent) {
         match event.name {
             RoomLogin | RoomLogout => {
@@ -41,7 +42,7 @@ impl LastEventWins {
                 self.0.insert((event.room.clone(), event.user.clone()), is_in);
             }
             RoomClose => self.0.retain(|(room, _), _| *room != event.room),
-            RoomCreate => {}
+            _ => {}
         }
     }
 
@@ -95,6 +96,7 @@ impl PublishedRecipe {
         }
     }
 
+    #[expect(clippy::match_wildcard_for_single_variants, reason = "it drops every other event")]
     fn take(&mut self, event: &ZegoEvent) -> Taken {
         let Some(room) = self.rooms.get_mut(&event.room) else {
             if event.name != RoomCreate {
@@ -113,7 +115,6 @@ impl PublishedRecipe {
                 self.create(event);
                 Taken::Done
             }
-            RoomCreate => Taken::Dropped,
             RoomClose if is_its_life => {
                 self.rooms.remove(&event.room);
                 Taken::Done
@@ -138,6 +139,7 @@ impl PublishedRecipe {
                 Some(known) if event.at <= known.login_time => Taken::Dropped,
                 _ => Taken::Parked,
             },
+            _ => Taken::Dropped,
         }
     }
 

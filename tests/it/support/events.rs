@@ -1,5 +1,6 @@
 //! Events with sensible ids, so that a test only names what matters to it.
 
+use clap::ValueEnum;
 use rollcall::{callback::Secret, domain::UnixMillis, runtime};
 use rollcall_local::send::{
     Callback, openim, tencent,
@@ -63,34 +64,19 @@ pub(crate) fn openim_event(name: openim::EventName, now: UnixMillis) -> openim::
 pub(crate) fn one_of_each(start: Moment, now: UnixMillis) -> Vec<Callback> {
     let secret = |text: &str| Secret::new(text.to_owned()).unwrap();
     let credentials = apps().openim[&"main".parse().unwrap()].clone();
-    let zego =
-        [EventName::RoomCreate, EventName::RoomLogin, EventName::RoomLogout, EventName::RoomClose];
-    let mut callbacks: Vec<Callback> = zego
-        .into_iter()
-        .map(|name| zego_event(name, start.plus(0)).callback(&secret(SECRET), now.seconds(), "1"))
+    let mut callbacks: Vec<Callback> = EventName::value_variants()
+        .iter()
+        .map(|name| zego_event(*name, start.plus(0)).callback(&secret(SECRET), now.seconds(), "1"))
         .collect();
-    let openim = [
-        openim::EventName::UserRegister,
-        openim::EventName::UserOnline,
-        openim::EventName::UserOffline,
-    ];
-    callbacks.extend(openim.map(|name| openim_event(name, start.plus(0)).callback(&credentials)));
+    let openim = openim::EventName::value_variants().iter();
+    callbacks.extend(openim.map(|name| openim_event(*name, start.plus(0)).callback(&credentials)));
     // As the pages show it, without a time: that of receipt has to travel with it.
     let mut documented = openim_event(openim::EventName::UserOnline, start.plus(0));
     documented.options.documented = true;
     documented.options.platform = openim::Platform::Web;
     callbacks.push(documented.callback(&credentials));
-    let tencent = [
-        tencent::EventName::ChatLogin,
-        tencent::EventName::ChatDisconnect,
-        tencent::EventName::ChatLogout,
-        tencent::EventName::TrtcCreate,
-        tencent::EventName::TrtcEnter,
-        tencent::EventName::TrtcRole,
-        tencent::EventName::TrtcExit,
-        tencent::EventName::TrtcDismiss,
-    ];
-    for (index, name) in (1_u64..).zip(tencent) {
+    let tencent = tencent::EventName::value_variants();
+    for (index, &name) in (1_u64..).zip(tencent) {
         let mut event = tencent_event(name, start.plus(index));
         event.now = now;
         if name == tencent::EventName::ChatLogin {

@@ -1,5 +1,6 @@
 //! What the tests share: a gateway with a store of its own, and events to send to it.
 
+pub(crate) mod draft;
 mod events;
 mod fleet;
 pub(crate) mod iam;
@@ -16,7 +17,7 @@ use std::{collections::HashMap, time::Duration};
 
 use aws_sdk_dynamodb::Client;
 use axum::{
-    extract::Request,
+    extract,
     middleware::{self, Next},
     response::Response,
 };
@@ -24,22 +25,23 @@ pub(crate) use events::{
     Moment, callback_event, gateway_event, one_of_each, openim_event, tencent_event, zego_event,
 };
 pub(crate) use fleet::Fleet;
-use http::{Method, StatusCode};
+use http::StatusCode;
 pub(crate) use log::Log;
 pub(crate) use outage::{Outage, store_at};
 use percent_encoding::percent_decode_str;
 pub(crate) use proxy::{Fault, Proxy};
 use rollcall::{
     aws,
-    callback::{RawRequest, Reply},
     config::{Apps, ReplayGuard},
     domain::UnixMillis,
     endpoint::Endpoint,
     handler::{self, Receiver},
-    query::{Queries, QueryRequest},
+    http::{Reply, Request},
+    query::Queries,
+    routes::{self, AskedFunction, CallbackNames},
     runtime,
     store::{self, Reader, TABLE, Writer},
-    user_sig::{self, UserSigs},
+    user_sig::UserSigs,
 };
 use rollcall_local::{
     dynamodb::Embedded,
@@ -168,18 +170,21 @@ impl Handlers {
     }
 
     pub(crate) async fn deliver(&self, callback: &Callback, received_at: UnixMillis) -> Reply {
-        let body = callback.body.clone().into();
         let mut headers = http::HeaderMap::new();
         for (name, value) in &callback.headers {
             headers.insert(*name, value.parse().unwrap());
         }
         let query = callback.query.clone().unwrap_or_default();
-        let request = RawRequest { headers, query, body, received_at };
+        let request = Request {
+            headers,
+            query,
+            ..Request::post(callback.route, callback.body.clone(), received_at)
+        };
         self.receive(callback.route, &request).await
     }
 
     /// What is posted to a callback's path.
-    pub(crate) async fn receive(&self, path: &str, request: &RawRequest) -> Reply {
+    pub(crate) async fn receive(&self, path: &str, request: &Request) -> Reply {
         let endpoint = Endpoint::at(path).unwrap();
         iam::acting_as(endpoint.function, endpoint.receive(&self.receiver, request)).await
     }
@@ -190,14 +195,8 @@ impl Handlers {
         query: &str,
         now: UnixMillis,
     ) -> (StatusCode, Value) {
-        let request = QueryRequest {
-            method: Method::GET,
-            path: path.to_owned(),
-            query: query.to_owned(),
-            body: bytes::Bytes::new(),
-            received_at: now,
-        };
-        let reply = iam::acting_as("query", self.queries.answer(&request)).await;
+        let request = Request::get(path, query, now);
+        let reply = iam::acting_as(routes::QUERY, self.queries.answer(&request)).await;
         (reply.status, serde_json::from_str(&reply.body).unwrap())
     }
 }
@@ -294,12 +293,11 @@ impl TestApp {
 }
 
 /// A request at the gateway, in the name of the function that the gateway stands for.
-async fn as_the_function_it_is_for(request: Request, next: Next) -> Response {
+async fn as_the_function_it_is_for(request: extract::Request, next: Next) -> Response {
     let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
-    let function = match Endpoint::at(&path) {
-        Some(endpoint) => endpoint.function,
-        None if user_sig::ROUTES.contains(&path.as_str()) => user_sig::FUNCTION,
-        None => "query",
+    let function = match CallbackNames::at(&path) {
+        Some(names) => names.function,
+        None => routes::asked_function(&path).map_or(routes::QUERY, AskedFunction::name),
     };
     iam::acting_as(function, next.run(request)).await
 }

@@ -11,10 +11,6 @@ pub struct Any;
 impl Callback for Any {
     type Provider = OpenIm;
 
-    const FUNCTION: &'static str = "openim-any";
-    const ROUTES: &'static [&'static str] = &["/openim", "/openim/{proxy+}"];
-    const EVENT: &'static str = "any";
-
     fn parse(request: &Verified<OpenIm>) -> Result<Parsed, ParseError> {
         command::parse(request, None)
     }

@@ -1,9 +1,10 @@
 //! Which callback it is, and in which dialect.
 
-use super::{OpenIm, UserOffline, UserOnline, UserRegister, device, user_register};
+use super::{OpenIm, device, registration};
 use crate::{
-    callback::{Callback, FieldError, ParseError, Parsed, RawRequest, Verified},
+    callback::{FieldError, ParseError, Parsed, Verified},
     domain::{Account, DeviceEvent, LeaveReason},
+    http::Request,
 };
 
 /// The callbacks that are recorded. OpenIM has about fifty others on the same URL.
@@ -18,6 +19,16 @@ pub enum Command {
 }
 
 impl Command {
+    /// Its name in the log and in the metrics: that of its callback type.
+    #[must_use]
+    pub fn event(self) -> &'static str {
+        match self {
+            Self::UserRegister => "user_register",
+            Self::UserOnline => "user_online",
+            Self::UserOffline => "user_offline",
+        }
+    }
+
     /// The command of that name, in any version of the server or of its documentation.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
@@ -52,15 +63,13 @@ pub(super) fn parse(
         (None, Some(command)) => Some(command),
         (None, None) => return Err(FieldError::Missing(FIELD).into()),
     };
-    let (event, parsed) = match command {
-        Some(Command::UserRegister) => {
-            (UserRegister::EVENT, user_register::registrations(request)?)
-        }
-        Some(Command::UserOnline) => (UserOnline::EVENT, device::change(request, ONLINE)?),
-        Some(Command::UserOffline) => (UserOffline::EVENT, device::change(request, OFFLINE)?),
-        None => ("other", Parsed::ignored()),
+    let parsed = match command {
+        Some(Command::UserRegister) => registration::changes(request)?,
+        Some(Command::UserOnline) => device::change(request, ONLINE)?,
+        Some(Command::UserOffline) => device::change(request, OFFLINE)?,
+        None => Parsed::ignored(),
     };
-    Ok(Parsed { event: Some(event), ..parsed })
+    Ok(Parsed { event: Some(command.map_or("other", Command::event)), ..parsed })
 }
 
 /// How a request is to be answered.
@@ -78,10 +87,26 @@ impl Dialect {
 
     /// The dialect of a request, by its query string.
     #[must_use]
-    pub fn of(request: &RawRequest) -> Self {
+    pub fn of(request: &Request) -> Self {
         let mut parameters = form_urlencoded::parse(request.query.as_bytes());
         let documented =
             parameters.any(|(name, value)| name == "command" && value == Self::DOCUMENTED_COMMAND);
         if documented { Self::Documented } else { Self::Real }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{UserOffline, UserOnline, UserRegister},
+        Command,
+    };
+    use crate::callback::Routed;
+
+    #[test]
+    fn a_command_has_the_name_of_its_callback_type() {
+        assert_eq!(Command::UserRegister.event(), UserRegister::EVENT);
+        assert_eq!(Command::UserOnline.event(), UserOnline::EVENT);
+        assert_eq!(Command::UserOffline.event(), UserOffline::EVENT);
     }
 }

@@ -8,8 +8,9 @@ use http::header::AUTHORIZATION;
 
 use super::{Apps, OpenIm};
 use crate::{
-    callback::{Fields, RawRequest, Secret, SecretMatch, Verified, VerifyError, find_match, trim},
+    callback::{Fields, Secret, SecretMatch, Verified, VerifyError, find_match, trim},
     domain::AppId,
+    http::Request,
 };
 
 /// What proves that a request comes from an installation.
@@ -70,7 +71,7 @@ impl Basic {
 }
 
 /// Checks the credentials of a request, all of every app, and says whose they are.
-pub(super) fn verify(request: &RawRequest, apps: &Apps) -> Result<Verified<OpenIm>, VerifyError> {
+pub(super) fn verify(request: &Request, apps: &Apps) -> Result<Verified<OpenIm>, VerifyError> {
     let body = Fields::from_body(&request.body)?;
     let secret = body.text("secret")?.unwrap_or_default();
     let basic = basic(request).unwrap_or_default();
@@ -100,7 +101,7 @@ pub(super) fn verify(request: &RawRequest, apps: &Apps) -> Result<Verified<OpenI
 }
 
 /// The user and password of `Authorization: Basic`.
-fn basic(request: &RawRequest) -> Option<Vec<u8>> {
+fn basic(request: &Request) -> Option<Vec<u8>> {
     let header = request.headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, encoded) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {

@@ -81,11 +81,16 @@ fn platform(body: &Fields) -> Result<Platform, FieldError> {
 /// When a device came online. Where being online is a lease, only its last repetition is known.
 #[must_use]
 pub fn device_beginning(device: &Device) -> Beginning {
-    match (device.online, &device.connection) {
-        (None, _) => Beginning::Unknown,
-        (Some(online), Some(_)) => Beginning::Known(online.at()),
-        (Some(online), None) => Beginning::Assumed(online.at()),
+    match device.online {
+        None => Beginning::Unknown,
+        Some(online) if is_lease(device, online) => Beginning::Assumed(online.at()),
+        Some(online) => Beginning::Known(online.at()),
     }
+}
+
+/// Whether the server repeats that the device is online.
+fn is_lease(device: &Device, online: Stamp) -> bool {
+    device.connection.is_none() && !online.is_told_once()
 }
 
 /// How a device's stay online ended; `None` while it lasts.
@@ -101,8 +106,7 @@ pub fn device_ending(device: &Device, now: UnixMillis) -> Option<Ending> {
         return Some(left(offline));
     }
     let at = online.at().after(LEASE);
-    let is_lease = device.connection.is_none() && !online.is_told_once();
-    (is_lease && at <= now).then_some(Ending::LeaseExpired { at })
+    (is_lease(device, online) && at <= now).then_some(Ending::LeaseExpired { at })
 }
 
 #[cfg(test)]

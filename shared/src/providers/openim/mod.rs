@@ -9,6 +9,7 @@ mod any;
 mod command;
 mod credentials;
 mod device;
+mod registration;
 mod reply;
 mod user_offline;
 mod user_online;
@@ -25,11 +26,9 @@ pub use user_online::UserOnline;
 pub use user_register::UserRegister;
 
 use crate::{
-    callback::{
-        Fields, Provider, RawRequest, Redelivery, Rejection, Reply, SecretKind, Verified,
-        VerifyError,
-    },
+    callback::{Fields, Provider, Redelivery, Rejection, SecretKind, Verified, VerifyError},
     domain::{AppId, Outcome, ProviderName},
+    http::{Reply, Request},
 };
 
 /// The platform's secrets, which are any text.
@@ -60,14 +59,14 @@ impl Provider for OpenIm {
 
     /// The age of a request cannot be told: nothing in it is signed.
     fn verify(
-        request: &RawRequest,
+        request: &Request,
         apps: &Apps,
         _max_age: Duration,
     ) -> Result<Verified<Self>, VerifyError> {
         credentials::verify(request, apps)
     }
 
-    fn reply(request: &RawRequest, answer: &Result<Outcome, Rejection>) -> Reply {
+    fn reply(request: &Request, answer: &Result<Outcome, Rejection>) -> Reply {
         reply::reply(Dialect::of(request), answer)
     }
 }

@@ -4,10 +4,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::Dialect;
-use crate::{
-    callback::{Rejection, Reply},
-    domain::Outcome,
-};
+use crate::{callback::Rejection, domain::Outcome, http::Reply};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

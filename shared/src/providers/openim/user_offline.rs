@@ -10,11 +10,6 @@ pub struct UserOffline;
 impl Callback for UserOffline {
     type Provider = OpenIm;
 
-    const FUNCTION: &'static str = "openim-user-offline";
-    const ROUTES: &'static [&'static str] =
-        &["/openim/callbackAfterUserOfflineCommand", "/openim/callbackUserOfflineCommand"];
-    const EVENT: &'static str = "user_offline";
-
     fn parse(request: &Verified<OpenIm>) -> Result<Parsed, ParseError> {
         command::parse(request, Some(Command::UserOffline))
     }

@@ -10,11 +10,6 @@ pub struct UserOnline;
 impl Callback for UserOnline {
     type Provider = OpenIm;
 
-    const FUNCTION: &'static str = "openim-user-online";
-    const ROUTES: &'static [&'static str] =
-        &["/openim/callbackAfterUserOnlineCommand", "/openim/callbackUserOnlineCommand"];
-    const EVENT: &'static str = "user_online";
-
     fn parse(request: &Verified<OpenIm>) -> Result<Parsed, ParseError> {
         command::parse(request, Some(Command::UserOnline))
     }

@@ -2,21 +2,7 @@
 //! Request").
 
 use super::{Command, OpenIm, command};
-use crate::{
-    callback::{Batch, Callback, FieldError, Fields, ParseError, Parsed, Verified, elements},
-    domain::{App, Change, MAX_EVENT_TIME_AHEAD, Registration, RegistrationSource, UnixMillis},
-};
-
-const USERS: &str = "users";
-
-/// How much of a user's `ex` is kept, in bytes. More of it would make every write dear.
-const MAX_EXTRA_BYTES: usize = 32 << 10;
-
-/// How much of a name or an address is kept, in bytes.
-const MAX_TEXT_BYTES: usize = 4 << 10;
-
-/// Before OpenIM there were no OpenIM users: an earlier `createTime` is a slip, or in seconds.
-const OPENIM_BEGAN: UnixMillis = UnixMillis(1_546_300_800_000); // 2019-01-01
+use crate::callback::{Callback, ParseError, Parsed, Verified};
 
 /// The callback after a registration.
 #[derive(Debug)]
@@ -25,68 +11,7 @@ pub struct UserRegister;
 impl Callback for UserRegister {
     type Provider = OpenIm;
 
-    const FUNCTION: &'static str = "openim-user-register";
-    const ROUTES: &'static [&'static str] = &["/openim/callbackAfterUserRegisterCommand"];
-    const EVENT: &'static str = "user_register";
-
     fn parse(request: &Verified<OpenIm>) -> Result<Parsed, ParseError> {
         command::parse(request, Some(Command::UserRegister))
     }
-}
-
-/// Reads `users`: an array from the server, an object from its documentation.
-///
-/// A user that cannot be recorded does not take the others down with it: nothing is ever sent
-/// again.
-pub(super) fn registrations(request: &Verified<OpenIm>) -> Result<Parsed, ParseError> {
-    let json = request.body().nested(USERS).ok_or(FieldError::Missing(USERS))?;
-    let users = match json.as_bytes() {
-        [b'{', ..] => vec![json],
-        _ => elements(json).ok_or(FieldError::NotUsers(USERS))?,
-    };
-    let app = request.app();
-    let read = |user: &str| {
-        let user = Fields::from_json(user).map_err(|_| FieldError::NotUsers(USERS))?;
-        registration(&app, &user, request.received_at()).map(Change::Registration)
-    };
-    let Batch { read: changes, left_out } = Batch::read(USERS, users.into_iter().map(read))?;
-    Ok(Parsed { event: None, changes, left_out })
-}
-
-fn registration(
-    app: &App,
-    user: &Fields,
-    received_at: UnixMillis,
-) -> Result<Registration, FieldError> {
-    let sent = user.shown("ex")?;
-    let extra = sent.map(|extra| kept(extra, MAX_EXTRA_BYTES));
-    Ok(Registration {
-        app: app.clone(),
-        user: user.id("userID")?,
-        source: RegistrationSource::Callback,
-        create_time: create_time(user, received_at),
-        recorded_at: received_at,
-        name: text(user, "nickname")?,
-        avatar_url: text(user, "faceURL")?,
-        extra_truncated: extra != sent,
-        extra: extra.map(str::to_owned),
-        // Oddities of these two are no reason to lose a registration.
-        manager_level: user.integer("appMangerLevel").ok().flatten(),
-        receive_option: user.integer("globalRecvMsgOpt").ok().flatten(),
-    })
-}
-
-/// The server echoes what the caller of its API said, which is often 0, and stores its own clock.
-fn create_time(user: &Fields, received_at: UnixMillis) -> Option<UnixMillis> {
-    let time = user.integer("createTime").ok().flatten().map(UnixMillis)?;
-    let plausible = OPENIM_BEGAN..=received_at.after(MAX_EVENT_TIME_AHEAD);
-    plausible.contains(&time).then_some(time)
-}
-
-fn text(user: &Fields, field: &'static str) -> Result<Option<String>, FieldError> {
-    Ok(user.shown(field)?.map(|text| kept(text, MAX_TEXT_BYTES).to_owned()))
-}
-
-fn kept(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
 }

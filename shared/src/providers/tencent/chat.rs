@@ -13,10 +13,10 @@ use sha2::{Digest, Sha256};
 use super::Apps;
 use crate::{
     callback::{
-        Fields, Provider, RawRequest, Redelivery, Rejection, Reply, Secret, Verified, VerifyError,
-        find_match,
+        Fields, Provider, Redelivery, Rejection, Secret, Verified, VerifyError, find_match,
     },
     domain::{Outcome, ProviderName, UnixSeconds},
+    http::{Reply, Request},
 };
 
 /// How far `RequestTime` may lie from our clock: Chat's own limit.
@@ -65,7 +65,7 @@ impl Provider for Chat {
     type Body = StateChange;
 
     fn verify(
-        request: &RawRequest,
+        request: &Request,
         apps: &Apps,
         max_age: Duration,
     ) -> Result<Verified<Self>, VerifyError> {
@@ -89,7 +89,7 @@ impl Provider for Chat {
         Ok(Verified::new(&proof, app, body, request.received_at))
     }
 
-    fn reply(_request: &RawRequest, answer: &Result<Outcome, Rejection>) -> Reply {
+    fn reply(_request: &Request, answer: &Result<Outcome, Rejection>) -> Reply {
         #[derive(Serialize)]
         #[serde(rename_all = "PascalCase")]
         struct Body {

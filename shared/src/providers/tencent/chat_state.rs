@@ -2,7 +2,9 @@
 
 use super::{Chat, platform::platform};
 use crate::{
-    callback::{Batch, Callback, FieldError, Fields, ParseError, Parsed, Verified, elements},
+    callback::{
+        Batch, Callback, FieldError, Fields, ParseError, Parsed, Routed, Verified, elements,
+    },
     domain::{
         Account, Change, Connection, DeviceChange, DeviceEvent, LeaveReason, Platform, UserId,
     },
@@ -16,10 +18,6 @@ pub struct ChatState;
 
 impl Callback for ChatState {
     type Provider = Chat;
-
-    const FUNCTION: &'static str = "tencent-chat-state";
-    const ROUTES: &'static [&'static str] = &["/tencent/chat"];
-    const EVENT: &'static str = "State.StateChange";
 
     fn parse(request: &Verified<Chat>) -> Result<Parsed, ParseError> {
         let body = &request.body().body;

@@ -13,10 +13,11 @@ use sha2::Sha256;
 use super::Apps;
 use crate::{
     callback::{
-        FieldError, Fields, Provider, RawRequest, Redelivery, Rejection, Reply, Secret, Verified,
-        VerifyError, find_match,
+        FieldError, Fields, Provider, Redelivery, Rejection, Secret, Verified, VerifyError,
+        coded_reply, find_match,
     },
     domain::{Outcome, ProviderName, UnixMillis},
+    http::{Reply, Request},
 };
 
 /// TRTC as a [`Provider`].
@@ -43,7 +44,7 @@ impl Provider for Trtc {
     type Body = Fields;
 
     fn verify(
-        request: &RawRequest,
+        request: &Request,
         apps: &Apps,
         max_age: Duration,
     ) -> Result<Verified<Self>, VerifyError> {
@@ -68,8 +69,8 @@ impl Provider for Trtc {
         Ok(Verified::new(&proof, app, body, request.received_at))
     }
 
-    fn reply(_request: &RawRequest, answer: &Result<Outcome, Rejection>) -> Reply {
-        Reply::coded(answer)
+    fn reply(_request: &Request, answer: &Result<Outcome, Rejection>) -> Reply {
+        coded_reply(answer)
     }
 }
 

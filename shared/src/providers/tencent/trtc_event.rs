@@ -19,10 +19,6 @@ pub struct TrtcEvent;
 impl Callback for TrtcEvent {
     type Provider = Trtc;
 
-    const FUNCTION: &'static str = "tencent-trtc-event";
-    const ROUTES: &'static [&'static str] = &["/tencent/trtc"];
-    const EVENT: &'static str = "trtc_event";
-
     fn parse(request: &Verified<Trtc>) -> Result<Parsed, ParseError> {
         let body = request.body();
         let group: u32 = body.required_integer("EventGroupId")?;

@@ -1,12 +1,13 @@
 //! What the room callbacks have in common: the event's name, seats and lives.
 
-use super::{ROUTES, Zego};
+use super::Zego;
 use crate::{
-    callback::{Callback, FieldError, Fields, ParseError, Parsed, Verified},
+    callback::{Callback, FieldError, Fields, ParseError, Parsed, Provider, Verified},
     domain::{
         Boundary, Change, Details, Kind, LeaveReason, LifeChange, LifeId, Mark, Order, Role,
         Roster, SeatChange, UnixMillis,
     },
+    routes::CALLBACKS,
 };
 
 /// The longest text of a detail that is kept, in bytes; no field of ZEGO's is documented to be
@@ -26,8 +27,9 @@ pub(super) fn is_event<C: Callback<Provider = Zego>>(
     if name == C::EVENT {
         return Ok(true);
     }
-    match ROUTES.into_iter().find(|(event, _)| *event == name) {
-        Some((event, route)) => Err(ParseError::WrongRoute { event, route }),
+    let of_zego = CALLBACKS.iter().filter(|names| names.provider == Zego::NAME);
+    match of_zego.into_iter().find(|names| names.event == name) {
+        Some(names) => Err(ParseError::WrongRoute { event: names.event, route: names.paths[0] }),
         None => Ok(false),
     }
 }

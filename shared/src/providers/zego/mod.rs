@@ -25,20 +25,12 @@ pub use visits::Visits;
 
 use crate::{
     callback::{
-        Callback, Fields, Provider, RawRequest, Redelivery, Rejection, Reply, Secret, SecretKind,
-        Verified,
-        VerifyError,
+        Fields, Provider, Redelivery, Rejection, Secret, SecretKind, Verified, VerifyError,
+        coded_reply,
     },
     domain::{AppId, Outcome, ProviderName},
+    http::{Reply, Request},
 };
-
-/// The events that have a route, and the route they belong to.
-const ROUTES: [(&str, &str); 4] = [
-    (RoomLogin::EVENT, RoomLogin::ROUTES[0]),
-    (RoomLogout::EVENT, RoomLogout::ROUTES[0]),
-    (RoomCreate::EVENT, RoomCreate::ROUTES[0]),
-    (RoomClose::EVENT, RoomClose::ROUTES[0]),
-];
 
 /// An app's callback secrets. ZEGO says nothing of what they look like.
 pub const CALLBACK_SECRETS: SecretKind = SecretKind::any("callback_secrets");
@@ -59,7 +51,7 @@ impl Provider for Zego {
     type Body = Fields;
 
     fn verify(
-        request: &RawRequest,
+        request: &Request,
         apps: &Apps,
         max_age: Duration,
     ) -> Result<Verified<Self>, VerifyError> {
@@ -67,7 +59,7 @@ impl Provider for Zego {
     }
 
     /// ZEGO reads the status only, and takes any 2xx for success.
-    fn reply(_request: &RawRequest, answer: &Result<Outcome, Rejection>) -> Reply {
-        Reply::coded(answer)
+    fn reply(_request: &Request, answer: &Result<Outcome, Rejection>) -> Reply {
+        coded_reply(answer)
     }
 }

@@ -13,10 +13,6 @@ pub struct RoomClose;
 impl Callback for RoomClose {
     type Provider = Zego;
 
-    const FUNCTION: &'static str = "zego-room-close";
-    const ROUTES: &'static [&'static str] = &["/zego/room-close"];
-    const EVENT: &'static str = "room_close";
-
     fn parse(request: &Verified<Zego>) -> Result<Parsed, ParseError> {
         if !event::is_event::<Self>(request)? {
             return Ok(Parsed::ignored());

@@ -13,10 +13,6 @@ pub struct RoomCreate;
 impl Callback for RoomCreate {
     type Provider = Zego;
 
-    const FUNCTION: &'static str = "zego-room-create";
-    const ROUTES: &'static [&'static str] = &["/zego/room-create"];
-    const EVENT: &'static str = "room_create";
-
     fn parse(request: &Verified<Zego>) -> Result<Parsed, ParseError> {
         if !event::is_event::<Self>(request)? {
             return Ok(Parsed::ignored());

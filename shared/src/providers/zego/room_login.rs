@@ -13,10 +13,6 @@ pub struct RoomLogin;
 impl Callback for RoomLogin {
     type Provider = Zego;
 
-    const FUNCTION: &'static str = "zego-room-login";
-    const ROUTES: &'static [&'static str] = &["/zego/room-login"];
-    const EVENT: &'static str = "room_login";
-
     fn parse(request: &Verified<Zego>) -> Result<Parsed, ParseError> {
         if !event::is_event::<Self>(request)? {
             return Ok(Parsed::ignored());

@@ -13,10 +13,6 @@ pub struct RoomLogout;
 impl Callback for RoomLogout {
     type Provider = Zego;
 
-    const FUNCTION: &'static str = "zego-room-logout";
-    const ROUTES: &'static [&'static str] = &["/zego/room-logout"];
-    const EVENT: &'static str = "room_logout";
-
     fn parse(request: &Verified<Zego>) -> Result<Parsed, ParseError> {
         if !event::is_event::<Self>(request)? {
             return Ok(Parsed::ignored());

@@ -9,8 +9,9 @@ use sha1::{Digest, Sha1};
 
 use super::{Apps, Zego, body};
 use crate::{
-    callback::{RawRequest, Secret, Verified, VerifyError, find_match},
+    callback::{Secret, Verified, VerifyError, find_match},
     domain::{IdError, SignatureUse, UnixSeconds},
+    http::Request,
 };
 
 const TIMESTAMP: &str = "timestamp";
@@ -40,7 +41,7 @@ pub fn sign(secret: &Secret, timestamp: &str, nonce: &str) -> String {
 
 /// Checks the signature and the age of a request.
 pub(super) fn verify(
-    request: &RawRequest,
+    request: &Request,
     apps: &Apps,
     max_age: Duration,
 ) -> Result<Verified<Zego>, VerifyError> {

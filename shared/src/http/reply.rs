@@ -1,0 +1,79 @@
+//! What goes out.
+
+use http::StatusCode;
+use serde::Serialize;
+
+use crate::domain::Counts;
+
+/// An answer with a JSON body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The value of `x-rollcall-outcome`; callbacks have it, queries do not.
+    pub outcome: Option<&'static str>,
+    /// What became of each entry of a batch, if it was one.
+    pub counts: Option<Counts>,
+    /// The body, in JSON.
+    pub body: String,
+}
+
+impl Reply {
+    /// The header that says what became of a callback.
+    pub const OUTCOME_HEADER: &'static str = "x-rollcall-outcome";
+
+    /// The header that counts the entries of a batch: `applied=3, duplicate=1, not_stored=2`.
+    pub const COUNTS_HEADER: &'static str = "x-rollcall-counts";
+
+    /// A reply with `body` in JSON.
+    #[must_use]
+    pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
+        match serde_json::to_string(body) {
+            Ok(body) => Self { status, outcome: None, counts: None, body },
+            Err(error) => {
+                tracing::error!(%error, "an answer could not be written as JSON");
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                Self { status, outcome: None, counts: None, body: "{}".to_owned() }
+            }
+        }
+    }
+
+    /// The error body of every route that a backend asks: `{"error":{"code":...,"message":...}}`.
+    #[must_use]
+    pub fn error(status: StatusCode, code: &'static str, message: String) -> Self {
+        #[derive(Serialize)]
+        struct Body {
+            error: Content,
+        }
+        #[derive(Serialize)]
+        struct Content {
+            code: &'static str,
+            message: String,
+        }
+        Self::json(status, &Body { error: Content { code, message } })
+    }
+
+    /// The same reply, with the outcome header.
+    #[must_use]
+    pub fn with_outcome(self, outcome: &'static str) -> Self {
+        Self { outcome: Some(outcome), ..self }
+    }
+}
+
+impl From<Reply> for http::Response<String> {
+    fn from(reply: Reply) -> Self {
+        let mut response = Self::new(reply.body);
+        *response.status_mut() = reply.status;
+        let headers = response.headers_mut();
+        let json = http::HeaderValue::from_static("application/json");
+        headers.insert(http::header::CONTENT_TYPE, json);
+        if let Some(outcome) = reply.outcome {
+            headers.insert(Reply::OUTCOME_HEADER, http::HeaderValue::from_static(outcome));
+        }
+        let counts = reply.counts.map(|counts| http::HeaderValue::try_from(counts.to_string()));
+        if let Some(Ok(counts)) = counts {
+            headers.insert(Reply::COUNTS_HEADER, counts);
+        }
+        response
+    }
+}

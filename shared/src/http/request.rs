@@ -1,0 +1,46 @@
+//! What comes in.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+
+use crate::domain::UnixMillis;
+
+/// A request as it arrived. Nothing in it can be trusted.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The path, percent-decoded as a whole, as an API Gateway HTTP API hands it over. An id with
+    /// a `/` in it cannot travel in it, but can as a query parameter.
+    pub path: String,
+    /// The query string as it was sent.
+    pub query: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, byte for byte as it was sent: an API Gateway's base64 is already undone.
+    pub body: Bytes,
+    /// When it arrived, by our clock.
+    pub received_at: UnixMillis,
+}
+
+impl Request {
+    /// A `GET` without headers.
+    #[must_use]
+    pub fn get(path: &str, query: &str, received_at: UnixMillis) -> Self {
+        Self {
+            method: Method::GET,
+            path: path.to_owned(),
+            query: query.to_owned(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            received_at,
+        }
+    }
+
+    /// A `POST` without headers and without a query string.
+    #[must_use]
+    pub fn post(path: &str, body: impl Into<Bytes>, received_at: UnixMillis) -> Self {
+        let body = body.into();
+        Self { method: Method::POST, body, ..Self::get(path, "", received_at) }
+    }
+}

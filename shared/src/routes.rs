@@ -1,0 +1,321 @@
+//! Every route, once: its method, its path, the function that answers it, and who calls it.
+//!
+//! All that lists routes is made from these tables, or a test compares it with them: the types'
+//! own names, [`Endpoint::ALL`](crate::endpoint::Endpoint::ALL), the answers to questions, the local
+//! gateway, the fuzz targets, `template.yaml`, `openapi.yaml`, the watch router in `Cargo.toml` and
+//! the folders in `functions/`.
+//!
+//! A function's binary must contain its own callback type only. So the table of callbacks is a
+//! macro that others expand: here into names, which are all that a function links, and in
+//! [`endpoint`](crate::endpoint) into the types.
+
+use http::Method;
+
+use crate::domain::ProviderName;
+
+/// Hands every callback type to the macro `$expand`: `Provider = module in providers { type, the
+/// provider's name of the event, its Lambda function, the paths that it is posted to }`.
+///
+/// A path that ends in `{proxy+}` takes whatever follows and has no path of its own, as in an API
+/// Gateway.
+macro_rules! callbacks {
+    ($expand:ident) => {
+        $expand! {
+            Zego = zego {
+                RoomLogin, "room_login", "zego-room-login", ["/zego/room-login"];
+                RoomLogout, "room_logout", "zego-room-logout", ["/zego/room-logout"];
+                RoomCreate, "room_create", "zego-room-create", ["/zego/room-create"];
+                RoomClose, "room_close", "zego-room-close", ["/zego/room-close"];
+            }
+            OpenIm = openim {
+                UserRegister, "user_register", "openim-user-register", [
+                    "/openim/callbackAfterUserRegisterCommand"
+                ];
+                // From 3.7, before.
+                UserOnline, "user_online", "openim-user-online", [
+                    "/openim/callbackAfterUserOnlineCommand", "/openim/callbackUserOnlineCommand"
+                ];
+                UserOffline, "user_offline", "openim-user-offline", [
+                    "/openim/callbackAfterUserOfflineCommand", "/openim/callbackUserOfflineCommand"
+                ];
+                Any, "any", "openim-any", ["/openim", "/openim/{proxy+}"];
+            }
+            Tencent = tencent {
+                ChatState, "State.StateChange", "tencent-chat-state", ["/tencent/chat"];
+                TrtcEvent, "trtc_event", "tencent-trtc-event", ["/tencent/trtc"];
+            }
+        }
+    };
+}
+pub(crate) use callbacks;
+
+/// The function that answers questions.
+pub const QUERY: &str = "query";
+
+/// The function that mints and verifies Tencent's UserSigs.
+pub const USER_SIG: &str = "tencent-user-sig";
+
+/// The function that stores what was spilled. It has no route.
+pub const SPILL_REPLAY: &str = "spill-replay";
+
+/// Where a UserSig is minted.
+pub const MINT: &str = "/tencent/user-sig";
+
+/// Where a UserSig is verified.
+pub const VERIFY: &str = "/tencent/user-sig/verify";
+
+/// What is posted to [`USER_SIG`].
+const USER_SIGS: [&str; 2] = [MINT, VERIFY];
+
+/// What a backend asks of [`QUERY`]. The names in braces are those of [`Asked`].
+static QUESTIONS: [(Method, &str, Question); 13] = [
+    (Method::GET, "/presence/{provider}/{app}/users/{user}", Question::User),
+    (Method::GET, "/presence/{provider}/{app}/users", Question::User),
+    (Method::POST, "/presence/{provider}/{app}/users", Question::Users),
+    (Method::GET, "/presence/{provider}/{app}/rooms/{room}", Question::Room),
+    (Method::GET, "/presence/{provider}/{app}/rooms", Question::Room),
+    (Method::GET, "/attendance/{provider}/{app}/users/{user}", Question::UserAttendance),
+    (Method::GET, "/attendance/{provider}/{app}/users", Question::UserAttendance),
+    (Method::GET, "/attendance/{provider}/{app}/rooms/{room}", Question::RoomAttendance),
+    (Method::GET, "/attendance/{provider}/{app}/rooms", Question::RoomAttendance),
+    (Method::GET, "/registrations/{provider}/{app}/users/{user}", Question::Registration),
+    (Method::GET, "/registrations/{provider}/{app}/users", Question::Registration),
+    (Method::GET, "/registrations/{provider}/{app}", Question::Registrations),
+    (Method::GET, "/usage/{provider}/{app}", Question::Usage),
+];
+
+/// Who calls a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// A provider, whose own signature is verified: it cannot sign for IAM.
+    Provider(ProviderName),
+    /// The user's own backend, which signs for IAM in the cloud.
+    Backend,
+}
+
+/// A route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path in the words of an API Gateway.
+    pub path: &'static str,
+    /// The name of its Lambda function, and of the folder in `functions/`.
+    pub function: &'static str,
+    /// Who calls it.
+    pub caller: Caller,
+}
+
+/// The names of a callback type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallbackNames {
+    /// The provider that sends it.
+    pub provider: ProviderName,
+    /// Its type in `providers`, such as `zego::RoomLogin`.
+    pub path_of_type: &'static str,
+    /// The provider's name of the event.
+    pub event: &'static str,
+    /// The name of its Lambda function, and of the folder in `functions/`.
+    pub function: &'static str,
+    /// The paths that it is posted to.
+    pub paths: &'static [&'static str],
+}
+
+impl CallbackNames {
+    /// The callback type that is posted to `path`. A route of its own goes before one that takes
+    /// whatever follows.
+    #[must_use]
+    pub fn at(path: &str) -> Option<&'static Self> {
+        let all =
+            || CALLBACKS.iter().flat_map(|names| names.paths.iter().map(move |of| (names, of)));
+        let own = all().find(|(_, of)| **of == path);
+        let takes = |of: &str| of.strip_suffix("{proxy+}").is_some_and(|of| path.starts_with(of));
+        own.or_else(|| all().find(|(_, of)| takes(of))).map(|(names, _)| names)
+    }
+}
+
+macro_rules! names {
+    ($($provider:ident = $module:ident {
+        $($name:ident, $event:literal, $function:literal, [$($path:literal),+];)+
+    })+) => {
+        /// All callback types.
+        pub static CALLBACKS: &[CallbackNames] = &[$($(CallbackNames {
+            provider: ProviderName::$provider,
+            path_of_type: concat!(stringify!($module), "::", stringify!($name)),
+            event: $event,
+            function: $function,
+            paths: &[$($path),+],
+        }),+),+];
+    };
+}
+callbacks!(names);
+
+/// What a backend asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Whether a user is online.
+    User,
+    /// Which of several users are online.
+    Users,
+    /// Who is in a room.
+    Room,
+    /// In which rooms a user was.
+    UserAttendance,
+    /// Who was in a room.
+    RoomAttendance,
+    /// When a user was registered.
+    Registration,
+    /// Who was registered.
+    Registrations,
+    /// How many users were active in a month.
+    Usage,
+}
+
+/// A question, and what its path says. None of that can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked<'a> {
+    /// The question.
+    pub question: Question,
+    /// What the path has in the place of `{provider}`.
+    pub provider: &'a str,
+    /// What the path has in the place of `{app}`.
+    pub app: &'a str,
+    /// What the path has in the place of `{user}` or `{room}`, if it has one.
+    pub id: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    /// What is asked with this method at this path.
+    #[must_use]
+    pub fn at(method: &Method, path: &'a str) -> Option<Self> {
+        let of_method = QUESTIONS.iter().filter(|(of, ..)| of == method);
+        of_method
+            .into_iter()
+            .find_map(|(_, route, question)| Self::matching(route, *question, path))
+    }
+
+    fn matching(route: &str, question: Question, path: &'a str) -> Option<Self> {
+        let mut asked = Self { question, provider: "", app: "", id: None };
+        let mut segments = path.trim_start_matches('/').split('/');
+        for name in route.trim_start_matches('/').split('/') {
+            let segment = segments.next()?;
+            match name {
+                "{provider}" => asked.provider = segment,
+                "{app}" => asked.app = segment,
+                "{user}" | "{room}" => asked.id = Some(segment),
+                literal if literal == segment => {}
+                _ => return None,
+            }
+        }
+        segments.next().is_none().then_some(asked)
+    }
+}
+
+/// All routes.
+pub fn all() -> impl Iterator<Item = Route> {
+    let callbacks = CALLBACKS.iter().flat_map(|names| {
+        names.paths.iter().map(|path| Route {
+            method: Method::POST,
+            path,
+            function: names.function,
+            caller: Caller::Provider(names.provider),
+        })
+    });
+    let asked = |method: &Method, path, function| Route {
+        method: method.clone(),
+        path,
+        function,
+        caller: Caller::Backend,
+    };
+    let questions = QUESTIONS.iter().map(move |(method, path, _)| asked(method, path, QUERY));
+    let user_sigs = USER_SIGS.iter().map(move |path| asked(&Method::POST, path, USER_SIG));
+    callbacks.chain(questions).chain(user_sigs)
+}
+
+/// The functions of all routes and the one that has none, each once.
+pub fn functions() -> impl Iterator<Item = &'static str> {
+    let callbacks = CALLBACKS.iter().map(|names| names.function);
+    callbacks.chain([QUERY, USER_SIG, SPILL_REPLAY])
+}
+
+/// A function that a backend asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskedFunction {
+    /// [`QUERY`].
+    Query,
+    /// [`USER_SIG`].
+    UserSig,
+}
+
+impl AskedFunction {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Query => QUERY,
+            Self::UserSig => USER_SIG,
+        }
+    }
+}
+
+/// The function that answers a backend at this path. A path that only begins like a question's is
+/// the query function's too, which then says that there is no such route.
+#[must_use]
+pub fn asked_function(path: &str) -> Option<AskedFunction> {
+    let root = |of: &str| of.find("{provider}").is_some_and(|end| path.starts_with(&of[..end]));
+    if USER_SIGS.contains(&path) {
+        Some(AskedFunction::UserSig)
+    } else {
+        QUESTIONS.iter().any(|(_, of, _)| root(of)).then_some(AskedFunction::Query)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_routes_have_one_path_and_no_two_callback_types_one_function() {
+        let all: Vec<_> = all().map(|route| (route.method.to_string(), route.path)).collect();
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+        let functions: Vec<_> = functions().collect();
+        assert_eq!(functions.iter().collect::<BTreeSet<_>>().len(), functions.len());
+    }
+
+    #[test]
+    fn every_question_is_found_at_its_own_route() {
+        for (method, route, question) in &QUESTIONS {
+            let asked = Asked::at(method, route).unwrap();
+            assert_eq!(
+                (asked.question, asked.provider, asked.app),
+                (*question, "{provider}", "{app}")
+            );
+            assert_eq!(asked.id.is_some(), route.ends_with("{user}") || route.ends_with("{room}"));
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_not_a_route_is_no_question() {
+        for path in ["", "/", "/presence/zego/1", "/presence/zego/1/users/a/b", "/usage/zego/1/"] {
+            assert_eq!(Asked::at(&Method::GET, path), None, "{path}");
+        }
+        assert_eq!(Asked::at(&Method::PUT, "/usage/tencent/1"), None);
+        // An API Gateway does not route these; a function answers that there is no such id.
+        assert_eq!(Asked::at(&Method::GET, "/presence/zego/1/users/").unwrap().id, Some(""));
+        assert_eq!(Asked::at(&Method::GET, "//usage//1").unwrap().provider, "");
+    }
+
+    #[test]
+    fn a_route_of_its_own_goes_before_one_that_takes_all() {
+        for names in CALLBACKS {
+            for path in names.paths {
+                assert_eq!(CallbackNames::at(path), Some(names));
+            }
+        }
+        let function = |path| CallbackNames::at(path).map(|names| names.function);
+        assert_eq!(function("/openim/callbackAfterSendSingleMsgCommand"), Some("openim-any"));
+        assert_eq!(function("/openimx"), None);
+    }
+}

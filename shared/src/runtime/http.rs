@@ -1,0 +1,128 @@
+//! Requests of an HTTP API, in payload format 2.0.
+
+use std::{convert::Infallible, fmt::Debug, marker::PhantomData, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+use http::Response;
+use lambda_http::{
+    Adapter, Body, IntoResponse, LambdaEvent, RequestExt,
+    lambda_runtime::{Service, service_fn},
+    request::LambdaRequest,
+    tower::ServiceExt,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::Serialize;
+
+use super::now;
+use crate::{
+    callback::Callback,
+    config::{Apps, AppsOf},
+    handler::Receiver,
+    http::{Reply, Request},
+    query::Queries,
+    user_sig::UserSigs,
+};
+
+/// What is left as it is in a path: all that an id may hold to travel in one, and the separator.
+const PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'_').remove(b'~').remove(b'-');
+
+/// What a Lambda function does with a request of its HTTP API.
+pub trait Function: Send + Sync + 'static {
+    /// Answers one request.
+    fn answer(&self, request: &Request) -> impl Future<Output = Reply> + Send;
+}
+
+/// The function of callback type `C`.
+#[derive(Debug)]
+pub struct CallbackFunction<C> {
+    receiver: Receiver,
+    callback: PhantomData<fn() -> C>,
+}
+
+impl<C> CallbackFunction<C> {
+    /// Takes callbacks with `receiver`.
+    #[must_use]
+    pub fn new(receiver: Receiver) -> Self {
+        Self { receiver, callback: PhantomData }
+    }
+}
+
+impl<C: Callback> Function for CallbackFunction<C>
+where
+    Apps: AppsOf<C::Provider>,
+{
+    async fn answer(&self, request: &Request) -> Reply {
+        self.receiver.receive::<C>(request).await
+    }
+}
+
+impl Function for Queries {
+    async fn answer(&self, request: &Request) -> Reply {
+        Self::answer(self, request).await
+    }
+}
+
+impl Function for UserSigs {
+    async fn answer(&self, request: &Request) -> Reply {
+        Self::answer(self, request).await
+    }
+}
+
+/// Serves the events that Lambda hands to a function.
+pub fn service(
+    function: impl Function,
+) -> impl Service<
+    LambdaEvent<LambdaRequest>,
+    Response: Serialize + Debug + Send,
+    Error = Infallible,
+    Future: Send,
+> {
+    let function = Arc::new(function);
+    let service = service_fn(move |event| {
+        let function = function.clone();
+        async move { Ok::<Reply, Infallible>(function.answer(&request(event)).await) }
+    });
+    Adapter::from(service).map_request(with_escaped_path)
+}
+
+/// Without a look at character sets, whose tables are a twentieth of a binary: all answers are UTF-8.
+impl IntoResponse for Reply {
+    fn into_response(self) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
+        let response = Response::<String>::from(self).map(Body::from);
+        Box::pin(std::future::ready(response))
+    }
+}
+
+/// API Gateway hands over paths decoded, and a decoded path need not be a URI, without which
+/// `lambda_http` cannot build a request.
+fn with_escaped_path(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
+    if let LambdaRequest::ApiGatewayV2(request) = &mut event.payload {
+        let path = request.raw_path.take();
+        request.raw_path = path.map(|path| utf8_percent_encode(&path, PATH).to_string());
+    }
+    event
+}
+
+fn request(request: lambda_http::Request) -> Request {
+    let path = percent_decode_str(request.raw_http_path()).decode_utf8_lossy().into_owned();
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let (parts, body) = request.into_parts();
+    Request {
+        method: parts.method,
+        path,
+        query,
+        headers: parts.headers,
+        body: bytes(body),
+        received_at: now(),
+    }
+}
+
+/// The body as it was sent: `lambda_http` has undone base64.
+fn bytes(body: Body) -> Bytes {
+    match body {
+        Body::Text(text) => text.into(),
+        Body::Binary(bytes) => bytes.into(),
+        _ => Bytes::new(),
+    }
+}

@@ -1,0 +1,29 @@
+//! The log on stdout, from which Lambda takes it.
+
+use std::str::FromStr;
+
+use tracing_subscriber::{
+    filter::LevelFilter,
+    fmt::{self, format::JsonFields},
+};
+
+use super::now;
+use crate::metrics::EmbeddedMetrics;
+
+/// One JSON object per line, which is what `CloudWatch` Logs Insights reads by itself. The level is
+/// Lambda's own setting. If `ROLLCALL_METRICS_NAMESPACE` names a namespace, the lines about callbacks
+/// are metrics, too.
+pub(super) fn to_stdout() {
+    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok();
+    let level = level.and_then(|level| LevelFilter::from_str(&level).ok());
+    let lines =
+        fmt::format().json().flatten_event(true).with_target(false).with_current_span(false);
+    let log = tracing_subscriber::fmt()
+        .fmt_fields(JsonFields::new())
+        .with_max_level(level.unwrap_or(LevelFilter::INFO));
+    let namespace = std::env::var("ROLLCALL_METRICS_NAMESPACE").ok();
+    match namespace.filter(|namespace| !namespace.is_empty()) {
+        Some(namespace) => log.event_format(EmbeddedMetrics::new(&namespace, lines, now)).init(),
+        None => log.event_format(lines).init(),
+    }
+}

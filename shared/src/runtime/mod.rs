@@ -1,0 +1,140 @@
+//! The Lambda functions' main: the only place that names Lambda's runner, the environment and the
+//! clock. Each kind of event that Lambda hands over has a file of its own.
+
+mod http;
+mod log;
+mod sqs;
+
+use std::time::{Duration, SystemTime};
+
+pub use lambda_http::Error;
+use lambda_http::lambda_runtime;
+
+pub use self::{
+    http::{CallbackFunction, Function, service},
+    sqs::{SqsEvent, replay_service},
+};
+use crate::{
+    apps::AppsSource,
+    aws,
+    callback::Callback,
+    config::{Apps, AppsFrom, AppsOf, Config, ReplayConfig},
+    domain::UnixMillis,
+    handler::{self, Receiver},
+    query::Queries,
+    replay::Replay,
+    spill::Queue,
+    store::{self, Reader, Writer},
+    user_sig::UserSigs,
+};
+
+/// How long a function's start may wait for the table. Lambda gives a start the whole CPU and ten
+/// seconds, but somebody is waiting for it.
+const WARM_UP_LIMIT: Duration = Duration::from_millis(300);
+
+/// Runs the function of one callback type until Lambda ends it.
+///
+/// # Errors
+///
+/// If the environment is not as the contract says, or the runtime API is not there.
+pub fn run_callback<C: Callback>() -> Result<(), Error>
+where
+    Apps: AppsOf<C::Provider>,
+{
+    run(async {
+        let config = Config::from_env()?;
+        let aws = aws::from_env()?;
+        let client = store::connect(&aws, handler::store_limit(config.budget));
+        let store = Writer::new(client, &config.table, config.retention);
+        let (apps, ()) = tokio::join!(apps(&aws, config.budget), store.warm_up(WARM_UP_LIMIT));
+        let receiver = Receiver {
+            apps: apps?,
+            store,
+            spill: config.spill_queue_url.map(|url| Queue::new(&aws, url)),
+            max_age: config.max_age,
+            replay_guard: config.replay_guard,
+            budget: config.budget,
+        };
+        lambda_runtime::run(service(CallbackFunction::<C>::new(receiver))).await
+    })
+}
+
+/// Runs the function that answers queries until Lambda ends it.
+///
+/// # Errors
+///
+/// As [`run_callback`].
+pub fn run_query() -> Result<(), Error> {
+    run(async {
+        let config = Config::from_env()?;
+        let client = store::connect(&aws::from_env()?, config.budget);
+        let store = Reader::new(client, &config.table);
+        store.warm_up(WARM_UP_LIMIT).await;
+        lambda_runtime::run(service(Queries { store })).await
+    })
+}
+
+/// Runs the function that replays the spill queue until Lambda ends it.
+///
+/// # Errors
+///
+/// As [`run_callback`].
+pub fn run_spill_replay() -> Result<(), Error> {
+    run(async {
+        let config = Config::from_env()?;
+        let queues = ReplayConfig::from_env()?;
+        let aws = aws::from_env()?;
+        let client = store::connect(&aws, REPLAY_LIMIT);
+        let replay = Replay {
+            store: Writer::new(client, &config.table, config.retention),
+            queue: Queue::new(&aws, queues.spill_queue_url),
+            dead_letters: Queue::new(&aws, queues.dead_letter_queue_url),
+        };
+        lambda_runtime::run(replay_service(replay)).await
+    })
+}
+
+/// Runs the function that mints and verifies UserSigs until Lambda ends it.
+///
+/// # Errors
+///
+/// As [`run_callback`].
+pub fn run_user_sig() -> Result<(), Error> {
+    run(async {
+        let config = Config::from_env()?;
+        let apps = apps(&aws::from_env()?, config.budget).await?;
+        lambda_runtime::run(service(UserSigs { apps })).await
+    })
+}
+
+/// How long one write may take when nobody waits for the answer.
+const REPLAY_LIMIT: Duration = Duration::from_secs(5);
+
+/// The time by the machine's clock.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the one clock")]
+pub fn now() -> UnixMillis {
+    SystemTime::now().into()
+}
+
+fn run(function: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+    log::to_stdout();
+    // A function has one request at a time, and at 256 MB a seventh of a CPU.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(function).inspect_err(|error| {
+        tracing::error!(%error, "the function cannot start");
+    })
+}
+
+/// The apps, read from their secret if that is where they are. A function starts without them, too:
+/// the first request asks again.
+async fn apps(aws: &aws::SdkConfig, budget: Duration) -> Result<AppsSource, Error> {
+    match AppsFrom::from_env()? {
+        AppsFrom::Environment(apps) => Ok(apps.into()),
+        AppsFrom::Secret(id) => {
+            let apps = AppsSource::secret(aws, id, budget);
+            apps.get(now()).await;
+            Ok(apps)
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Batches of messages of SQS.
+
+use std::{collections::HashMap, convert::Infallible, fmt::Debug, sync::Arc, time::Duration};
+
+use lambda_http::{
+    LambdaEvent,
+    lambda_runtime::{Service, service_fn},
+};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::now;
+use crate::{
+    domain::UnixMillis,
+    replay::{Received, Replay},
+};
+
+/// What Lambda hands over of messages of SQS.
+#[derive(Debug, Deserialize)]
+pub struct SqsEvent {
+    #[serde(rename = "Records")]
+    records: Vec<SqsMessage>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SqsMessage {
+    message_id: String,
+    receipt_handle: String,
+    body: String,
+    #[serde(default)]
+    attributes: HashMap<String, String>,
+}
+
+/// Which messages stay in the queue, as Lambda's partial batch responses name them.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SqsBatchResponse {
+    batch_item_failures: Vec<BatchItemFailure>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BatchItemFailure {
+    item_identifier: String,
+}
+
+/// Serves the batches of messages that Lambda hands to the function that replays.
+#[must_use]
+pub fn replay_service(
+    replay: Replay,
+) -> impl Service<
+    LambdaEvent<SqsEvent>,
+    Response: Serialize + Debug + Send,
+    Error = Infallible,
+    Future: Send,
+> {
+    let replay = Arc::new(replay);
+    service_fn(move |event: LambdaEvent<SqsEvent>| {
+        let replay = replay.clone();
+        async move {
+            let received_at = now();
+            let received = |message: SqsMessage| {
+                let number = |name| message.attributes.get(name)?.parse::<u64>().ok();
+                let count = number("ApproximateReceiveCount");
+                Received {
+                    receive_count: count.and_then(|count| count.try_into().ok()).unwrap_or(1),
+                    sent_at: number("SentTimestamp").map_or(received_at, UnixMillis),
+                    message_id: message.message_id,
+                    receipt_handle: message.receipt_handle,
+                    received_at,
+                    body: message.body,
+                }
+            };
+            let messages = event.payload.records.into_iter().map(received).collect();
+            // Lambda ends a function that takes longer, and then nothing of the batch counts as done.
+            let left = event.context.deadline.saturating_sub(received_at.0);
+            let after = |percent| Instant::now() + Duration::from_millis(left * percent / 100);
+            let kept = replay.replay(messages, after(70), after(90)).await;
+            let failure = |item_identifier| BatchItemFailure { item_identifier };
+            let batch_item_failures = kept.into_iter().map(failure).collect();
+            Ok::<_, Infallible>(SqsBatchResponse { batch_item_failures })
+        }
+    })
+}
