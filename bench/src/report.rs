@@ -121,11 +121,8 @@ fn prices(results: &Results) -> String {
         let logged =
             if callback.is_some() { price::LOGGED_BY_ROLLCALL } else { price::LOGGED_BY_OTHERS };
         let logs = logged * 1e6 / 1e9 * price::LOGS_PER_GB;
-        let together = price::HTTP_API_PER_MILLION
-            + price::LAMBDA_PER_MILLION
-            + duration
-            + dynamodb
-            + logs;
+        let together =
+            price::HTTP_API_PER_MILLION + price::LAMBDA_PER_MILLION + duration + dynamodb + logs;
         let _ = writeln!(
             text,
             "| {what} | {:.2} $ | {:.2} $ | {duration:.2} $ ({ms:.0} ms) | {dynamodb:.2} $ ({} write units) | {logs:.2} $ | {together:.2} $ |",

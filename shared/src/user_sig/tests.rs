@@ -211,14 +211,11 @@ fn signed_ticket_of(mut content: Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let lines = ["identifier", "sdkappid", "time", "expire"];
-    let mut message: String =
-        lines.iter().map(|field| format!("TLS.{field}:{}\n", value(field))).collect();
-    if !content["TLS.userbuf"].is_null() {
-        message += &format!("TLS.userbuf:{}\n", value("userbuf"));
-    }
+    let userbuf = (!content["TLS.userbuf"].is_null()).then_some("userbuf");
     let mut hmac = Hmac::<sha2::Sha256>::new_from_slice(KEY.as_bytes()).unwrap();
-    hmac.update(message.as_bytes());
+    for field in ["identifier", "sdkappid", "time", "expire"].into_iter().chain(userbuf) {
+        hmac.update(format!("TLS.{field}:{}\n", value(field)).as_bytes());
+    }
     content["TLS.sig"] = BASE64_STANDARD.encode(hmac.finalize().into_bytes()).into();
     ticket_of(&content)
 }
