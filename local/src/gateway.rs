@@ -18,7 +18,7 @@ use rollcall::{
     http::{Reply, Request},
     payload,
     query::Queries,
-    routes::{self, AskedFunction},
+    routes::{self, BackendFunction},
     runtime,
     user_sig::UserSigs,
 };
@@ -92,9 +92,9 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: axum::extract::Req
     {
         return response(endpoint.receive(&gateway.receiver, &request).await);
     }
-    match routes::asked_function(&request.path) {
-        Some(AskedFunction::UserSig) => response(gateway.user_sigs.answer(&request).await),
-        Some(AskedFunction::Query) => response(gateway.queries.answer(&request).await),
+    match routes::backend_function(&request.path) {
+        Some(BackendFunction::UserSig) => response(gateway.user_sigs.answer(&request).await),
+        Some(BackendFunction::Query) => response(gateway.queries.answer(&request).await),
         None => message(StatusCode::NOT_FOUND, "Not Found"),
     }
 }

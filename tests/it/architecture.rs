@@ -373,7 +373,7 @@ fn the_scan_sees_comparisons_of_secrets() {
         assert!(compares_a_secret(statement), "{statement}");
     }
     for statement in
-        ["if app != asked.app", "Need::Some => between(a, b) >= OVERDUE", "let sig = 1"]
+        ["if app != asked.app", "Need::Usable => between(a, b) >= OVERDUE", "let sig = 1"]
     {
         assert!(!compares_a_secret(statement), "{statement}");
     }
@@ -386,7 +386,8 @@ fn nothing_scans_the_table() {
     }
 }
 
-/// A callback cannot query and a query cannot write, as in the policies of their functions. Both get an item.
+/// A callback cannot query and a query cannot write, as in the policies of their functions. Both
+/// get an item.
 #[test]
 fn the_writer_asks_nothing_and_the_reader_changes_nothing() {
     let writes = [".put_item()", ".update_item()", ".delete_item()", ".batch_write_item()"];

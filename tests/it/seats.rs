@@ -24,7 +24,8 @@ use crate::support::{
     union, zego_event,
 };
 
-/// One unit of a write is a kilobyte; the last event may go beyond it before the seat is lightened.
+/// One unit of a write is a kilobyte; the last event may go beyond it before its oldest marks are
+/// moved.
 const MAX_SEAT_BYTES: usize = 1024 + 200;
 
 /// Ada comes and goes `times` times.
@@ -130,10 +131,10 @@ async fn a_seat_fits_one_write_unit_with_its_keys() {
     }
 }
 
-/// Until version 0.1 was done, a seat also held the sequences of its marks, a life its creator, and the
-/// end of a life or of a TRTC room its reason. Nothing read them, and nothing has to.
+/// Until version 0.1 was done, a seat also held the sequences of its marks, a life its creator, and
+/// the end of a life or of a TRTC room its reason. Nothing read them, and nothing has to.
 #[tokio::test]
-async fn old_items_with_more_attributes_are_read_written_and_lightened_as_new_ones() {
+async fn old_items_with_more_attributes_are_read_written_and_shrunk_as_new_ones() {
     let start = Moment::recent();
     let now = start.plus(50_000);
     let (old, new) = (Database::start().await, Database::start().await);
@@ -259,7 +260,8 @@ async fn a_session_with_many_relogins_ends_when_it_ends() {
         let database = Database::start().await;
         let handlers = Handlers::on(&database.url);
         let login = zego_event(RoomLogin, start.plus(0));
-        // The logout with the highest sequence tells of the first login's time, so it is an old mark.
+        // The logout with the highest sequence tells of the first login's time, so it is an old
+        // mark.
         let logout =
             Event { name: RoomLogout, at: start.plus(900), sequence: 999, ..login.clone() };
         deliver(&handlers, &login, now).await;

@@ -136,7 +136,7 @@ async fn the_first_key_signs() {
     let app = TestApp::start().await;
     let minted = mint(&app, &json!({ "sdk_app_id": APP, "user_id": "ada" })).await;
     let asked =
-        rollcall::user_sig::Asked { app: APP.try_into().unwrap(), user: "ada".parse().unwrap() };
+        rollcall::user_sig::Expected { app: APP.try_into().unwrap(), user: "ada".parse().unwrap() };
     let keys = [Secret::new(TENCENT_KEY.to_owned()).unwrap()];
     let user_sig = minted["user_sig"].as_str().unwrap();
     assert!(verify(user_sig, &asked, |_| &keys, runtime::now().seconds()).is_ok());

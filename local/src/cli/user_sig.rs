@@ -9,7 +9,7 @@ use rollcall::{
     providers::tencent::SECRET_KEYS,
     runtime,
     user_sig::{
-        Asked, Claims, Lifetime, ParameterError, Privileges, Room, SdkAppId, UserId, verify,
+        Claims, Expected, Lifetime, ParameterError, Privileges, Room, SdkAppId, UserId, verify,
     },
 };
 
@@ -80,7 +80,7 @@ pub(crate) fn run(args: UserSigArgs) -> Result<ExitCode, Failure> {
                 Some(seconds) => Lifetime::from_seconds(seconds).map_err(of("--expire"))?,
                 None => Lifetime::DEFAULT,
             };
-            let Asked { app, user } = whose.asked()?;
+            let Expected { app, user } = whose.asked()?;
             let claims = Claims { app, user, issued_at: whose.now(), lifetime };
             let keys = whose.keys(app)?;
             let key = keys.first().ok_or_else(|| no_key(app))?;
@@ -112,10 +112,10 @@ pub(crate) fn run(args: UserSigArgs) -> Result<ExitCode, Failure> {
 }
 
 impl Whose {
-    fn asked(&self) -> Result<Asked, Failure> {
+    fn asked(&self) -> Result<Expected, Failure> {
         let app = self.app.parse().map_err(of("--app"))?;
         let user: UserId = self.user.parse().map_err(of("--user"))?;
-        Ok(Asked { app, user })
+        Ok(Expected { app, user })
     }
 
     fn keys(&self, app: SdkAppId) -> Result<Vec<Secret>, Failure> {

@@ -54,12 +54,12 @@ impl Queue {
         self.send_all(messages, None, deadline).await
     }
 
-    /// Sends a message as it is that can never be read, with the reason.
+    /// Sends a message that can never be read, unchanged and with the reason.
     ///
     /// # Errors
     ///
     /// [`SpillError`] if it is not known to be in the queue.
-    pub async fn bury_unread(
+    pub async fn send_unreadable(
         &self,
         body: &str,
         reason: &str,
@@ -73,7 +73,7 @@ impl Queue {
     /// # Errors
     ///
     /// As [`Queue::spill`].
-    pub async fn bury<'a>(
+    pub async fn send_unstorable<'a>(
         &self,
         event: &str,
         received_at: UnixMillis,

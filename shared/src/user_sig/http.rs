@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    Asked, Claims, Invalid, Lifetime, MintError, ParameterError, Privileges, Room, SdkAppId,
+    Claims, Expected, Invalid, Lifetime, MintError, ParameterError, Privileges, Room, SdkAppId,
     UserId, verify,
 };
 use crate::{
@@ -53,11 +53,11 @@ impl UserSigs {
         let apps = self.apps.get(now).await.ok_or(Error::NoSecrets)?;
         self.apps.refresh(now);
         let answered = answer(Keys(&apps), request);
-        let is_for_want_of_a_key = match &answered {
-            Ok(answer) => answer.is_for_want_of_a_key,
+        let might_match_another_key = match &answered {
+            Ok(answer) => answer.might_match_another_key,
             Err(error) => matches!(error, Error::UnknownApp(_) | Error::NoKey(_)),
         };
-        if is_for_want_of_a_key && let Some(apps) = self.apps.newer_than(&apps, now).await {
+        if might_match_another_key && let Some(apps) = self.apps.newer_than(&apps, now).await {
             return Ok(answer(Keys(&apps), request)?.reply);
         }
         Ok(answered?.reply)
@@ -67,7 +67,7 @@ impl UserSigs {
 /// An answer, and whether it might be another one with other keys.
 struct Answer {
     reply: Reply,
-    is_for_want_of_a_key: bool,
+    might_match_another_key: bool,
 }
 
 /// The keys of all apps.
@@ -102,19 +102,19 @@ impl<'a> Keys<'a> {
             expires_at: claims.expires_at().0,
         };
         let reply = Reply::json(StatusCode::OK, &answer);
-        Ok(Answer { reply, is_for_want_of_a_key: false })
+        Ok(Answer { reply, might_match_another_key: false })
     }
 
     fn verify(self, request: &Request) -> Result<Answer, Error> {
         let body: VerifyBody = read(&request.body)?;
-        let asked = Asked { app: app(body.sdk_app_id)?, user: user(body.user_id)? };
+        let asked = Expected { app: app(body.sdk_app_id)?, user: user(body.user_id)? };
         let ticket = text("user_sig", body.user_sig)?;
         if self.of(asked.app)?.is_empty() {
             return Err(Error::NoKey(asked.app));
         }
         let keys = |app| self.of(app).unwrap_or_default();
         let verdict = verify(&ticket, &asked, keys, request.received_at.seconds());
-        let is_for_want_of_a_key = verdict == Err(Invalid::ForeignKey);
+        let might_match_another_key = verdict == Err(Invalid::ForeignKey);
         let answer = match verdict {
             Ok(valid) => Verdict {
                 valid: true,
@@ -129,7 +129,7 @@ impl<'a> Keys<'a> {
                 message: Some(invalid.to_string()),
             },
         };
-        Ok(Answer { reply: Reply::json(StatusCode::OK, &answer), is_for_want_of_a_key })
+        Ok(Answer { reply: Reply::json(StatusCode::OK, &answer), might_match_another_key })
     }
 
     /// The keys of an app, the one that signs first.

@@ -8,7 +8,7 @@
 //! use rollcall::{
 //!     callback::Secret,
 //!     domain::UnixSeconds,
-//!     user_sig::{Asked, Claims, Invalid, Lifetime, SdkAppId, UserId, verify},
+//!     user_sig::{Expected, Claims, Invalid, Lifetime, SdkAppId, UserId, verify},
 //! };
 //!
 //! let key = Secret::new("the SecretKey of the console".to_owned()).unwrap();
@@ -20,7 +20,7 @@
 //! let ticket = claims.user_sig(&key)?;
 //!
 //! let keys = [key];
-//! let asked = Asked { app, user: ada };
+//! let asked = Expected { app, user: ada };
 //! let valid = verify(ticket.expose(), &asked, |_| &keys, issued_at).unwrap();
 //! assert_eq!(valid.expires_at, UnixSeconds(1_700_604_800));
 //!
@@ -47,7 +47,7 @@ pub use mint::{Claims, MintError};
 pub use parameters::{Lifetime, ParameterError, Privileges, Room, SdkAppId, UserId};
 pub use payload::Defect;
 pub use ticket::{Flaw, Ticket};
-pub use verify::{Asked, Valid, verify};
+pub use verify::{Expected, Valid, verify};
 
 /// A ticket, and the content of a ticket, that somebody else made up. For `fuzz/`.
 ///
@@ -61,7 +61,7 @@ pub fn fuzz(data: &[u8]) {
 
     let keys = [Secret::new("5bd2850fff3ecb11d7c805251c51ee46".to_owned()).unwrap()];
     let asked =
-        Asked { app: SdkAppId::try_from(1_400_000_000).unwrap(), user: "ada".parse().unwrap() };
+        Expected { app: SdkAppId::try_from(1_400_000_000).unwrap(), user: "ada".parse().unwrap() };
     let verify = |ticket: &str| verify(ticket, &asked, |_| &keys, UnixSeconds(1_700_000_000));
     if let Ok(text) = std::str::from_utf8(data) {
         // Nobody guesses the signature.

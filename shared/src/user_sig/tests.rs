@@ -63,12 +63,12 @@ fn app(number: u32) -> SdkAppId {
     u64::from(number).try_into().unwrap()
 }
 
-fn asked(user: &str) -> Asked {
-    Asked { app: app(APP), user: user.parse().unwrap() }
+fn asked(user: &str) -> Expected {
+    Expected { app: app(APP), user: user.parse().unwrap() }
 }
 
 fn claims(user: &str) -> Claims {
-    let Asked { app, user } = asked(user);
+    let Expected { app, user } = asked(user);
     Claims { app, user, issued_at: NOW, lifetime: Lifetime::DEFAULT }
 }
 
@@ -513,7 +513,7 @@ proptest! {
         };
         let ticket = ticket.unwrap();
         let ticket = ticket.expose();
-        let asked = Asked { app: claims.app, user: claims.user.clone() };
+        let asked = Expected { app: claims.app, user: claims.user.clone() };
         let last = claims.expires_at();
         let valid = Valid { issued_at: claims.issued_at, expires_at: last };
         let check = |ticket: &str, now| verify(ticket, &asked, |_| &keys, now);

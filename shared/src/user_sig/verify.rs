@@ -8,7 +8,7 @@ use crate::{
 
 /// Whose ticket it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct Expected {
     /// The app that the person logs in to.
     pub app: SdkAppId,
     /// The person.
@@ -39,7 +39,7 @@ pub struct Valid {
 /// [`Invalid`]: the first check that fails.
 pub fn verify<'k>(
     ticket: &str,
-    asked: &Asked,
+    asked: &Expected,
     keys: impl Fn(SdkAppId) -> &'k [Secret],
     now: UnixSeconds,
 ) -> Result<Valid, Invalid> {

@@ -38,7 +38,7 @@ use rollcall::{
     handler::{self, Receiver},
     http::{Reply, Request},
     query::Queries,
-    routes::{self, AskedFunction, CallbackNames},
+    routes::{self, BackendFunction, CallbackNames},
     runtime,
     store::{self, Reader, TABLE, Writer},
     user_sig::UserSigs,
@@ -297,7 +297,7 @@ async fn as_the_function_it_is_for(request: extract::Request, next: Next) -> Res
     let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
     let function = match CallbackNames::at(&path) {
         Some(names) => names.function,
-        None => routes::asked_function(&path).map_or(routes::QUERY, AskedFunction::name),
+        None => routes::backend_function(&path).map_or(routes::QUERY, BackendFunction::name),
     };
     iam::acting_as(function, next.run(request)).await
 }

@@ -24,8 +24,9 @@ use super::{
 };
 use crate::domain::{Kind, Mark, Outcome, SeatChange, UnixMillis};
 
-/// What a write of a seat of at most a kilobyte takes: one write unit for the seat, two for an index entry that
-/// is elsewhere then. Any write of a larger one takes two for the seat and two for the index.
+/// What a write of a seat of at most a kilobyte takes: one write unit for the seat, two for an
+/// index entry that is elsewhere then. Any write of a larger one takes two for the seat and two for
+/// the index.
 const MAX_SEAT_UNITS: WriteUnits = WriteUnits(3.0);
 
 /// How long an answer waits for marks to be moved.
@@ -45,7 +46,7 @@ impl Writer {
         for _ in 0..2 {
             let seen = match self.write_newest(change, &mark, received_at).await? {
                 Written::Yes(units) => {
-                    self.lighten(change, units, received_at).await;
+                    self.shrink_if_large(change, units, received_at).await;
                     return Ok(Outcome::Applied);
                 }
                 Written::No(seat) => seat,
@@ -54,7 +55,7 @@ impl Writer {
                 return Ok(Outcome::Duplicate);
             }
             if let Written::Yes(units) = self.write_older(change, &mark).await? {
-                self.lighten(change, units, received_at).await;
+                self.shrink_if_large(change, units, received_at).await;
                 return Ok(Outcome::Stale);
             }
         }
@@ -94,7 +95,12 @@ impl Writer {
 
     /// Moves the oldest marks away if the seat has grown too large. The event is stored already,
     /// so if that fails or takes too long, the next event on the seat will try again.
-    async fn lighten(&self, change: &SeatChange, units: WriteUnits, received_at: UnixMillis) {
+    async fn shrink_if_large(
+        &self,
+        change: &SeatChange,
+        units: WriteUnits,
+        received_at: UnixMillis,
+    ) {
         if units <= MAX_SEAT_UNITS {
             return;
         }
@@ -142,8 +148,8 @@ impl Writer {
     }
 }
 
-/// A write of a seat says what it consumed, since that shows how large the seat is; and a refused one
-/// returns the seat, since that shows whether the mark is known.
+/// A write of a seat says what it consumed, since that shows how large the seat is; and a refused
+/// one returns the seat, since that shows whether the mark is known.
 fn update_seat(change: &SeatChange) -> Update {
     let SeatChange { app, user, room, .. } = change;
     Update::of(keys::user(app, user), keys::seat(room, change.life.as_ref()))
@@ -151,8 +157,8 @@ fn update_seat(change: &SeatChange) -> Update {
         .or_return_item()
 }
 
-/// The marks that may leave a seat, oldest first: all but the newest few and those that tell whether
-/// the person is in, in which role, and when they were last seen.
+/// The marks that may leave a seat, oldest first: all but the newest few and those that tell
+/// whether the person is in, in which role, and when they were last seen.
 fn movable(marks: &[Mark]) -> Vec<Mark> {
     let mut sorted: Vec<&Mark> = marks.iter().collect();
     sorted.sort();
