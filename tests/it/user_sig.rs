@@ -135,11 +135,11 @@ async fn what_does_not_belong_in_a_ticket_is_named_and_the_ticket_is_not() {
 async fn the_first_key_signs() {
     let app = TestApp::start().await;
     let minted = mint(&app, &json!({ "sdk_app_id": APP, "user_id": "ada" })).await;
-    let asked =
+    let expected =
         rollcall::user_sig::Expected { app: APP.try_into().unwrap(), user: "ada".parse().unwrap() };
     let keys = [Secret::new(TENCENT_KEY.to_owned()).unwrap()];
     let user_sig = minted["user_sig"].as_str().unwrap();
-    assert!(verify(user_sig, &asked, |_| &keys, runtime::now().seconds()).is_ok());
+    assert!(verify(user_sig, &expected, |_| &keys, runtime::now().seconds()).is_ok());
 }
 
 #[tokio::test]

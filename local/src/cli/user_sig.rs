@@ -80,7 +80,7 @@ pub(crate) fn run(args: UserSigArgs) -> Result<ExitCode, Failure> {
                 Some(seconds) => Lifetime::from_seconds(seconds).map_err(of("--expire"))?,
                 None => Lifetime::DEFAULT,
             };
-            let Expected { app, user } = whose.asked()?;
+            let Expected { app, user } = whose.expected()?;
             let claims = Claims { app, user, issued_at: whose.now(), lifetime };
             let keys = whose.keys(app)?;
             let key = keys.first().ok_or_else(|| no_key(app))?;
@@ -92,12 +92,12 @@ pub(crate) fn run(args: UserSigArgs) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Action::Verify { whose, ticket } => {
-            let asked = whose.asked()?;
-            let keys = whose.keys(asked.app)?;
+            let expected = whose.expected()?;
+            let keys = whose.keys(expected.app)?;
             if keys.is_empty() {
-                return Err(no_key(asked.app));
+                return Err(no_key(expected.app));
             }
-            Ok(match verify(&ticket, &asked, |_| &keys, whose.now()) {
+            Ok(match verify(&ticket, &expected, |_| &keys, whose.now()) {
                 Ok(valid) => {
                     println!("valid until {}", valid.expires_at);
                     ExitCode::SUCCESS
@@ -112,7 +112,7 @@ pub(crate) fn run(args: UserSigArgs) -> Result<ExitCode, Failure> {
 }
 
 impl Whose {
-    fn asked(&self) -> Result<Expected, Failure> {
+    fn expected(&self) -> Result<Expected, Failure> {
         let app = self.app.parse().map_err(of("--app"))?;
         let user: UserId = self.user.parse().map_err(of("--user"))?;
         Ok(Expected { app, user })

@@ -28,7 +28,7 @@ pub struct UserSigs {
 }
 
 impl UserSigs {
-    /// Answers a request for [`MINT`] or [`VERIFY`]; every failure becomes an error body.
+    /// Answers a request for [`MINT`] or [`VERIFY`]. Every failure becomes an error body.
     pub async fn answer(&self, request: &Request) -> Reply {
         let answer = self.try_answer(request).await;
         answer.unwrap_or_else(|error| {
@@ -64,7 +64,7 @@ impl UserSigs {
     }
 }
 
-/// An answer, and whether it might be another one with other keys.
+/// An answer, and whether it might be different with other keys.
 struct Answer {
     reply: Reply,
     might_match_another_key: bool,
@@ -107,13 +107,13 @@ impl<'a> Keys<'a> {
 
     fn verify(self, request: &Request) -> Result<Answer, Error> {
         let body: VerifyBody = read(&request.body)?;
-        let asked = Expected { app: app(body.sdk_app_id)?, user: user(body.user_id)? };
+        let expected = Expected { app: app(body.sdk_app_id)?, user: user(body.user_id)? };
         let ticket = text("user_sig", body.user_sig)?;
-        if self.of(asked.app)?.is_empty() {
-            return Err(Error::NoKey(asked.app));
+        if self.of(expected.app)?.is_empty() {
+            return Err(Error::NoKey(expected.app));
         }
         let keys = |app| self.of(app).unwrap_or_default();
-        let verdict = verify(&ticket, &asked, keys, request.received_at.seconds());
+        let verdict = verify(&ticket, &expected, keys, request.received_at.seconds());
         let might_match_another_key = verdict == Err(Invalid::ForeignKey);
         let answer = match verdict {
             Ok(valid) => Verdict {
@@ -140,7 +140,7 @@ impl<'a> Keys<'a> {
     }
 }
 
-// Fields are taken as any JSON, so that what is wrong with one can be said of that one.
+// Fields accept any JSON, so that an error can name the wrong field.
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -195,7 +195,7 @@ struct Verdict {
 
 fn read<B: Fields>(body: &[u8]) -> Result<B, Error> {
     let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
-    // Serde would take a list for the fields. Its errors quote what they found: a ticket, perhaps.
+    // Serde would accept a list for the fields. Its errors quote the input, perhaps a ticket.
     let object = body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body));
     object.and_then(Result::ok).ok_or(Error::Body(B::NAMES))
 }
