@@ -389,7 +389,7 @@ fn nothing_scans_the_table() {
 /// A callback cannot query and a query cannot write, as in the policies of their functions. Both
 /// get an item.
 #[test]
-fn the_writer_asks_nothing_and_the_reader_changes_nothing() {
+fn the_writer_never_queries_and_the_reader_never_writes() {
     let writes = [".put_item()", ".update_item()", ".delete_item()", ".batch_write_item()"];
     let reads = [".query()", ".batch_get_item()"];
     let sent = |code: &str, calls: &[&str]| calls.iter().any(|call| code.contains(call));

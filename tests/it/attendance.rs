@@ -449,7 +449,7 @@ async fn pages_of_any_size_hold_every_visit_once() {
 }
 
 #[tokio::test]
-async fn whoever_moves_while_a_room_is_paged_is_not_missed() {
+async fn a_person_who_moves_while_a_room_is_paged_is_not_missed() {
     let (_database, handlers) = start().await;
     let visits = a_busy_room(&handlers).await;
     let room = "/attendance/zego/1/rooms/lobby";
@@ -488,7 +488,7 @@ async fn a_persons_visits_to_many_rooms_come_in_the_order_of_time() {
 }
 
 #[tokio::test]
-async fn what_is_not_known_is_404_and_what_is_wrong_is_400() {
+async fn unknown_users_and_rooms_are_404_and_wrong_parameters_are_400() {
     let (_database, handlers) = start().await;
     zego(&handlers, &boundary(RoomCreate, 7, 0)).await;
     zego(&handlers, &Event { room: "bar".to_owned(), ..login("ada", 7, 1, 1, 0) }).await;

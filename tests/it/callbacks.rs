@@ -344,7 +344,7 @@ async fn recorders_are_kept_but_not_counted() {
 }
 
 #[tokio::test]
-async fn an_event_at_the_route_of_another_one_is_refused_and_told_its_own() {
+async fn an_event_at_the_route_of_another_one_is_refused_with_its_own_route() {
     let app = TestApp::start().await;
     let endpoints = Endpoint::ALL.into_iter().filter(|one| one.function.starts_with("zego-"));
     let routes: Vec<&str> = endpoints.map(|endpoint| endpoint.routes[0]).collect();

@@ -120,7 +120,7 @@ async fn promise_6_on_time_the_budget_sets_all_times() {
 
 /// Promise 6 where nobody answers at all: no address, no port, no listener that accepts.
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_6_on_time_whoever_cannot_be_reached_is_given_up_in_time() {
+async fn promise_6_on_time_an_unreachable_service_is_given_up_in_time() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed_address = closed.local_addr().unwrap();

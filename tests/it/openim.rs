@@ -129,7 +129,7 @@ async fn the_real_form_is_answered_as_no_server_can_misread_it() {
 
 /// Promise 1, and the answers of all rejections.
 #[tokio::test]
-async fn promise_1_authentic_whoever_has_no_credentials_changes_nothing() {
+async fn promise_1_authentic_a_request_without_credentials_changes_nothing() {
     let app = TestApp::start().await;
     let users = json!([{ "userID": "ada", "nickname": "Ada" }]);
     let with_secret = |secret: Value| {
@@ -204,7 +204,7 @@ fn assert_rejected(answer: &Answer, code: i32, is_documented: bool) {
 }
 
 #[tokio::test]
-async fn promise_7_isolated_the_credentials_tell_the_app() {
+async fn promise_7_isolated_the_credentials_identify_the_app() {
     let app = TestApp::start().await;
     let body = json!({
         "callbackCommand": "callbackAfterUserRegisterCommand",
@@ -584,7 +584,7 @@ async fn a_lease_runs_out_after_forty_five_minutes_and_repetition_refreshes_it()
 
 /// 2.x says once that a device is online, and has no key `connID`.
 #[tokio::test]
-async fn a_device_that_is_told_of_once_stays_online_until_it_goes() {
+async fn a_device_that_is_reported_once_stays_online_until_it_goes() {
     use EventName::{UserOffline, UserOnline};
 
     let database = Database::start().await;
@@ -709,7 +709,7 @@ async fn a_registered_person_is_known_before_they_are_ever_online() {
 }
 
 #[tokio::test]
-async fn odd_device_events_are_told_what_is_wrong() {
+async fn the_answer_to_an_odd_device_event_says_what_is_wrong() {
     let app = TestApp::start().await;
     let now = rollcall::runtime::now().0;
     let good = json!({

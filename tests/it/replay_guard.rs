@@ -39,7 +39,7 @@ fn told(reply: &Reply) -> (u16, &'static str) {
 }
 
 #[tokio::test]
-async fn promise_1_authentic_a_signature_is_good_for_one_body() {
+async fn promise_1_authentic_a_signature_is_valid_for_one_body() {
     let app = TestApp::start_with(ReplayGuard::On).await;
     let now = runtime::now();
     let seen = signed(&of("ada", now), now.seconds(), "17");

@@ -269,7 +269,7 @@ async fn promise_8_discreet_the_last_good_value_stays_and_no_value_is_logged() {
 
 /// A secret that was saved on Windows and pasted with a line feed.
 #[tokio::test]
-async fn what_is_odd_about_a_stored_secret_is_logged_once_for_each_version_and_it_works() {
+async fn faults_of_a_stored_secret_are_logged_once_for_each_version_and_it_works() {
     let surrounded = format!("\u{feff}{}", zego_apps(&[&format!("{OLD}\r\n"), "\u{a0}"]));
     let world = World::with(&surrounded).await;
     let (log, _guard) = Log::capture();

@@ -98,7 +98,7 @@ fn contract() -> BTreeSet<(String, String, String)> {
 }
 
 /// Whether a backend asks this function; a provider posts to the others.
-fn is_asked(function: &str) -> bool {
+fn is_for_backends(function: &str) -> bool {
     [QUERY, USER_SIG].contains(&function)
 }
 
@@ -219,7 +219,7 @@ fn the_template_has_the_contracts_routes() {
             let method = properties["Method"].as_str().unwrap().to_owned();
             let path = properties["Path"].as_str().unwrap().to_owned();
             // Providers cannot sign for IAM; everybody else has to.
-            let authorizer = if is_asked(&function) { json!("AWS_IAM") } else { Value::Null };
+            let authorizer = if is_for_backends(&function) { json!("AWS_IAM") } else { Value::Null };
             assert_eq!(properties["Auth"]["Authorizer"], authorizer, "{path}");
             routes.insert((method, path, function.clone()));
         }
@@ -298,7 +298,7 @@ fn openapi_has_the_contracts_routes() {
         }
     }
     let told = contract().into_iter().map(|(method, path, function)| {
-        let is_callback = !is_asked(&function);
+        let is_callback = !is_for_backends(&function);
         (method, path, is_callback)
     });
     assert_eq!(routes, told.collect());
@@ -681,13 +681,13 @@ fn promise_5_never_lost_every_callback_has_the_queue_and_an_outage_never_empties
 
 /// To OpenIM and Chat a 429 is a loss, so only what a backend asks is throttled, and all of it is.
 #[test]
-fn only_questions_and_user_sigs_are_throttled() {
+fn only_queries_and_user_sigs_are_throttled() {
     let template = template();
     let api = &template["Resources"]["Api"]["Properties"];
     assert!(api["DefaultRouteSettings"].is_null(), "it would throttle callbacks, too");
     let throttled: BTreeSet<String> =
         api["RouteSettings"].as_object().unwrap().keys().cloned().collect();
-    let asked = contract().into_iter().filter(|(_, _, function)| is_asked(function));
+    let asked = contract().into_iter().filter(|(_, _, function)| is_for_backends(function));
     assert_eq!(throttled, asked.map(|(method, path, _)| format!("{method} {path}")).collect());
     for function in functions(&template) {
         let reserved = &function.1["ReservedConcurrentExecutions"];
@@ -727,7 +727,7 @@ fn every_log_group_forgets() {
 
 /// Errors and throttles of each function, and a notification by each alarm.
 #[test]
-fn every_function_has_its_alarm_and_every_alarm_tells_somebody() {
+fn every_function_has_its_alarm_and_every_alarm_notifies_the_topic() {
     let template = template();
     let resources = template["Resources"].as_object().unwrap();
     let of_type = |wanted: &'static str| resources.iter().filter(move |(_, r)| r["Type"] == wanted);

@@ -599,7 +599,7 @@ async fn attendance(handlers: &Handlers, of: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_beginning_that_was_not_told_is_marked_and_one_that_is_unknown_is_null() {
+async fn an_inferred_beginning_is_marked_and_an_unknown_one_is_null() {
     let cases = [
         (vec![tencent_event(TrtcEnter, at(0)), exit(1, 900)], json!([START, false, 900])),
         (vec![tencent_event(TrtcRole, at(500)), exit(1, 900)], json!([START + 500, true, 400])),

@@ -96,7 +96,7 @@ async fn a_room_gets_a_private_map_key() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_ticket_is_said_in_tencents_codes() {
+async fn a_refused_ticket_is_answered_with_tencents_code() {
     let app = TestApp::start().await;
     let now = runtime::now().seconds();
     let good = ticket(APP, TENCENT_KEY, now);
@@ -118,7 +118,7 @@ async fn what_is_wrong_with_a_ticket_is_said_in_tencents_codes() {
 }
 
 #[tokio::test]
-async fn what_does_not_belong_in_a_ticket_is_named_and_the_ticket_is_not() {
+async fn a_wrong_character_of_a_ticket_is_named_and_the_ticket_is_not() {
     let app = TestApp::start().await;
     let good = ticket(APP, TENCENT_KEY, runtime::now().seconds());
     let body = json!({ "sdk_app_id": APP, "user_id": "ada", "user_sig": format!("{good}\n") });
@@ -143,7 +143,7 @@ async fn the_first_key_signs() {
 }
 
 #[tokio::test]
-async fn a_bad_request_is_told_what_is_bad() {
+async fn the_answer_to_a_bad_request_says_what_is_bad() {
     let app = TestApp::start().await;
     let ada = r#""sdk_app_id":1400000000,"user_id":"ada""#;
     let mut bad = vec![

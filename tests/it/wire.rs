@@ -85,7 +85,7 @@ async fn promise_4_durable_a_store_that_fails_is_answered_with_503() {
 }
 
 #[tokio::test]
-async fn a_table_that_is_there_is_left_as_it_is_and_any_other_refusal_is_told() {
+async fn an_existing_table_is_left_unchanged_and_any_other_refusal_is_returned() {
     let database = Database::start().await;
     let proxy = Proxy::before(&database.url).await;
     let client = store::connect(&aws::at(&proxy.url), Duration::from_secs(10));
@@ -181,7 +181,7 @@ async fn moved_marks_are_read_if_the_current_visit_began_among_them() {
 /// Whether somebody came to another life before they left this one costs one request for a life, and
 /// not one for each person.
 #[tokio::test]
-async fn attendance_asks_once_when_the_next_life_began() {
+async fn attendance_queries_once_when_the_next_life_began() {
     let (_database, proxy, handlers) = Handlers::observed().await;
     let start = Moment::recent();
     let requests = async |people: u64, users: u64| {
@@ -209,7 +209,7 @@ async fn attendance_asks_once_when_the_next_life_began() {
 
 /// A page of few visits reads few seats, and a longer one asks for twice as many each time.
 #[tokio::test]
-async fn who_reads_on_asks_for_twice_as_many_each_time() {
+async fn a_reader_that_continues_asks_for_twice_as_many_each_time() {
     let (_database, proxy, handlers) = Handlers::observed().await;
     let start = Moment::recent();
     for number in 0..100 {
