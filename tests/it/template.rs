@@ -1,5 +1,5 @@
-//! `template.yaml`, `openapi.yaml`, the gateway's routes, the folders and the manifest tell the same
-//! story.
+//! `template.yaml`, `openapi.yaml`, the gateway's routes, the folders and the manifest tell the
+//! same story.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -131,8 +131,8 @@ fn every_function_has_its_folder_and_every_folder_its_function() {
     assert_eq!(folders, routes::functions().map(str::to_owned).collect());
 }
 
-/// What the template needs for each callback type and each question: a function with its routes, its
-/// alarm, the address for a console, and a limit for what a backend asks.
+/// What the template needs for each callback type and each question: a function with its routes,
+/// its alarm, the address for a console, and a limit for what a backend asks.
 #[test]
 fn the_template_has_a_block_of_every_function_and_every_block_its_function() {
     let mut draft = Draft::of("template.yaml");
@@ -219,7 +219,8 @@ fn the_template_has_the_contracts_routes() {
             let method = properties["Method"].as_str().unwrap().to_owned();
             let path = properties["Path"].as_str().unwrap().to_owned();
             // Providers cannot sign for IAM; everybody else has to.
-            let authorizer = if is_for_backends(&function) { json!("AWS_IAM") } else { Value::Null };
+            let authorizer =
+                if is_for_backends(&function) { json!("AWS_IAM") } else { Value::Null };
             assert_eq!(properties["Auth"]["Authorizer"], authorizer, "{path}");
             routes.insert((method, path, function.clone()));
         }
@@ -255,8 +256,8 @@ fn cargo_lambda_watch_has_the_contracts_routes() {
     assert_eq!(routes, contract());
 }
 
-/// A new callback type needs its path in `openapi.yaml`, with what its provider sends and what it is
-/// answered.
+/// A new callback type needs its path in `openapi.yaml`, with what its provider sends and what it
+/// is answered.
 #[test]
 fn openapi_has_the_contracts_routes() {
     let mut draft = Draft::of("openapi.yaml");
@@ -442,8 +443,8 @@ fn promise_8_discreet_every_function_may_read_its_own_secret_only() {
     assert!(!global.contains("SECRET_ARN") && !global.contains("Policies"), "{global}");
 }
 
-/// AWS's managed policies let a function write into every log group, and receive and delete the messages of
-/// every queue of the account. So no role has one, and none is left for SAM to make.
+/// AWS's managed policies let a function write into every log group, and receive and delete the
+/// messages of every queue of the account. So no role has one, and none is left for SAM to make.
 #[test]
 fn every_function_has_a_role_with_its_own_log_group_and_queue_and_no_managed_policy() {
     let template = template();
@@ -479,8 +480,8 @@ fn every_function_has_a_role_with_its_own_log_group_and_queue_and_no_managed_pol
     );
 }
 
-/// What is a provider's is there if `Providers` names it, and only then. `.ci/template` deploys every
-/// combination.
+/// What is a provider's is there if `Providers` names it, and only then. `.ci/template` deploys
+/// every combination.
 #[test]
 fn what_belongs_to_a_provider_is_left_out_with_it() {
     let template = template();
@@ -535,7 +536,8 @@ fn what_holds_data_outlives_the_stack() {
     assert_eq!(names.into_iter().collect::<Vec<_>>(), expected);
 }
 
-/// The stack's table, or one that exists: environment, policies and output all follow the parameter.
+/// The stack's table, or one that exists: environment, policies and output all follow the
+/// parameter.
 #[test]
 fn a_table_that_exists_takes_the_place_of_the_stacks_own_everywhere() {
     let template = template();
@@ -568,8 +570,9 @@ fn a_table_that_exists_takes_the_place_of_the_stacks_own_everywhere() {
     assert_eq!(uses, 9, "the environment, the output, and one in each statement of a policy");
 }
 
-/// A function's name has 64 characters at most, and the longest stack's name 128: whatever is named after the
-/// stack has to have room for it. What has no name gets one from `CloudFormation` that is short enough.
+/// A function's name has 64 characters at most, and the longest stack's name 128: whatever is named
+/// after the stack has to have room for it. What has no name gets one from `CloudFormation` that is
+/// short enough.
 #[test]
 fn a_stack_may_have_the_longest_name_there_is() {
     let template = template();
@@ -772,7 +775,8 @@ fn every_function_has_its_alarm_and_every_alarm_notifies_the_topic() {
     let queue_of = |metric: &Value| metric["Dimensions"][0]["Value"].clone();
     let dead_letters = &resources["DeadLetters"]["Properties"];
     assert_eq!(queue_of(dead_letters), json!({ "!GetAtt": "SpillDeadLetters.QueueName" }));
-    // A message that was received three times is not in ApproximateAgeOfOldestMessage; in flight it is not visible.
+    // A message that was received three times is not in ApproximateAgeOfOldestMessage; in flight it
+    // is not visible.
     let waiting = resources["SpillNotEmpty"]["Properties"]["Metrics"].as_array().unwrap();
     let counted: Vec<&Value> =
         waiting[1..].iter().map(|query| &query["MetricStat"]["Metric"]).collect();
@@ -805,8 +809,9 @@ fn every_console_s_address_is_an_output() {
     assert!(told.contains("${Api.ApiEndpoint}/openim"));
 }
 
-/// `CloudWatch` looks at more periods than it was asked to, and waits, when values are missing. So silence is counted in
-/// periods of five minutes that all have a value, as many as `SilentAfterSeconds` has.
+/// `CloudWatch` looks at more periods than it was asked to, and waits, when values are missing. So
+/// silence is counted in periods of five minutes that all have a value, as many as
+/// `SilentAfterSeconds` has.
 #[test]
 fn a_provider_counts_as_silent_exactly_when_the_parameter_says() {
     let template = template();
@@ -841,8 +846,8 @@ fn of_lambdas_own_lines_only_warnings_are_logged() {
     assert_eq!(logging["ApplicationLogLevel"], "INFO", "what is not logged is not counted");
 }
 
-/// `CloudFormation` takes 500, and a stack is to stay one that can be read. SAM makes at most two permissions of
-/// each event, and the API's stage.
+/// `CloudFormation` takes 500, and a stack is to stay one that can be read. SAM makes at most two
+/// permissions of each event, and the API's stage.
 #[test]
 fn the_stack_has_at_most_250_resources() {
     let template = template();

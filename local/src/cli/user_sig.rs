@@ -27,7 +27,7 @@ enum Action {
     Mint {
         #[command(flatten)]
         whose: Whose,
-        /// How long it is good for, in seconds: 60 to 15552000 (180 days) [default: 7 days]
+        /// How long it is valid, in seconds: 60 to 15552000 (180 days) [default: 7 days]
         #[arg(long, value_name = "SECONDS")]
         expire: Option<u64>,
         /// The room of the PrivateMapKey, by its name
@@ -40,7 +40,7 @@ enum Action {
         #[arg(long, value_name = "N")]
         privileges: Option<u8>,
     },
-    /// Say whether a UserSig is good, and until when; else Tencent's code, and the exit code is 1
+    /// Check a UserSig: print until when it is valid, or Tencent's code and exit with 1
     Verify {
         #[command(flatten)]
         whose: Whose,
@@ -137,5 +137,5 @@ fn of(option: &'static str) -> impl Fn(ParameterError) -> String {
 }
 
 fn no_key(app: SdkAppId) -> Failure {
-    format!("no key is known of SDKAppID {app}: give one with --key").into()
+    format!("no key is known for SDKAppID {app}: give one with --key").into()
 }
