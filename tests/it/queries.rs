@@ -1,4 +1,4 @@
-//! The questions of a backend: forms, pages, and answers to bad ones.
+//! The queries of a backend: forms, pages, and answers to bad ones.
 
 use futures::future::join_all;
 use rollcall_local::send::zego::{

@@ -1,5 +1,4 @@
-//! `template.yaml`, `openapi.yaml`, the gateway's routes, the folders and the manifest tell the
-//! same story.
+//! `template.yaml`, `openapi.yaml`, the gateway's routes, the folders and the manifest agree.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -97,7 +96,7 @@ fn contract() -> BTreeSet<(String, String, String)> {
     routes::all().map(text).collect()
 }
 
-/// Whether a backend asks this function; a provider posts to the others.
+/// Whether a backend calls this function. A provider posts to the others.
 fn is_for_backends(function: &str) -> bool {
     [QUERY, USER_SIG].contains(&function)
 }
@@ -273,7 +272,8 @@ fn openapi_has_the_contracts_routes() {
             (Some(old), Some((_, block))) => {
                 let new = new.unwrap();
                 let block = renamed(block, old, new).replace(new.paths[0], path);
-                // An anchor has one place, and what the pattern tells is another story.
+                // An anchor may occur only once, and the pattern's description is about another
+                // event.
                 let lines = block.lines().filter(|line| !line.starts_with("      description:"));
                 let block: Vec<String> = lines.map(without_anchor).collect();
                 draft.add_after(&header(old.paths[0]), path, &block.join("\n"));
@@ -298,11 +298,11 @@ fn openapi_has_the_contracts_routes() {
             routes.insert((method.to_uppercase(), path, is_callback));
         }
     }
-    let told = contract().into_iter().map(|(method, path, function)| {
+    let expected = contract().into_iter().map(|(method, path, function)| {
         let is_callback = !is_for_backends(&function);
         (method, path, is_callback)
     });
-    assert_eq!(routes, told.collect());
+    assert_eq!(routes, expected.collect());
 }
 
 fn without_anchor(line: &str) -> String {
@@ -369,8 +369,8 @@ async fn the_template_makes_the_table_that_the_store_makes() {
 
     let template = template();
     let table = &template["Resources"]["Table"];
-    let told = &table["Properties"];
-    assert_eq!(told["KeySchema"], keys(made.key_schema()));
+    let properties = &table["Properties"];
+    assert_eq!(properties["KeySchema"], keys(made.key_schema()));
     let [index] = made.global_secondary_indexes() else { panic!("there is one index") };
     let expected = json!([{
         "IndexName": index.index_name().unwrap(),
@@ -379,7 +379,7 @@ async fn the_template_makes_the_table_that_the_store_makes() {
             "ProjectionType": index.projection().unwrap().projection_type().unwrap().as_str()
         }
     }]);
-    assert_eq!(told["GlobalSecondaryIndexes"], expected);
+    assert_eq!(properties["GlobalSecondaryIndexes"], expected);
     let sorted = |attributes: Vec<Value>| -> BTreeSet<String> {
         attributes.iter().map(Value::to_string).collect()
     };
@@ -389,16 +389,16 @@ async fn the_template_makes_the_table_that_the_store_makes() {
             "AttributeType": attribute.attribute_type.as_str()
         })
     });
-    let told_attributes = told["AttributeDefinitions"].as_array().unwrap().clone();
-    assert_eq!(sorted(told_attributes), sorted(attributes.collect()));
+    let template_attributes = properties["AttributeDefinitions"].as_array().unwrap().clone();
+    assert_eq!(sorted(template_attributes), sorted(attributes.collect()));
     let billing = made.billing_mode_summary().unwrap().billing_mode().unwrap();
-    assert_eq!(told["BillingMode"], billing.as_str());
-    // For whoever wants to hear of changes in the cloud.
-    assert_eq!(told["StreamSpecification"]["StreamViewType"], "NEW_AND_OLD_IMAGES");
+    assert_eq!(properties["BillingMode"], billing.as_str());
+    // In the cloud, the table has a stream of its changes.
+    assert_eq!(properties["StreamSpecification"]["StreamViewType"], "NEW_AND_OLD_IMAGES");
     let ttl = database.client.describe_time_to_live().table_name(TABLE_NAME).send().await.unwrap();
     let ttl = ttl.time_to_live_description().unwrap();
     let expected = json!({ "AttributeName": ttl.attribute_name().unwrap(), "Enabled": true });
-    assert_eq!(told["TimeToLiveSpecification"], expected);
+    assert_eq!(properties["TimeToLiveSpecification"], expected);
     assert_eq!(table["DeletionPolicy"], "Retain", "the table outlives the stack");
 }
 
@@ -413,8 +413,8 @@ fn secret_of(function: &str) -> Option<&'static str> {
     }
 }
 
-/// A function reads its own secret and no other. Whoever mints a ticket can log in as anybody, so
-/// its function can do nothing else.
+/// A function reads only its own secret. Anyone who can mint a ticket can log in as any user, so
+/// the function that mints can do nothing else.
 #[test]
 fn promise_8_discreet_every_function_may_read_its_own_secret_only() {
     let template = template();
@@ -742,7 +742,7 @@ fn every_function_has_its_alarm_and_every_alarm_notifies_the_topic() {
         for actions in ["AlarmActions", "OKActions"] {
             assert_eq!(alarm[actions]["!If"][1], topic, "{name} notifies nobody");
         }
-        // Silence is what missing data tells of; all other alarms have nothing to say of it.
+        // Missing data means silence. All other alarms ignore it.
         let is_silence = name.ends_with("Silence");
         let missing = if is_silence { "breaching" } else { "notBreaching" };
         assert_eq!(alarm["TreatMissingData"], missing, "{name}");
@@ -799,14 +799,14 @@ fn every_function_has_its_alarm_and_every_alarm_notifies_the_topic() {
 fn every_console_s_address_is_an_output() {
     let template = template();
     let outputs = template["Outputs"].as_object().unwrap().values();
-    let told: BTreeSet<&str> =
+    let addresses: BTreeSet<&str> =
         outputs.filter_map(|output| output["Value"]["!Sub"].as_str()).collect();
     for names in CALLBACKS.iter().filter(|names| names.provider != ProviderName::OpenIm) {
         let url = format!("${{Api.ApiEndpoint}}{}", names.paths[0]);
-        assert!(told.contains(url.as_str()), "{url}");
+        assert!(addresses.contains(url.as_str()), "{url}");
     }
-    // OpenIM's server puts the command behind it.
-    assert!(told.contains("${Api.ApiEndpoint}/openim"));
+    // OpenIM's server appends the command.
+    assert!(addresses.contains("${Api.ApiEndpoint}/openim"));
 }
 
 /// `CloudWatch` looks at more periods than it was asked to, and waits, when values are missing. So

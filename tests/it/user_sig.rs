@@ -235,7 +235,7 @@ async fn a_body_over_64_kib_is_refused_and_a_bomb_below_it_is_harmless() {
         assert_eq!(status, 413);
         assert_eq!(answer["error"]["code"], "too_large");
     }
-    // 40 MB in a body that is short enough.
+    // 40 MB in a body below the limit.
     let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
     zlib.write_all(&vec![b' '; 40 << 20]).unwrap();
     let base64 = BASE64_STANDARD.encode(zlib.finish().unwrap());
