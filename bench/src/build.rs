@@ -28,16 +28,16 @@ pub(crate) struct Built {
     pub(crate) python: Option<(PathBuf, PathBuf)>,
     /// The interpreter, and the folder with the handler.
     pub(crate) node: Option<(PathBuf, PathBuf)>,
-    /// Why something is not there.
+    /// Why something is missing.
     pub(crate) missing: Vec<String>,
 }
 
 /// Which binaries are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Binaries {
-    /// Those of the sources as they are now.
+    /// Build them from the current sources.
     New,
-    /// Those that are there.
+    /// Use the existing ones.
     AsTheyAre,
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn build(binaries: Binaries, wanted: &dyn Fn(&str) -> bool) -> Result
     let functions: Vec<&str> =
         FUNCTIONS.iter().map(|(name, ..)| *name).filter(|name| wanted(name)).collect();
     let packages: Vec<&str> = functions.iter().flat_map(|name| ["-p", *name]).collect();
-    // As `sam build` compiles them: none of what the local program or the tests turn on.
+    // As `sam build` compiles them: without features that the local program or the tests turn on.
     cargo(root, &packages)?;
     for name in functions {
         built.binaries.insert(name.to_owned(), root.join("target/release").join(name));
@@ -87,7 +87,7 @@ pub(crate) fn build(binaries: Binaries, wanted: &dyn Fn(&str) -> bool) -> Result
 fn cargo(folder: &Path, packages: &[&str]) -> Result<(), Failure> {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--release", "--quiet"]).args(packages).current_dir(folder);
-    // What the cargo that runs the bench says of itself has crates compiled anew that ask for it.
+    // Variables of the cargo that runs the bench would make some crates compile again.
     let is_about_a_package =
         |name: &str| ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|start| name.starts_with(start));
     for (name, _) in std::env::vars().filter(|(name, _)| is_about_a_package(name)) {

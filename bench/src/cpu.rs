@@ -23,7 +23,7 @@ const PERIOD_US: u64 = 20_000;
 pub(crate) enum Share {
     /// One CPU.
     Full,
-    /// That of a function with so many MB of memory.
+    /// The share of a function with this many MB of memory.
     OfMemory(u64),
 }
 
@@ -31,7 +31,7 @@ impl Share {
     pub(crate) const ALL: [Self; 4] =
         [Self::Full, Self::OfMemory(512), Self::OfMemory(256), Self::OfMemory(128)];
 
-    /// What it is called in tables and results.
+    /// Its name in tables and results.
     pub(crate) fn name(self) -> String {
         match self {
             Self::Full => "full CPU".to_owned(),
@@ -50,7 +50,7 @@ pub(crate) enum Groups {
 }
 
 impl Groups {
-    /// The first that a limit can be set in.
+    /// The first version in which a limit can be set.
     pub(crate) fn find() -> Option<Self> {
         let v1 = ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"];
         let v2 = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
@@ -98,16 +98,17 @@ impl Groups {
     }
 }
 
-/// Keeps the machine's CPUs from sleeping when there is nothing to do, while it lives. In a virtual machine
-/// whoever wakes one pays for a way to the host and back, which has nothing to do with a function and
-/// changes with what else the machine does.
+/// Keeps idle CPUs from sleeping while this value lives. In a virtual machine, waking one takes a
+/// way to the host and back. This time has nothing to do with a function, and varies with the
+/// machine's load.
 #[derive(Debug)]
 pub(crate) struct Awake {
     _request: fs::File,
 }
 
 impl Awake {
-    /// Asks the kernel for it ([PM QoS](https://docs.kernel.org/power/pm_qos_interface.html)). None where that is not
+    /// Asks the kernel to keep them awake ([PM
+    /// QoS](https://docs.kernel.org/power/pm_qos_interface.html)). `None` where that is not
     /// allowed.
     pub(crate) fn keep() -> Option<Self> {
         let mut request = fs::OpenOptions::new().write(true).open("/dev/cpu_dma_latency").ok()?;
@@ -116,7 +117,7 @@ impl Awake {
     }
 }
 
-/// The CPU time that a process has used, its ended threads included.
+/// The CPU time that a process has used, including its ended threads.
 pub(crate) fn used_by(pid: u32) -> nix::Result<Duration> {
     let clock: ClockId = clock_getcpuclockid(Pid::from_raw(pid.cast_signed()))?;
     clock.now().map(Duration::from)

@@ -1,5 +1,5 @@
-//! The embedded DynamoDB behind TLS, since production speaks TLS, with an eye on what is asked. At the same
-//! address is what the functions need of Secrets Manager.
+//! The embedded DynamoDB behind TLS, because production uses TLS. It counts the requests. The same
+//! address answers what the functions need from Secrets Manager.
 
 use std::{
     path::{Path, PathBuf},
@@ -27,7 +27,7 @@ use tokio_rustls::{TlsAcceptor, rustls};
 
 use crate::Failure;
 
-/// Units that DynamoDB says it consumed.
+/// Consumed units, as DynamoDB reports them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
 pub(crate) struct Units {
     pub(crate) requests: u64,
@@ -41,7 +41,7 @@ struct Meter {
     requests: AtomicU64,
     /// How long the embedded DynamoDB took for them, in ns.
     nanos: AtomicU64,
-    /// Set while requests are made to tell what they consume.
+    /// Set while requests report what they consume.
     units: Mutex<Option<Units>>,
 }
 
@@ -50,11 +50,11 @@ struct Meter {
 pub(crate) struct DynamoDb {
     /// Its address with TLS.
     pub(crate) url: String,
-    /// Its address without.
+    /// Its address without TLS.
     pub(crate) plain_url: String,
-    /// Amazon's roots and our own: what Rollcall would have to parse, and a little more.
+    /// Amazon's roots and our own: what Rollcall would parse, and a little more.
     pub(crate) roots: PathBuf,
-    /// The system's roots and our own: what everybody else parses.
+    /// The system's roots and our own: what all others parse.
     pub(crate) system_roots: PathBuf,
     /// Our own root.
     pub(crate) own_root: PathBuf,
@@ -108,17 +108,17 @@ impl DynamoDb {
         self.meter.requests.load(Ordering::Relaxed)
     }
 
-    /// How long the embedded DynamoDB took for them: an index costs it time, as it would not in the cloud.
+    /// How long the embedded DynamoDB took for them. Unlike in the cloud, an index costs it time.
     pub(crate) fn time(&self) -> Duration {
         Duration::from_nanos(self.meter.nanos.load(Ordering::Relaxed))
     }
 
-    /// From now on requests are made to tell what they consume.
+    /// From now on requests report what they consume.
     pub(crate) fn count_units(&self) {
         *self.meter.units() = Some(Units::default());
     }
 
-    /// What was consumed since [`Self::count_units`], which ends.
+    /// The units that were consumed since [`Self::count_units`]. This ends the counting.
     pub(crate) fn take_units(&self) -> Units {
         self.meter.units().take().unwrap_or_default()
     }
@@ -143,7 +143,7 @@ impl Meter {
             let of_indexes: f64 =
                 indexes.filter_map(|(_, index)| index["CapacityUnits"].as_f64()).sum();
             if is_write(operation) {
-                // A refused condition is charged as the write would have been, and says nothing.
+                // A refused condition is charged like the write, but not reported.
                 let refused = answer["__type"].is_string();
                 units.table_writes += if refused { 1.0 } else { total - of_indexes };
                 units.index_writes += of_indexes;
@@ -158,7 +158,7 @@ fn is_write(operation: &str) -> bool {
     ["UpdateItem", "PutItem", "DeleteItem"].iter().any(|write| operation.ends_with(write))
 }
 
-/// One request to the DynamoDB at `url`, which has no TLS and looks at no signature.
+/// One request to the DynamoDB at `url`, which has no TLS and checks no signature.
 pub(crate) async fn ask(url: &str, operation: &str, body: &Value) -> Result<Value, Failure> {
     let http: Client<HttpConnector, Full<Bytes>> =
         Client::builder(TokioExecutor::new()).build_http();
@@ -177,10 +177,10 @@ pub(crate) async fn ask(url: &str, operation: &str, body: &Value) -> Result<Valu
     Ok(serde_json::from_slice(&answer)?)
 }
 
-/// What the functions have built in.
+/// The roots that are built into the functions.
 const AMAZON_ROOTS: &str = include_str!("../../shared/src/aws/amazon-roots.pem");
 
-/// Where Amazon Linux and Debian keep theirs.
+/// The paths of the system's roots on Amazon Linux and Debian.
 const SYSTEM_BUNDLES: [&str; 2] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
@@ -246,7 +246,7 @@ async fn connection(
     Ok(())
 }
 
-/// What Secrets Manager answers who asks for the apps.
+/// Secrets Manager's answer to a request for the apps.
 fn secret() -> String {
     let version = "a1b2c3d4-5678-90ab-cdef-EXAMPLE11111";
     json!({

@@ -15,12 +15,12 @@ use tokio::{
 
 use crate::{Failure, dynamodb, subjects::Callbacks};
 
-/// Signed callbacks that are prepared: more than are sent, so that each is new.
+/// The number of prepared signed callbacks: more than are sent, so that each is new.
 const BODIES: usize = 150_000;
 const CONNECTIONS: u32 = 8;
 const SECONDS: u32 = 15;
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Load {
     pub(crate) callbacks_per_second: f64,
@@ -30,13 +30,13 @@ pub(crate) struct Load {
     pub(crate) answered: u64,
     /// Answers other than 200.
     pub(crate) refused: u64,
-    /// Answered, but not in the store.
+    /// Callbacks that were answered but are not in the store.
     pub(crate) lost: u64,
     pub(crate) connections: u32,
     pub(crate) seconds: f64,
 }
 
-/// Every body once, one after another, shared among wrk's one thread.
+/// Sends every body once, one after another, from wrk's one thread.
 const SCRIPT: &str = r#"
 wrk.method = "POST"
 wrk.headers["content-type"] = "application/json"
@@ -122,7 +122,7 @@ pub(crate) async fn load(
         p99_ms: p99 as f64 / 1e3,
         answered,
         refused,
-        // Callbacks that were on their way when the time was over are stored and not answered.
+        // Callbacks in flight when the time was over are stored but not answered.
         lost: answered.saturating_sub(refused).saturating_sub(stored),
         connections: CONNECTIONS,
         seconds,

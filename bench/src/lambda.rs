@@ -27,7 +27,7 @@ use tokio::{
 
 use crate::{Failure, cpu};
 
-/// Longer than anything here takes: whoever does not answer by then is broken.
+/// Longer than anything here takes: a function that does not answer by then is broken.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How a function is started.
@@ -57,8 +57,8 @@ struct Endpoint {
 }
 
 impl Lambda {
-    /// Starts a function and waits until it asks for its first event; how long that took. Its
-    /// output goes to a file in `logs`.
+    /// Starts a function and waits until it asks for its first event. Returns how long that took.
+    /// Its output goes to a file in `logs`.
     pub(crate) async fn start(program: &Program, logs: &Path) -> Result<(Self, Duration), Failure> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
@@ -102,14 +102,14 @@ impl Lambda {
         asked.ok_or_else(|| format!("{} does not ask for an event, see its log", self.name).into())
     }
 
-    /// Hands over an event, and waits for the answer and for the function to be ready again; how
-    /// long the answer took. It has to be a success.
+    /// Passes an event, and waits for the answer and until the function is ready again. Returns how
+    /// long the answer took. It must be a success.
     pub(crate) async fn call(&mut self, event: &Bytes) -> Result<Duration, Failure> {
         let started = self.hand_over(event.clone())?;
         self.answer(started).await
     }
 
-    /// As [`Self::call`], after the function was frozen and the event came meanwhile.
+    /// As [`Self::call`], after the function was frozen and the event arrived meanwhile.
     pub(crate) async fn call_after_thaw(
         &mut self,
         event: &Bytes,
@@ -161,7 +161,7 @@ impl Lambda {
         Ok(kb.parse()?)
     }
 
-    /// Ends it.
+    /// Stops the function.
     pub(crate) async fn stop(mut self) -> Result<(), Failure> {
         self.signal(Signal::SIGTERM)?;
         if tokio::time::timeout(Duration::from_secs(5), self.child.wait()).await.is_err() {
@@ -189,7 +189,7 @@ async fn answer(
         let mut events = endpoint.events.lock().await;
         endpoint.nexts.send(Instant::now())?;
         let event = events.recv().await.ok_or("the bench is over")?;
-        #[expect(clippy::disallowed_methods, reason = "Lambda tells the time, too")]
+        #[expect(clippy::disallowed_methods, reason = "Lambda sends a deadline")]
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let deadline = now.as_millis() + 60_000;
         let response = Response::builder()

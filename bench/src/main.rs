@@ -1,5 +1,5 @@
-//! Measures Rollcall's Lambda functions and their peers: the real release binaries, driven as Lambda
-//! drives them, against an embedded DynamoDB behind TLS. `bench/README.md` says how.
+//! Measures Rollcall's Lambda functions and their peers: the real release binaries, driven as
+//! Lambda drives them, against an embedded DynamoDB behind TLS. `bench/README.md` says how.
 
 mod build;
 mod cpu;
@@ -58,13 +58,14 @@ struct Args {
     /// Blocks of 40 warm callbacks of each
     #[arg(long, default_value_t = 25)]
     blocks: usize,
-    /// Measures the binaries that are there, without a look at whether the sources have changed since
+    /// Measures the existing binaries, even if the sources have changed since
     #[arg(long)]
     as_they_are: bool,
-    /// Lets idle CPUs sleep, which costs whoever wakes them
+    /// Lets idle CPUs sleep, which makes waking them slow
     #[arg(long)]
     let_cpus_sleep: bool,
-    /// Where the results go [default: bench/results, and docs/performance.md if everything is measured]
+    /// Where the results go [default: bench/results, and docs/performance.md if everything is
+    /// measured]
     #[arg(long)]
     results: Option<PathBuf>,
 }
@@ -134,14 +135,14 @@ async fn run(args: Args) -> Result<(), Failure> {
         if is_there("valgrind") {
             results.instructions = measure::instructions(&subjects, &mut callbacks, &logs).await?;
         } else {
-            results.missing.push("instructions: valgrind is not there".to_owned());
+            results.missing.push("instructions: valgrind is not installed".to_owned());
         }
     }
     if let Some(gateway) = built.gateway.filter(|_| args.does(Part::Gateway)) {
         if is_there("wrk") {
             results.gateway = Some(gateway::load(&gateway, &mut callbacks, folder.path()).await?);
         } else {
-            results.missing.push("the gateway under load: wrk is not there".to_owned());
+            results.missing.push("the gateway under load: wrk is not installed".to_owned());
         }
     }
     results.seconds = started.elapsed().as_secs();

@@ -1,4 +1,4 @@
-//! Starts, first callbacks, warm callbacks and what they cost.
+//! Starts, first callbacks, warm callbacks and their costs.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,7 @@ use crate::{
 /// Warm callbacks after each cold start.
 const WARM_AFTER_COLD: usize = 10;
 
-/// Callbacks of one subject in a row, before it is the next one's turn.
+/// Callbacks of one subject in a row, before the next subject's.
 const BLOCK: usize = 40;
 
 /// Callbacks before the first that is counted.
@@ -52,7 +52,7 @@ fn ms(duration: Duration) -> f64 {
 pub(crate) struct Cold {
     pub(crate) subject: String,
     pub(crate) share: String,
-    /// From the start of the process to its first question for an event; always at full speed.
+    /// From the start of the process to its first request for an event; always at full speed.
     pub(crate) init: Option<Spread>,
     pub(crate) first: Option<Spread>,
     pub(crate) warm: Option<Spread>,
@@ -90,7 +90,7 @@ pub(crate) async fn cold(
                 (Share::OfMemory(mb), Some(groups)) => Some((groups, mb)),
                 (Share::Full, _) => None,
             };
-            // Scripts take seconds, and vary less than they take.
+            // Scripts take seconds, and their times vary little.
             if subject.kind == Kind::ScriptPeer && round >= rounds.div_ceil(3) {
                 continue;
             }
@@ -134,17 +134,17 @@ pub(crate) struct Warm {
     pub(crate) subject: String,
     /// In ms.
     pub(crate) latency: Option<Spread>,
-    /// In ms, without what the embedded DynamoDB takes.
+    /// In ms, without the time of the embedded DynamoDB.
     pub(crate) own: Option<Spread>,
     /// In ms of CPU time for each callback: medians over blocks.
     pub(crate) cpu: Option<Spread>,
-    /// In MB (2^20), over all of the process's life.
+    /// In MB (2^20), over the whole life of the process.
     pub(crate) peak_memory_mb: f64,
     /// For each callback.
     pub(crate) dynamodb_requests: f64,
 }
 
-/// Callbacks one after another, in blocks that take turns, so that a noisy moment hits all.
+/// Callbacks one after another, in alternating blocks, so that a disturbance affects all subjects.
 pub(crate) async fn warm(
     subjects: &[Subject],
     blocks: usize,
@@ -187,7 +187,7 @@ pub(crate) async fn warm(
             subject: subject.program.name.clone(),
             dynamodb_requests: requests as f64 / latency.len() as f64,
             latency: Spread::of(latency),
-            // Requests at the same time take longer together than all of it.
+            // Concurrent requests take longer in sum than the whole callback.
             own: Spread::of(own).filter(|own| own.median > 0.0),
             cpu: Spread::of(cpu),
             peak_memory_mb: lambda.peak_memory()? as f64 / 1024.0,
@@ -202,7 +202,7 @@ pub(crate) async fn warm(
 pub(crate) struct Cost {
     pub(crate) what: String,
     pub(crate) subject: String,
-    /// What the design states; none for peers.
+    /// What the design states; `None` for peers.
     pub(crate) stated_write_units: Option<f64>,
     #[serde(flatten)]
     pub(crate) units: Units,
@@ -214,7 +214,7 @@ impl Cost {
     }
 }
 
-/// The write units of every callback that the design states them of, and of the peers.
+/// The write units of every callback for which the design states them, and of the peers.
 pub(crate) async fn costs(
     subjects: &[Subject],
     dynamodb: &DynamoDb,
@@ -270,7 +270,7 @@ pub(crate) struct Instructions {
 /// Callbacks that are counted: those of a run with twice as many, less those of one with as many.
 const COUNTED: u32 = 40;
 
-/// Counts the instructions of native subjects. They run fifty times slower than they do, so they
+/// Counts the instructions of native subjects. Under callgrind they run fifty times slower, so they
 /// get more time than a callback has.
 pub(crate) async fn instructions(
     subjects: &[Subject],

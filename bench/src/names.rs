@@ -1,4 +1,4 @@
-//! The names of all that is measured, and what each does.
+//! The names of all subjects, and what each does.
 
 use std::sync::LazyLock;
 
@@ -6,25 +6,25 @@ use clap::ValueEnum;
 use rollcall::routes::{CALLBACKS, QUERY, USER_SIG};
 use rollcall_local::send::zego::EventName as Zego;
 
-/// What kind of thing a subject is.
+/// The kind of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
-    /// A callback function of Rollcall's.
+    /// One of Rollcall's callback functions.
     Callback,
-    /// Another function of Rollcall's.
+    /// Another function of Rollcall.
     Function,
     /// A peer that is a native binary.
     NativePeer,
-    /// A peer that is not.
+    /// A peer that is a script.
     ScriptPeer,
 }
 
-/// The events of a subject's common path: every one is new to it, and what has to come before it
-/// has come.
+/// The events of a subject's common path. Every one is new, and the events that must come before it
+/// have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Common {
-    /// An event of ZEGO's, and the one that comes before it.
+    /// A ZEGO event, and the one that comes before it.
     Zego(Option<Zego>, Zego),
     OpenImRegister,
     OpenImOnline,
@@ -38,7 +38,7 @@ pub(crate) enum Common {
     Unknown(&'static str),
 }
 
-/// The functions of Rollcall's that have routes, each with what it does most of the time.
+/// Rollcall's functions with routes, each with its most common event.
 pub(crate) static FUNCTIONS: LazyLock<Vec<(&str, Kind, Common)>> = LazyLock::new(|| {
     let callbacks = CALLBACKS.iter().map(|names| names.function);
     let callbacks = callbacks.map(|function| (function, Kind::Callback, common(function)));
@@ -47,8 +47,8 @@ pub(crate) static FUNCTIONS: LazyLock<Vec<(&str, Kind, Common)>> = LazyLock::new
     callbacks.chain(asked).collect()
 });
 
-/// What a callback function does most of the time: the event of its name, if nothing else is said
-/// here.
+/// The most common event of a callback function: the event of its name, unless this function names
+/// another.
 fn common(function: &'static str) -> Common {
     match function {
         "zego-room-logout" => Common::Zego(Some(Zego::RoomLogin), Zego::RoomLogout),

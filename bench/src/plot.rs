@@ -1,4 +1,4 @@
-//! The results as one picture: a row for every function and peer, a column for every question.
+//! The results as one picture: a row for every function and peer, a column for every metric.
 
 use std::fmt::Write;
 
@@ -26,7 +26,7 @@ const QUESTIONS: [Question; 7] = [
     ("zip", "MB", Results::zip),
 ];
 
-/// Bars on logarithmic scales, each column its own, shorter is better.
+/// Bars on logarithmic scales, one scale per column. Shorter is better.
 pub(crate) fn svg(results: &Results) -> String {
     let names = results.subjects();
     let width = NAMES + COLUMN * QUESTIONS.len() as f64 + 10.0;

@@ -45,7 +45,7 @@ fn functions(results: &Results) -> String {
     text
 }
 
-/// Three digits, as far as they say something.
+/// A number with three significant digits.
 fn short(ms: f64) -> String {
     match ms {
         ms if ms >= 100.0 => format!("{ms:.0}"),
@@ -54,7 +54,7 @@ fn short(ms: f64) -> String {
     }
 }
 
-/// What DynamoDB says that callbacks consumed.
+/// The capacity that callbacks consumed, as DynamoDB reports it.
 fn write_units(results: &Results) -> String {
     let mut text = String::from(
         "| callback | by | requests | write units: table | index | together | stated |\n\
@@ -75,26 +75,26 @@ fn write_units(results: &Results) -> String {
     text
 }
 
-/// List prices of us-east-1 in US dollars; `docs/performance.md` says of when.
+/// List prices of us-east-1 in US dollars. `docs/performance.md` has their date.
 mod price {
     pub(super) const HTTP_API_PER_MILLION: f64 = 1.0;
     pub(super) const LAMBDA_PER_MILLION: f64 = 0.2;
-    /// For x86-64, which is what the template builds for unless it is told otherwise.
+    /// For x86-64, the template's default.
     pub(super) const LAMBDA_PER_GB_SECOND: f64 = 0.000_016_666_7;
     pub(super) const WRITE_UNITS_PER_MILLION: f64 = 0.625;
     pub(super) const READ_UNITS_PER_MILLION: f64 = 0.125;
     pub(super) const LOGS_PER_GB: f64 = 0.5;
-    /// What is logged of a callback, in bytes: Rollcall's line and the gateway's access log; for the others, which
-    /// log nothing themselves, Lambda's lines `START`, `END` and `REPORT`.
+    /// The bytes that are logged for a callback: Rollcall's line and the gateway's access log. The
+    /// others log nothing themselves: theirs are Lambda's lines `START`, `END` and `REPORT`.
     pub(super) const LOGGED_BY_ROLLCALL: f64 = 1000.0;
     pub(super) const LOGGED_BY_OTHERS: f64 = 300.0;
     /// The memory of the functions.
     pub(super) const GB: f64 = 0.25;
-    /// How long DynamoDB takes for a request in the cloud, in ms; here it takes less than one.
+    /// How long DynamoDB takes for a request in the cloud, in ms. Here it takes less than one.
     pub(super) const DYNAMODB_MS: f64 = 5.0;
 }
 
-/// What a million callbacks cost: entering a room, by whoever.
+/// What a million callbacks cost: entering a room, for each function and peer.
 fn prices(results: &Results) -> String {
     let mut text = String::from(
         "| a million times | HTTP API | Lambda requests | Lambda duration | DynamoDB | logs | together |\n\
@@ -134,7 +134,7 @@ fn prices(results: &Results) -> String {
     text
 }
 
-/// What was to be shown, and what shows.
+/// The targets, and whether they were reached.
 fn targets(results: &Results) -> String {
     let mut text = String::from("| target | wanted | measured | |\n| --- | --: | --: | --- |\n");
     let mut row = |what: &str, wanted: String, measured: Option<(String, bool)>| {
@@ -158,38 +158,38 @@ fn targets(results: &Results) -> String {
     );
     let faster = ratio(results.first(ORDINARY, SMALL), first);
     row(
-        "how often that goes into the ordinary Rust handler's",
+        "speed-up over the ordinary Rust handler",
         ">= 100".into(),
         faster.map(|times| (short(times), times >= 100.0)),
     );
     let init = results.worst(Results::init);
     row(
-        "start with its read, slowest callback function, beside the ordinary handler's",
+        "start with its read, slowest callback function, relative to the ordinary handler",
         "<= 1.3".into(),
         at_most(ratio(init, results.init(ORDINARY)), 1.3, ""),
     );
     let beside =
         |of: fn(&Results, &str) -> Option<f64>| ratio(of(results, login), of(results, ORDINARY));
     row(
-        "instructions of a warm `zego-room-login` beside the ordinary handler's",
+        "instructions of a warm `zego-room-login`, relative to the ordinary handler",
         "<= 1.05".into(),
         at_most(beside(Results::instructions), 1.05, ""),
     );
     row(
-        "its time, warm",
+        "its warm time, relative",
         "<= 1.15".into(),
         at_most(beside(|r, n| Some(r.latency(n)?.median)), 1.15, ""),
     );
     row(
-        "its time, warm, without the store's own",
+        "its warm time without the store, relative",
         "<= 1.15".into(),
         at_most(beside(Results::own), 1.15, ""),
     );
-    row("its CPU, warm", "<= 1.15".into(), at_most(beside(Results::cpu), 1.15, ""));
+    row("its warm CPU time, relative", "<= 1.15".into(), at_most(beside(Results::cpu), 1.15, ""));
     for (peer, name) in [(PYTHON, "Python"), (NODE, "Node.js")] {
         let times = ratio(results.cpu(peer), results.worst(Results::cpu));
         row(
-            &format!("CPU of {name} with Powertools beside the slowest callback function's"),
+            &format!("CPU of {name} with Powertools, relative to the slowest callback function"),
             ">= 10".into(),
             times.map(|times| (short(times), times >= 10.0)),
         );
@@ -206,7 +206,7 @@ fn targets(results: &Results) -> String {
     );
     let requests = results.worst(|results, name| Some(results.warm(name)?.dynamodb_requests));
     row(
-        "DynamoDB requests of a callback on its common path, most",
+        "most DynamoDB requests of a callback on its common path",
         "1".into(),
         requests.map(|count| (count.to_string(), (count - 1.0).abs() < f64::EPSILON)),
     );
@@ -215,7 +215,7 @@ fn targets(results: &Results) -> String {
     let measured = stated.peek().is_some();
     let wrong = stated.filter(|(cost, units)| cost.write_units() > *units).count();
     row(
-        "callbacks that take more write units than stated",
+        "callbacks that consume more write units than stated",
         "0".into(),
         measured.then(|| (wrong.to_string(), wrong == 0)),
     );
@@ -228,7 +228,7 @@ fn gateway_targets(
     row: &mut impl FnMut(&str, String, Option<(String, bool)>),
 ) {
     row(
-        "local gateway: signed callbacks a second",
+        "local gateway: signed callbacks per second",
         ">= 2000".into(),
         load.map(|load| {
             (format!("{:.0}", load.callbacks_per_second), load.callbacks_per_second >= 2000.0)
@@ -271,8 +271,8 @@ pub(crate) fn tables(results: &Results) -> String {
     text
 }
 
-/// The results by subject, the instructions alone (they hardly depend on the machine), the tables and the
-/// plot.
+/// The results by subject, the instructions alone (they hardly depend on the machine), the tables
+/// and the plot.
 pub(crate) fn write(results: &Results, folder: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(folder)?;
     let results_json = serde_json::to_string_pretty(results)?;

@@ -1,4 +1,4 @@
-//! What is measured: every function with callbacks of its own, and the peers.
+//! The subjects: every function with its own callbacks, and the peers.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -33,13 +33,13 @@ use crate::{
     names::{BARE, Common, FUNCTIONS, Kind, NODE, ORDINARY, PYTHON},
 };
 
-/// Something that is measured.
+/// A function or a peer that is measured.
 #[derive(Debug, Clone)]
 pub(crate) struct Subject {
     pub(crate) kind: Kind,
     pub(crate) common: Common,
     pub(crate) program: Program,
-    /// The binary that is shipped; none of a script.
+    /// The binary that is shipped; `None` for a script.
     pub(crate) binary: Option<std::path::PathBuf>,
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn subjects(built: &Built, dynamodb: &DynamoDb, folder: &Path) -> Vec
             ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
             ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
-            // As long as Lambda's, which is signed and sent with every request.
+            // As long as Lambda's token, which is signed and sent with every request.
             ("AWS_SESSION_TOKEN", "x".repeat(700)),
             ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.url.clone()),
             ("AWS_LAMBDA_FUNCTION_NAME", name.to_owned()),
@@ -68,7 +68,7 @@ pub(crate) fn subjects(built: &Built, dynamodb: &DynamoDb, folder: &Path) -> Vec
             ("ROLLCALL_TABLE", TABLE.to_owned()),
             ("ROLLCALL_APPS_SECRET_ARN", "rollcall/apps".to_owned()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", dynamodb.url.clone()),
-            // It is not asked for anything as long as the store answers.
+            // It gets no request as long as the store answers.
             ("ROLLCALL_SPILL_QUEUE_URL", format!("{}/000000000000/spill", dynamodb.url)),
             ("ROLLCALL_METRICS_NAMESPACE", "Rollcall".to_owned()),
             ("TABLE", PEER_TABLE.to_owned()),
@@ -114,8 +114,8 @@ pub(crate) fn subjects(built: &Built, dynamodb: &DynamoDb, folder: &Path) -> Vec
     functions.chain(peers).chain(python).chain(node).collect()
 }
 
-/// Makes the tables anew, empty: the embedded DynamoDB gets slower with what is in them, as one in the cloud
-/// does not.
+/// Creates the tables again, empty: unlike DynamoDB in the cloud, the embedded one gets slower with
+/// the number of items.
 pub(crate) async fn renew_tables(dynamodb: &DynamoDb) -> Result<(), Failure> {
     for table in [TABLE, PEER_TABLE, IDEMPOTENCY_TABLE] {
         dynamodb.ask("DeleteTable", &json!({ "TableName": table })).await?;
@@ -140,7 +140,8 @@ async fn make_tables(dynamodb: &DynamoDb) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes callbacks, and stores in another way what has to have happened before them.
+/// Makes callbacks, and stores the events that must come before them without the measured
+/// functions.
 #[derive(Debug)]
 pub(crate) struct Callbacks {
     receiver: Receiver,
@@ -312,7 +313,7 @@ impl Callbacks {
         self.happen(self.tencent(Tencent::ChatLogin, &user, at)?).await
     }
 
-    /// A signed body of ZEGO's `room_login` by somebody new, for a load of them.
+    /// A signed body of ZEGO's `room_login` by a new user, for the load test.
     pub(crate) fn login_body(&mut self) -> Result<String, Failure> {
         self.count += 1;
         let at = UnixMillis(runtime::now().0 - 60_000);
@@ -364,7 +365,7 @@ impl Callbacks {
         Ok(event.callback(secrets.first().ok_or("no secret")?))
     }
 
-    /// Stores what a callback tells, without any function of ours.
+    /// Stores a callback without a function.
     async fn happen(&self, callback: Callback) -> Result<(), Failure> {
         let endpoint = Endpoint::at(callback.route).ok_or("no such route")?;
         let mut headers = rollcall_headers();

@@ -8,15 +8,15 @@ use tokio::net::TcpListener;
 /// Why the embedded DynamoDB cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The folder cannot be made or used.
+    /// The folder cannot be created or used.
     #[error("the data folder {folder} cannot be used: {cause}")]
     Folder {
         /// Its path.
         folder: String,
-        /// What is wrong with it.
+        /// The cause.
         cause: String,
     },
-    /// There is no memory for it.
+    /// The database in memory cannot be created.
     #[error("no database can be made in memory: {0}")]
     Memory(String),
 }
@@ -25,11 +25,11 @@ pub enum OpenError {
 pub struct Embedded(Database);
 
 impl Embedded {
-    /// Opens the database in `folder`, or makes both.
+    /// Opens the database in `folder`. Creates both if they do not exist.
     ///
     /// # Errors
     ///
-    /// [`OpenError::Folder`] if the folder cannot be made, or holds something else under that name.
+    /// [`OpenError::Folder`] if the folder cannot be created, or contains something else with that name.
     pub fn in_folder(folder: &Path) -> Result<Self, OpenError> {
         let failed =
             |cause: String| OpenError::Folder { folder: folder.display().to_string(), cause };
@@ -37,13 +37,13 @@ impl Embedded {
         let file = folder.join("dynamodb.sqlite");
         let path = file.to_str().ok_or_else(|| failed("its path is not UTF-8".to_owned()))?;
         let database = Database::new(path).map_err(|error| failed(error.to_string()))?;
-        // Its name for `synchronous = NORMAL`: what is written outlives this process, and no write waits
-        // for the disk.
+        // Its name for `synchronous = NORMAL`: written data survives this process, and no write
+        // waits for the disk.
         database.disable_bulk_loading().map_err(|error| failed(error.to_string()))?;
         Ok(Self(database))
     }
 
-    /// Makes a database that is gone when it is dropped.
+    /// Makes a database that exists until it is dropped.
     ///
     /// # Errors
     ///

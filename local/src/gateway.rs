@@ -18,17 +18,18 @@ use rollcall::{
     http::{Reply, Request},
     payload,
     query::Queries,
-    routes::{self, AskedFunction},
+    routes::{self, BackendFunction},
     runtime,
     user_sig::UserSigs,
 };
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-/// The longest body that API Gateway takes.
+/// The longest body that API Gateway accepts.
 const MAX_BODY_BYTES: usize = 10 << 20;
 
-/// About how long the JSON of a call or of an answer is without its body, headers, path and query.
+/// The approximate length of the JSON of a request or an answer without body, headers, path and
+/// query.
 const ENVELOPE_BYTES: usize = 1 << 10;
 
 /// How much of a longer body is read and dropped, so that its sender sees the answer instead of a
@@ -38,7 +39,7 @@ const MAX_DRAINED_BYTES: usize = 64 << 20;
 /// The functions behind the gateway.
 #[derive(Debug, Clone)]
 pub struct Gateway {
-    /// Takes callbacks.
+    /// Receives callbacks.
     pub receiver: Receiver,
     /// Answers queries.
     pub queries: Queries,
@@ -52,7 +53,7 @@ impl Gateway {
         Router::new().fallback(answer).with_state(Arc::new(self))
     }
 
-    /// Serves until `stop` resolves and all requests under way are answered.
+    /// Serves until `stop` resolves and all requests in progress are answered.
     ///
     /// # Errors
     ///
@@ -92,14 +93,14 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: axum::extract::Req
     {
         return response(endpoint.receive(&gateway.receiver, &request).await);
     }
-    match routes::asked_function(&request.path) {
-        Some(AskedFunction::UserSig) => response(gateway.user_sigs.answer(&request).await),
-        Some(AskedFunction::Query) => response(gateway.queries.answer(&request).await),
+    match routes::backend_function(&request.path) {
+        Some(BackendFunction::UserSig) => response(gateway.user_sigs.answer(&request).await),
+        Some(BackendFunction::Query) => response(gateway.queries.answer(&request).await),
         None => message(StatusCode::NOT_FOUND, "Not Found"),
     }
 }
 
-/// How long the call of a function is, as Lambda counts it: a body that is no text travels in
+/// The length of a request to a function, as Lambda counts it. A body that is not text is sent in
 /// base64.
 fn call_bytes(parts: &Parts, body: &[u8]) -> usize {
     let text = std::str::from_utf8(body).ok().filter(|_| is_text(&parts.headers));
@@ -107,12 +108,12 @@ fn call_bytes(parts: &Parts, body: &[u8]) -> usize {
     let headers = parts.headers.iter().map(|(name, value)| {
         name.as_str().len() + payload::json_bytes(&String::from_utf8_lossy(value.as_bytes())) + 6
     });
-    // The path travels three times, and the query twice.
+    // The path is sent three times, and the query twice.
     let target = parts.uri.path().len() * 3 + parts.uri.query().map_or(0, str::len) * 2;
     body + headers.sum::<usize>() + target + ENVELOPE_BYTES
 }
 
-/// Whether API Gateway hands a body over as it is.
+/// Whether API Gateway passes a body unchanged.
 fn is_text(headers: &HeaderMap) -> bool {
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = media_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
@@ -122,8 +123,8 @@ fn is_text(headers: &HeaderMap) -> bool {
             .contains(&media_type.as_str())
 }
 
-/// Reads a body to its end, or to where reading on would be a favour to an attacker. What is kept
-/// of a body that is too long is still too long.
+/// Reads a body to its end, or to a limit, so that an attacker cannot make it read forever. The
+/// kept part of a body that is too long is still too long.
 async fn read(mut body: Body) -> Result<Bytes, axum::Error> {
     let (mut kept, mut total) = (BytesMut::new(), 0);
     while let Some(frame) = body.frame().await {
@@ -138,11 +139,11 @@ async fn read(mut body: Body) -> Result<Bytes, axum::Error> {
     Ok(kept.freeze())
 }
 
-/// What the function answers, if Lambda can carry it.
+/// The function's answer, if it is short enough for Lambda.
 fn response(reply: Reply) -> Response {
     let bytes = payload::json_bytes(&reply.body) + ENVELOPE_BYTES;
     if bytes > payload::LIMIT {
-        tracing::error!(bytes, limit = payload::LIMIT, "Lambda cannot carry an answer so long");
+        tracing::error!(bytes, limit = payload::LIMIT, "the answer is too long for Lambda");
         return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
     }
     http::Response::from(reply).into_response()
@@ -161,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_that_lambda_cannot_carry_is_a_500_of_the_gateway() {
+    fn an_answer_that_is_too_long_for_lambda_is_a_500_of_the_gateway() {
         let answer = |body: String| response(Reply::json(StatusCode::OK, &body)).status();
         assert_eq!(answer("x".repeat(6 << 20)), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(answer("x".repeat(5_000_000)), StatusCode::OK);

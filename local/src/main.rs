@@ -13,7 +13,7 @@ use tracing::Level;
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     if cli.command.is_some() {
-        // Warnings about the apps. Nothing of a library: it may hold what is sent.
+        // Warnings about the apps. No logs of libraries: they may contain what is sent.
         log_to_stderr(only_rollcall(Level::WARN));
     }
     let done = match cli.command {

@@ -18,7 +18,7 @@ use tokio::{
     time::timeout,
 };
 
-/// Whatever takes longer hangs.
+/// Anything that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn rollcall(folder: &Path) -> Command {
@@ -60,7 +60,7 @@ impl Running {
         let mut urls = first.split([' ', ',']).filter(|word| word.starts_with("http://"));
         let url = urls.next().unwrap().to_owned();
         let dynamodb = urls.next().unwrap().to_owned();
-        // The rest of the output is read, or the program would wait for it.
+        // The rest of the output must be read, or the program would block.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let mut stderr = child.stderr.take().unwrap();
         let log = tokio::spawn(async move {
@@ -86,7 +86,7 @@ impl Running {
         serde_json::from_str(&text.unwrap()).unwrap()
     }
 
-    /// Asks it to stop, and returns its exit code and its log.
+    /// Stops it, and returns its exit code and its log.
     async fn stop(mut self) -> (Option<i32>, String) {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").arg(id).status().await.unwrap().success());
@@ -191,7 +191,7 @@ async fn a_room_has_one_life_until_it_is_closed() {
         }
         lives
     };
-    // What is only printed has not happened, so a life that begins with it gets another number.
+    // A printed event has not happened, so a life that begins with it gets another number.
     let first = lives(&["room-login", "room-create", "room-logout", "room-close"]).await;
     assert_eq!(first[1..], [first[1].clone(), first[1].clone(), first[1].clone()]);
     let second = lives(&["room-login", "room-logout"]).await;
@@ -255,7 +255,7 @@ async fn a_start_that_fails_says_why_in_one_line() {
 }
 
 /// Promise 8: secrets and tokens never reach a log, an answer or a record. Everything that is
-/// written is searched, at the most talkative level.
+/// written is searched, at the most detailed log level.
 #[tokio::test]
 async fn promise_8_discreet_nothing_that_is_written_holds_a_secret() {
     let folder = TempDir::new().unwrap();
@@ -309,7 +309,7 @@ async fn promise_8_discreet_nothing_that_is_written_holds_a_secret() {
     assert_eq!(answer.status(), 200);
     written += &answer.text().await.unwrap();
 
-    // A ticket is for its owner, and for nobody else.
+    // A ticket is for its owner only.
     let url = format!("{}/tencent/user-sig", running.url);
     let asked = r#"{"sdk_app_id":1400000000,"user_id":"ada"}"#;
     let answer = client.post(&url).body(asked).send().await.unwrap().text().await.unwrap();
@@ -435,7 +435,7 @@ async fn a_user_sig_that_cannot_be_says_why() {
         (&["--user", "ada", "--room", ""], "--room is"),
         (&["--user", "ada", "--privileges", "1"], "--privileges needs"),
         (&["--user", "ada", "--app", "x"], "--app is not"),
-        (&["--user", "ada", "--app", "1"], "no key is known of SDKAppID 1"),
+        (&["--user", "ada", "--app", "1"], "no key is known for SDKAppID 1"),
         (&["--user", "ada", "--key", ""], "--key is empty"),
     ] {
         let (code, stdout, stderr) = user_sig(folder.path(), &[&["mint"], args].concat()).await;
@@ -445,7 +445,7 @@ async fn a_user_sig_that_cannot_be_says_why() {
 }
 
 #[tokio::test]
-async fn what_is_odd_about_a_secret_of_an_option_is_said_and_its_value_is_not() {
+async fn faults_of_a_secret_of_an_option_are_printed_and_its_value_is_not() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
     let run = async |args: &[&str], apps: &str| {
@@ -481,7 +481,7 @@ async fn what_is_odd_about_a_secret_of_an_option_is_said_and_its_value_is_not() 
         assert!(!stderr.contains("hunter"), "{stderr}");
     }
 
-    // The key's line feed is not signed with, and the same is said of the apps.
+    // The key's line feed is not part of the key, and the same warning is logged for the apps.
     let key = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
     let apps =
         format!("\u{feff}{{\"tencent\":{{\"1400000000\":{{\"secret_keys\":[\"{key}\\n\"]}}}}}}");
@@ -545,7 +545,7 @@ async fn help_lists_the_events() {
 }
 
 /// All events of every provider, out of order and with repetitions, and all of it is recorded as it
-/// was sent. (The promises 2 and 3, as an operator can check them on a stack of their own.)
+/// was sent. (Promises 2 and 3, as an operator can check them on their own stack.)
 #[tokio::test]
 async fn a_history_is_recorded_as_it_was_sent() {
     let folder = TempDir::new().unwrap();
@@ -605,8 +605,8 @@ async fn every_event_can_be_sent_alone_and_in_numbers_and_verified() {
     running.stop().await;
 }
 
-/// What was sent is compared with an empty gateway's record, and with one where a callback more
-/// arrived.
+/// The history is compared with an empty gateway's record, and with a record with one more
+/// callback.
 #[tokio::test]
 async fn a_record_that_is_not_what_was_sent_fails() {
     let folder = TempDir::new().unwrap();
@@ -615,7 +615,7 @@ async fn a_record_that_is_not_what_was_sent_fails() {
     let history = ["zego", "--count", "40", "--seed", "3", "--until", "1790000000000"];
     let printed = output(rollcall(folder).arg("send").args(history).arg("--print")).await;
     let printed = String::from_utf8(printed.stdout).unwrap();
-    // Somebody who has left, back in the room by the end: nobody sent that with the history.
+    // A user who has left is back in the room at the end: the history does not contain that.
     let bodies = printed.lines().filter(|line| line.starts_with('{'));
     let bodies: Vec<Value> = bodies.map(|body| serde_json::from_str(body).unwrap()).collect();
     assert_eq!(bodies.len(), 40);
@@ -732,7 +732,7 @@ async fn introduction(folder: &Path, args: &[&str], apps: Option<&str>) -> (Chil
     (child, printed)
 }
 
-/// In a shell, where `cargo run --` is the program that was built.
+/// In a shell in which `cargo run --` is the built program.
 #[tokio::test]
 async fn every_command_that_is_printed_works_as_printed() {
     use std::os::unix::fs::PermissionsExt;
@@ -832,7 +832,7 @@ async fn users_from_before_rollcall_are_imported_once() {
     let folder = folder.path();
     let running = Running::start(folder, &["--in-memory"]).await;
     running.send(folder, &["openim", "user-register", "--user", "u7", "--name", "Ada"]).await;
-    // As pages of `/user/get_users` are, and one user of each page comes on the next one again.
+    // Like pages of `/user/get_users`, where one user of each page is on the next one again.
     let row = |number: u64| {
         serde_json::json!({
             "userID": format!("u{number}"), "nickname": format!("Name {number}"), "faceURL": "",
@@ -852,7 +852,7 @@ async fn users_from_before_rollcall_are_imported_once() {
     assert!(said.starts_with("1010 users in "), "{said}");
     assert!(said.ends_with(": 1000 applied, 10 duplicates, 0 not stored\n"), "{said}");
     let ada = running.get("/registrations/openim/main/users/u7").await;
-    assert_eq!(ada["name"], "Ada", "what a callback told stays");
+    assert_eq!(ada["name"], "Ada", "the callback's value stays");
     let other = running.get("/registrations/openim/main/users/u1000").await;
     assert_eq!(other["registered_at"], 1_600_000_001_000_u64);
     assert_eq!(other["registered_at_from"], "create_time");
@@ -901,12 +901,12 @@ async fn an_import_says_what_was_not_stored_and_fails() {
     running.stop().await;
 }
 
-/// What is not stored by then is lost, and `OpenIM` waits five seconds.
+/// `OpenIM` waits five seconds, and what is not stored by then is lost.
 #[tokio::test]
 async fn without_a_queue_an_answer_on_a_laptop_has_four_seconds() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
-    // A DynamoDB that takes connections, and answers once: a table that is there.
+    // A DynamoDB that accepts connections, and answers once: the table exists.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let database = format!("http://{}", silent.local_addr().unwrap());
     tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! Every callback type as a value, for a process that serves them all.
+//! Every callback type as a value, for a process that serves all of them.
 
 use futures::{FutureExt, future::BoxFuture};
 

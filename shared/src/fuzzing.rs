@@ -1,5 +1,5 @@
-//! What is done with bytes that somebody else chose: the bodies of the targets in `fuzz/`, which a
-//! test runs over the corpus as well. Each panics if what has to hold does not.
+//! Checks on arbitrary bytes: the bodies of the targets in `fuzz/`, which a test also runs over the
+//! corpus. Each panics if a rule does not hold.
 
 use std::{any::TypeId, time::Duration};
 
@@ -35,7 +35,7 @@ const MAX_AGE: Duration = Duration::from_mins(10);
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// A target by its name. It says how many changes it came to.
+/// A target by its name. It returns the number of changes that it parsed.
 pub type Target = (&'static str, fn(&[u8]) -> usize);
 
 /// All targets, by the names of their folders in `fuzz/corpus`.
@@ -49,13 +49,13 @@ pub const TARGETS: [Target; 7] = [
     ("cursors", |data| only(query::fuzz_cursors, data)),
 ];
 
-/// A target that knows of no changes.
+/// A target without changes.
 fn only(target: fn(&[u8]), data: &[u8]) -> usize {
     target(data);
     0
 }
 
-/// A body of ZEGO's: as it is, and with a signature in front of its own fields.
+/// A ZEGO body: as it is, and with a signature in front of its own fields.
 #[must_use]
 pub fn zego(data: &[u8]) -> usize {
     let mut requests = vec![request(data)];
@@ -73,7 +73,7 @@ pub fn zego(data: &[u8]) -> usize {
     requests.iter().map(check_all::<Zego>).sum()
 }
 
-/// A body of OpenIM's, with and without the credentials of its URL.
+/// An OpenIM body, with and without the credentials of its URL.
 #[must_use]
 pub fn openim(data: &[u8]) -> usize {
     let mut known = request(data);
@@ -86,7 +86,7 @@ pub fn openim(data: &[u8]) -> usize {
     [request(data), known, documented, marked].iter().map(check_all::<OpenIm>).sum()
 }
 
-/// A query string and a body of Chat's, a line each: as they are, and signed.
+/// A Chat query string and body, a line each: as they are, and signed.
 #[must_use]
 pub fn tencent_chat(data: &[u8]) -> usize {
     let mut parts = data.splitn(2, |byte| *byte == b'\n');
@@ -101,7 +101,7 @@ pub fn tencent_chat(data: &[u8]) -> usize {
     [query, signed].into_iter().map(check).sum()
 }
 
-/// A body of TRTC's, signed and not.
+/// A TRTC body, signed and not.
 #[must_use]
 pub fn tencent_trtc(data: &[u8]) -> usize {
     let mut known = request(data);
@@ -114,7 +114,7 @@ macro_rules! check_all {
     ($($provider:ident = $module:ident {
         $($name:ident, $event:literal, $function:literal, [$($path:literal),+];)+
     })+) => {
-        /// Checks a request as all callback types of a provider would take it.
+        /// Checks a request with all callback types of a provider.
         fn check_all<P: Provider>(request: &Request) -> usize {
             0 $($(+ if is_from::<providers::$module::$name, P>() {
                 check::<providers::$module::$name>(request)
@@ -130,8 +130,8 @@ fn is_from<C: Callback, P: Provider>() -> bool {
     TypeId::of::<C::Provider>() == TypeId::of::<P>()
 }
 
-/// Takes a request through the house up to the store: whatever it is, it is answered, and what it
-/// changes belongs to the app that sent it and can be kept.
+/// Passes a request through the pipeline up to the store. Every request is answered. Its changes
+/// belong to the app that sent it, and can be written to the queue and read back.
 fn check<C: Callback>(request: &Request) -> usize
 where
     Apps: AppsOf<C::Provider>,
@@ -142,7 +142,7 @@ where
         let app = verified.app();
         Ok((app, C::parse(&verified)?))
     });
-    // A part of an id that cannot be read is not replaced.
+    // No unreadable part of an id is replaced.
     let is_sent =
         is_replacement_sent(&request.body) || is_replacement_sent(request.query.as_bytes());
     let (changes, reply) = match parsed {
@@ -166,7 +166,7 @@ where
     changes
 }
 
-/// Whether U+FFFD may be in some bytes: as it is, as an escape, or percent-encoded.
+/// Whether some bytes may contain U+FFFD: as it is, as an escape, or percent-encoded.
 fn is_replacement_sent(bytes: &[u8]) -> bool {
     let bytes = bytes.to_ascii_lowercase();
     let has = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
@@ -224,7 +224,7 @@ mod tests {
             for file in fs::read_dir(root.join("corpus").join(name)).unwrap() {
                 let data = fs::read(file.unwrap().path()).unwrap();
                 changes += target(&data);
-                // What is cut off, and what has a bit of its own.
+                // Truncated bytes, and bytes with a flipped bit.
                 for length in 0..data.len().min(2000) {
                     target(&data[..length]);
                     let mut flipped = data.clone();
@@ -234,7 +234,7 @@ mod tests {
                 seeds += 1;
             }
             assert!(seeds > 0, "{name} has no corpus");
-            // A target that never gets past the verification would test little.
+            // A target that never gets past the verification tests little.
             let has_changes = !["user_sig", "keys", "cursors"].contains(&name);
             assert_eq!(changes >= 2, has_changes, "{name}: {changes}");
         }

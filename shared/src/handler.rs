@@ -1,4 +1,4 @@
-//! The one pipeline that every callback goes through.
+//! The pipeline that every callback goes through.
 
 use std::time::{Duration, Instant};
 
@@ -13,27 +13,27 @@ use crate::{
     store::{Claimed, StoreError, Writer},
 };
 
-/// How much of the time for one answer the store gets, in hundredths. The rest is for the queue, its
-/// first TLS handshake included.
+/// How much of the time for one answer the store gets, in hundredths. The rest is for the queue,
+/// its first TLS handshake included.
 const STORE_PERCENT: u32 = 60;
 
-/// By when the queue has to have answered, in hundredths of the time for one answer: the answer has
-/// to be written and sent, too.
+/// The deadline for the queue, in hundredths of the time for one answer. The rest is for writing
+/// and sending the answer.
 const QUEUE_PERCENT: u32 = 94;
 
-/// What a callback needs on its way.
+/// Everything that a callback needs.
 #[derive(Debug, Clone)]
 pub struct Receiver {
     /// The apps whose callbacks are accepted.
     pub apps: AppsSource,
-    /// Where changes go.
+    /// The store for changes.
     pub store: Writer,
-    /// Where changes go that could not be stored in time; `None` if there is no queue, and then
-    /// such a callback is refused.
+    /// The queue for changes that could not be stored in time. If it is `None`, such a callback is
+    /// refused.
     pub spill: Option<Queue>,
     /// How far a signed time may lie behind or ahead of our clock.
     pub max_age: Duration,
-    /// Whether a signature that does not cover the body is good for one body only.
+    /// Whether a signature that does not cover the body is valid for one body only.
     pub replay_guard: ReplayGuard,
     /// The time for one answer.
     pub budget: Duration,
@@ -41,7 +41,7 @@ pub struct Receiver {
 
 impl Receiver {
     /// Takes a callback of type `C` from request to reply, and logs one line about it. A success
-    /// is answered only once the change is stored, or safe in the queue.
+    /// is answered only when the change is stored, or safe in the queue.
     pub async fn receive<C: Callback>(&self, request: &Request) -> Reply
     where
         Apps: AppsOf<C::Provider>,
@@ -49,8 +49,8 @@ impl Receiver {
         let started = Instant::now();
         let (mut event, mut counts) = (C::EVENT, None);
         let (changes, answer) = match self.parse::<C>(request, started).await {
-            Ok(Parsed { event: told, changes, left_out }) => {
-                event = told.unwrap_or(event);
+            Ok(Parsed { event: parsed, changes, left_out }) => {
+                event = parsed.unwrap_or(event);
                 self.apps.refresh(request.received_at);
                 let mut counted = self.store(event, &changes, request, started).await;
                 let is_stored = counted.not_stored == 0;
@@ -74,7 +74,7 @@ impl Receiver {
         Reply { counts, ..C::Provider::reply(request, &answer) }
     }
 
-    /// Verifies and parses: what the request changes, if its sender and its form are right.
+    /// Verifies and parses. Returns what the request changes.
     async fn parse<C: Callback>(
         &self,
         request: &Request,
@@ -91,7 +91,7 @@ impl Receiver {
         let verify = |apps: &Apps| C::Provider::verify(request, apps.apps(), self.max_age);
         let apps = self.apps.get(now).await.ok_or(Rejection::NoSecrets(C::Provider::REDELIVERY))?;
         let verified = match verify(&apps) {
-            Err(error) if error.may_be_for_want_of_a_secret() => {
+            Err(error) if error.might_match_another_secret() => {
                 match self.apps.newer_than(&apps, now).await {
                     Some(apps) => verify(&apps)?,
                     None => return Err(error.into()),
@@ -115,9 +115,9 @@ impl Receiver {
         Ok(parsed)
     }
 
-    /// Sees to it that a signature is good for one body. It is claimed before anything is changed:
-    /// after a crash in between, the same body may claim it again. What could not be claimed is not
-    /// accepted.
+    /// Makes a signature valid for one body only. The signature is claimed before anything is
+    /// changed: after a crash in between, the same body may claim it again. If the claim fails, the
+    /// callback is not accepted.
     async fn guard(
         &self,
         app: &App,
@@ -136,9 +136,9 @@ impl Receiver {
         }
     }
 
-    /// Stores the changes of a request. What is not known to be stored when the store's share of the
-    /// time is over goes to the queue: not every provider sends it again. Without a queue the store
-    /// has the queue's share, too.
+    /// Stores the changes of a request. Changes that are not known to be stored when the store's
+    /// share of the time is over go to the queue, because not every provider sends them again.
+    /// Without a queue, the store has the queue's share, too.
     async fn store(
         &self,
         event: &str,
@@ -168,15 +168,15 @@ impl Receiver {
     }
 }
 
-/// Why a signature is not known to be good for this body.
+/// Why a signature is not known to be valid for this body.
 enum GuardError {
-    /// It came with another one.
+    /// It came with another body.
     Used,
-    /// The store does not say.
+    /// The store did not answer.
     Unknown,
 }
 
-/// How much of the time for one answer the store may take if a queue needs some of it.
+/// How much of the time for one answer the store may take if there is a queue.
 #[must_use]
 pub fn store_limit(budget: Duration) -> Duration {
     budget * STORE_PERCENT / 100

@@ -1,5 +1,6 @@
 //! Rollcall's shared crate: it verifies, parses, models and stores the callbacks that ZEGOCLOUD,
-//! OpenIM and Tencent RTC send to a backend, and answers who is registered, who is online and who is in which room.
+//! OpenIM and Tencent RTC send to a backend, and answers who is registered, who is online and who
+//! is in which room.
 //!
 //! Every callback takes the same path:
 //!
@@ -7,28 +8,29 @@
 //! request -> verify -> parse -> change -> store -> outcome -> reply
 //! ```
 //!
-//! The modules, each below those that use it. A test compares the last column with the sources.
+//! The modules in order: each comes before those that use it. A test compares the last column with
+//! the sources.
 //!
-//! | module | what it holds | modules that it names |
+//! | module | contents | modules that it uses |
 //! | --- | --- | --- |
 //! | [`domain`] | ids, times, marks, changes, visits | none |
 //! | [`http`] | the request and the reply | `domain` |
-//! | [`payload`] | how much a call of a Lambda function can carry | none |
+//! | [`payload`] | how long a request to a Lambda function and its answer may be | none |
 //! | [`routes`] | the table of all routes, and who calls them | `domain` |
 //! | [`callback`] | verified requests, the traits [`callback::Provider`] and [`callback::Callback`] | `domain`, `http` |
 //! | [`providers`] | one folder per provider: verification, wire format, reply; one file per callback type | `callback`, `domain`, `http`, `routes` |
 //! | [`config`] | the environment variables of the contract | `callback`, `domain`, `providers` |
 //! | [`aws`] | what all AWS clients share: environment, HTTP client, roots, times | none |
-//! | [`apps`] | the apps and their secrets as they are known now; AWS Secrets Manager | `aws`, `config`, `domain` |
+//! | [`apps`] | the current apps and their secrets; AWS Secrets Manager | `aws`, `config`, `domain` |
 //! | [`store`] | DynamoDB: keys, conditions, index attributes; a writer for callbacks, a reader for queries | `aws`, `domain` |
 //! | [`spill`] | SQS: the queue for what could not be stored in time | `aws`, `domain` |
 //! | [`metrics`] | the log line of a callback as `CloudWatch` metrics | `domain` |
 //! | [`handler`] | the pipeline from a request to a reply | `apps`, `callback`, `config`, `domain`, `http`, `metrics`, `spill`, `store` |
 //! | [`endpoint`] | every callback type as a value | `callback`, `config`, `handler`, `http`, `providers`, `routes` |
 //! | [`replay`] | the pipeline from the queue to the store | `domain`, `metrics`, `spill`, `store` |
-//! | [`query`] | the answers to a backend's questions | `domain`, `http`, `payload`, `providers`, `routes`, `store` |
+//! | [`query`] | the answers to a backend's queries | `domain`, `http`, `payload`, `providers`, `routes`, `store` |
 //! | [`user_sig`] | Tencent's login tickets: minted, verified, and the answers for both | `apps`, `callback`, `config`, `domain`, `http`, `routes` |
-//! | `fuzzing` | what `fuzz/` and a test do with bytes that somebody else chose | `callback`, `config`, `domain`, `http`, `providers`, `query`, `routes`, `store`, `user_sig` |
+//! | `fuzzing` | the checks that `fuzz/` and a test run on arbitrary bytes | `callback`, `config`, `domain`, `http`, `providers`, `query`, `routes`, `store`, `user_sig` |
 //! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `handler`, `http`, `metrics`, `query`, `replay`, `spill`, `store`, `user_sig` |
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]

@@ -1,9 +1,10 @@
 //! `CloudWatch` metrics: the log line of a callback is its metrics, too.
 //!
-//! In Lambda, a line of the log that has a member `_aws` in the embedded metric format becomes metrics,
-//! without a call and without a second line
+//! In Lambda, a line of the log that has a member `_aws` in the embedded metric format becomes
+//! metrics, without a call and without a second line
 //! ([specification](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html)).
-//! So the line that the pipeline writes about each callback gets that member and the values that it names:
+//! So the line that the pipeline writes about each callback gets that member and the values that it
+//! names:
 //!
 //! | metric | unit | by |
 //! | --- | --- | --- |
@@ -11,17 +12,17 @@
 //! | `duration_ms` | milliseconds | provider; provider and event |
 //! | `rejected`: 1 if the callback was refused, else 0 | count | provider |
 //! | `spilled`: 1 if it went to the spill queue, else 0 | count | provider |
-//! | `rejections`: 1, of refused ones only | count | provider and rejection |
+//! | `rejections`: 1, only in lines about refused callbacks | count | provider and rejection |
 //!
 //! So does the line about each batch of messages that was replayed from the spill queue:
 //!
 //! | metric | unit | by |
 //! | --- | --- | --- |
 //! | `kept`: messages that stay in the queue | count | function |
-//! | `oldest_kept_s`: for how long the oldest of them has been there | seconds | function |
-//! | `dead_letters`: messages of which something went to the dead letters | count | function |
+//! | `oldest_kept_s`: the age of the oldest of them | seconds | function |
+//! | `dead_letters`: messages that went to the dead letters, in whole or in part | count | function |
 //!
-//! Each value of a dimension is a name that is written in the sources, so there are few of them whatever is sent.
+//! Each value of a dimension is a name in the sources. So there are few values, whatever is sent.
 
 use std::fmt::{self, Write};
 
@@ -42,18 +43,19 @@ use tracing_subscriber::{
 
 use crate::domain::UnixMillis;
 
-/// The target of the line about a callback: not the path of a module, which is the target of all its other lines. Its fields are `provider`, `event`, `outcome`, `duration_ms`, and
-/// `rejection` if it was refused.
+/// The target of the line about a callback. It is not the path of a module, which is the target of
+/// all other lines. The line's fields are `provider`, `event`, `outcome`, `duration_ms`, and
+/// `rejection` if the callback was refused.
 pub const CALLBACK: &str = "rollcall.callback";
 
-/// The target of the line about a batch of the spill queue. Its fields are `messages`, `kept`, `oldest_kept_s` and
-/// `dead_letters`.
+/// The target of the line about a batch of the spill queue. The line's fields are `messages`,
+/// `kept`, `oldest_kept_s` and `dead_letters`.
 pub const REPLAY: &str = "rollcall.replay";
 
 /// The outcome of a callback that was refused.
 pub const REJECTED: &str = "rejected";
 
-/// The outcome of one that was not stored and is safe in the spill queue.
+/// The outcome of a callback that was not stored and is safe in the spill queue.
 const SPILLED: &str = "spilled";
 
 /// Writes log lines as JSON, and metrics into those about callbacks and replays.
@@ -70,7 +72,7 @@ pub struct EmbeddedMetrics {
 }
 
 impl EmbeddedMetrics {
-    /// Writes lines as `lines` does, and metrics of the namespace.
+    /// Writes lines like `lines`, with metrics of the namespace.
     #[must_use]
     pub fn new(namespace: &str, lines: Format<Json>, now: fn() -> UnixMillis) -> Self {
         let [accepted, refused] =
@@ -105,20 +107,20 @@ where
         if ![CALLBACK, REPLAY].contains(&target) {
             return self.lines.format_event(context, writer, event);
         }
-        let mut told = Told::default();
-        event.record(&mut told);
+        let mut fields = LineFields::default();
+        event.record(&mut fields);
         let now = (self.now)().0;
         let directives = match target {
             REPLAY => &self.replayed,
-            _ if told.is_rejected => &self.refused,
+            _ if fields.is_rejected => &self.refused,
             _ => &self.accepted,
         };
         write!(writer, r#"{{"_aws":{{"Timestamp":{now},"CloudWatchMetrics":{directives}}},"#)?;
         if target == REPLAY {
             write!(writer, r#""function":"spill-replay","#)?;
         } else {
-            let (rejected, spilled) = (u8::from(told.is_rejected), u8::from(told.is_spilled));
-            let rejections = if told.is_rejected { r#""rejections":1,"# } else { "" };
+            let (rejected, spilled) = (u8::from(fields.is_rejected), u8::from(fields.is_spilled));
+            let rejections = if fields.is_rejected { r#""rejections":1,"# } else { "" };
             write!(
                 writer,
                 r#""callbacks":1,"rejected":{rejected},"spilled":{spilled},{rejections}"#
@@ -127,28 +129,28 @@ where
         write!(writer, r#""timestamp":""#)?;
         SystemTime.format_time(&mut writer)?;
         let level = event.metadata().level();
-        writeln!(writer, r#"","level":"{level}"{members}}}"#, members = told.members)
+        writeln!(writer, r#"","level":"{level}"{members}}}"#, members = fields.members)
     }
 }
 
-/// What a line tells. (`Format` would put it all into maps first, which takes longer than
+/// The fields of a line. (`Format` would collect them in maps first, which takes longer than
 /// anything else here.)
 #[derive(Debug, Default)]
-struct Told {
+struct LineFields {
     /// `,"name":value` of each field.
     members: String,
     is_rejected: bool,
     is_spilled: bool,
 }
 
-impl Told {
+impl LineFields {
     fn member(&mut self, field: &Field, value: impl fmt::Display) {
         // Nothing that is written to a string fails.
         let _ = write!(self.members, r#","{field}":{value}"#);
     }
 }
 
-impl Visit for Told {
+impl Visit for LineFields {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "outcome" {
             self.is_rejected = value == REJECTED;
@@ -170,7 +172,7 @@ impl Visit for Told {
     }
 }
 
-/// Which members of the line are metrics, and by which other members they are told apart.
+/// Which members of the line are metrics, and which other members are their dimensions.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Directive<'a> {

@@ -1,4 +1,4 @@
-//! What one call of a Lambda function can carry.
+//! How long a request to a Lambda function and its answer may be.
 //!
 //! Lambda limits the JSON of a call and of its answer. An HTTP body is a text in that JSON, so each
 //! quote and each backslash of a JSON body counts twice.
@@ -7,8 +7,8 @@ use std::io;
 
 use serde::Serialize;
 
-/// The longest call and the longest answer of a function, in bytes: the quota of 6 MB, in the number
-/// that Lambda's own error `Function.ResponseSizeTooLarge` gives.
+/// The longest request and the longest answer of a function, in bytes: the quota of 6 MB, as the
+/// number in Lambda's own error `Function.ResponseSizeTooLarge`.
 pub const LIMIT: usize = 6_291_556;
 
 /// The length of a value in JSON, in bytes.
@@ -20,12 +20,12 @@ pub fn json_bytes(value: &(impl Serialize + ?Sized)) -> usize {
 /// The length of a value's JSON as part of an HTTP body, in bytes, as Lambda counts it.
 #[must_use]
 pub fn body_bytes(value: &(impl Serialize + ?Sized)) -> usize {
-    // JSON has no control characters of its own, so nothing else is escaped a second time.
+    // JSON contains no raw control characters, so nothing else is escaped a second time.
     let Counted { bytes, escaped } = Counted::of(value);
     bytes + escaped
 }
 
-/// What was written, without keeping it.
+/// Counts what is written, without keeping it.
 #[derive(Debug, Default)]
 struct Counted {
     bytes: usize,

@@ -12,14 +12,14 @@ use crate::{
     store::{StoreError, Writer},
 };
 
-/// What replaying takes.
+/// Everything that replaying needs.
 #[derive(Debug, Clone)]
 pub struct Replay {
-    /// Where changes go.
+    /// The store for changes.
     pub store: Writer,
-    /// Where they waited.
+    /// The spill queue.
     pub queue: Queue,
-    /// Where messages go that are given up.
+    /// The queue for messages that are given up.
     pub dead_letters: Queue,
 }
 
@@ -28,7 +28,7 @@ pub struct Replay {
 pub struct Received {
     /// Its id.
     pub message_id: String,
-    /// What this receipt of it is called.
+    /// The handle of this receipt.
     pub receipt_handle: String,
     /// How often it has been received, this time included.
     pub receive_count: u32,
@@ -36,12 +36,12 @@ pub struct Received {
     pub sent_at: UnixMillis,
     /// When it was received this time, by our clock.
     pub received_at: UnixMillis,
-    /// What was sent.
+    /// The text of the message.
     pub body: String,
 }
 
 impl Received {
-    /// For how long it has been in the queue.
+    /// How long it has been in the queue.
     fn age(&self) -> Duration {
         Duration::from_millis(self.received_at.0.saturating_sub(self.sent_at.0))
     }
@@ -53,7 +53,7 @@ enum Replayed {
     /// All of it is in the store.
     Stored,
     /// It, or a part of it, is among the dead letters.
-    Buried,
+    DeadLetter,
 }
 
 /// Why a message stays in the queue.
@@ -62,14 +62,14 @@ enum Kept {
     #[error("{failed} of {all} changes could not be stored: {first}")]
     Unstored { failed: usize, all: usize, first: StoreError },
     #[error("it belongs to the dead letters, which cannot be reached: {0}")]
-    Unburied(#[from] SpillError),
+    DeadLettersUnreachable(#[from] SpillError),
 }
 
 impl Replay {
-    /// Stores what the messages say, and returns the ids of those that have to stay in the queue: the
-    /// store is not there yet. Each of these waits longer than the last time.
+    /// Stores the changes in the messages. Returns the ids of the messages that must stay in the
+    /// queue, because the store is still down. Each of these waits longer than the last time.
     ///
-    /// What is not stored by `store_until` stays; by `deadline` there is an answer.
+    /// A message that is not stored by `store_until` stays. The call returns by `deadline`.
     pub async fn replay(
         &self,
         messages: Vec<Received>,
@@ -85,8 +85,8 @@ impl Replay {
             (message, replayed)
         });
         let replayed = join_all(replayed).await;
-        let is_buried = |replayed: &&(_, _)| matches!(replayed.1, Ok(Replayed::Buried));
-        let dead_letters = replayed.iter().filter(is_buried).count();
+        let is_dead = |replayed: &&(_, _)| matches!(replayed.1, Ok(Replayed::DeadLetter));
+        let dead_letters = replayed.iter().filter(is_dead).count();
         let kept: Vec<Received> = replayed
             .into_iter()
             .filter_map(|(message, replayed)| replayed.is_err().then_some(message))
@@ -124,13 +124,13 @@ impl Replay {
             Ok(spilled) => spilled,
             Err(error) => {
                 let reason = error.to_string();
-                self.dead_letters.bury_unread(&message.body, &reason, deadline).await?;
+                self.dead_letters.send_unreadable(&message.body, &reason, deadline).await?;
                 tracing::error!(
                     message_id = message.message_id,
                     reason,
                     "a message of the spill queue is a dead letter"
                 );
-                return Ok(Replayed::Buried);
+                return Ok(Replayed::DeadLetter);
             }
         };
         let Spilled { event, received_at, changes } = &spilled;
@@ -141,7 +141,7 @@ impl Replay {
         if message.age() >= spill::GIVEN_UP_AFTER {
             given_up.append(&mut failed);
         }
-        // Only once all others are stored: else each attempt would bury it again.
+        // Only when all others are stored: otherwise each attempt would send it there again.
         let (number, all) = (failed.len(), changes.len());
         if let Some((_, first)) = failed.into_iter().next() {
             return Err(Kept::Unstored { failed: number, all, first });
@@ -155,8 +155,8 @@ impl Replay {
                     _ => format!("it could not be stored for {days} days: {error}"),
                 };
                 let changes = given_up.iter().map(|(change, _)| *change);
-                self.bury(message, &spilled, changes, &reason, deadline).await?;
-                Replayed::Buried
+                self.send_to_dead_letters(message, &spilled, changes, &reason, deadline).await?;
+                Replayed::DeadLetter
             }
         };
         let provider = changes.first().map(|change| change.app().provider.as_str());
@@ -179,7 +179,7 @@ impl Replay {
     }
 
     /// Sends changes to the dead letters.
-    async fn bury<'a>(
+    async fn send_to_dead_letters<'a>(
         &self,
         message: &Received,
         spilled: &Spilled,
@@ -188,7 +188,9 @@ impl Replay {
         deadline: Instant,
     ) -> Result<(), SpillError> {
         let (event, count) = (&spilled.event, changes.len());
-        self.dead_letters.bury(event, spilled.received_at, changes, reason, deadline).await?;
+        self.dead_letters
+            .send_unstorable(event, spilled.received_at, changes, reason, deadline)
+            .await?;
         let message_id = &message.message_id;
         tracing::error!(event, message_id, count, reason, "spilled changes are a dead letter");
         Ok(())

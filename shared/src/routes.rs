@@ -1,9 +1,9 @@
-//! Every route, once: its method, its path, the function that answers it, and who calls it.
+//! Every route once: its method, its path, the function that answers it, and who calls it.
 //!
-//! All that lists routes is made from these tables, or a test compares it with them: the types'
-//! own names, [`Endpoint::ALL`](crate::endpoint::Endpoint::ALL), the answers to questions, the local
-//! gateway, the fuzz targets, `template.yaml`, `openapi.yaml`, the watch router in `Cargo.toml` and
-//! the folders in `functions/`.
+//! Everything that lists routes is made from these tables, or a test compares it with them: the
+//! types' own names, [`Endpoint::ALL`](crate::endpoint::Endpoint::ALL), the answers to queries, the
+//! local gateway, the fuzz targets, `template.yaml`, `openapi.yaml`, the watch router in
+//! `Cargo.toml` and the folders in `functions/`.
 //!
 //! A function's binary must contain its own callback type only. So the table of callbacks is a
 //! macro that others expand: here into names, which are all that a function links, and in
@@ -16,8 +16,8 @@ use crate::domain::ProviderName;
 /// Hands every callback type to the macro `$expand`: `Provider = module in providers { type, the
 /// provider's name of the event, its Lambda function, the paths that it is posted to }`.
 ///
-/// A path that ends in `{proxy+}` takes whatever follows and has no path of its own, as in an API
-/// Gateway.
+/// A path that ends in `{proxy+}` matches any continuation, but not the path without one, as in an
+/// API Gateway.
 macro_rules! callbacks {
     ($expand:ident) => {
         $expand! {
@@ -49,7 +49,7 @@ macro_rules! callbacks {
 }
 pub(crate) use callbacks;
 
-/// The function that answers questions.
+/// The function that answers queries.
 pub const QUERY: &str = "query";
 
 /// The function that mints and verifies Tencent's UserSigs.
@@ -64,10 +64,10 @@ pub const MINT: &str = "/tencent/user-sig";
 /// Where a UserSig is verified.
 pub const VERIFY: &str = "/tencent/user-sig/verify";
 
-/// What is posted to [`USER_SIG`].
+/// The paths that are posted to [`USER_SIG`].
 const USER_SIGS: [&str; 2] = [MINT, VERIFY];
 
-/// What a backend asks of [`QUERY`]. The names in braces are those of [`Asked`].
+/// The routes of [`QUERY`]. The names in braces are those of [`Asked`].
 static QUESTIONS: [(Method, &str, Question); 13] = [
     (Method::GET, "/presence/{provider}/{app}/users/{user}", Question::User),
     (Method::GET, "/presence/{provider}/{app}/users", Question::User),
@@ -87,9 +87,9 @@ static QUESTIONS: [(Method, &str, Question); 13] = [
 /// Who calls a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
-    /// A provider, whose own signature is verified: it cannot sign for IAM.
+    /// A provider. Its own signature is verified, because it cannot sign for IAM.
     Provider(ProviderName),
-    /// The user's own backend, which signs for IAM in the cloud.
+    /// The customer's own backend, which signs for IAM in the cloud.
     Backend,
 }
 
@@ -98,7 +98,7 @@ pub enum Caller {
 pub struct Route {
     /// The method.
     pub method: Method,
-    /// The path in the words of an API Gateway.
+    /// The path as an API Gateway writes it.
     pub path: &'static str,
     /// The name of its Lambda function, and of the folder in `functions/`.
     pub function: &'static str,
@@ -122,8 +122,8 @@ pub struct CallbackNames {
 }
 
 impl CallbackNames {
-    /// The callback type that is posted to `path`. A route of its own goes before one that takes
-    /// whatever follows.
+    /// The callback type that is posted to `path`. An exact route has priority over one with
+    /// `{proxy+}`.
     #[must_use]
     pub fn at(path: &str) -> Option<&'static Self> {
         let all =
@@ -150,7 +150,7 @@ macro_rules! names {
 }
 callbacks!(names);
 
-/// What a backend asks.
+/// What a backend queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
     /// Whether a user is online.
@@ -171,21 +171,21 @@ pub enum Question {
     Usage,
 }
 
-/// A question, and what its path says. None of that can be trusted.
+/// A query, and the parts of its path. These are not validated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked<'a> {
-    /// The question.
+    /// What is queried.
     pub question: Question,
-    /// What the path has in the place of `{provider}`.
+    /// The part of the path for `{provider}`.
     pub provider: &'a str,
-    /// What the path has in the place of `{app}`.
+    /// The part of the path for `{app}`.
     pub app: &'a str,
-    /// What the path has in the place of `{user}` or `{room}`, if it has one.
+    /// The part of the path for `{user}` or `{room}`, if the route has one.
     pub id: Option<&'a str>,
 }
 
 impl<'a> Asked<'a> {
-    /// What is asked with this method at this path.
+    /// The query with this method and this path.
     #[must_use]
     pub fn at(method: &Method, path: &'a str) -> Option<Self> {
         let of_method = QUESTIONS.iter().filter(|(of, ..)| of == method);
@@ -232,22 +232,22 @@ pub fn all() -> impl Iterator<Item = Route> {
     callbacks.chain(questions).chain(user_sigs)
 }
 
-/// The functions of all routes and the one that has none, each once.
+/// The functions of all routes, and the one that has no route, each once.
 pub fn functions() -> impl Iterator<Item = &'static str> {
     let callbacks = CALLBACKS.iter().map(|names| names.function);
     callbacks.chain([QUERY, USER_SIG, SPILL_REPLAY])
 }
 
-/// A function that a backend asks.
+/// A function that a backend calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AskedFunction {
+pub enum BackendFunction {
     /// [`QUERY`].
     Query,
     /// [`USER_SIG`].
     UserSig,
 }
 
-impl AskedFunction {
+impl BackendFunction {
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -258,15 +258,15 @@ impl AskedFunction {
     }
 }
 
-/// The function that answers a backend at this path. A path that only begins like a question's is
-/// the query function's too, which then says that there is no such route.
+/// The function that answers a backend at this path. A path that only begins like a query also
+/// belongs to the query function, which then answers that there is no such route.
 #[must_use]
-pub fn asked_function(path: &str) -> Option<AskedFunction> {
+pub fn backend_function(path: &str) -> Option<BackendFunction> {
     let root = |of: &str| of.find("{provider}").is_some_and(|end| path.starts_with(&of[..end]));
     if USER_SIGS.contains(&path) {
-        Some(AskedFunction::UserSig)
+        Some(BackendFunction::UserSig)
     } else {
-        QUESTIONS.iter().any(|(_, of, _)| root(of)).then_some(AskedFunction::Query)
+        QUESTIONS.iter().any(|(_, of, _)| root(of)).then_some(BackendFunction::Query)
     }
 }
 
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn every_question_is_found_at_its_own_route() {
+    fn every_query_is_found_at_its_own_route() {
         for (method, route, question) in &QUESTIONS {
             let asked = Asked::at(method, route).unwrap();
             assert_eq!(
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_not_a_route_is_no_question() {
+    fn a_path_that_is_not_a_route_is_no_query() {
         for path in ["", "/", "/presence/zego/1", "/presence/zego/1/users/a/b", "/usage/zego/1/"] {
             assert_eq!(Asked::at(&Method::GET, path), None, "{path}");
         }
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_of_its_own_goes_before_one_that_takes_all() {
+    fn an_exact_route_has_priority_over_one_with_a_proxy() {
         for names in CALLBACKS {
             for path in names.paths {
                 assert_eq!(CallbackNames::at(path), Some(names));

@@ -1,4 +1,4 @@
-//! The invariants of `docs/design.md`, by a look at the sources.
+//! The invariants of `docs/design.md`, checked by a scan of the sources.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -58,8 +58,8 @@ fn the_map_of_the_modules_is_true_of_every_module() {
     let page = fs::read_to_string(root().join("shared/src/lib.rs")).unwrap();
     let declared: BTreeSet<&str> =
         page.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
-    let told: BTreeSet<&str> = map.iter().map(|(module, _)| module.as_str()).collect();
-    assert_eq!(told, declared, "the table has every module");
+    let listed: BTreeSet<&str> = map.iter().map(|(module, _)| module.as_str()).collect();
+    assert_eq!(listed, declared, "the table has every module");
     assert_eq!(map.len(), declared.len(), "the table has every module once");
 
     let modules = Modules::of("shared/src");
@@ -76,7 +76,7 @@ fn the_map_of_the_modules_is_true_of_every_module() {
             .filter_map(|(_, to)| to.first().cloned())
             .filter(|to| *to != module)
             .collect();
-        assert_eq!(named, may_name, "what {module} names, and what the table says");
+        assert_eq!(named, may_name, "the modules that {module} uses, and those in the table");
         lower.insert(module);
     }
 }
@@ -92,9 +92,9 @@ fn no_modules_name_each_other_in_a_circle() {
 /// The path of a module or of what is in it, from the root of its crate.
 type Names = Vec<String>;
 
-/// The modules of a crate, and which names which.
+/// The modules of a crate, and which of them use which.
 struct Modules {
-    /// Each pair once: the module that names, and the one that is named.
+    /// Each pair once: the module that uses, and the one that is used.
     named: BTreeSet<(Names, Names)>,
 }
 
@@ -114,7 +114,7 @@ impl Modules {
     }
 
     fn in_sources(sources: &BTreeMap<Names, String>) -> Self {
-        // What a module brings in, under the name that it has there.
+        // The imports of a module, by their names there.
         let mut brought: BTreeMap<(Names, String), Names> = BTreeMap::new();
         for (module, code) in sources {
             for (start, _) in code.match_indices("use ") {
@@ -130,7 +130,7 @@ impl Modules {
                 }
             }
         }
-        // Where a path leads: through what modules bring in, to the module that defines it.
+        // The target of a path: through imports to the module that defines it.
         let resolve = |path: &[String]| {
             let (mut at, mut rest) = (Names::new(), path.to_vec());
             for _ in 0..32 {
@@ -169,7 +169,7 @@ impl Modules {
         Self { named }
     }
 
-    /// The circles among modules that lie beside each other, as the names that take part.
+    /// The circles among sibling modules, as the names of their members.
     fn circles(&self) -> BTreeSet<Names> {
         let mut beside: BTreeMap<(Names, String), BTreeSet<String>> = BTreeMap::new();
         for (from, to) in &self.named {
@@ -198,7 +198,7 @@ impl Modules {
     }
 }
 
-/// A path that a source names, and the name that `as` gives it.
+/// A path in a source, and its name after `as`.
 struct NamedPath {
     names: Names,
     name: Option<String>,
@@ -323,17 +323,20 @@ fn promise_1_authentic_secrets_are_compared_in_one_place() {
             continue;
         }
         let compares = code.contains("ct_eq") || code.contains("ConstantTimeEq");
-        assert!(!compares || file == "shared/src/callback/secret.rs", "{file} compares by itself");
+        assert!(
+            !compares || file == "shared/src/callback/secret.rs",
+            "{file} has its own comparison"
+        );
         let code: Vec<&str> = code.lines().filter(|line| !line.trim().starts_with("//")).collect();
-        // Statements, so that a comparison that is broken into lines is seen as one.
+        // Statements, so that a comparison over several lines is found.
         for statement in code.join(" ").split([';', '{', '}']) {
             assert!(!compares_a_secret(statement), "{file} compares a secret: {statement}");
         }
     }
 }
 
-/// Whether a statement compares what is named like a secret or like what is made from one. `Secret`
-/// itself cannot be compared: it implements no `PartialEq`, as its documentation's test shows.
+/// Whether a statement compares something with the name of a secret, or of a value made from one.
+/// `Secret` itself cannot be compared: it does not implement `PartialEq`, as its doc test shows.
 fn compares_a_secret(statement: &str) -> bool {
     const COMPARE: [&str; 9] = [
         "==",
@@ -352,7 +355,7 @@ fn compares_a_secret(statement: &str) -> bool {
     let mut names = statement.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     compares
         && names.any(|name| {
-            // A constant or a type is a name for one, and holds none.
+            // A constant or a type has such a name, but is not a secret.
             name.starts_with(|c: char| c.is_ascii_lowercase())
                 && (PARTS.iter().any(|part| name.contains(part)) || WHOLE.contains(&name))
         })
@@ -373,7 +376,7 @@ fn the_scan_sees_comparisons_of_secrets() {
         assert!(compares_a_secret(statement), "{statement}");
     }
     for statement in
-        ["if app != asked.app", "Need::Some => between(a, b) >= OVERDUE", "let sig = 1"]
+        ["if app != expected.app", "Need::Usable => between(a, b) >= OVERDUE", "let sig = 1"]
     {
         assert!(!compares_a_secret(statement), "{statement}");
     }
@@ -386,9 +389,10 @@ fn nothing_scans_the_table() {
     }
 }
 
-/// A callback cannot query and a query cannot write, as in the policies of their functions. Both get an item.
+/// A callback cannot query and a query cannot write, as in the policies of their functions. Both
+/// get an item.
 #[test]
-fn the_writer_asks_nothing_and_the_reader_changes_nothing() {
+fn the_writer_never_queries_and_the_reader_never_writes() {
     let writes = [".put_item()", ".update_item()", ".delete_item()", ".batch_write_item()"];
     let reads = [".query()", ".batch_get_item()"];
     let sent = |code: &str, calls: &[&str]| calls.iter().any(|call| code.contains(call));
@@ -396,7 +400,7 @@ fn the_writer_asks_nothing_and_the_reader_changes_nothing() {
         assert!(!sent(&code, &writes) || file.contains("/store/write/"), "{file} writes");
         assert!(!sent(&code, &reads) || file.contains("/store/read/"), "{file} reads");
         let gets = code.contains(".get_item()");
-        assert!(!gets || file == "shared/src/store/table.rs", "{file} gets an item by itself");
+        assert!(!gets || file == "shared/src/store/table.rs", "{file} has its own `GetItem`");
     }
 }
 
@@ -408,8 +412,7 @@ fn a_functions_main_holds_no_logic() {
     }
 }
 
-/// Whoever builds with the oldest Rust that the manifest promises builds what CI has tested: it is
-/// the one that CI uses.
+/// CI uses the oldest Rust that the manifest promises, so a build with it is tested.
 #[test]
 fn the_oldest_rust_that_is_promised_is_the_one_that_is_tested() {
     let read = |file: &str| -> toml::Table {

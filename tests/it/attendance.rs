@@ -1,4 +1,4 @@
-//! Who was where, from when to when, and what tells of it when callbacks were lost.
+//! Who was where, from when to when, and how this is inferred when callbacks were lost.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -31,7 +31,7 @@ async fn start() -> (Database, Handlers) {
     (database, handlers)
 }
 
-/// Delivers an event of ZEGO's a minute after it happened.
+/// Delivers a ZEGO event a minute after it happened.
 async fn zego(handlers: &Handlers, event: &Event) {
     let secret = Secret::new(SECRET.to_owned()).unwrap();
     let now = UnixMillis(event.at.0.max(event.login_time.0) + 60_000);
@@ -52,7 +52,7 @@ fn boundary(name: rollcall_local::send::zego::EventName, life: u64, ms: u64) -> 
     Event { life, ..zego_event(name, at(ms)) }
 }
 
-/// Delivers an event of TRTC's when it happens.
+/// Delivers a TRTC event when it happens.
 async fn trtc(handlers: &Handlers, name: tencent::EventName, user: &str, ms: u64) {
     let mut event = tencent_event(name, at(ms));
     event.options.user = user.to_owned();
@@ -167,8 +167,8 @@ async fn a_span_holds_what_lasted_at_any_time_of_it() {
     }
 }
 
-/// A person comes to one room every day for a year, where there are no sessions: the marks of a
-/// year are far more than a seat holds.
+/// A person comes to one room every day for a year, without sessions. The marks of a year are far
+/// more than a seat can hold.
 #[tokio::test]
 async fn every_day_of_a_year_is_a_visit_of_its_own_in_items_that_stay_small() {
     let (database, mut handlers) = start().await;
@@ -183,7 +183,7 @@ async fn every_day_of_a_year_is_a_visit_of_its_own_in_items_that_stay_small() {
         trtc(&handlers, tencent::EventName::TrtcExit, "ada", left).await;
         expected.push(stay("ada", entered, Some(left), "normal", false));
     }
-    // Somebody else, so that the room is not hers alone.
+    // Another person, so that she is not alone in the room.
     trtc(&handlers, tencent::EventName::TrtcEnter, "bob", 400 * DAY).await;
     let now = at(401 * DAY);
     for path in ["/users/ada", "/rooms/lobby"] {
@@ -232,7 +232,7 @@ async fn a_lost_logout_ends_with_the_next_session_its_rooms_life_or_the_next_lif
     // The room closes with Bob in it; the close is known of life 7 only.
     let bob = login("bob", 7, 103, 5, 1500);
     let closed = boundary(RoomClose, 7, 2000);
-    // Nobody tells that life 8 ends; life 9 replaces it, and life 10 changes nothing about that.
+    // The end of life 8 is never reported. Life 9 replaces it, and life 10 does not change that.
     let (created, cyd) = (boundary(RoomCreate, 8, 3000), login("cyd", 8, 104, 1, 3500));
     let next = boundary(RoomCreate, 9, 9000);
     let newest = [boundary(RoomCreate, 10, 50_000), login("dee", 10, 105, 1, 50_100)];
@@ -317,7 +317,7 @@ async fn nobody_leaves_before_they_came() {
     in_every_page(&handlers, "ada", &[stay("ada", 10_000, Some(10_000), "normal", false)]).await;
 }
 
-/// Whether the own end of the older stay came or not, and whatever is known of the lives.
+/// With or without the older stay's own end, and whatever is known of the lives.
 #[tokio::test]
 async fn nobody_is_in_two_lives_of_a_room_at_the_same_time() {
     let (old, new) = (login("ada", 7, 101, 1, 1000), login("ada", 8, 102, 1, 20_000));
@@ -337,7 +337,8 @@ async fn nobody_is_in_two_lives_of_a_room_at_the_same_time() {
     ];
     for (mut events, expected) in cases {
         let is_replaced = expected.3 == "room_replaced";
-        // That nothing is known of the next life makes no difference to a stay without its own end.
+        // For a stay without its own end, it does not matter that nothing is known of the next
+        // life.
         if !is_replaced {
             events.extend(created.clone());
         }
@@ -387,7 +388,7 @@ async fn a_lost_exit_ends_with_the_first_boundary_or_the_next_entry() {
     for (name, user, ms) in events {
         trtc(&handlers, name, user, ms).await;
     }
-    // Many more boundaries than a reader keeps at hand.
+    // Many more boundaries than a reader keeps in memory.
     for ms in 0..20 {
         trtc(&handlers, TrtcCreate, "bob", 100_000 + 2 * ms).await;
         trtc(&handlers, TrtcDismiss, "", 100_001 + 2 * ms).await;
@@ -449,7 +450,7 @@ async fn pages_of_any_size_hold_every_visit_once() {
 }
 
 #[tokio::test]
-async fn whoever_moves_while_a_room_is_paged_is_not_missed() {
+async fn a_person_who_moves_while_a_room_is_paged_is_not_missed() {
     let (_database, handlers) = start().await;
     let visits = a_busy_room(&handlers).await;
     let room = "/attendance/zego/1/rooms/lobby";
@@ -488,7 +489,7 @@ async fn a_persons_visits_to_many_rooms_come_in_the_order_of_time() {
 }
 
 #[tokio::test]
-async fn what_is_not_known_is_404_and_what_is_wrong_is_400() {
+async fn unknown_users_and_rooms_are_404_and_wrong_parameters_are_400() {
     let (_database, handlers) = start().await;
     zego(&handlers, &boundary(RoomCreate, 7, 0)).await;
     zego(&handlers, &Event { room: "bar".to_owned(), ..login("ada", 7, 1, 1, 0) }).await;
@@ -506,7 +507,7 @@ async fn what_is_not_known_is_404_and_what_is_wrong_is_400() {
             "{path}"
         );
     }
-    // Nobody has come yet, and whoever uses OpenIM is in no room.
+    // Nobody has come yet, and OpenIM has no rooms.
     for path in ["/zego/1/rooms/lobby", "/openim/main/users/ada"] {
         let answer = ask(&handlers, &format!("/attendance{path}"), "", now).await;
         assert_eq!(answer["sessions"], json!([]), "{path}");
@@ -543,14 +544,14 @@ async fn a_hole_in_the_sequence_is_a_lost_callback() {
     zego(&handlers, &bob).await;
     zego(&handlers, &ada).await;
     assert_eq!(changes(&handlers).await, json!({"first":1,"last":2,"missing":0}));
-    // Somebody's login and logout, 3 and 4, are lost.
+    // The login and logout of one person, 3 and 4, are lost.
     zego(&handlers, &logout(&ada, 5, 50)).await;
     assert_eq!(changes(&handlers).await, json!({"first":1,"last":5,"missing":2}));
-    // That Bob's logout never came is seen once the room has closed. It may be one of the two.
+    // Once the room has closed, Bob's missing logout is noticed. It may be one of the two.
     zego(&handlers, &boundary(RoomClose, 7, 90)).await;
     assert_eq!(changes(&handlers).await, json!({"first":1,"last":5,"missing":2}));
 
-    // The next life counts anew; nothing but its own seats is looked at.
+    // The next life counts from the start. Only its own seats are read.
     zego(&handlers, &boundary(RoomCreate, 8, 100)).await;
     let cyd = login("cyd", 8, 103, 1, 110);
     zego(&handlers, &cyd).await;

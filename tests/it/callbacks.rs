@@ -1,4 +1,4 @@
-//! Whole callbacks over HTTP, from the request to what a query says afterwards.
+//! Whole callbacks over HTTP, from the request to the answer of a query.
 
 use http::StatusCode;
 use rollcall::{callback::Secret, endpoint::Endpoint, providers::zego, runtime};
@@ -239,7 +239,7 @@ async fn a_relogin_may_keep_its_session() {
         app.outcome(event).await;
     }
     assert_eq!(app.members("lobby").await, ["ada"]);
-    // The final logout tells of the first login's time, or of its own.
+    // The final logout has the first login's time, or its own.
     let last = Event { name: RoomLogout, at: start.plus(20), sequence: 4, ..login };
     app.outcome(&last).await;
     assert_eq!(app.members("lobby").await, [""; 0]);
@@ -255,7 +255,11 @@ async fn a_logout_with_a_higher_sequence_ends_a_relogin_of_a_later_time() {
     for (event, outcome) in [(&login, "applied"), (&again, "applied"), (&out, "stale")] {
         assert_eq!(app.outcome(event).await, outcome);
     }
-    assert_eq!(app.members("lobby").await, [""; 0], "the index still says in, the marks say out");
+    assert_eq!(
+        app.members("lobby").await,
+        [""; 0],
+        "by the index she is in, by the marks she is out"
+    );
     assert_eq!(app.room("lobby").await["online"], 0);
     assert_eq!(app.user("ada").await["online"], false);
 }
@@ -322,7 +326,7 @@ async fn a_new_life_of_a_room_ends_everybodys_stay_in_the_old_one() {
     assert_eq!(ada["sessions"][0]["reason"], "room_replaced");
     assert_eq!(ada["sessions"][0]["left_at"], start.0 + 1000);
 
-    // Bob's having left does not bring the old life back.
+    // After Bob has left, the old life does not come back.
     app.outcome(&Event { name: RoomLogout, at: start.plus(2000), sequence: 2, ..bob }).await;
     let room = app.room("lobby").await;
     assert_eq!((&room["life"], &room["online"]), (&json!("800"), &json!(0)));
@@ -344,7 +348,7 @@ async fn recorders_are_kept_but_not_counted() {
 }
 
 #[tokio::test]
-async fn an_event_at_the_route_of_another_one_is_refused_and_told_its_own() {
+async fn an_event_at_the_route_of_another_one_is_refused_with_its_own_route() {
     let app = TestApp::start().await;
     let endpoints = Endpoint::ALL.into_iter().filter(|one| one.function.starts_with("zego-"));
     let routes: Vec<&str> = endpoints.map(|endpoint| endpoint.routes[0]).collect();
@@ -377,7 +381,7 @@ async fn an_event_without_a_route_is_acknowledged_and_not_stored() {
 async fn ids_of_64_bits_keep_every_digit() {
     let app = TestApp::start().await;
     let start = Moment::recent();
-    // Doubles cannot tell these two apart.
+    // As doubles, these two are equal.
     for (life, user) in [(858_012_925_204_410_400, "ada"), (858_012_925_204_410_401, "bob")] {
         let at = start.plus(life & 1);
         let login = Event { life, user: user.to_owned(), ..zego_event(RoomLogin, at) };

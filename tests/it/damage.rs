@@ -1,5 +1,5 @@
-//! Texts that were cut inside a character, and byte order marks: what is only shown loses no event,
-//! and an id that is not what was sent is refused.
+//! Texts that were cut inside a character, and byte order marks. A damaged text that is only shown
+//! loses no event, and a damaged id is refused.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use crate::support::{CHAT_TOKEN, OPENIM_PASSWORD, SECRET, TRTC_KEY, TestApp, app
 const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
 const MAX_AGE: Duration = Duration::from_mins(10);
 
-/// Ways to spoil a text: half an emoji as an escape, and bytes that are not UTF-8.
+/// Ways to damage a text: half an emoji as an escape, and bytes that are not UTF-8.
 const DAMAGES: [&[u8]; 5] =
     [br"\ud83d", br"\ude00", b"\xf0\x9f\x98", b"\xff", b"\\ud83d\xc3\\ude00"];
 
@@ -36,10 +36,10 @@ fn secret(text: &str) -> Secret {
     Secret::new(text.to_owned()).unwrap()
 }
 
-/// What stands in the place of `@FIELD@` in a body.
+/// The value for `@FIELD@` in a body.
 type Spoilt<'a> = (&'a str, &'a [u8]);
 
-/// A body with one field spoilt, and all other places filled with `ada`.
+/// A body with one damaged field, and `ada` in all other places.
 fn spoil(body: &str, (field, with): Spoilt<'_>) -> Vec<u8> {
     let mut spoilt = Vec::new();
     for (index, part) in body.split('@').enumerate() {
@@ -123,7 +123,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Verifies and parses a body that is signed in every way there is.
+/// Verifies and parses a body with the signatures of all providers.
 fn parse<C: Callback>(body: &[u8], now: UnixMillis) -> Result<Vec<Change>, Rejection>
 where
     rollcall::config::Apps: AppsOf<C::Provider>,
@@ -145,7 +145,7 @@ where
     Ok(C::parse(&verified)?.changes)
 }
 
-/// The same change with the texts that are shown left out.
+/// The same change without the texts that are only shown.
 fn without_texts(mut changes: Vec<Change>) -> Vec<Change> {
     for change in &mut changes {
         match change {
@@ -163,7 +163,7 @@ fn without_texts(mut changes: Vec<Change>) -> Vec<Change> {
 proptest! {
     #![proptest_config(Config { cases: 40, failure_persistence: None, ..Config::default() })]
 
-    /// Promise 5, before anything is stored: nobody is lost for the sake of a name.
+    /// Promise 5, before anything is stored: no event is lost because of a damaged name.
     #[test]
     fn promise_5_never_lost_damage_in_what_is_only_shown_leaves_the_same_event(
         (before, after) in ("[a-zé€😀]{0,4}", "[a-zé€😀]{0,4}"),
@@ -185,7 +185,7 @@ proptest! {
         }
     }
 
-    /// An id of which a part was replaced would be that of somebody else.
+    /// A repaired id could be the id of another user.
     #[test]
     fn promise_7_isolated_a_damaged_id_is_nobodys_and_a_400(
         (before, after) in ("[a-zé\u{fffd}]{0,4}", "[a-zé\u{fffd}]{0,4}"),
@@ -203,7 +203,7 @@ proptest! {
                 // The same id, sent as it is.
                 for sent in ["\u{fffd}".as_bytes(), br"\ufffd"] {
                     let with = [before.as_bytes(), sent, after.as_bytes()].concat();
-                    // Even if something else is damaged.
+                    // Even if another field is damaged.
                     let body = body.replacen('{', "{\"x\":\"@x@\",", 1);
                     let whole = String::from_utf8(spoil(&body, (field, &with))).unwrap();
                     for x in ["ada".as_bytes(), b"\xff", br"\ud83d"] {
@@ -265,7 +265,7 @@ async fn half_an_emoji_in_a_nickname_is_shown_as_a_replacement() {
     let answer = app.post("/zego/room-login", "application/json", form).await;
     assert_eq!(answer.status, 400, "{}", answer.body);
     assert!(answer.body.contains("`user_account` is not valid Unicode"), "{}", answer.body);
-    // What ZEGO signs has to be what it signed.
+    // A field that ZEGO signs must not be repaired.
     let nonce = json.replace(r#""nonce":"17""#, r#""nonce":"17\ud83d""#);
     let answer = app.post("/zego/room-login", "application/json", nonce).await;
     assert_eq!(answer.status, 401);
@@ -273,7 +273,7 @@ async fn half_an_emoji_in_a_nickname_is_shown_as_a_replacement() {
     assert_eq!(app.records().await.len(), known);
 }
 
-/// TRTC signs the body byte for byte: nothing is changed before that is verified.
+/// TRTC signs the body byte for byte: nothing is changed before the signature is verified.
 #[tokio::test]
 async fn promise_1_authentic_a_signature_is_over_the_bytes_that_were_sent() {
     let app = TestApp::start().await;
@@ -320,14 +320,14 @@ async fn a_damaged_platform_in_the_query_string_is_a_400() {
     assert_eq!(answer.status, 400, "{}", answer.body);
     assert!(answer.body.contains("`OptPlatform` is not valid Unicode"), "{}", answer.body);
     assert!(app.records().await.is_empty());
-    // And a mark in front of the body is none of its text.
+    // And a mark in front of the body is not part of its text.
     let answer = post("Visi%EF%BF%BD", format!("{MARK}{body}")).await;
     assert_eq!(answer.outcome.as_deref(), Some("applied"), "{}", answer.body);
     let (_, ada) = app.get("/presence/tencent/1400000000/users/ada").await;
     assert_eq!(ada["sessions"][0]["device"], "Visi\u{fffd}");
 }
 
-/// A login that names one device which cannot be read among those that it kicked is a login.
+/// A login stays a login if one of the devices that it kicked cannot be read.
 #[tokio::test]
 async fn one_unreadable_kicked_device_costs_neither_the_others_nor_the_login() {
     let now = NOW;

@@ -1,4 +1,4 @@
-//! Promise 6: an answer leaves within 1.5 s even when every dependency hangs.
+//! Promise 6: an answer is sent within 1.5 s even when every dependency hangs.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -18,7 +18,7 @@ use crate::support::{
 /// The default of `ROLLCALL_BUDGET_MS`.
 const BUDGET: Duration = Duration::from_millis(1500);
 
-/// How many cases are tried at the same time: they are to wait for their faults, not for a core.
+/// How many cases run concurrently: they must wait for their faults, not for a core.
 const AT_ONCE: usize = 2;
 
 fn login(start: Moment) -> (Callback, UnixMillis) {
@@ -27,12 +27,11 @@ fn login(start: Moment) -> (Callback, UnixMillis) {
     (zego_event(RoomLogin, start.plus(0)).callback(&secret, now.seconds(), "1"), now)
 }
 
-/// Twice that, for what has to get something done besides waiting: a debug build on a busy machine
-/// has less of each second.
+/// Twice that, for cases that also have work to do: a debug build on a busy machine is slow.
 const BUSY: Duration = Duration::from_secs(3);
 
-/// Delivers a callback, and says what came of it and how long that took. It has to be there before a
-/// timer of `within` is, which a busy machine holds up as much.
+/// Delivers a callback. Returns its answer and how long that took. The answer must come before a
+/// timer of `within` ends, which a busy machine delays as much.
 async fn timed(
     outage: &Outage,
     callback: &Callback,
@@ -73,7 +72,7 @@ async fn promise_6_on_time_a_store_that_fails_leaves_time_for_the_queue() {
     stream::iter(tried).for_each_concurrent(AT_ONCE, |tried| tried).await;
 }
 
-/// Promise 6: when the queue does not answer either, the provider learns it in time.
+/// Promise 6: when the queue does not answer either, the provider gets a 503 in time.
 #[tokio::test(flavor = "multi_thread")]
 async fn promise_6_on_time_when_everything_hangs_the_answer_is_503() {
     let tried = faults().into_iter().map(async |fault| {
@@ -118,14 +117,14 @@ async fn promise_6_on_time_the_budget_sets_all_times() {
     }
 }
 
-/// Promise 6 where nobody answers at all: no address, no port, no listener that accepts.
+/// Promise 6 if nothing answers at all: no address, no port, no listener that accepts.
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_6_on_time_whoever_cannot_be_reached_is_given_up_in_time() {
+async fn promise_6_on_time_an_unreachable_service_is_given_up_in_time() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed_address = closed.local_addr().unwrap();
     drop(closed);
-    // Once the few connections that may wait are there, no other one comes about.
+    // Once the backlog of connections is full, no other connection can be made.
     let full = TcpSocket::new_v4().unwrap();
     full.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let full = full.listen(1).unwrap();
@@ -155,7 +154,7 @@ async fn promise_6_on_time_whoever_cannot_be_reached_is_given_up_in_time() {
     stream::iter(tried).for_each_concurrent(AT_ONCE, |tried| tried).await;
 }
 
-/// A connection that died unnoticed, as any may after a pause, costs a part of the time and not the
+/// A connection that died unnoticed, as can happen after a pause, costs some time but not the
 /// answer.
 #[tokio::test]
 async fn a_half_open_connection_is_given_up_for_another_one() {
@@ -169,7 +168,7 @@ async fn a_half_open_connection_is_given_up_for_another_one() {
     assert!(took < handler::store_limit(BUSY), "{took:?}");
 }
 
-/// What passes by itself is tried again, and what does not is not.
+/// Temporary faults are retried, others are not.
 #[tokio::test]
 async fn a_short_fault_is_tried_again_and_expired_credentials_are_not() {
     let (callback, now) = login(Moment::recent());

@@ -1,4 +1,4 @@
-//! What the documents name exists, and what exists is named in the documents.
+//! Everything that the documents name exists, and everything that exists is in the documents.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +24,7 @@ fn texts(of: &[&str]) -> Vec<String> {
     let mut paths: Vec<_> = of.iter().map(|path| root().join(path)).collect();
     while let Some(path) = paths.pop() {
         if path.is_dir() {
-            // Tools that were installed there, and what was built, are not ours.
+            // Installed tools and build results are not ours.
             let is_ours = |path: &Path| {
                 let name = path.file_name().unwrap().to_str().unwrap();
                 !["venv", "cargo-tools", "target", "corpus", "results", "node_modules"]
@@ -47,7 +47,7 @@ fn table_after<'a>(text: &'a str, line: &str) -> Vec<Vec<&'a str>> {
     rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
 }
 
-/// What is between backquotes.
+/// The texts between backquotes.
 fn code(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
@@ -55,12 +55,12 @@ fn code(text: &str) -> Vec<&str> {
 #[test]
 fn the_table_of_parameters_is_that_of_the_template() {
     let operations = operations();
-    let mut told = BTreeMap::new();
+    let mut documented = BTreeMap::new();
     for row in table_after(&operations, "**3. Deploy. (AWS)**") {
         let [name] = code(row[0])[..] else { panic!("{row:?} is one parameter") };
         let default = if row[1].starts_with("empty") { "" } else { row[1].trim_matches('`') };
         assert!(
-            told.insert(name.to_owned(), default.to_owned()).is_none(),
+            documented.insert(name.to_owned(), default.to_owned()).is_none(),
             "{name} is there twice"
         );
     }
@@ -70,15 +70,15 @@ fn the_table_of_parameters_is_that_of_the_template() {
         let default = &parameter["Default"];
         (name.clone(), default.as_str().map_or_else(|| default.to_string(), str::to_owned))
     });
-    assert_eq!(told, written.collect());
+    assert_eq!(documented, written.collect());
 }
 
 #[test]
 fn the_table_of_alarms_is_that_of_the_template() {
     let operations = operations();
-    let mut told = BTreeSet::new();
+    let mut documented = BTreeSet::new();
     for row in table_after(&operations, "\n## Read the alarms") {
-        told.extend(code(row[0]).into_iter().map(str::to_owned));
+        documented.extend(code(row[0]).into_iter().map(str::to_owned));
     }
     let template = template();
     let mut written = BTreeSet::new();
@@ -89,7 +89,7 @@ fn the_table_of_alarms_is_that_of_the_template() {
             written.insert(name.to_owned());
         }
     }
-    assert_eq!(told, written);
+    assert_eq!(documented, written);
 }
 
 #[test]
@@ -108,9 +108,9 @@ fn every_output_that_the_documents_name_is_one_of_the_template() {
     assert!(count >= 5, "hardly any was found");
 }
 
-/// Names that begin as our variables do.
+/// The names with our variables' prefix.
 fn variables(texts: &[String]) -> BTreeSet<&str> {
-    // In two parts, so that this file names none.
+    // In two parts, so that this file contains no such name.
     let prefix = concat!("ROLL", "CALL_");
     let mut found = BTreeSet::new();
     for text in texts {
@@ -142,12 +142,12 @@ fn every_variable_of_the_documents_is_read_and_every_one_that_is_read_is_in_the_
     let (documents, code) = (variables(&documents), variables(&code));
     assert!(code.len() > 10, "hardly any was found");
     let unread: Vec<_> = documents.difference(&code).collect();
-    assert!(unread.is_empty(), "nobody reads {unread:?}");
-    let untold: Vec<_> = code.difference(&documents).collect();
-    assert!(untold.is_empty(), "no document has {untold:?}");
+    assert!(unread.is_empty(), "no code reads {unread:?}");
+    let undocumented: Vec<_> = code.difference(&documents).collect();
+    assert!(undocumented.is_empty(), "no document has {undocumented:?}");
 }
 
-/// What the template sets, the functions read.
+/// The functions read every variable that the template sets.
 #[test]
 fn every_variable_that_the_template_sets_is_read_by_the_functions() {
     let code = texts(&["shared/src"]);
@@ -156,7 +156,7 @@ fn every_variable_that_the_template_sets_is_read_by_the_functions() {
     assert!(unread.is_empty(), "no function reads {unread:?}");
 }
 
-/// What an idle stack costs is written down, and made of what the template has.
+/// The documents say what an idle stack costs, and the template has the same resources.
 #[test]
 fn the_documents_count_the_metrics_and_secrets_that_an_idle_stack_pays_for() {
     let template = template();

@@ -1,6 +1,6 @@
-//! Promises 4, 5, 6 and 8 in a bad quarter of an hour: thousands of callbacks of all providers, which
-//! send them again by their own rules, while the store and the queue break in every way there is
-//! and handlers die at random points.
+//! Promises 4, 5, 6 and 8 under constant faults: thousands of callbacks of all providers, which
+//! retry by their own rules, while the store and the queue fail in many ways and handlers die at
+//! random points.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -20,25 +20,24 @@ use crate::support::{
     apps_json, callback_event, dump, openim_event, secrets, tencent_event,
 };
 
-/// The time for one answer, which is promised.
+/// The promised time for one answer.
 const PROMISED: Duration = Duration::from_millis(1500);
 
-/// What is configured as the time for one answer. Dozens of debug builds share the cores of the
-/// machine here, so what they take beyond their deadlines is more than a function takes;
-/// `deadlines.rs` has the default.
+/// The configured time for one answer. Dozens of debug builds share the cores here, so they exceed
+/// their deadlines by more than a function does. `deadlines.rs` uses the default.
 const BUDGET: Duration = Duration::from_millis(1200);
 
-/// How many callbacks are under way at the same time.
+/// How many callbacks are in progress at the same time.
 const AT_ONCE: usize = 8;
 
-/// The seconds that the providers live through. They are counted, and not slept for.
+/// The simulated seconds. They are counted, not waited for.
 const SECONDS: u64 = 300;
 
-/// Chat has an app of its own, so that its records can be told from TRTC's.
+/// Chat has its own app, so that its records can be distinguished from TRTC's.
 const CHAT_APP: &str = "1400000001";
 const TRTC_APP: &str = "1400000000";
 
-/// Who sends a callback, and sends it again.
+/// The provider that sends a callback, and retries it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Sender {
     Zego,
@@ -53,7 +52,7 @@ impl Sender {
     fn sends_again_after(self, failures: usize, age: u64) -> Option<u64> {
         match self {
             Self::Zego => [2, 4, 8, 16, 32].get(failures - 1).copied(),
-            // The first time at once: here, in the next second.
+            // The first retry is immediate: here, in the next second.
             Self::Trtc if failures == 1 => Some(1),
             Self::Trtc => (age + 10 <= 60).then_some(10),
             Self::OpenIm | Self::Chat => None,
@@ -61,18 +60,18 @@ impl Sender {
     }
 }
 
-/// A callback that is going to be sent.
+/// A callback that will be sent.
 struct Planned {
     sender: Sender,
     function: &'static str,
     first_sent: u64,
     failures: usize,
     is_accepted: bool,
-    /// Signed anew each time it is sent.
+    /// Signed again each time it is sent.
     sign: Box<dyn Fn(UnixMillis) -> Callback>,
 }
 
-/// So many callbacks, spread over the time.
+/// This many callbacks, spread over the time.
 fn history(callbacks: usize) -> Vec<Planned> {
     let mut random = fastrand::Rng::with_seed(6);
     let start = runtime::now().0 - 3_600_000;
@@ -155,8 +154,9 @@ fn history(callbacks: usize) -> Vec<Planned> {
     history
 }
 
-/// What is broken, second by second: the store, the queue, or both. Each twelve seconds of peace are
-/// followed by three of war; the queue never fails for so long that ZEGO or TRTC give up.
+/// The faults, second by second: of the store, the queue, or both. Each twelve seconds without
+/// faults are followed by three with faults. The queue never fails for so long that ZEGO or TRTC
+/// give up.
 fn weather(second: u64) -> (Option<Fault>, Option<Fault>) {
     let (store, queue) = match second / 15 {
         0 | 9 => (Fault::Hang, None),
@@ -176,7 +176,7 @@ fn weather(second: u64) -> (Option<Fault>, Option<Fault>) {
     if second % 15 < 12 { (None, None) } else { (Some(store), queue) }
 }
 
-/// In these seconds the store flaps: each request meets another fate.
+/// In these seconds the store flaps: each request has another fault.
 fn flaps(second: u64) -> bool {
     (270..285).contains(&second)
 }
@@ -194,7 +194,7 @@ fn flapping() -> Option<Fault> {
 }
 
 fn set_weather(second: u64, store: &Proxy, queue: &Proxy) {
-    // What has passed is of no interest here.
+    // The requests themselves are not needed here.
     store.take();
     queue.take();
     if flaps(second) {
@@ -207,7 +207,7 @@ fn set_weather(second: u64, store: &Proxy, queue: &Proxy) {
     queue.break_with(of_queue);
 }
 
-/// Who takes the callbacks.
+/// What receives the callbacks.
 enum Takers {
     /// The handlers in this process. A death is a future that is dropped.
     Handlers,
@@ -215,7 +215,7 @@ enum Takers {
     Binaries(Fleet),
 }
 
-/// What came of sending a callback.
+/// The answer to a callback.
 struct Answered {
     status: u16,
     outcome: String,
@@ -255,7 +255,7 @@ impl Takers {
         }
     }
 
-    /// One batch of the queue, as Lambda has it replayed.
+    /// One batch of the queue, replayed as Lambda does it.
     async fn replay(&self, outage: &mut Outage) -> (usize, usize) {
         let limit = Duration::from_secs(20);
         match self {
@@ -269,7 +269,7 @@ impl Takers {
     }
 }
 
-/// The records of ZEGO and TRTC, without what follows from the time of arrival.
+/// The records of ZEGO and TRTC, without attributes that depend on the time of arrival.
 fn of_zego_and_trtc(records: HashMap<String, Value>) -> BTreeMap<String, Value> {
     let trtc = format!("tencent#{TRTC_APP}#");
     let mut compared = BTreeMap::new();
@@ -348,9 +348,9 @@ async fn live_through(callbacks: usize, takers: Takers, mut outage: Outage) {
             break;
         }
         rounds += 1;
-        assert!(rounds < callbacks, "the store is there, and the queue does not get empty");
+        assert!(rounds < callbacks, "the store answers, but the queue does not get empty");
     }
-    assert!(outage.dead_letters.receive().await.is_empty(), "there is no poison");
+    assert!(outage.dead_letters.receive().await.is_empty(), "no message is unreadable");
     println!(
         "{callbacks} callbacks: {seen:?}; {deaths} deaths; {kept} messages stayed in the queue for another time; slowest answer {slowest:?}"
     );
@@ -363,7 +363,8 @@ async fn live_through(callbacks: usize, takers: Takers, mut outage: Outage) {
     }
     assert!(deaths > 0 && kept > 0, "the run was too easy");
 
-    // What ZEGO and TRTC send again until it is taken is as if nothing had been wrong.
+    // ZEGO and TRTC retry until a callback is accepted, so their records equal those without
+    // faults.
     let sound = Outage::start(BUDGET).await;
     let direct = Handlers::on(&sound.database.url);
     for some in history.chunks(64) {
@@ -372,7 +373,7 @@ async fn live_through(callbacks: usize, takers: Takers, mut outage: Outage) {
         assert!(join_all(all).await.iter().all(|reply| reply.status == 200));
     }
     for planned in history.iter().filter(|planned| planned.sender <= Sender::Trtc) {
-        assert!(planned.is_accepted, "{:?} gave up: the weather is too bad", planned.sender);
+        assert!(planned.is_accepted, "{:?} gave up: the faults last too long", planned.sender);
     }
     let expected = of_zego_and_trtc(dump(&sound.database.client).await);
     assert!(expected.len() > callbacks / 10, "{} records", expected.len());
@@ -386,8 +387,8 @@ async fn live_through(callbacks: usize, takers: Takers, mut outage: Outage) {
     }
     assert_eq!(records.len(), expected.len());
 
-    // Of all others, what was answered with 2xx is there: none of it is news. And only what was not
-    // can be lost.
+    // Of the others, everything that was answered with 2xx is stored: sending it again changes
+    // nothing. Only callbacks without a 2xx can be lost.
     let direct = Handlers::on(&outage.database.url);
     let mut lost = BTreeMap::<Sender, usize>::new();
     let (accepted, refused): (Vec<_>, Vec<_>) =
@@ -405,7 +406,7 @@ async fn live_through(callbacks: usize, takers: Takers, mut outage: Outage) {
         let callback = (planned.sign)(now);
         if direct.deliver(&callback, now).await.outcome == Some("applied") {
             *lost.entry(planned.sender).or_default() += 1;
-            // An OpenIM body has a secret in it.
+            // An OpenIM body contains a secret.
             let (function, second) = (planned.function, planned.first_sent);
             println!("lost, and never answered with 2xx: {function} of second {second}");
         }

@@ -1,4 +1,4 @@
-//! Promise 1: requests that nobody signed, and signed ones that make no sense.
+//! Promise 1: unsigned requests, and signed ones that are malformed.
 
 use rollcall::{callback::Secret, domain::UnixSeconds, http::Request, providers::zego, runtime};
 use rollcall_local::send::openim::EventName;
@@ -38,7 +38,7 @@ fn signature(secret: &str, timestamp: &str, nonce: &str) -> String {
     zego::sign(&Secret::new(secret.to_owned()).unwrap(), timestamp, nonce)
 }
 
-/// Signs a body at a time, after whatever was done to it.
+/// Signs a body at a time, after all changes to it.
 fn signed_at(mut body: Value, at: UnixSeconds) -> Value {
     body["timestamp"] = json!(at.to_string());
     body["signature"] = json!(signature(SECRET, &at.to_string(), NONCE));
@@ -59,8 +59,8 @@ fn without(mut body: Value, field: &str) -> Value {
     body
 }
 
-/// A bad request: what is wrong with it, where it goes, its body, the status it gets, and what the
-/// message has to say.
+/// A bad request: what is wrong with it, its route, its body, the expected status, and a part of
+/// the expected message.
 struct Bad(String, &'static str, Vec<u8>, u16, &'static str);
 
 #[expect(clippy::needless_pass_by_value, reason = "so that the tables read well")]
@@ -94,7 +94,7 @@ async fn promise_1_authentic_a_bad_request_is_refused_and_leaves_nothing() {
         }
     }
     assert!(app.records().await.is_empty());
-    // And the gateway is still there.
+    // And the gateway still runs.
     let login = signed(event(LOGIN)).to_string();
     assert_eq!(
         app.post(LOGIN, "application/json", login).await.outcome.as_deref(),
@@ -109,7 +109,7 @@ fn unsigned() -> Vec<Bad> {
     let timestamp = now.to_string();
     let right = signature(SECRET, &timestamp, NONCE);
     let unsorted = {
-        // The bug that is seen in the wild: secret, timestamp, nonce as they come.
+        // A common bug: secret, timestamp and nonce without sorting.
         use sha1::Digest;
         hex::encode(sha1::Sha1::digest(format!("{SECRET}{timestamp}{NONCE}")))
     };
@@ -250,7 +250,7 @@ fn blank_secret(app: &str, blank: &str) -> Value {
     body
 }
 
-/// Without a body that can be read there is no signature, so nobody is verified.
+/// An unreadable body has no signature, so its sender is not verified.
 fn unreadable() -> Vec<Bad> {
     let good = signed(event(LOGIN)).to_string();
     let twice = good.replacen('{', r#"{"room_id":"kitchen","#, 1);
@@ -293,7 +293,7 @@ fn unreadable() -> Vec<Bad> {
         latin1[index] = 0xE4;
         latin1
     };
-    // In the name `appid`, which then is another name.
+    // In the name `appid`, which is then another name.
     requests.push(Bad("a name that is no UTF-8".to_owned(), LOGIN, latin1(3), 401, "is missing"));
     requests.push(Bad("no UTF-8 outside of strings".to_owned(), LOGIN, latin1(0), 401, says));
     requests.push(bad("a damaged name", LOGIN, "%7B%22%FF%22%3A1%7D", 401, "is missing"));
@@ -303,7 +303,7 @@ fn unreadable() -> Vec<Bad> {
     requests
 }
 
-/// Signed, and still no event.
+/// Signed, but not an event.
 fn malformed() -> Vec<Bad> {
     let mut requests = Vec::new();
     let required: [(&str, &[&str]); 4] = [
@@ -470,7 +470,8 @@ async fn ids_of_any_character_are_kept_apart() {
     }
 }
 
-/// A thousand headers, a megabyte of query: whatever the server in front lets through is answered.
+/// A thousand headers, a megabyte of query: everything that the server in front accepts is
+/// answered.
 #[tokio::test]
 async fn floods_of_headers_and_parameters_are_answered() {
     let database = Database::start().await;
@@ -494,7 +495,7 @@ async fn floods_of_headers_and_parameters_are_answered() {
             assert_eq!((reply.status.as_u16(), reply.outcome), (401, Some("rejected")), "{path}");
         }
     }
-    // And what is right in the middle of it is taken.
+    // A valid request in the middle of it is accepted.
     let login = signed(event(LOGIN)).to_string();
     let reply = deliver(LOGIN, many_pairs, many, login).await;
     assert_eq!(reply.outcome, Some("applied"), "{}", reply.body);
@@ -521,7 +522,7 @@ async fn promise_1_authentic_bytes_that_are_no_text_verify_nothing() {
     }
 }
 
-/// A cursor comes back from a client, who may have made it up.
+/// A cursor comes from a client, which may have made it up.
 #[tokio::test]
 async fn promise_7_isolated_a_made_up_cursor_shows_nothing_else() {
     use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -533,7 +534,7 @@ async fn promise_7_isolated_a_made_up_cursor_shows_nothing_else() {
         let answer = app.post(route, "application/json", signed(body).to_string()).await;
         assert_eq!(answer.outcome.as_deref(), Some("applied"), "{}", answer.body);
     }
-    // So many sessions that older marks are moved to an item of their own.
+    // So many sessions that older marks are moved to another item.
     for number in 0..40 {
         let mut body = with(event(LOGIN), "session_id", json!(format!("again{number:02}")));
         body["user_account"] = json!("user0");

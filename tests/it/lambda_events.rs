@@ -1,4 +1,4 @@
-//! What Lambda hands over: events of an HTTP API in payload format 2.0.
+//! Events of an HTTP API in payload format 2.0, as Lambda passes them.
 
 use lambda_http::{
     LambdaEvent,
@@ -55,7 +55,8 @@ async fn a_body_in_base64_is_verified_as_it_was_sent() {
     assert_eq!(none["statusCode"], 401);
 }
 
-/// An API Gateway decodes the path before the function sees it, and then it need not be a URI.
+/// An API Gateway decodes the path before the function sees it, and a decoded path may not be a
+/// URI.
 #[tokio::test]
 async fn a_decoded_path_asks_for_ids_of_any_character() {
     let database = Database::start().await;

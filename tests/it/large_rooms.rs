@@ -1,4 +1,5 @@
-//! Rooms with twenty thousand people, and with a hundred thousand visits: all are found, and at what cost.
+//! Rooms with twenty thousand people, and with a hundred thousand visits: all are found, and at
+//! what cost.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,11 +18,11 @@ const PEOPLE: u32 = 20_000;
 
 type Item = HashMap<String, AttributeValue>;
 
-/// How often each of how many regulars came.
+/// How often each of the `REGULARS` came.
 const VISITS: u32 = 100;
 const REGULARS: u32 = 1000;
 
-/// An item as a callback leaves it, for somebody else who came at another time.
+/// An item like this one, for another person who came at another time.
 fn of_somebody_else(item: &Item, number: u32) -> Item {
     let user = format!("user{number:05}");
     let shard = Sha1::digest(&user)[0] % 4;
@@ -38,8 +39,8 @@ fn of_somebody_else(item: &Item, number: u32) -> Item {
     item
 }
 
-/// Lets Ada enter the lobby so often, each time in a session of its own, and then as many others, who
-/// are like her but for their names and their times in the index.
+/// Ada enters the lobby `visits` times, each time in a new session. Then `people` others do the
+/// same. They differ from her only in their names and their times in the index.
 async fn fill(database: &Database, handlers: &Handlers, visits: u32, people: u32) {
     let secret = Secret::new(SECRET.to_owned()).unwrap();
     for visit in 0..u64::from(visits) {

@@ -1,5 +1,5 @@
-//! The log line of a callback is its metrics: what CloudWatch requires of one, and what the template's
-//! alarms and dashboard count on.
+//! The log line of a callback is also its metrics: what CloudWatch requires of a line, and what the
+//! template's alarms and dashboard use.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,7 +37,7 @@ use crate::{
 
 const NAMESPACE: &str = "Rollcall/test";
 
-/// What the log writes.
+/// The text of the log.
 #[derive(Debug, Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -77,7 +77,7 @@ fn providers(with: &str) -> [Provider; 3] {
     ]
 }
 
-/// What writes into the log as a function does.
+/// A subscriber that writes into the log as a function does.
 fn subscriber(log: &Log) -> impl Subscriber {
     let lines =
         fmt::format().json().flatten_event(true).with_target(false).with_current_span(false);
@@ -89,7 +89,7 @@ fn subscriber(log: &Log) -> impl Subscriber {
         .finish()
 }
 
-/// The log of histories, genuine and forged, and of what makes no sense.
+/// The log of histories, genuine and forged, and of malformed requests.
 async fn log() -> (String, usize) {
     let database = Database::start().await;
     let handlers = Handlers::on(&database.url);
@@ -97,7 +97,7 @@ async fn log() -> (String, usize) {
     let guard = tracing::subscriber::set_default(subscriber(&log));
     let mut sent = 0;
     let until = runtime::now();
-    // Backwards, so that much is stale, and then again.
+    // In reverse order, so that many are stale, and then again.
     for (seed, with) in [(1, ""), (1, ""), (2, "forged")] {
         let script = Script { count: 200, seed, until };
         for event in script.play(&providers(with)).iter().rev() {
@@ -105,7 +105,7 @@ async fn log() -> (String, usize) {
             sent += 1;
         }
     }
-    // An event that nobody records, from a sender who is known.
+    // An event that is not recorded, from a verified sender.
     let online = openim_event(openim::EventName::UserOnline, until);
     let mut credentials = AppCredentials::default();
     credentials.basic.push(Basic::new("openim", secret(OPENIM_PASSWORD)).unwrap());
@@ -113,7 +113,7 @@ async fn log() -> (String, usize) {
     ignored.body = ignored.body.replace("callbackAfterUserOnlineCommand", "callbackMadeUpCommand");
     handlers.deliver(&ignored, until).await;
     sent += 1;
-    // Whoever has no secret can still choose what is in a body.
+    // A client without a secret can still choose the body.
     for endpoint in Endpoint::ALL {
         for body in [
             json!({"event": "x".repeat(5000), "appid": "unknown"}).to_string(),
@@ -146,7 +146,7 @@ async fn log_of_a_replay() -> String {
     let log = Log::default();
     let guard = tracing::subscriber::set_default(subscriber(&log));
     let mut polled = (0, 0);
-    // SQS may hand out fewer messages at a time than it has.
+    // SQS may return fewer messages at a time than it has.
     while polled.0 < 4 {
         let (messages, stayed) = outage.poll_within(Duration::from_secs(5)).await;
         polled = (polled.0 + messages, polled.1 + stayed);
@@ -160,10 +160,10 @@ fn strings(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|entry| entry.as_str().unwrap()).collect()
 }
 
-/// Of each metric: the sets of dimensions that it is told apart by, each with its values.
+/// For each metric: its sets of dimensions, each with its values.
 type Emitted = BTreeMap<String, BTreeSet<BTreeMap<String, String>>>;
 
-/// Checks a line against CloudWatch's specification of the format, and adds what it tells.
+/// Checks a line against CloudWatch's specification of the format, and adds its metrics.
 fn check(line: &Value, emitted: &mut Emitted) {
     let aws = line["_aws"].as_object().unwrap();
     assert_eq!(aws.len(), 2, "{line}");
@@ -239,8 +239,8 @@ async fn each_callback_is_one_line_that_cloudwatch_takes_for_metrics() {
     assert_eq!(names, ["callbacks", "duration_ms", "rejected", "rejections", "spilled"]);
 }
 
-/// The one number that shows that `spill-replay` runs and fails: SQS tells the age of no message that was received
-/// three times.
+/// The only number that shows that `spill-replay` runs and fails: SQS does not report the age of
+/// messages that were received three times.
 #[tokio::test]
 async fn each_replay_is_one_line_with_what_stays_and_for_how_long_it_has_been_there() {
     let log = log_of_a_replay().await;
@@ -294,7 +294,7 @@ async fn promise_8_discreet_no_line_holds_a_secret() {
     }
 }
 
-/// What an alarm waits for exists: metric, dimensions and their values are as they are written.
+/// Every alarm has a metric, dimensions and values that are really written.
 #[tokio::test]
 async fn the_template_s_alarms_and_dashboard_name_metrics_that_are_written() {
     let emitted = emitted().await;
@@ -328,7 +328,7 @@ async fn the_template_s_alarms_and_dashboard_name_metrics_that_are_written() {
     let used: Vec<&str> = used.iter().map(String::as_str).collect();
     assert_eq!(used, ["duration_ms", "oldest_kept_s", "rejected", "spilled"]);
 
-    // The dashboard's body is JSON with `${...}` in it.
+    // The dashboard's body is JSON that contains `${...}`.
     let body = &template["Resources"]["Dashboard"]["Properties"]["DashboardBody"];
     let body = body["!Sub"].as_str().unwrap();
     let body: Value = serde_json::from_str(&body.replace("${AWS::StackName}", "test")).unwrap();

@@ -1,4 +1,4 @@
-//! OpenIM: registrations and devices, in the dialect of its pages and in the one its servers speak.
+//! OpenIM: registrations and devices, in the dialect of its pages and in the one its servers use.
 
 use std::collections::BTreeSet;
 
@@ -129,7 +129,7 @@ async fn the_real_form_is_answered_as_no_server_can_misread_it() {
 
 /// Promise 1, and the answers of all rejections.
 #[tokio::test]
-async fn promise_1_authentic_whoever_has_no_credentials_changes_nothing() {
+async fn promise_1_authentic_a_request_without_credentials_changes_nothing() {
     let app = TestApp::start().await;
     let users = json!([{ "userID": "ada", "nickname": "Ada" }]);
     let with_secret = |secret: Value| {
@@ -189,7 +189,7 @@ async fn promise_1_authentic_whoever_has_no_credentials_changes_nothing() {
     assert!(app.records().await.is_empty());
 }
 
-/// Five fields, that stop nothing in the real dialect and say no in the documented one.
+/// Five fields, which stop nothing in the real dialect and refuse in the documented one.
 fn assert_rejected(answer: &Answer, code: i32, is_documented: bool) {
     let body: Value = serde_json::from_str(&answer.body).unwrap();
     let (action, next) = if is_documented { (json!(1), json!("1")) } else { (json!(0), json!(0)) };
@@ -204,7 +204,7 @@ fn assert_rejected(answer: &Answer, code: i32, is_documented: bool) {
 }
 
 #[tokio::test]
-async fn promise_7_isolated_the_credentials_tell_the_app() {
+async fn promise_7_isolated_the_credentials_identify_the_app() {
     let app = TestApp::start().await;
     let body = json!({
         "callbackCommand": "callbackAfterUserRegisterCommand",
@@ -229,7 +229,7 @@ async fn every_way_to_the_same_command_is_understood() {
         "/openim//callbackAfterUserRegisterCommand",
         "/openim/callbackAfterUserRegisterCommand/",
         "/openim?command=callbackAfterUserRegisterCommand",
-        // The body is the authority, wherever it arrives.
+        // The body decides, wherever it arrives.
         ONLINE,
         "/openim/callbackUserOfflineCommand",
         "/openim/whatever",
@@ -245,7 +245,7 @@ async fn every_way_to_the_same_command_is_understood() {
         assert_eq!(answer.outcome.as_deref(), Some("applied"), "{path}");
         assert_eq!(registration(&app, &user).await["user"], user);
     }
-    // A body without a command is what its route says.
+    // The route decides about a body without a command.
     let body = r#"{"users":[{"userID":"quiet"}]}"#;
     let answer = post(&app, REGISTER, &[basic(OPENIM_PASSWORD)], body).await;
     assert_eq!(answer.outcome.as_deref(), Some("applied"));
@@ -322,7 +322,7 @@ async fn odd_registrations_get_a_clear_answer_and_nothing_is_half_done_in_silenc
     }
     assert_eq!(send(json!([{ "userID": 17 }])).await.outcome.as_deref(), Some("duplicate"));
 
-    // Nothing is sent again, so one bad user must not cost the others.
+    // Nothing is sent again, so one bad user must not affect the others.
     let answer =
         send(json!([{ "userID": "good1" }, { "userID": "" }, { "userID": "good2" }])).await;
     assert_eq!(answer.status, 400);
@@ -564,7 +564,7 @@ async fn a_lease_runs_out_after_forty_five_minutes_and_repetition_refreshes_it()
         handlers.deliver(&event.callback(&main_credentials()), at).await;
     };
     send(device(UserOnline, Platform::Ios, "", NOW.0), NOW).await;
-    // A server repeats itself after ten or twenty minutes, and one repetition may be lost.
+    // A server repeats an online after ten or twenty minutes, and one repetition may be lost.
     assert_eq!(ada(&handlers, minute(44)).await["online"], true);
     let over = ada(&handlers, minute(46)).await;
     assert_eq!(over["online"], false);
@@ -575,16 +575,16 @@ async fn a_lease_runs_out_after_forty_five_minutes_and_repetition_refreshes_it()
     send(device(UserOnline, Platform::Ios, "", minute(10).0), minute(10)).await;
     assert_eq!(ada(&handlers, minute(46)).await["online"], true);
     assert_eq!(ada(&handlers, minute(56)).await["online"], false);
-    // A server that sends connection ids does not repeat itself: no lease.
+    // A server that sends connection ids does not repeat it: no lease.
     send(device(UserOnline, Platform::Web, "c1", minute(10).0), minute(10)).await;
     let later = ada(&handlers, minute(999)).await;
     assert_eq!(later["online"], true);
     assert_eq!(later["sessions"][0]["session"], "c1");
 }
 
-/// 2.x says once that a device is online, and has no key `connID`.
+/// 2.x reports once that a device is online, and has no key `connID`.
 #[tokio::test]
-async fn a_device_that_is_told_of_once_stays_online_until_it_goes() {
+async fn a_device_that_is_reported_once_stays_online_until_it_goes() {
     use EventName::{UserOffline, UserOnline};
 
     let database = Database::start().await;
@@ -604,7 +604,7 @@ async fn a_device_that_is_told_of_once_stays_online_until_it_goes() {
     assert_eq!(over["online"], false);
     assert_eq!(over["sessions"][0]["left_at"], minute(60).0);
 
-    // The server is replaced by a newer one: it is the same device, and the newest word counts.
+    // A newer server replaces this one. It is the same device, and the newest event counts.
     assert_eq!(send(UserOnline, Server::V2, minute(70)).await, "applied");
     assert_eq!(send(UserOnline, Server::V3, minute(80)).await, "applied");
     let leased = ada(&handlers, minute(124)).await;
@@ -642,7 +642,7 @@ async fn the_published_online_and_offline_are_understood() {
     let session = &known["sessions"][0];
     assert_eq!((&known["online"], &session["device"]), (&json!(true), &json!("IOS")));
     assert_eq!(session["entered_at"], at(0).0);
-    // A body that says no more than that is as good as one with nothing in its place.
+    // A missing value and an empty one mean the same.
     assert_eq!(send(offline, json!({ "platform": "IOS", "seq": null }), at(5)).await, "applied");
     assert_eq!(ada(&handlers, at(5)).await["sessions"][0]["left_at"], at(5).0);
     // The oldest page shows no platform either.
@@ -687,7 +687,7 @@ async fn one_unreadable_user_costs_no_other_one() {
     assert_rejected(&answer, 20001, false);
     assert!(answer.body.contains("none of 8 users was recorded"), "{}", answer.body);
     assert_eq!(app.records().await.len(), known);
-    // What is damaged in a name only is no reason to leave anybody out.
+    // A damaged name is no reason to leave out a user.
     let body = br#"{"callbackCommand":"callbackAfterUserRegisterCommand","users":[{"userID":"ada","nickname":"Ada \ud83d"},{"userID":"bob","nickname":"Bob "#;
     let body = [&body[..], b"\xf0\x9f\"}]}"].concat();
     let answer = post(&app, REGISTER, &[basic(OPENIM_PASSWORD)], body).await;
@@ -709,7 +709,7 @@ async fn a_registered_person_is_known_before_they_are_ever_online() {
 }
 
 #[tokio::test]
-async fn odd_device_events_are_told_what_is_wrong() {
+async fn the_answer_to_an_odd_device_event_says_what_is_wrong() {
     let app = TestApp::start().await;
     let now = rollcall::runtime::now().0;
     let good = json!({
@@ -737,7 +737,7 @@ async fn odd_device_events_are_told_what_is_wrong() {
         assert!(answer.body.contains(says), "{body}: {}", answer.body);
     }
     assert!(app.records().await.is_empty());
-    // Without a name the id tells; and a 2.x server's token goes no further.
+    // Without a name, the platform's id decides. A 2.x server's token is not stored.
     let unnamed = [(json!(2), "Android"), (json!(11), "HarmonyOS"), (json!(99), "platform_99")];
     for (id, name) in unnamed {
         let mut body = with("platform", json!(""));
@@ -752,7 +752,7 @@ async fn odd_device_events_are_told_what_is_wrong() {
     assert!(!records.contains("a-users-token"));
 }
 
-/// What a device said, and when.
+/// The events of a device.
 fn device_events() -> impl Strategy<Value = Vec<Event>> {
     let name = prop_oneof![Just(EventName::UserOnline), Just(EventName::UserOffline)];
     let platform = prop_oneof![Just(Platform::Ios), Just(Platform::Web)];
@@ -774,8 +774,8 @@ fn device_events() -> impl Strategy<Value = Vec<Event>> {
 proptest! {
     #![proptest_config(Config { cases: 40, failure_persistence: None, ..Config::default() })]
 
-    /// Promises 2 and 3 for devices: any order, any duplicates, the answer is what the newest events
-    /// say, and online wins a tie.
+    /// Promises 2 and 3 for devices: any order, any duplicates, the answer is what the newest
+    /// events say, and online wins a tie.
     #[test]
     fn promise_3_convergent_devices_in_any_order(
         events in device_events(),

@@ -1,5 +1,5 @@
-//! Pages are bounded in bytes as well as in rows: whatever is stored, Lambda can carry the answer,
-//! and page by page every row comes once.
+//! Pages have a limit in bytes as well as in rows. Whatever is stored, the answer is short enough
+//! for Lambda, and over all pages every row comes once.
 
 use std::collections::BTreeSet;
 
@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 
 use crate::support::{Moment, OPENIM_PASSWORD, TestApp, zego_event};
 
-/// What every answer of several pages stays below.
+/// The longest answer of a query with several pages.
 const MAX_ANSWER: usize = 5_000_000;
 
-/// What takes much more room in JSON, and again in a text in JSON.
+/// Characters that are much longer in JSON, and again in a text in JSON.
 const NASTY: [char; 5] = ['"', '\\', '\u{1}', '\u{1f}', '😀'];
 
-/// A text of nearly so many bytes that begins with a number and goes on as badly as it can.
+/// A text of nearly this many bytes. It begins with a number and continues with such characters.
 fn nasty(number: usize, bytes: usize) -> String {
     let mut text = format!("{number}-");
     let mut all = NASTY.iter().cycle().skip(number % NASTY.len());
@@ -34,8 +34,7 @@ fn encoded(id: &str) -> String {
     utf8_percent_encode(id, NON_ALPHANUMERIC).to_string()
 }
 
-/// All rows of a list and the number of its pages. No page is as long as it must not be, or has no
-/// rows.
+/// All rows of a list and the number of its pages. No page is too long or has no rows.
 async fn rows(app: &TestApp, path: &str, list: &str) -> (Vec<Value>, usize) {
     let (mut rows, mut pages, mut next) = (Vec::new(), 0, String::new());
     loop {
@@ -179,8 +178,8 @@ async fn a_person_s_sessions_and_attendance_have_every_row_once_page_by_page() {
     assert!(page["next"].is_null(), "the default is 100");
 }
 
-/// `online` and `last_seen_at` are the whole person's, on every page. Who leaves a room meanwhile
-/// is not listed twice.
+/// On every page, `online` and `last_seen_at` describe the person as a whole. A person who leaves a
+/// room meanwhile is not listed twice.
 #[tokio::test]
 async fn a_person_s_sessions_are_paged_in_an_order_that_stays() {
     let app = TestApp::start().await;
@@ -240,7 +239,7 @@ async fn a_person_s_sessions_are_paged_in_an_order_that_stays() {
     }
 }
 
-/// API Gateway takes 10 MB, and Lambda 6 MB of JSON in which the body is a text.
+/// API Gateway accepts 10 MB, and Lambda 6 MB of JSON that contains the body as a text.
 #[tokio::test]
 async fn a_request_that_lambda_cannot_carry_is_refused_by_the_gateway_itself() {
     let app = TestApp::start().await;

@@ -32,7 +32,7 @@ impl Function for Fragile {
     }
 }
 
-/// The function, in a process of its own.
+/// The function, in its own process.
 #[tokio::test]
 #[ignore = "the other test runs it, and ends it"]
 async fn a_function_that_panics() {
@@ -85,7 +85,7 @@ async fn a_panic_costs_one_request() {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    // The gateway makes an error a 500.
+    // The gateway answers an error with a 500.
     for expected in ["first: error", "second: response"] {
         let answer = tokio::select! {
             answer = answers.recv() => answer.unwrap(),

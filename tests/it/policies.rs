@@ -1,5 +1,5 @@
-//! What the functions may do is what they do. That none does more than its policy allows is seen to in all
-//! tests, which walk the rare paths (`support/iam.rs`); that no policy allows more than is done, here.
+//! The policies allow exactly what the functions do. All tests, which cover the rare paths, check
+//! that no function does more (`support/iam.rs`). This file checks that no policy allows more.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -25,7 +25,7 @@ use crate::{
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// The names that the template gives to what it makes and is given, and what is here in their place.
+/// The template's names of resources and parameters, and their values here.
 type Names = HashMap<String, String>;
 
 /// The environment that the template gives to a function.
@@ -35,9 +35,9 @@ fn environment(template: &Value, function: &Value, names: &Names) -> Vec<(&'stat
     let all = common.as_object().into_iter().chain(own.as_object()).flatten();
     let mut environment = Vec::new();
     for (name, value) in all {
-        // The table is the one that the stack makes.
+        // The table is the one that the stack creates.
         let value = value.get("!If").map_or(value, |branches| &branches[1]);
-        // The other ones are made of the stack's name.
+        // The others are derived from the stack's name.
         if let Some(resource) = value["!Ref"].as_str() {
             environment.push((name.clone().leak() as &'static str, names[resource].clone()));
         }
@@ -60,7 +60,7 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
     ]);
     for (name, resource) in template["Resources"].as_object().unwrap() {
         if resource["Type"] == "AWS::SecretsManager::Secret" {
-            // Each has the apps of one provider, as the template's has none of another's.
+            // Each secret has the apps of one provider, as in the template.
             let written = resource["Properties"]["SecretString"].as_str().unwrap();
             let mut apps: Value = serde_json::from_str(written).unwrap();
             let all: Value = serde_json::from_str(&apps_json()).unwrap();
@@ -94,8 +94,8 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
         fleets[function].invoke(function, event, LIMIT).await.unwrap().0
     };
 
-    // Whatever a callback type writes, and for OpenIM that is up to the body and not to the route; once
-    // into the table, and once into the queue.
+    // Everything that a callback type writes, once into the table and once into the queue. For
+    // OpenIM the body decides, not the route.
     for outcome in ["applied", "spilled"] {
         outage.store.refuse(move |_| outcome == "spilled");
         let start = Moment::recent();
@@ -109,8 +109,8 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
                     let event = callback_event(&callback, path);
                     let answer = invoke(endpoint.function, event).await;
                     assert_eq!(answer["statusCode"], 200, "{}: {answer}", endpoint.function);
-                    let told = &answer["headers"]["x-rollcall-outcome"];
-                    assert_eq!(told == "spilled", outcome == "spilled", "{answer}");
+                    let reported = &answer["headers"]["x-rollcall-outcome"];
+                    assert_eq!(reported == "spilled", outcome == "spilled", "{answer}");
                 }
             }
         }
@@ -124,7 +124,8 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
         assert_eq!(answer["headers"]["x-rollcall-outcome"], "spilled");
     }
 
-    // All messages stay in an outage; then they are stored, and poison is put aside.
+    // In an outage all messages stay. Then they are stored, and an unreadable one goes to the dead
+    // letters.
     let replay = async |queue: &mut TestQueue| {
         queue.poll(async |event| Some(invoke(SPILL_REPLAY, event).await)).await
     };
@@ -164,7 +165,7 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
     for (function, allowed) in &*iam::POLICIES {
         let done = done.remove(function).unwrap_or_default();
         let unused: Vec<_> = allowed.difference(&done).collect();
-        assert!(unused.is_empty(), "{function} may do {unused:?} and never does");
+        assert!(unused.is_empty(), "{function} is allowed {unused:?} and never does it");
         assert!(done.is_subset(allowed), "{function} does {done:?}");
     }
     assert!(done.is_empty(), "{done:?}");

@@ -1,4 +1,4 @@
-//! The questions of a backend: forms, pages, and answers to bad ones.
+//! The queries of a backend: forms, pages, and answers to bad ones.
 
 use futures::future::join_all;
 use rollcall_local::send::zego::{
@@ -22,7 +22,7 @@ async fn somebody(app: &TestApp, user: &str, room: &str, start: Moment, at: u64)
 }
 
 #[tokio::test]
-async fn a_path_and_a_query_parameter_ask_the_same() {
+async fn a_path_and_a_query_parameter_mean_the_same() {
     let app = TestApp::start().await;
     somebody(&app, "ada lovelace", "tea room", Moment::recent(), 0).await;
     let forms = [
@@ -103,7 +103,7 @@ async fn a_cursor_of_an_older_life_is_refused() {
 }
 
 #[tokio::test]
-async fn up_to_100_people_are_asked_for_at_once() {
+async fn up_to_100_people_are_queried_at_once() {
     let app = TestApp::start().await;
     let start = Moment::recent();
     let ada = somebody(&app, "ada", "lobby", start, 0).await;
@@ -157,7 +157,7 @@ async fn a_person_in_several_rooms_is_online_until_the_last_one_is_left() {
 }
 
 #[tokio::test]
-async fn bad_questions_are_told_what_is_wrong() {
+async fn the_answer_to_a_bad_query_says_what_is_wrong() {
     let app = TestApp::start().await;
     somebody(&app, "ada", "lobby", Moment::recent(), 0).await;
     let long = "x".repeat(256);

@@ -1,4 +1,4 @@
-//! ZEGO's signature does not cover the body: with the guard on, it is good for one body.
+//! ZEGO's signature does not cover the body. With the guard on, it is valid for one body only.
 
 use std::time::Duration;
 
@@ -34,12 +34,12 @@ async fn guarded() -> (Database, Proxy, Handlers) {
     (database, proxy, Handlers { receiver, queries })
 }
 
-fn told(reply: &Reply) -> (u16, &'static str) {
+fn status_and_outcome(reply: &Reply) -> (u16, &'static str) {
     (reply.status.as_u16(), reply.outcome.unwrap())
 }
 
 #[tokio::test]
-async fn promise_1_authentic_a_signature_is_good_for_one_body() {
+async fn promise_1_authentic_a_signature_is_valid_for_one_body() {
     let app = TestApp::start_with(ReplayGuard::On).await;
     let now = runtime::now();
     let seen = signed(&of("ada", now), now.seconds(), "17");
@@ -68,16 +68,16 @@ async fn promise_1_authentic_a_signature_is_good_for_one_body() {
         assert!(body.contains("used for another body"), "{body}");
     }
     assert_eq!(app.members("lobby").await, ["ada"]);
-    assert_eq!(send(&seen).await.1, "duplicate", "and what was seen first is still good");
+    assert_eq!(send(&seen).await.1, "duplicate", "the first body is still accepted");
 }
 
-/// Timestamp and nonce are signed without anything between them, so others have the same signature.
+/// Timestamp and nonce are signed without a separator, so other values have the same signature.
 #[tokio::test]
 async fn promise_1_authentic_a_signature_split_in_another_way_is_the_same_signature() {
     let (_database, _proxy, handlers) = guarded().await;
     let now = runtime::now();
     let seen = signed(&of("ada", now), now.seconds(), "000");
-    assert_eq!(told(&handlers.deliver(&seen, now).await), (200, "applied"));
+    assert_eq!(status_and_outcome(&handlers.deliver(&seen, now).await), (200, "applied"));
     let other = signed(&of("eve", now), now.seconds(), "00");
     let body = other.body.replace(
         &format!(r#""timestamp":"{}""#, now.seconds()),
@@ -86,11 +86,11 @@ async fn promise_1_authentic_a_signature_split_in_another_way_is_the_same_signat
     let field = |body: &str| serde_json::from_str::<Value>(body).unwrap()["signature"].to_string();
     let body = body.replace(&field(&body), &field(&seen.body));
     let split = Callback { body, ..other };
-    assert_eq!(told(&handlers.deliver(&split, now).await), (401, "rejected"));
-    // Without the guard it is as good as the other one.
+    assert_eq!(status_and_outcome(&handlers.deliver(&split, now).await), (401, "rejected"));
+    // Without the guard it is accepted like the other one.
     let receiver = Receiver { replay_guard: ReplayGuard::Off, ..handlers.receiver.clone() };
     let open = Handlers { receiver, queries: handlers.queries };
-    assert_eq!(told(&open.deliver(&split, now).await), (200, "applied"));
+    assert_eq!(status_and_outcome(&open.deliver(&split, now).await), (200, "applied"));
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn the_guard_costs_one_write_before_the_others_and_nothing_when_it_is_off(
     let (_database, proxy, handlers) = guarded().await;
     let now = runtime::now();
     let seen = signed(&of("ada", now), now.seconds(), "17");
-    assert_eq!(told(&handlers.deliver(&seen, now).await), (200, "applied"));
+    assert_eq!(status_and_outcome(&handlers.deliver(&seen, now).await), (200, "applied"));
     let requests = proxy.take();
     assert_eq!(requests.len(), 2, "{requests:?}");
     assert!(requests.iter().all(|request| request.operation == "UpdateItem"));
@@ -121,16 +121,16 @@ async fn the_guard_costs_one_write_before_the_others_and_nothing_when_it_is_off(
     assert!(requests[1].body.contains("zego#1#user#ada"), "{requests:?}");
 
     let forged = signed(&of("eve", now), now.seconds(), "17");
-    assert_eq!(told(&handlers.deliver(&forged, now).await), (401, "rejected"));
+    assert_eq!(status_and_outcome(&handlers.deliver(&forged, now).await), (401, "rejected"));
     assert_eq!(proxy.take().len(), 1, "the guard's and no more");
 
     let receiver = Receiver { replay_guard: ReplayGuard::Off, ..handlers.receiver.clone() };
     let open = Handlers { receiver, queries: handlers.queries };
-    assert_eq!(told(&open.deliver(&seen, now).await), (200, "duplicate"));
+    assert_eq!(status_and_outcome(&open.deliver(&seen, now).await), (200, "duplicate"));
     assert_eq!(proxy.take().len(), 1);
 }
 
-/// Whatever a crash left undone is done by the retry, with the same nonce or with another one.
+/// The retry completes what a crash left undone, with the same nonce or with another one.
 #[tokio::test]
 async fn promise_5_never_lost_a_crash_between_the_guard_and_the_change_loses_nothing() {
     let (_database, proxy, handlers) = guarded().await;
@@ -139,9 +139,9 @@ async fn promise_5_never_lost_a_crash_between_the_guard_and_the_change_loses_not
         let [first, retry] =
             [nonce, nonce_of_retry].map(|nonce| signed(&of(user, now), now.seconds(), nonce));
         proxy.refuse(|request| !request.body.contains("#signature#"));
-        assert_eq!(told(&handlers.deliver(&first, now).await), (503, "rejected"));
+        assert_eq!(status_and_outcome(&handlers.deliver(&first, now).await), (503, "rejected"));
         proxy.refuse(|_| false);
-        assert_eq!(told(&handlers.deliver(&retry, now).await), (200, "applied"));
+        assert_eq!(status_and_outcome(&handlers.deliver(&retry, now).await), (200, "applied"));
     }
 }
 
@@ -151,7 +151,7 @@ async fn promise_1_authentic_what_the_guard_could_not_claim_is_not_stored() {
     let now = runtime::now();
     proxy.refuse(|request| request.body.contains("#signature#"));
     let login = signed(&of("ada", now), now.seconds(), "17");
-    assert_eq!(told(&handlers.deliver(&login, now).await), (503, "rejected"));
+    assert_eq!(status_and_outcome(&handlers.deliver(&login, now).await), (503, "rejected"));
     assert!(dump(&database.client).await.is_empty());
 }
 
@@ -160,16 +160,16 @@ async fn promise_1_authentic_what_the_guard_could_not_claim_is_not_stored() {
 async fn the_guard_outlives_the_signature_by_a_second() {
     let (database, _proxy, handlers) = guarded().await;
     let now = runtime::now();
-    // Signed by a clock that is ahead.
+    // Signed with a clock that is ahead.
     let signed_at = now.after(MAX_AGE).seconds();
     let login = signed(&of("ada", now), signed_at, "17");
-    assert_eq!(told(&handlers.deliver(&login, now).await), (200, "applied"));
+    assert_eq!(status_and_outcome(&handlers.deliver(&login, now).await), (200, "applied"));
     let items = dump(&database.client).await;
     let (_, item) = items.iter().find(|(key, _)| key.contains("#signature#")).unwrap();
     let expires_at: u64 = item["expires_at"].as_str().unwrap().parse().unwrap();
     let last = UnixMillis((expires_at - 1) * 1000);
-    assert_eq!(told(&handlers.deliver(&login, last).await), (200, "duplicate"));
+    assert_eq!(status_and_outcome(&handlers.deliver(&login, last).await), (200, "duplicate"));
     let after = UnixMillis(expires_at * 1000);
-    assert_eq!(told(&handlers.deliver(&login, after).await), (401, "rejected"));
+    assert_eq!(status_and_outcome(&handlers.deliver(&login, after).await), (401, "rejected"));
     assert!(!format!("{items:?}").contains(&login.body[..40]), "hashes only");
 }

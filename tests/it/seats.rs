@@ -1,4 +1,4 @@
-//! Seats that grow: the move of their oldest marks, and who may expire.
+//! Seats that grow: the move of their oldest marks, and expiry.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -24,7 +24,7 @@ use crate::support::{
     union, zego_event,
 };
 
-/// One unit of a write is a kilobyte; the last event may go beyond it before the seat is lightened.
+/// One write unit is a kilobyte. The last event may exceed it before the oldest marks are moved.
 const MAX_SEAT_BYTES: usize = 1024 + 200;
 
 /// Ada comes and goes `times` times.
@@ -88,7 +88,7 @@ async fn a_seat_stays_small_and_no_mark_is_lost() {
     assert_eq!(seat["marks"].as_array().unwrap().len(), events.len());
     assert_in_since(&handlers, start.plus(9900), Some(start.plus(9850)), now).await;
 
-    // Old events that come again may be stored again, and still move nobody.
+    // Old events that come again may be stored again, but do not change who is in.
     for event in events.iter().step_by(7) {
         assert_ne!(deliver(&handlers, event, now).await, "applied");
     }
@@ -111,10 +111,10 @@ async fn a_seat_is_read_only_to_move_its_marks() {
     assert_eq!(reads, moves);
 }
 
-/// A write is paid for the keys, too.
+/// The keys count as part of a write, too.
 #[tokio::test]
 async fn a_seat_fits_one_write_unit_with_its_keys() {
-    // A number takes less than the digits that are counted here.
+    // A number takes fewer bytes than its digits, which are counted here.
     const UNIT: usize = 1024 + 20;
     let start = Moment::recent();
     for length in [3, 100] {
@@ -130,10 +130,10 @@ async fn a_seat_fits_one_write_unit_with_its_keys() {
     }
 }
 
-/// Until version 0.1 was done, a seat also held the sequences of its marks, a life its creator, and the
-/// end of a life or of a TRTC room its reason. Nothing read them, and nothing has to.
+/// Until version 0.1 was done, a seat also held the sequences of its marks, a life its creator, and
+/// the end of a life or of a TRTC room its reason. Nothing read them, and nothing has to.
 #[tokio::test]
-async fn old_items_with_more_attributes_are_read_written_and_lightened_as_new_ones() {
+async fn old_items_with_more_attributes_are_read_written_and_shrunk_as_new_ones() {
     let start = Moment::recent();
     let now = start.plus(50_000);
     let (old, new) = (Database::start().await, Database::start().await);
@@ -186,7 +186,7 @@ async fn old_items_with_more_attributes_are_read_written_and_lightened_as_new_on
     for event in more {
         let [of_old, of_new] = both.each_ref().map(|handlers| deliver(handlers, event, now));
         let (of_old, of_new) = (of_old.await, of_new.await);
-        // A duplicate of a mark that was moved is not known as one, and an old seat has moved more.
+        // A duplicate of a moved mark is not recognized, and an old seat has moved more.
         let is_same = of_old == of_new || [&*of_old, &*of_new].iter().all(|one| *one != "applied");
         assert!(is_same, "{of_old} {of_new}: {event:?}");
     }
@@ -249,17 +249,18 @@ async fn add_what_old_versions_stored(client: &Client) {
     }
 }
 
-/// Relogins that keep their session are marks of one session, none of which may go that matters.
+/// Relogins that keep their session are marks of one session. Marks that decide something must not
+/// be moved.
 #[tokio::test]
 async fn a_session_with_many_relogins_ends_when_it_ends() {
     let start = Moment::recent();
     let now = start.plus(60_000);
-    // Relogins by a clock that is behind, and by one that is ahead of the logout's.
+    // Relogins with a clock that is behind the logout's, and with one that is ahead.
     for ahead in [0, 1000] {
         let database = Database::start().await;
         let handlers = Handlers::on(&database.url);
         let login = zego_event(RoomLogin, start.plus(0));
-        // The logout with the highest sequence tells of the first login's time, so it is an old mark.
+        // The logout with the highest sequence has the first login's time, so its mark is old.
         let logout =
             Event { name: RoomLogout, at: start.plus(900), sequence: 999, ..login.clone() };
         deliver(&handlers, &login, now).await;
@@ -340,7 +341,7 @@ async fn readers_compare_the_time_and_do_not_wait_for_ttl() {
     let (user, room) = ("/presence/zego/1/users/ada", "/presence/zego/1/rooms/lobby");
     assert_eq!(status(user, UnixMillis(expiry.0 - 1000)).await, 200);
     assert_eq!(status(user, UnixMillis(expiry.0 + 1000)).await, 404);
-    // The life is remembered twice as long, so that no late login can open it again.
+    // The life is kept twice as long, so that no late login can open it again.
     assert_eq!(status(room, UnixMillis(expiry.0 + 1000)).await, 200);
     let twice = expiry.after(RETENTION);
     assert_eq!(status(room, UnixMillis(twice.0 - 1000)).await, 200);

@@ -1,4 +1,4 @@
-//! The apps' secrets in Secrets Manager: read, kept, rotated. Time is the tests' own.
+//! The apps' secrets in Secrets Manager: read, kept, rotated. The tests set the time.
 
 use std::{
     sync::{
@@ -79,7 +79,7 @@ impl World {
         self.login(secret, now).await.status.as_u16()
     }
 
-    /// Waits for a reading that goes on beside.
+    /// Waits for a read in the background.
     async fn readings(&self, wanted: usize) {
         let mut seen = 0;
         for _ in 0..200 {
@@ -99,11 +99,11 @@ fn login(user: &str, secret: &str, now: UnixMillis) -> Callback {
     event.callback(&secret, now.seconds(), &fastrand::u64(..).to_string())
 }
 
-/// The steps of `docs/operations.md`, with many requests at once in every step, and somebody who
-/// forges all the time.
+/// The steps of `docs/operations.md`, with many concurrent requests in every step, and forged ones
+/// all the time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promise_1_authentic_a_rotation_under_load_refuses_nobody_and_then_the_old_secret() {
-    // It is not about time, and a busy machine may have none.
+    // This test is not about time, and a busy machine may be slow.
     let world = Arc::new(World::within(Duration::from_mins(1), &zego_apps(&[OLD])).await);
     let clock = Arc::new(AtomicU64::new(world.start.0));
 
@@ -131,7 +131,7 @@ async fn promise_1_authentic_a_rotation_under_load_refuses_nobody_and_then_the_o
     let put = |secrets: &[&str]| {
         let (old, text) = (clock.load(Ordering::SeqCst), zego_apps(secrets));
         let (world, clock) = (world.clone(), clock.clone());
-        // While requests are under way, at any moment.
+        // At any moment, while requests are in progress.
         tokio::spawn(async move {
             while clock.load(Ordering::SeqCst) < old + 5000 {
                 tokio::task::yield_now().await;
@@ -144,7 +144,7 @@ async fn promise_1_authentic_a_rotation_under_load_refuses_nobody_and_then_the_o
     let both = put(&[NEW, OLD]);
     deliver(&[OLD], 96).await;
     both.await.unwrap();
-    // More than 40 s later, ZEGO's servers change over one after the other.
+    // More than 40 s later, ZEGO's servers change to the new secret one after the other.
     deliver(&[OLD, NEW], 400).await;
     let one = put(&[NEW]);
     deliver(&[NEW], 400).await;
@@ -175,7 +175,7 @@ async fn a_new_secret_is_known_when_it_is_first_used() {
     assert_eq!(world.status(NEW, world.after(PAUSE * 2)).await, 401, "app 1 is gone");
 }
 
-/// Whatever an attacker sends, Secrets Manager is asked once in half a minute.
+/// Whatever an attacker sends, Secrets Manager is read once in half a minute.
 #[tokio::test]
 async fn forged_requests_do_not_reach_secrets_manager() {
     let world = World::with(&zego_apps(&[OLD])).await;
@@ -207,7 +207,7 @@ async fn a_secret_is_read_again_beside_the_store_and_before_if_it_is_overdue() {
     let aged = world.after(MAX_AGE).before(Duration::from_secs(1));
     assert_eq!(world.status(OLD, aged).await, 200);
     world.readings(0).await;
-    // Nobody waits for this one, so the old secret is good once more.
+    // No request waits for this read, so the old secret is accepted once more.
     world.manager.is(Mood::Hanging);
     let started = Instant::now();
     assert_eq!(world.status(OLD, world.after(MAX_AGE)).await, 200);
@@ -232,7 +232,7 @@ async fn promise_8_discreet_the_last_good_value_stays_and_no_value_is_logged() {
         pauses += 1;
         assert_eq!(world.status(NEW, now).await, 401);
         assert_eq!(world.status(OLD, now).await, 200);
-        // A reading may go on for longer than anybody waits for it.
+        // A read may take longer than any request waits for it.
         for _ in 0..300 {
             if log.text().contains(says) {
                 return;
@@ -269,7 +269,7 @@ async fn promise_8_discreet_the_last_good_value_stays_and_no_value_is_logged() {
 
 /// A secret that was saved on Windows and pasted with a line feed.
 #[tokio::test]
-async fn what_is_odd_about_a_stored_secret_is_logged_once_for_each_version_and_it_works() {
+async fn faults_of_a_stored_secret_are_logged_once_for_each_version_and_it_works() {
     let surrounded = format!("\u{feff}{}", zego_apps(&[&format!("{OLD}\r\n"), "\u{a0}"]));
     let world = World::with(&surrounded).await;
     let (log, _guard) = Log::capture();
@@ -279,7 +279,7 @@ async fn what_is_odd_about_a_stored_secret_is_logged_once_for_each_version_and_i
     for times in 0..5 {
         assert_eq!(world.status(OLD, world.after(MAX_AGE * times)).await, 200);
         world.readings(1).await;
-        // What was read has to be looked at, too.
+        // Log what was read, too.
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert_eq!((warnings(trimmed), warnings(blank)), (1, 1), "{}", log.text());
     }
@@ -339,7 +339,7 @@ async fn promise_6_on_time_without_secrets_the_answer_is_503_in_the_providers_di
                 assert!(reply.body.contains("could not be loaded yet"), "{}", reply.body);
             }
         }
-        // What hung is over by now.
+        // The hanging reads have ended by now.
         tokio::time::sleep(BUDGET).await;
     }
     assert!(world.manager.readings() > 0);
@@ -352,7 +352,8 @@ async fn promise_6_on_time_without_secrets_the_answer_is_503_in_the_providers_di
     assert_eq!(world.manager.readings(), 1, "one is enough for all");
 }
 
-/// Whoever can be verified does not wait; who cannot waits a little, once in half a minute.
+/// A request that can be verified does not wait. One that cannot waits a little, once in half a
+/// minute.
 #[tokio::test]
 async fn promise_6_on_time_a_hanging_secrets_manager_delays_nobody_beyond_the_wait() {
     let world = World::with(&zego_apps(&[OLD])).await;
@@ -386,7 +387,7 @@ async fn user_sigs_keys_are_read_like_all_others() {
     let (status, body) = ask("/tencent/user-sig", mint.clone(), world.start).await;
     assert_eq!((status, &body["error"]["code"]), (503, &json!("unavailable")));
     world.manager.is(Mood::Well);
-    // The reading that failed is tried again, for as long as an answer may take.
+    // The failed read is tried again, for as long as an answer may take.
     tokio::time::sleep(BUDGET).await;
     let now = world.after(PAUSE_UNTIL_KNOWN);
     assert_eq!(ask("/tencent/user-sig", mint.clone(), now).await.0, 404);

@@ -1,4 +1,5 @@
-//! Promise 5: what cannot be stored waits in the queue, and is stored when the store is there again.
+//! Promise 5: a change that cannot be stored waits in the queue, and is stored when the store is
+//! back.
 
 use std::time::Duration;
 
@@ -24,8 +25,8 @@ fn zego(event: &Event, now: UnixMillis) -> Callback {
     event.callback(&secret(SECRET), now.seconds(), "1")
 }
 
-/// Promise 5: whatever it is that could not be stored, replaying it leaves what storing it at once
-/// would have left, times of receipt included.
+/// Promise 5: replaying any change gives the same result as storing it at once, including the times
+/// of receipt.
 #[tokio::test]
 async fn promise_5_never_lost_a_replayed_callback_leaves_what_a_stored_one_leaves() {
     let start = Moment::recent();
@@ -49,8 +50,7 @@ async fn promise_5_never_lost_a_replayed_callback_leaves_what_a_stored_one_leave
     assert!(sound.sqs.take().is_empty(), "the queue costs nothing while it is not needed");
 }
 
-/// Promise 5, where the store did what it was asked and its answer was lost: storing it again is
-/// harmless.
+/// Promise 5, if the store stored a change and its answer was lost: storing it again is harmless.
 #[tokio::test]
 async fn promise_5_never_lost_an_answer_that_is_lost_is_no_second_event() {
     let start = Moment::recent();
@@ -97,11 +97,11 @@ fn registrations(users: usize, extra: &str, now: UnixMillis) -> Callback {
     event.callback(&apps().openim[&"main".parse().unwrap()].clone())
 }
 
-/// Promise 5: of a batch only what is left is spilled, in parts that SQS takes.
+/// Promise 5: only the rest of a batch is spilled, in parts that SQS accepts.
 #[tokio::test(flavor = "multi_thread")]
 async fn promise_5_never_lost_what_is_left_of_a_batch_is_spilled_in_parts() {
     let now = Moment::recent().plus(0);
-    // A megabyte of registrations, full of what JSON has to escape.
+    // A megabyte of registrations, full of characters that JSON must escape.
     let extra = "\"\\\u{1}\u{fffe}\u{ffff}é".repeat(3000);
     for (users, extra) in [(1000, ""), (30, extra.as_str())] {
         let mut outage = Outage::start(BUDGET * 6).await;
@@ -131,7 +131,8 @@ async fn promise_5_never_lost_what_is_left_of_a_batch_is_spilled_in_parts() {
     }
 }
 
-/// Promise 5: what can never be stored is put aside with the reason, and costs nothing else.
+/// Promise 5: a message that can never be stored goes to the dead letters with its reason, without
+/// affecting others.
 #[tokio::test]
 async fn promise_5_never_lost_poison_goes_to_the_dead_letters_with_its_reason() {
     let now = Moment::recent().plus(0);
@@ -168,8 +169,8 @@ async fn promise_5_never_lost_poison_goes_to_the_dead_letters_with_its_reason() 
     assert_eq!(rejected["changes"][0]["registration"]["user"], "user0007");
 }
 
-/// Promise 5: a refusal is no outage and does not pass by itself. It is a dead letter at once, with its reason,
-/// and can be stored from there when its cause is gone.
+/// Promise 5: a refusal is not an outage and does not pass by itself. The change is a dead letter
+/// at once, with its reason, and can be stored from there when the cause is fixed.
 #[tokio::test]
 async fn promise_5_never_lost_what_dynamodb_refuses_goes_to_the_dead_letters_with_its_reason() {
     let start = Moment::recent();
@@ -199,7 +200,8 @@ async fn promise_5_never_lost_what_dynamodb_refuses_goes_to_the_dead_letters_wit
     }
 }
 
-/// Promise 5: the queue deletes a message after 14 days. Two days before, what is left of it is a dead letter.
+/// Promise 5: the queue deletes a message after 14 days. Two days before that, the rest of it
+/// becomes a dead letter.
 #[tokio::test]
 async fn promise_5_never_lost_what_waited_for_twelve_days_goes_to_the_dead_letters() {
     let start = Moment::recent();
@@ -212,7 +214,7 @@ async fn promise_5_never_lost_what_waited_for_twelve_days_goes_to_the_dead_lette
     assert_eq!(outage.poll_within(Duration::from_secs(5)).await, (1, 1), "it can wait");
     assert!(outage.dead_letters.receive().await.is_empty());
 
-    // What can be stored is stored, however old it is.
+    // Changes that can be stored are stored, however old they are.
     outage.queue.let_time_pass().await;
     outage.queue.aged = Duration::from_hours(12 * 24);
     outage.store.refuse(|request| request.body.contains("user0001"));
@@ -224,7 +226,7 @@ async fn promise_5_never_lost_what_waited_for_twelve_days_goes_to_the_dead_lette
     let body = letter.body.unwrap();
     assert!(body.contains("user0001") && !body.contains("user0000"), "{body}");
 
-    // From the dead letters it comes back as a message that is new.
+    // From the dead letters it comes back as a new message.
     outage.queue.aged = Duration::ZERO;
     outage.queue.send(&body).await;
     assert_eq!(outage.poll_within(Duration::from_secs(5)).await, (1, 1));
@@ -234,7 +236,7 @@ async fn promise_5_never_lost_what_waited_for_twelve_days_goes_to_the_dead_lette
     assert_eq!(dump(&outage.database.client).await.len(), 2);
 }
 
-/// Promise 5: as long as the dead letters cannot be reached, poison stays where it is.
+/// Promise 5: while the dead letters cannot be reached, an unreadable message stays in the queue.
 #[tokio::test]
 async fn promise_5_never_lost_poison_stays_while_the_dead_letters_cannot_be_reached() {
     let mut outage = Outage::start(BUDGET).await;
@@ -298,7 +300,7 @@ async fn only_the_messages_that_failed_stay_in_the_queue() {
     }
     outage.store.refuse(|request| request.body.contains("bob"));
     let mut polled = (0, 0);
-    // SQS may hand out fewer messages at a time than it has.
+    // SQS may return fewer messages at a time than it has.
     while polled.0 < 3 {
         let (messages, stayed) = outage.poll_within(Duration::from_secs(5)).await;
         polled = (polled.0 + messages, polled.1 + stayed);
@@ -311,7 +313,7 @@ async fn only_the_messages_that_failed_stay_in_the_queue() {
     assert_eq!(dump(&outage.database.client).await.len(), 3);
 }
 
-/// Promise 8: what is sent to the queue is the change and nothing that came with it.
+/// Promise 8: only the change is sent to the queue, and nothing else of the callback.
 #[tokio::test]
 async fn promise_8_discreet_no_message_holds_a_secret() {
     let start = Moment::recent();

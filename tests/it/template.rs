@@ -1,5 +1,4 @@
-//! `template.yaml`, `openapi.yaml`, the gateway's routes, the folders and the manifest tell the same
-//! story.
+//! `template.yaml`, `openapi.yaml`, the gateway's routes, the folders and the manifest agree.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -97,8 +96,8 @@ fn contract() -> BTreeSet<(String, String, String)> {
     routes::all().map(text).collect()
 }
 
-/// Whether a backend asks this function; a provider posts to the others.
-fn is_asked(function: &str) -> bool {
+/// Whether a backend calls this function. A provider posts to the others.
+fn is_for_backends(function: &str) -> bool {
     [QUERY, USER_SIG].contains(&function)
 }
 
@@ -131,8 +130,8 @@ fn every_function_has_its_folder_and_every_folder_its_function() {
     assert_eq!(folders, routes::functions().map(str::to_owned).collect());
 }
 
-/// What the template needs for each callback type and each question: a function with its routes, its
-/// alarm, the address for a console, and a limit for what a backend asks.
+/// What the template needs for each callback type and each question: a function with its routes,
+/// its alarm, the address for a console, and a limit for what a backend asks.
 #[test]
 fn the_template_has_a_block_of_every_function_and_every_block_its_function() {
     let mut draft = Draft::of("template.yaml");
@@ -220,7 +219,8 @@ fn the_template_has_the_contracts_routes() {
             let method = properties["Method"].as_str().unwrap().to_owned();
             let path = properties["Path"].as_str().unwrap().to_owned();
             // Providers cannot sign for IAM; everybody else has to.
-            let authorizer = if is_asked(&function) { json!("AWS_IAM") } else { Value::Null };
+            let authorizer =
+                if is_for_backends(&function) { json!("AWS_IAM") } else { Value::Null };
             assert_eq!(properties["Auth"]["Authorizer"], authorizer, "{path}");
             routes.insert((method, path, function.clone()));
         }
@@ -256,8 +256,8 @@ fn cargo_lambda_watch_has_the_contracts_routes() {
     assert_eq!(routes, contract());
 }
 
-/// A new callback type needs its path in `openapi.yaml`, with what its provider sends and what it is
-/// answered.
+/// A new callback type needs its path in `openapi.yaml`, with what its provider sends and what it
+/// is answered.
 #[test]
 fn openapi_has_the_contracts_routes() {
     let mut draft = Draft::of("openapi.yaml");
@@ -273,7 +273,8 @@ fn openapi_has_the_contracts_routes() {
             (Some(old), Some((_, block))) => {
                 let new = new.unwrap();
                 let block = renamed(block, old, new).replace(new.paths[0], path);
-                // An anchor has one place, and what the pattern tells is another story.
+                // An anchor may occur only once, and the pattern's description is about another
+                // event.
                 let lines = block.lines().filter(|line| !line.starts_with("      description:"));
                 let block: Vec<String> = lines.map(without_anchor).collect();
                 draft.add_after(&header(old.paths[0]), path, &block.join("\n"));
@@ -298,11 +299,11 @@ fn openapi_has_the_contracts_routes() {
             routes.insert((method.to_uppercase(), path, is_callback));
         }
     }
-    let told = contract().into_iter().map(|(method, path, function)| {
-        let is_callback = !is_asked(&function);
+    let expected = contract().into_iter().map(|(method, path, function)| {
+        let is_callback = !is_for_backends(&function);
         (method, path, is_callback)
     });
-    assert_eq!(routes, told.collect());
+    assert_eq!(routes, expected.collect());
 }
 
 fn without_anchor(line: &str) -> String {
@@ -369,8 +370,8 @@ async fn the_template_makes_the_table_that_the_store_makes() {
 
     let template = template();
     let table = &template["Resources"]["Table"];
-    let told = &table["Properties"];
-    assert_eq!(told["KeySchema"], keys(made.key_schema()));
+    let properties = &table["Properties"];
+    assert_eq!(properties["KeySchema"], keys(made.key_schema()));
     let [index] = made.global_secondary_indexes() else { panic!("there is one index") };
     let expected = json!([{
         "IndexName": index.index_name().unwrap(),
@@ -379,7 +380,7 @@ async fn the_template_makes_the_table_that_the_store_makes() {
             "ProjectionType": index.projection().unwrap().projection_type().unwrap().as_str()
         }
     }]);
-    assert_eq!(told["GlobalSecondaryIndexes"], expected);
+    assert_eq!(properties["GlobalSecondaryIndexes"], expected);
     let sorted = |attributes: Vec<Value>| -> BTreeSet<String> {
         attributes.iter().map(Value::to_string).collect()
     };
@@ -389,16 +390,16 @@ async fn the_template_makes_the_table_that_the_store_makes() {
             "AttributeType": attribute.attribute_type.as_str()
         })
     });
-    let told_attributes = told["AttributeDefinitions"].as_array().unwrap().clone();
-    assert_eq!(sorted(told_attributes), sorted(attributes.collect()));
+    let template_attributes = properties["AttributeDefinitions"].as_array().unwrap().clone();
+    assert_eq!(sorted(template_attributes), sorted(attributes.collect()));
     let billing = made.billing_mode_summary().unwrap().billing_mode().unwrap();
-    assert_eq!(told["BillingMode"], billing.as_str());
-    // For whoever wants to hear of changes in the cloud.
-    assert_eq!(told["StreamSpecification"]["StreamViewType"], "NEW_AND_OLD_IMAGES");
+    assert_eq!(properties["BillingMode"], billing.as_str());
+    // In the cloud, the table has a stream of its changes.
+    assert_eq!(properties["StreamSpecification"]["StreamViewType"], "NEW_AND_OLD_IMAGES");
     let ttl = database.client.describe_time_to_live().table_name(TABLE_NAME).send().await.unwrap();
     let ttl = ttl.time_to_live_description().unwrap();
     let expected = json!({ "AttributeName": ttl.attribute_name().unwrap(), "Enabled": true });
-    assert_eq!(told["TimeToLiveSpecification"], expected);
+    assert_eq!(properties["TimeToLiveSpecification"], expected);
     assert_eq!(table["DeletionPolicy"], "Retain", "the table outlives the stack");
 }
 
@@ -413,8 +414,8 @@ fn secret_of(function: &str) -> Option<&'static str> {
     }
 }
 
-/// A function reads its own secret and no other. Whoever mints a ticket can log in as anybody, so
-/// its function can do nothing else.
+/// A function reads only its own secret. Anyone who can mint a ticket can log in as any user, so
+/// the function that mints can do nothing else.
 #[test]
 fn promise_8_discreet_every_function_may_read_its_own_secret_only() {
     let template = template();
@@ -443,8 +444,8 @@ fn promise_8_discreet_every_function_may_read_its_own_secret_only() {
     assert!(!global.contains("SECRET_ARN") && !global.contains("Policies"), "{global}");
 }
 
-/// AWS's managed policies let a function write into every log group, and receive and delete the messages of
-/// every queue of the account. So no role has one, and none is left for SAM to make.
+/// AWS's managed policies let a function write into every log group, and receive and delete the
+/// messages of every queue of the account. So no role has one, and none is left for SAM to make.
 #[test]
 fn every_function_has_a_role_with_its_own_log_group_and_queue_and_no_managed_policy() {
     let template = template();
@@ -480,8 +481,8 @@ fn every_function_has_a_role_with_its_own_log_group_and_queue_and_no_managed_pol
     );
 }
 
-/// What is a provider's is there if `Providers` names it, and only then. `.ci/template` deploys every
-/// combination.
+/// What is a provider's is there if `Providers` names it, and only then. `.ci/template` deploys
+/// every combination.
 #[test]
 fn what_belongs_to_a_provider_is_left_out_with_it() {
     let template = template();
@@ -536,7 +537,8 @@ fn what_holds_data_outlives_the_stack() {
     assert_eq!(names.into_iter().collect::<Vec<_>>(), expected);
 }
 
-/// The stack's table, or one that exists: environment, policies and output all follow the parameter.
+/// The stack's table, or one that exists: environment, policies and output all follow the
+/// parameter.
 #[test]
 fn a_table_that_exists_takes_the_place_of_the_stacks_own_everywhere() {
     let template = template();
@@ -569,8 +571,9 @@ fn a_table_that_exists_takes_the_place_of_the_stacks_own_everywhere() {
     assert_eq!(uses, 9, "the environment, the output, and one in each statement of a policy");
 }
 
-/// A function's name has 64 characters at most, and the longest stack's name 128: whatever is named after the
-/// stack has to have room for it. What has no name gets one from `CloudFormation` that is short enough.
+/// A function's name has 64 characters at most, and the longest stack's name 128: whatever is named
+/// after the stack has to have room for it. What has no name gets one from `CloudFormation` that is
+/// short enough.
 #[test]
 fn a_stack_may_have_the_longest_name_there_is() {
     let template = template();
@@ -682,13 +685,13 @@ fn promise_5_never_lost_every_callback_has_the_queue_and_an_outage_never_empties
 
 /// To OpenIM and Chat a 429 is a loss, so only what a backend asks is throttled, and all of it is.
 #[test]
-fn only_questions_and_user_sigs_are_throttled() {
+fn only_queries_and_user_sigs_are_throttled() {
     let template = template();
     let api = &template["Resources"]["Api"]["Properties"];
     assert!(api["DefaultRouteSettings"].is_null(), "it would throttle callbacks, too");
     let throttled: BTreeSet<String> =
         api["RouteSettings"].as_object().unwrap().keys().cloned().collect();
-    let asked = contract().into_iter().filter(|(_, _, function)| is_asked(function));
+    let asked = contract().into_iter().filter(|(_, _, function)| is_for_backends(function));
     assert_eq!(throttled, asked.map(|(method, path, _)| format!("{method} {path}")).collect());
     for function in functions(&template) {
         let reserved = &function.1["ReservedConcurrentExecutions"];
@@ -728,7 +731,7 @@ fn every_log_group_forgets() {
 
 /// Errors and throttles of each function, and a notification by each alarm.
 #[test]
-fn every_function_has_its_alarm_and_every_alarm_tells_somebody() {
+fn every_function_has_its_alarm_and_every_alarm_notifies_the_topic() {
     let template = template();
     let resources = template["Resources"].as_object().unwrap();
     let of_type = |wanted: &'static str| resources.iter().filter(move |(_, r)| r["Type"] == wanted);
@@ -740,7 +743,7 @@ fn every_function_has_its_alarm_and_every_alarm_tells_somebody() {
         for actions in ["AlarmActions", "OKActions"] {
             assert_eq!(alarm[actions]["!If"][1], topic, "{name} notifies nobody");
         }
-        // Silence is what missing data tells of; all other alarms have nothing to say of it.
+        // Missing data means silence. All other alarms ignore it.
         let is_silence = name.ends_with("Silence");
         let missing = if is_silence { "breaching" } else { "notBreaching" };
         assert_eq!(alarm["TreatMissingData"], missing, "{name}");
@@ -773,7 +776,8 @@ fn every_function_has_its_alarm_and_every_alarm_tells_somebody() {
     let queue_of = |metric: &Value| metric["Dimensions"][0]["Value"].clone();
     let dead_letters = &resources["DeadLetters"]["Properties"];
     assert_eq!(queue_of(dead_letters), json!({ "!GetAtt": "SpillDeadLetters.QueueName" }));
-    // A message that was received three times is not in ApproximateAgeOfOldestMessage; in flight it is not visible.
+    // A message that was received three times is not in ApproximateAgeOfOldestMessage; in flight it
+    // is not visible.
     let waiting = resources["SpillNotEmpty"]["Properties"]["Metrics"].as_array().unwrap();
     let counted: Vec<&Value> =
         waiting[1..].iter().map(|query| &query["MetricStat"]["Metric"]).collect();
@@ -796,18 +800,19 @@ fn every_function_has_its_alarm_and_every_alarm_tells_somebody() {
 fn every_console_s_address_is_an_output() {
     let template = template();
     let outputs = template["Outputs"].as_object().unwrap().values();
-    let told: BTreeSet<&str> =
+    let addresses: BTreeSet<&str> =
         outputs.filter_map(|output| output["Value"]["!Sub"].as_str()).collect();
     for names in CALLBACKS.iter().filter(|names| names.provider != ProviderName::OpenIm) {
         let url = format!("${{Api.ApiEndpoint}}{}", names.paths[0]);
-        assert!(told.contains(url.as_str()), "{url}");
+        assert!(addresses.contains(url.as_str()), "{url}");
     }
-    // OpenIM's server puts the command behind it.
-    assert!(told.contains("${Api.ApiEndpoint}/openim"));
+    // OpenIM's server appends the command.
+    assert!(addresses.contains("${Api.ApiEndpoint}/openim"));
 }
 
-/// `CloudWatch` looks at more periods than it was asked to, and waits, when values are missing. So silence is counted in
-/// periods of five minutes that all have a value, as many as `SilentAfterSeconds` has.
+/// `CloudWatch` looks at more periods than it was asked to, and waits, when values are missing. So
+/// silence is counted in periods of five minutes that all have a value, as many as
+/// `SilentAfterSeconds` has.
 #[test]
 fn a_provider_counts_as_silent_exactly_when_the_parameter_says() {
     let template = template();
@@ -842,8 +847,8 @@ fn of_lambdas_own_lines_only_warnings_are_logged() {
     assert_eq!(logging["ApplicationLogLevel"], "INFO", "what is not logged is not counted");
 }
 
-/// `CloudFormation` takes 500, and a stack is to stay one that can be read. SAM makes at most two permissions of
-/// each event, and the API's stage.
+/// `CloudFormation` takes 500, and a stack is to stay one that can be read. SAM makes at most two
+/// permissions of each event, and the API's stage.
 #[test]
 fn the_stack_has_at_most_250_resources() {
     let template = template();

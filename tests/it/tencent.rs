@@ -1,5 +1,5 @@
-//! Tencent: devices of Chat's, registrations and active users that follow from its logins, and
-//! rooms of TRTC's.
+//! Tencent: Chat's devices, the registrations and active users that follow from its logins, and
+//! TRTC's rooms.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -149,7 +149,7 @@ async fn an_old_clients_logout_after_its_own_platform_kicked_it_does_not_count()
         }
         assert_eq!(ada(&handlers).await["online"], is_online, "{ms} ms");
     }
-    // But that the new device's connection broke does count.
+    // But the new device's broken connection does count.
     let (_database, handlers) = start().await;
     outcome(&handlers, &login("Android", 1000, &["Android"])).await;
     outcome(&handlers, &chat(ChatDisconnect, "Android", 1500)).await;
@@ -195,10 +195,10 @@ async fn old_and_odd_state_changes_are_understood_or_acknowledged() {
             "applied",
             true,
         ),
-        // From before 2021: no time.
+        // Before 2021: no time.
         (state(info("Login", "Register"), json!({})), "applied", true),
         (state(info("Logout", "Unregister"), json!({})), "applied", false),
-        // From before 2020: reasons that are a disconnect's today, and another spelling.
+        // Before 2020: reasons that mean a disconnect today, and another spelling.
         (state(info("Logout", "LinkClose"), time.clone()), "applied", false),
         (state(info("Logout", "Timeout"), time.clone()), "applied", false),
         (state(info("Disconnect", "TimeOut"), time.clone()), "applied", false),
@@ -420,14 +420,14 @@ async fn active_users_are_counted_once_a_month_in_utc() {
     let logins: Vec<Event> = logins
         .filter(|login| login.options.user.len() > 5 || login.options.time < Some(START + october))
         .collect();
-    // No more at once than the embedded DynamoDB answers in time on a busy machine.
+    // At most as many at once as the embedded DynamoDB answers in time on a busy machine.
     let twice: Vec<_> =
         logins.iter().rev().chain(&logins).map(|login| send(login.clone())).collect();
     stream::iter(twice).buffer_unordered(20).collect::<Vec<()>>().await;
     assert_eq!(active(&handlers, "2026-09").await, 30);
     assert_eq!(active(&handlers, "2026-10").await, 20);
     assert_eq!(active(&handlers, "2026-11").await, 0);
-    // On a device that was counted for September, the first login of October is another count.
+    // On a device that was counted for September, the first login of October is counted again.
     for (ms, active_users) in [(october - 60_000, 20), (october + 60_000, 21)] {
         send(of_user(login("Web", ms, &[]), "zoe")).await;
         assert_eq!(active(&handlers, "2026-10").await, active_users);
@@ -438,7 +438,7 @@ async fn active_users_are_counted_once_a_month_in_utc() {
     assert_eq!(active(&handlers, "2026-10").await, 21);
 }
 
-/// A year's months can be asked for.
+/// The months of a year can be queried.
 #[tokio::test]
 async fn a_month_is_kept_for_more_than_a_year() {
     let (database, handlers) = start().await;
@@ -567,7 +567,7 @@ async fn the_room_of_a_number_and_the_room_of_its_digits_are_two_rooms() {
 async fn a_boundary_ends_everybodys_stay_but_a_creation_not_its_creators() {
     let (_database, handlers) = start().await;
     let enter = |user: &str, ms| of_user(tencent_event(TrtcEnter, at(ms)), user);
-    // Ada creates the room; her entry was told of a moment before.
+    // Ada creates the room. Her entry was reported a moment before.
     for event in
         [enter("ghost", 0), enter("ada", 99), tencent_event(TrtcCreate, at(100)), enter("bob", 100)]
     {
@@ -579,13 +579,14 @@ async fn a_boundary_ends_everybodys_stay_but_a_creation_not_its_creators() {
         (&ghost["online"], &ghost["sessions"][0]["reason"]),
         (&json!(false), &json!("room_replaced"))
     );
-    // A dismissal comes after all else of its millisecond, and ends its creator's stay, too.
+    // A dismissal comes after all other events of its millisecond, and ends its creator's stay,
+    // too.
     outcome(&handlers, &enter("cy", 200)).await;
     outcome(&handlers, &tencent_event(TrtcDismiss, at(200))).await;
     let closed = room(&handlers, "lobby").await;
     assert_eq!((&closed["open"], &closed["online"]), (&json!(false), &json!(0)));
     assert_eq!(ada(&handlers).await["sessions"][0]["reason"], "room_closed");
-    // Somebody is in again, so it was created again.
+    // A person is in again, so the room was created again.
     outcome(&handlers, &enter("bob", 300)).await;
     let again = room(&handlers, "lobby").await;
     assert_eq!((&again["open"], &again["online"]), (&json!(true), &json!(1)));
@@ -602,7 +603,7 @@ async fn attendance(handlers: &Handlers, of: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_beginning_that_was_not_told_is_marked_and_one_that_is_unknown_is_null() {
+async fn an_inferred_beginning_is_marked_and_an_unknown_one_is_null() {
     let cases = [
         (vec![tencent_event(TrtcEnter, at(0)), exit(1, 900)], json!([START, false, 900])),
         (vec![tencent_event(TrtcRole, at(500)), exit(1, 900)], json!([START + 500, true, 400])),
@@ -641,7 +642,7 @@ async fn a_member_whose_entry_was_lost_is_marked() {
     );
 }
 
-/// Where its beginning is unknown, a stay is sorted and found by its end.
+/// A stay with an unknown beginning is sorted and found by its end.
 #[tokio::test]
 async fn a_stay_without_a_beginning_has_its_place_by_its_end() {
     let (_database, handlers) = start().await;
@@ -728,12 +729,13 @@ async fn a_kick_soon_after_a_second_entry_ends_the_connection_that_it_replaced()
     }
 }
 
-/// Who is in such a room depends on marks that may have been moved from the seat.
+/// Whether a person is in such a room depends on marks that may have been moved from the seat.
 #[tokio::test]
 async fn a_kick_of_a_replaced_connection_is_understood_on_a_seat_with_many_marks() {
     for kicks in 1..5_u64 {
         let (_database, handlers) = start().await;
-        // Somebody comes again and again, and only then the old connections are told to be kicked.
+        // A person enters again and again, and only then the old connections are reported as
+        // kicked.
         for entry in 0..60 {
             outcome(&handlers, &tencent_event(TrtcEnter, at(entry * 10))).await;
         }
@@ -763,7 +765,7 @@ async fn a_role_that_changed_after_the_room_was_created_again_says_who_is_in() {
     outcome(&handlers, &bob(TrtcEnter, 0)).await;
     outcome(&handlers, &tencent_event(TrtcCreate, at(100))).await;
     assert_eq!(names(&room(&handlers, "lobby").await), [""; 0]);
-    // That he entered the new room was lost.
+    // His entry into the new room was lost.
     outcome(&handlers, &bob(TrtcRole, 200)).await;
     assert_eq!(names(&room(&handlers, "lobby").await), ["bob"]);
 }
@@ -860,7 +862,7 @@ async fn at_one_millisecond_a_role_comes_before_an_exit_and_an_exit_before_an_en
     }
 }
 
-/// A callback of Chat's, of two people with three kinds of device.
+/// A Chat callback, of two people with three kinds of device.
 fn chat_event() -> impl Strategy<Value = Event> {
     let name = prop_oneof![3 => Just(ChatLogin), 1 => Just(ChatLogout), 2 => Just(ChatDisconnect)];
     let platform = || prop_oneof![Just("iOS"), Just("Android"), Just("Web")];
@@ -898,7 +900,7 @@ fn model(events: &[Event], user: &str) -> BTreeSet<String> {
             _ => history.push((time, 0, platform, "out")),
         }
     }
-    // A kick by one's own platform is known before a logout of the same millisecond.
+    // A kick by the same platform comes before a logout of the same millisecond.
     history.sort_by_key(|(time, rank, _, what)| (*time, *rank, *what == "logout"));
     let (mut online, mut kicks) = (BTreeSet::new(), BTreeMap::new());
     for (time, _, platform, what) in history {

@@ -96,7 +96,7 @@ async fn a_room_gets_a_private_map_key() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_ticket_is_said_in_tencents_codes() {
+async fn a_refused_ticket_is_answered_with_tencents_code() {
     let app = TestApp::start().await;
     let now = runtime::now().seconds();
     let good = ticket(APP, TENCENT_KEY, now);
@@ -118,7 +118,7 @@ async fn what_is_wrong_with_a_ticket_is_said_in_tencents_codes() {
 }
 
 #[tokio::test]
-async fn what_does_not_belong_in_a_ticket_is_named_and_the_ticket_is_not() {
+async fn a_wrong_character_of_a_ticket_is_named_and_the_ticket_is_not() {
     let app = TestApp::start().await;
     let good = ticket(APP, TENCENT_KEY, runtime::now().seconds());
     let body = json!({ "sdk_app_id": APP, "user_id": "ada", "user_sig": format!("{good}\n") });
@@ -135,15 +135,15 @@ async fn what_does_not_belong_in_a_ticket_is_named_and_the_ticket_is_not() {
 async fn the_first_key_signs() {
     let app = TestApp::start().await;
     let minted = mint(&app, &json!({ "sdk_app_id": APP, "user_id": "ada" })).await;
-    let asked =
-        rollcall::user_sig::Asked { app: APP.try_into().unwrap(), user: "ada".parse().unwrap() };
+    let expected =
+        rollcall::user_sig::Expected { app: APP.try_into().unwrap(), user: "ada".parse().unwrap() };
     let keys = [Secret::new(TENCENT_KEY.to_owned()).unwrap()];
     let user_sig = minted["user_sig"].as_str().unwrap();
-    assert!(verify(user_sig, &asked, |_| &keys, runtime::now().seconds()).is_ok());
+    assert!(verify(user_sig, &expected, |_| &keys, runtime::now().seconds()).is_ok());
 }
 
 #[tokio::test]
-async fn a_bad_request_is_told_what_is_bad() {
+async fn the_answer_to_a_bad_request_says_what_is_bad() {
     let app = TestApp::start().await;
     let ada = r#""sdk_app_id":1400000000,"user_id":"ada""#;
     let mut bad = vec![
@@ -235,7 +235,7 @@ async fn a_body_over_64_kib_is_refused_and_a_bomb_below_it_is_harmless() {
         assert_eq!(status, 413);
         assert_eq!(answer["error"]["code"], "too_large");
     }
-    // 40 MB in a body that is short enough.
+    // 40 MB in a body below the limit.
     let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
     zlib.write_all(&vec![b' '; 40 << 20]).unwrap();
     let base64 = BASE64_STANDARD.encode(zlib.finish().unwrap());

@@ -1,4 +1,4 @@
-//! What callbacks and questions cost, counted between the handlers and the store.
+//! The costs of callbacks and queries, counted between the handlers and the store.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -58,7 +58,7 @@ async fn a_refused_callback_is_no_request_at_all() {
     assert!(proxy.take().is_empty());
 }
 
-/// So the first callback finds the connection open.
+/// After it, the first callback finds an open connection.
 #[tokio::test]
 async fn the_warm_up_is_one_read() {
     let (_database, proxy, handlers) = Handlers::observed().await;
@@ -85,7 +85,7 @@ async fn promise_4_durable_a_store_that_fails_is_answered_with_503() {
 }
 
 #[tokio::test]
-async fn a_table_that_is_there_is_left_as_it_is_and_any_other_refusal_is_told() {
+async fn an_existing_table_is_left_unchanged_and_any_other_refusal_is_returned() {
     let database = Database::start().await;
     let proxy = Proxy::before(&database.url).await;
     let client = store::connect(&aws::at(&proxy.url), Duration::from_secs(10));
@@ -147,8 +147,7 @@ async fn a_device_and_a_registration_are_one_request_each() {
     }
 }
 
-/// The marks that were moved from a seat cost a request only of those who ask for a visit that began
-/// among them.
+/// The moved marks of a seat cost a request only if the current visit began among them.
 #[tokio::test]
 async fn moved_marks_are_read_if_the_current_visit_began_among_them() {
     let (_database, proxy, handlers) = Handlers::observed().await;
@@ -178,10 +177,10 @@ async fn moved_marks_are_read_if_the_current_visit_began_among_them() {
     assert_eq!(requests().await, with_one + 2, "the same session each time");
 }
 
-/// Whether somebody came to another life before they left this one costs one request for a life, and
-/// not one for each person.
+/// Finding out whether a person came to another life before they left this one costs one request
+/// per life, not one per person.
 #[tokio::test]
-async fn attendance_asks_once_when_the_next_life_began() {
+async fn attendance_queries_once_when_the_next_life_began() {
     let (_database, proxy, handlers) = Handlers::observed().await;
     let start = Moment::recent();
     let requests = async |people: u64, users: u64| {
@@ -207,9 +206,9 @@ async fn attendance_asks_once_when_the_next_life_began() {
     assert_eq!(requests(8, 8).await, 9);
 }
 
-/// A page of few visits reads few seats, and a longer one asks for twice as many each time.
+/// A page of few visits reads few seats. A longer one requests twice as many each time.
 #[tokio::test]
-async fn who_reads_on_asks_for_twice_as_many_each_time() {
+async fn a_reader_that_continues_asks_for_twice_as_many_each_time() {
     let (_database, proxy, handlers) = Handlers::observed().await;
     let start = Moment::recent();
     for number in 0..100 {

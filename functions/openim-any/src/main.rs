@@ -1,4 +1,4 @@
-//! OpenIM: whatever API Gateway cannot route by its path.
+//! OpenIM: all webhooks that API Gateway cannot route by their path.
 
 fn main() -> Result<(), rollcall::runtime::Error> {
     rollcall::runtime::run_callback::<rollcall::providers::openim::Any>()

@@ -1,4 +1,4 @@
-//! Who is online, and who is in this room: the answers to a backend's questions.
+//! Who is online, and who is in this room: the answers to a backend's queries.
 
 fn main() -> Result<(), rollcall::runtime::Error> {
     rollcall::runtime::run_query()

@@ -1,4 +1,4 @@
-//! Stores what could not be stored when it came.
+//! Stores changes that could not be stored when they arrived.
 
 fn main() -> Result<(), rollcall::runtime::Error> {
     rollcall::runtime::run_spill_replay()

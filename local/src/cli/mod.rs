@@ -43,12 +43,12 @@ pub(crate) fn log_to_stderr(filter: Targets) {
     tracing_subscriber::registry().with(lines).with(filter).init();
 }
 
-/// What Rollcall itself has to say, down to this level.
+/// Rollcall's own logs, down to this level.
 pub(crate) fn only_rollcall(level: Level) -> Targets {
     Targets::new().with_target("rollcall", level)
 }
 
-/// The apps of `ROLLCALL_APPS`, else the examples. They are read once, so that what is odd about
+/// The apps of `ROLLCALL_APPS`, else the examples. They are read once, so that each warning about
 /// them is logged once.
 fn apps() -> Result<Apps, Failure> {
     static APPS: OnceLock<Apps> = OnceLock::new();
@@ -62,7 +62,7 @@ fn apps() -> Result<Apps, Failure> {
     Ok(APPS.get_or_init(|| apps).clone())
 }
 
-/// The secret of an option, and a line for each thing that is odd about it.
+/// The secret of an option. Prints a line for each thing that is wrong with it.
 fn secret(option: &str, text: String, kind: SecretKind) -> Result<Secret, Failure> {
     let (secret, faults) = kind.take(text);
     let secret = secret.ok_or_else(|| format!("{option} {}", SecretFault::Blank))?;

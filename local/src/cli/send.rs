@@ -32,10 +32,10 @@ use rollcall_local::send::{
 
 use super::{Failure, apps};
 
-/// Where what was sent is remembered.
+/// The folder in which sent events are remembered.
 const FOLDER: &str = ".rollcall";
 
-/// How many differences are shown.
+/// The most differences that are shown.
 const DIFFERENCES: usize = 20;
 
 fn events() -> String {
@@ -71,7 +71,7 @@ pub(crate) struct SendArgs {
 enum Provider {
     /// ZEGOCLOUD's room callbacks
     Zego {
-        /// What happens; all of it, if --count is given without an event
+        /// The event; with --count, all events if none is given
         #[arg(required_unless_present = "count")]
         event: Option<zego::EventName>,
         #[command(flatten)]
@@ -88,7 +88,7 @@ enum Provider {
     Openim {
         #[command(subcommand)]
         import: Option<OpenImCommand>,
-        /// What happens; all of it, if --count is given without an event
+        /// The event; with --count, all events if none is given
         #[arg(required_unless_present = "count")]
         event: Option<openim::EventName>,
         #[command(flatten)]
@@ -104,12 +104,12 @@ enum Provider {
     },
     /// The callbacks of Tencent's Chat and TRTC
     Tencent {
-        /// What happens; all of it, if --count is given without an event
+        /// The event; with --count, all events if none is given
         #[arg(required_unless_present = "count")]
         event: Option<tencent::EventName>,
         #[command(flatten)]
         options: tencent::Options,
-        /// Chat's token or TRTC's key; with all events, both [default: as for ZEGO]
+        /// Chat's token or TRTC's key; for all events, both [default: as for ZEGO]
         #[arg(long)]
         secret: Option<String>,
         #[command(flatten)]
@@ -127,8 +127,8 @@ enum Provider {
 enum OpenImCommand {
     /// Import users from before Rollcall, as OpenIM's API lists them
     ///
-    /// FILE holds answers of `/user/get_users`, or the users in them: several in an array, or one
-    /// after the other. Whoever is registered here already stays as they are, so a file can be
+    /// FILE contains answers of `/user/get_users`, or the users in them: several in an array, or
+    /// one after the other. Users who are registered here already do not change, so a file can be
     /// imported again.
     Import {
         /// The file; `-` is the standard input
@@ -146,7 +146,7 @@ enum OpenImCommand {
         /// Where Rollcall listens, or the whole callback URL
         #[arg(long, default_value = DEFAULT_URL)]
         url: String,
-        /// How many users one call has at most
+        /// The most users in one call
         #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=1000))]
         batch: u16,
     },
@@ -157,16 +157,16 @@ struct Delivery {
     /// Where Rollcall listens, or the whole callback URL
     #[arg(long, default_value = DEFAULT_URL)]
     url: String,
-    /// Send the same callback that many times
+    /// Send the same callback this many times
     #[arg(long, default_value_t = 1, conflicts_with = "count")]
     times: u32,
     /// Show the callbacks without sending them
     #[arg(long, conflicts_with = "verify")]
     print: bool,
-    /// Ask for the record afterwards, and say whether it is what was sent
+    /// Query the record afterwards, and check that it is what was sent
     #[arg(long)]
     verify: bool,
-    /// Send a history of that many different events
+    /// Send a history of this many different events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     count: Option<u32>,
     #[command(flatten)]
@@ -175,27 +175,27 @@ struct Delivery {
 
 #[derive(Debug, Args)]
 struct HistoryArgs {
-    /// At most that many callbacks per second [default: as many as are answered]
+    /// At most this many callbacks per second [default: as many as are answered]
     #[arg(long, value_name = "PER_SECOND", requires = "count", value_parser = rate)]
     rate: Option<f64>,
     /// Deliver them in random order
     #[arg(long, requires = "count")]
     shuffle: bool,
-    /// Deliver that share of them a second time
+    /// Deliver this share of them a second time
     #[arg(
         long, value_name = "PERCENT", requires = "count", default_value = "0", value_parser = percent
     )]
     duplicate: f64,
-    /// How many may be under way at the same time; with one they arrive in order
+    /// The most requests at the same time; with 1 they arrive in order
     #[arg(
         long, requires = "count", default_value_t = 16,
         value_parser = clap::value_parser!(u16).range(1..=1024)
     )]
     concurrency: u16,
-    /// Send the history of that number again [default: a random one]
+    /// The number of the history: the same number is the same history [default: random]
     #[arg(long, requires = "count")]
     seed: Option<u32>,
-    /// Unix ms of the last event: the same seed until the same time is the same history to the
+    /// Unix ms of the last event: the same seed and the same time give the same history to the
     /// last byte [default: now]
     #[arg(long, value_name = "UNIX_MS", requires = "count")]
     until: Option<u64>,
@@ -274,7 +274,7 @@ fn everybody() -> Result<[history::Provider; 3], Failure> {
     ])
 }
 
-/// Imports a file of OpenIM's users, and says whether all of them are known now.
+/// Imports a file of OpenIM's users. Returns whether all of them are stored now.
 async fn import(
     file: &Path,
     credentials: &AppCredentials,
@@ -340,8 +340,8 @@ async fn send_zego(
 }
 
 impl Delivery {
-    /// Sends or prints one callback, and says whether it was accepted every time, and recorded as it
-    /// was sent, if that is asked for.
+    /// Sends or prints one callback. Returns whether it was accepted every time and, with
+    /// `--verify`, recorded as it was sent.
     async fn deliver(&self, event: Event) -> Result<bool, Failure> {
         Ok(self.send(&event).await? && self.check(&event).await?)
     }
@@ -350,7 +350,7 @@ impl Delivery {
         Ok(!self.verify || self.verify(&client()?, &Record::of([event])).await)
     }
 
-    /// Sends or prints one callback, and says whether it was accepted every time.
+    /// Sends or prints one callback. Returns whether it was accepted every time.
     async fn send(&self, event: &Event) -> Result<bool, Failure> {
         let callback = event.callback(runtime::now());
         if self.print {
@@ -373,8 +373,8 @@ impl Delivery {
         Ok(is_accepted)
     }
 
-    /// Sends or prints a history, and says whether all of it was accepted, and recorded as it was
-    /// sent, if that is asked for.
+    /// Sends or prints a history. Returns whether all of it was accepted and, with `--verify`,
+    /// recorded as it was sent.
     async fn play(&self, providers: &[history::Provider]) -> Result<bool, Failure> {
         let Some(count) = self.count else { return Err("--count is missing".into()) };
         let HistoryArgs { rate, shuffle, duplicate, concurrency, seed, until } = self.history;
@@ -471,7 +471,7 @@ fn zego_secret(given: Option<String>, app: &str) -> Result<Secret, Failure> {
     let secrets = app.parse().ok().and_then(|id: AppId| apps.zego.get(&id).cloned());
     let first = secrets.and_then(|secrets| secrets.into_iter().next());
     first.ok_or_else(|| {
-        format!("no secret is known of ZEGO app {app}: give one with --secret").into()
+        format!("no secret is known for ZEGO app {app}: give one with --secret").into()
     })
 }
 
@@ -498,7 +498,7 @@ fn tencent_secret(given: Option<String>, app: &str, is_chat: bool) -> Result<Sec
     let secrets = known.map(|app| if is_chat { app.chat_tokens } else { app.trtc_keys });
     let first = secrets.and_then(|secrets| secrets.into_iter().next());
     first.ok_or_else(|| {
-        format!("no secret is known of Tencent app {app}: give one with --secret").into()
+        format!("no secret is known for Tencent app {app}: give one with --secret").into()
     })
 }
 
@@ -511,7 +511,8 @@ fn openim_credentials(
         let apps = apps()?;
         let known = app.parse().ok().and_then(|id: AppId| apps.openim.get(&id).cloned());
         return known.ok_or_else(|| {
-            format!("nothing is known of OpenIM app {app}: give --secret or --basic").into()
+            format!("no credentials are known for OpenIM app {app}: give --secret or --basic")
+                .into()
         });
     }
     let mut credentials = AppCredentials::default();

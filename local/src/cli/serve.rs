@@ -34,10 +34,10 @@ use tracing::Level;
 
 use super::{Failure, log_to_stderr, only_rollcall};
 
-/// How long requests under way may take once the end has been asked for.
+/// How long requests in progress may take after a stop signal.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// How long making the table may take.
+/// How long creating the table may take.
 const START_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
@@ -83,7 +83,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         servers.spawn(database.serve(listener, until(stopped.clone())));
         url
     };
-    // Nobody waits for an answer yet.
+    // No client waits for an answer yet.
     TABLE.create(&store::connect(&aws::at(&dynamodb), START_LIMIT), &config.table).await?;
     let client = store::connect(&aws::at(&dynamodb), handler::store_limit(config.budget));
     let reader = Reader::new(client.clone(), &config.table);
@@ -122,7 +122,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     stop.send_replace(());
     let all_ended = async { while servers.join_next().await.is_some() {} };
     if tokio::time::timeout(GRACE, all_ended).await.is_err() {
-        eprintln!("rollcall: requests were still under way after {} s", GRACE.as_secs());
+        eprintln!("rollcall: requests were still in progress after {} s", GRACE.as_secs());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -135,7 +135,7 @@ async fn bind(port: u16, option: &str) -> Result<TcpListener, Failure> {
 }
 
 async fn until(mut stopped: watch::Receiver<()>) {
-    // The sender outlives the servers; should it be gone, they are to stop as well.
+    // The sender outlives the servers. If it is gone, they must stop as well.
     let _ = stopped.changed().await;
 }
 
@@ -154,7 +154,7 @@ async fn stop_signal() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
-/// Prints what to try. Every command works as it is printed.
+/// Prints commands to try. Every command works as it is printed.
 fn introduce(url: &str, apps: &Apps, is_example: bool, max_age: Duration) {
     let source =
         if is_example { "example apps, since ROLLCALL_APPS is not set" } else { "ROLLCALL_APPS" };
@@ -192,18 +192,18 @@ fn introduce(url: &str, apps: &Apps, is_example: bool, max_age: Duration) {
             println!("  {command}");
         }
     }
-    // Secrets that somebody configured stay off the screen, and so does what they sign.
+    // Configured secrets are not printed, and neither is anything that they sign.
     if let Some(id) = zego.filter(|_| is_example)
         && let Some(secret) = apps.zego[id].first()
     {
         let age = max_age.as_secs();
-        println!("\nor send a signed callback by hand (it is good for {age} s):\n");
+        println!("\nor send a signed callback by hand (it is valid for {age} s):\n");
         println!("  {}", curl(url, id, secret));
     }
     println!("\nCtrl-C stops.\n");
 }
 
-/// Ids in an order that stays.
+/// Ids in a fixed order.
 fn ids<A>(apps: &HashMap<AppId, A>) -> Vec<&AppId> {
     let mut ids: Vec<&AppId> = apps.keys().collect();
     ids.sort();
@@ -216,7 +216,7 @@ fn is_plain(id: &AppId) -> bool {
     id.as_str().chars().all(is_plain) && !id.as_str().starts_with(['-', '~', '.'])
 }
 
-/// `--app`, if it is not the one that is meant without.
+/// `--app`, if the app is not the default.
 fn option(id: &AppId, default: &str) -> String {
     if id.as_str() == default { String::new() } else { format!(" --app {id}") }
 }

@@ -9,7 +9,7 @@ use rollcall::{
     providers::tencent::SECRET_KEYS,
     runtime,
     user_sig::{
-        Asked, Claims, Lifetime, ParameterError, Privileges, Room, SdkAppId, UserId, verify,
+        Claims, Expected, Lifetime, ParameterError, Privileges, Room, SdkAppId, UserId, verify,
     },
 };
 
@@ -27,7 +27,7 @@ enum Action {
     Mint {
         #[command(flatten)]
         whose: Whose,
-        /// How long it is good for, in seconds: 60 to 15552000 (180 days) [default: 7 days]
+        /// How long it is valid, in seconds: 60 to 15552000 (180 days) [default: 7 days]
         #[arg(long, value_name = "SECONDS")]
         expire: Option<u64>,
         /// The room of the PrivateMapKey, by its name
@@ -40,7 +40,7 @@ enum Action {
         #[arg(long, value_name = "N")]
         privileges: Option<u8>,
     },
-    /// Say whether a UserSig is good, and until when; else Tencent's code, and the exit code is 1
+    /// Check a UserSig: print until when it is valid, or Tencent's code and exit with 1
     Verify {
         #[command(flatten)]
         whose: Whose,
@@ -80,7 +80,7 @@ pub(crate) fn run(args: UserSigArgs) -> Result<ExitCode, Failure> {
                 Some(seconds) => Lifetime::from_seconds(seconds).map_err(of("--expire"))?,
                 None => Lifetime::DEFAULT,
             };
-            let Asked { app, user } = whose.asked()?;
+            let Expected { app, user } = whose.expected()?;
             let claims = Claims { app, user, issued_at: whose.now(), lifetime };
             let keys = whose.keys(app)?;
             let key = keys.first().ok_or_else(|| no_key(app))?;
@@ -92,12 +92,12 @@ pub(crate) fn run(args: UserSigArgs) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Action::Verify { whose, ticket } => {
-            let asked = whose.asked()?;
-            let keys = whose.keys(asked.app)?;
+            let expected = whose.expected()?;
+            let keys = whose.keys(expected.app)?;
             if keys.is_empty() {
-                return Err(no_key(asked.app));
+                return Err(no_key(expected.app));
             }
-            Ok(match verify(&ticket, &asked, |_| &keys, whose.now()) {
+            Ok(match verify(&ticket, &expected, |_| &keys, whose.now()) {
                 Ok(valid) => {
                     println!("valid until {}", valid.expires_at);
                     ExitCode::SUCCESS
@@ -112,10 +112,10 @@ pub(crate) fn run(args: UserSigArgs) -> Result<ExitCode, Failure> {
 }
 
 impl Whose {
-    fn asked(&self) -> Result<Asked, Failure> {
+    fn expected(&self) -> Result<Expected, Failure> {
         let app = self.app.parse().map_err(of("--app"))?;
         let user: UserId = self.user.parse().map_err(of("--user"))?;
-        Ok(Asked { app, user })
+        Ok(Expected { app, user })
     }
 
     fn keys(&self, app: SdkAppId) -> Result<Vec<Secret>, Failure> {
@@ -137,5 +137,5 @@ fn of(option: &'static str) -> impl Fn(ParameterError) -> String {
 }
 
 fn no_key(app: SdkAppId) -> Failure {
-    format!("no key is known of SDKAppID {app}: give one with --key").into()
+    format!("no key is known for SDKAppID {app}: give one with --key").into()
 }

@@ -1,40 +1,42 @@
-//! What is known of a secret, and when it is time to read it: a state machine that is told the time.
+//! The known value of a secret, and when to read it again: a state machine that gets the time as an
+//! input.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{config::Apps, domain::UnixMillis};
 
-/// The age from which a secret is read again beside other work.
+/// The age from which a secret is read again in the background.
 pub const MAX_AGE: Duration = Duration::from_mins(5);
 
-/// The age from which nothing is verified before the secret was read again, or could not be.
+/// The age from which a request waits until the secret was read again, or that failed.
 pub const OVERDUE: Duration = Duration::from_mins(10);
 
-/// The least time between two readings.
+/// The shortest time between two reads.
 pub const PAUSE: Duration = Duration::from_secs(30);
 
-/// The least time between two readings as long as nothing is known: every request is refused.
+/// The shortest time between two reads while no value is known. Until then, every request is
+/// refused.
 pub const PAUSE_UNTIL_KNOWN: Duration = Duration::from_secs(1);
 
-/// What a secret is wanted for.
+/// How new a secret must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
-    /// There has to be something, and nothing that is overdue.
-    Some,
-    /// What is known should not be older than it has to be.
+    /// There must be a value that is not overdue.
+    Usable,
+    /// The value should be younger than [`MAX_AGE`].
     Fresh,
-    /// What is known was of no use.
+    /// The known value did not verify a request.
     Newer,
 }
 
-/// A secret as it was read.
+/// A secret that was read.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
     pub(super) apps: Arc<Apps>,
     pub(super) version: Option<String>,
 }
 
-/// What is known, and the newest reading. Readings are told apart by when they began.
+/// The known value, and the newest read. Reads are identified by the time when they began.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     known: Option<(Known, UnixMillis)>,
@@ -56,23 +58,23 @@ impl Held {
         self.known.as_ref().and_then(|(known, _)| known.version.as_deref())
     }
 
-    /// Whether a reading is under way.
+    /// Whether a read is in progress.
     pub(super) fn is_reading(&self) -> bool {
         self.reading.is_some_and(|reading| !reading.is_over)
     }
 
-    /// Whether what is known does not do.
+    /// Whether the known value does not meet the need.
     pub(super) fn is_needed(&self, need: Need, now: UnixMillis) -> bool {
         let Some((_, read_at)) = &self.known else { return true };
         match need {
-            Need::Some => between(*read_at, now) >= OVERDUE,
+            Need::Usable => between(*read_at, now) >= OVERDUE,
             Need::Fresh => between(*read_at, now) >= MAX_AGE,
             Need::Newer => true,
         }
     }
 
-    /// Begins a reading, if what is known does not do and the last one is long enough ago. `true`
-    /// obliges the caller to read.
+    /// Begins a read, if the known value does not meet the need and the last read was long enough
+    /// ago. If this returns `true`, the caller must read.
     pub(super) fn begin(&mut self, need: Need, now: UnixMillis) -> bool {
         let is_due = self.reading.is_none_or(|reading| {
             let is_first = self.known.is_none() && reading.is_over;
@@ -86,16 +88,16 @@ impl Held {
         begins
     }
 
-    /// Ends the reading that began then: this is what it found.
+    /// Ends the read that began then, with the value that it found.
     pub(super) fn know(&mut self, known: Known, began: UnixMillis) {
         self.end(began);
-        // An older reading may end after a newer one.
+        // An older read may end after a newer one.
         if self.known.as_ref().is_none_or(|(_, read_at)| *read_at <= began) {
             self.known = Some((known, began));
         }
     }
 
-    /// Ends the reading that began then: what is known is still right.
+    /// Ends the read that began then: the known value is still right.
     pub(super) fn confirm(&mut self, began: UnixMillis) {
         self.end(began);
         if let Some((_, read_at)) = &mut self.known {
@@ -103,7 +105,7 @@ impl Held {
         }
     }
 
-    /// Ends the reading that began then: what is known stays.
+    /// Ends the read that began then: the known value stays.
     pub(super) fn fail(&mut self, began: UnixMillis) {
         self.end(began);
     }
@@ -115,8 +117,8 @@ impl Held {
     }
 }
 
-/// The time between two moments. A clock that was set back must not stop all readings, nor may
-/// requests that overtake one another cause more of them.
+/// The time between two moments. A clock that was set back must not stop all reads, and requests
+/// that overtake one another must not cause more of them.
 fn between(a: UnixMillis, b: UnixMillis) -> Duration {
     Duration::from_millis(a.0.abs_diff(b.0))
 }
@@ -143,38 +145,38 @@ mod tests {
 
     fn held_at(ms: u64) -> Held {
         let mut held = Held::default();
-        assert!(held.begin(Need::Some, at(ms)));
+        assert!(held.begin(Need::Usable, at(ms)));
         held.know(known("1"), at(ms));
         held
     }
 
     #[test]
-    fn until_something_is_known_every_second_may_try() {
+    fn until_a_value_is_known_there_may_be_a_read_every_second() {
         let mut held = Held::default();
-        assert!(held.begin(Need::Some, at(0)));
-        assert!(!held.begin(Need::Some, at(1000)), "the first reading is still under way");
+        assert!(held.begin(Need::Usable, at(0)));
+        assert!(!held.begin(Need::Usable, at(1000)), "the first read is still in progress");
         held.fail(at(0));
-        assert!(!held.begin(Need::Some, at(999)));
-        assert!(held.begin(Need::Some, at(1000)));
+        assert!(!held.begin(Need::Usable, at(999)));
+        assert!(held.begin(Need::Usable, at(1000)));
         held.know(known("1"), at(1000));
         assert!(held.apps().is_some());
         assert!(!held.is_reading());
     }
 
     #[test]
-    fn a_reading_that_never_ends_does_not_stop_others_for_ever() {
+    fn a_read_that_never_ends_does_not_stop_others_for_ever() {
         let mut held = Held::default();
-        assert!(held.begin(Need::Some, at(0)));
-        assert!(!held.begin(Need::Some, at(ms(PAUSE) - 1)));
-        assert!(held.begin(Need::Some, at(ms(PAUSE))));
+        assert!(held.begin(Need::Usable, at(0)));
+        assert!(!held.begin(Need::Usable, at(ms(PAUSE) - 1)));
+        assert!(held.begin(Need::Usable, at(ms(PAUSE))));
     }
 
     #[test]
-    fn age_is_counted_from_the_beginning_of_the_reading() {
+    fn age_is_counted_from_the_beginning_of_the_read() {
         let mut held = held_at(0);
         assert!(!held.is_needed(Need::Fresh, at(ms(MAX_AGE) - 1)));
-        assert!(!held.is_needed(Need::Some, at(ms(OVERDUE) - 1)));
-        assert!(held.is_needed(Need::Some, at(ms(OVERDUE))));
+        assert!(!held.is_needed(Need::Usable, at(ms(OVERDUE) - 1)));
+        assert!(held.is_needed(Need::Usable, at(ms(OVERDUE))));
         assert!(!held.begin(Need::Fresh, at(ms(MAX_AGE) - 1)));
         assert!(held.begin(Need::Fresh, at(ms(MAX_AGE))));
         held.fail(at(ms(MAX_AGE)));
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_older_reading_found_does_not_replace_what_a_newer_one_did() {
+    fn an_older_read_does_not_replace_the_value_of_a_newer_one() {
         let mut held = held_at(0);
         let (older, newer) = (at(ms(PAUSE)), at(2 * ms(PAUSE)));
         assert!(held.begin(Need::Newer, older));
@@ -199,15 +201,15 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_does_not_stop_readings() {
+    fn a_clock_that_was_set_back_does_not_stop_reads() {
         let mut held = held_at(ms(MAX_AGE));
         assert!(held.begin(Need::Newer, at(0)));
     }
 
     proptest! {
-        /// Whatever is sent, and whatever becomes of the readings: never two within the pause.
+        /// Whatever is sent, and whether reads succeed or fail: never two within the pause.
         #[test]
-        fn failed_verifications_cause_one_reading_in_thirty_seconds(
+        fn failed_verifications_cause_one_read_in_thirty_seconds(
             steps in prop::collection::vec((0_u64..20_000, 0_u8..3, any::<bool>()), 1..200),
         ) {
             let mut held = held_at(0);
@@ -224,7 +226,8 @@ mod tests {
                         _ => {}
                     }
                 } else if newer {
-                    // A value that was put half a minute ago is known, or was asked for.
+                    // A value that was stored half a minute ago is known, or a read of it has
+                    // begun.
                     prop_assert!(now - last < ms(PAUSE));
                 }
             }

@@ -1,9 +1,9 @@
-//! The apps as they are known now: given once, or read from AWS Secrets Manager again and again.
+//! The current apps: given once, or read from AWS Secrets Manager again and again.
 //!
-//! A secret is read at start, every [`MAX_AGE`] beside other work, and when a verification fails. An
-//! instance that had nothing to do for [`OVERDUE`] reads it before it verifies. What is known stays
-//! known when a reading fails. No answer waits for a reading longer than a quarter of its time; the
-//! reading itself goes on, so that the next request finds its result.
+//! A secret is read at start, every [`MAX_AGE`] in the background, and when a verification fails.
+//! An instance that was idle for [`OVERDUE`] reads it before it verifies. When a read fails, the
+//! known value stays in use. No answer waits for a read longer than a quarter of its time. The read
+//! itself continues, so that the next request finds its result.
 
 mod held;
 mod secrets_manager;
@@ -44,9 +44,9 @@ impl From<Apps> for AppsSource {
 }
 
 impl AppsSource {
-    /// The apps in the Secrets Manager secret `id`, its name or its ARN. Nothing is read before it
-    /// is asked for. A reading may take `budget`, the time for one answer; [`AppsSource::get`] and
-    /// [`AppsSource::newer_than`] take no more than a quarter of it.
+    /// The apps in the Secrets Manager secret `id`, its name or its ARN. Nothing is read before the
+    /// first call. A read may take `budget`, the time for one answer. [`AppsSource::get`] and
+    /// [`AppsSource::newer_than`] wait for at most a quarter of it.
     #[must_use]
     pub fn secret(aws: &aws::SdkConfig, id: impl Into<String>, budget: Duration) -> Self {
         let secret = StoredSecret::new(aws, id.into(), budget);
@@ -54,23 +54,22 @@ impl AppsSource {
         Self(Source::Secret(Arc::new(Reader { secret, wait, held })))
     }
 
-    /// The apps as they are known; `None` if they could not be read yet. It waits only if there are
-    /// none yet, or if they are [`OVERDUE`].
+    /// The current apps; `None` if they could not be read yet. It waits only if there are none yet,
+    /// or if they are [`OVERDUE`].
     pub async fn get(&self, now: UnixMillis) -> Option<Arc<Apps>> {
         let reader = match &self.0 {
             Source::Given(apps) => return Some(apps.clone()),
             Source::Secret(reader) => reader,
         };
-        if reader.held.borrow().is_needed(Need::Some, now) {
-            reader.read(Need::Some, now);
+        if reader.held.borrow().is_needed(Need::Usable, now) {
+            reader.read(Need::Usable, now);
             reader.finished().await;
         }
         reader.held.borrow().apps()
     }
 
-    /// The apps, if there are others by now than those that were `used` in vain: a verification
-    /// failed, and a secret may have changed. However many fail, there is no more than one reading
-    /// in [`PAUSE`].
+    /// The apps, if they differ from `used`, with which a verification failed: a secret may have
+    /// changed. However many verifications fail, there is at most one read per [`PAUSE`].
     pub async fn newer_than(&self, used: &Arc<Apps>, now: UnixMillis) -> Option<Arc<Apps>> {
         let Source::Secret(reader) = &self.0 else { return None };
         let newer = || reader.held.borrow().apps().filter(|apps| !Arc::ptr_eq(apps, used));
@@ -81,7 +80,7 @@ impl AppsSource {
         newer()
     }
 
-    /// Has the secret read again if it has reached [`MAX_AGE`], and does not wait for it.
+    /// Starts a read if the secret has reached [`MAX_AGE`], and does not wait for it.
     pub fn refresh(&self, now: UnixMillis) {
         if let Source::Secret(reader) = &self.0 {
             reader.read(Need::Fresh, now);
@@ -90,7 +89,7 @@ impl AppsSource {
 }
 
 impl Reader {
-    /// Begins a reading, if one is due.
+    /// Begins a read, if one is due.
     fn read(self: &Arc<Self>, need: Need, now: UnixMillis) {
         if !self.held.send_if_modified(|held| held.begin(need, now)) {
             return;
@@ -119,11 +118,11 @@ impl Reader {
         });
     }
 
-    /// Waits for the reading that is under way, but no longer than it may.
+    /// Waits for the read in progress, but at most a quarter of the budget.
     async fn finished(&self) {
         let mut held = self.held.subscribe();
         let finished = held.wait_for(|held| !held.is_reading());
-        // Whoever waited in vain makes do with what is known.
+        // If the wait was too short, the known value is used.
         let _ = tokio::time::timeout(self.wait, finished).await;
     }
 }

@@ -11,7 +11,7 @@ use aws_sdk_secretsmanager::{
 
 use crate::{aws, config::AppsError};
 
-/// Why a secret could not be read. It never holds any of its content.
+/// Why a secret could not be read. It never contains any of the secret.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
     /// Secrets Manager refused, in its own words.
@@ -20,7 +20,7 @@ pub(super) enum ReadError {
     /// There was no answer.
     #[error("Secrets Manager: {0}")]
     NoAnswer(String),
-    /// The answer is none.
+    /// The answer cannot be read.
     #[error("Secrets Manager: its answer cannot be read")]
     Unreadable,
     /// The secret is binary.
@@ -52,8 +52,8 @@ impl StoredSecret {
     }
 }
 
-/// An SDK error displayed with its context would show the answer, and so the secret: only what
-/// cannot hold it is taken over.
+/// An SDK error displayed with its context would show the answer, and so the secret. Only parts
+/// that cannot contain it are kept.
 impl From<SdkError<GetSecretValueError>> for ReadError {
     fn from(error: SdkError<GetSecretValueError>) -> Self {
         match error {

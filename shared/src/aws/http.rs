@@ -1,7 +1,7 @@
-//! The HTTP client of the AWS clients: HTTP/1.1 over `rustls` with `ring`, and nothing else.
+//! The HTTP client of the AWS clients: only HTTP/1.1 over `rustls` with `ring`.
 //!
-//! `aws-smithy-http-client` would bring HTTP/2, proxies, and a certificate verifier that cannot be
-//! chosen.
+//! `aws-smithy-http-client` would add HTTP/2, proxies, and a certificate verifier that cannot be
+//! replaced.
 
 use std::{
     collections::HashMap,
@@ -37,9 +37,9 @@ use tower::{
 
 use super::Trust;
 
-/// How long a connection may be idle and still be used: less than AWS's side keeps one, 60 s by
-/// the default of its own SDKs. A callback on a connection that the server has dropped would fail
-/// first, and a function that was frozen meanwhile does not see it being dropped.
+/// How long a connection may be idle and still be used. AWS's servers keep one longer: 60 s by the
+/// default of its SDKs. The first attempt on a connection that the server has dropped would fail,
+/// and a function that was frozen meanwhile does not notice the drop.
 const IDLE: Duration = Duration::from_secs(50);
 
 /// An HTTP client that keeps its connections.
@@ -50,7 +50,7 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client of servers that `trust` vouches for, or without TLS of those that ask for none.
+    /// A client for HTTPS servers whose certificates `trust` accepts, and for HTTP servers.
     #[must_use]
     pub fn https(trust: Trust) -> Self {
         Self::new(move |timeout| {
@@ -130,7 +130,7 @@ impl<C: Connect + Clone + Send + Sync + 'static> http::HttpConnector for Connect
                 return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into())));
             }
         };
-        // The SDK gives up a connection after a server error, to reach another server.
+        // The SDK closes a connection after a server error, to reach another server.
         let connection = capture_connection(&mut request);
         if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
             capture.set_connection_retriever(move || Some(metadata(connection.clone())));
@@ -153,7 +153,7 @@ fn metadata(connection: CaptureConnection) -> ConnectionMetadata {
     ConnectionMetadata::builder().proxied(false).poison_fn(poison).build()
 }
 
-/// What the SDK has to know to decide whether another attempt may help.
+/// The kind of error, from which the SDK decides whether to try again.
 fn connector_error(error: legacy::Error) -> ConnectorError {
     let io = error.is_connect() || source::<std::io::Error>(&error).is_some();
     match source::<hyper::Error>(&error) {

@@ -1,9 +1,9 @@
-//! What the clients of all AWS services have in common: the environment's region, credentials and
-//! endpoints, and one HTTP client.
+//! What the clients of all AWS services share: region, credentials and endpoints from the
+//! environment, and one HTTP client.
 //!
-//! `aws-config` would do this too. It brings every other source of credentials along, among them
-//! two more clients, an XML parser and Unicode's tables for host names: a megabyte that Lambda
-//! loads and never uses.
+//! `aws-config` would do this too. But it also brings all other sources of credentials, with two
+//! more clients, an XML parser and Unicode's tables for host names: a megabyte that Lambda loads
+//! and never uses.
 
 mod http;
 mod trust;
@@ -29,14 +29,14 @@ pub use self::{http::HttpClient, trust::Trust};
 /// How often a call is tried, if its time allows.
 const ATTEMPTS: u32 = 4;
 
-/// Up to how long the second attempt waits, at random, for the first; the third up to twice that. A
-/// callback has no second to wait, as is the SDK's own measure for throttling.
+/// The longest random pause before the second attempt. The third waits up to twice as long. The
+/// SDK's own pause after throttling is up to a second, which is too long for a callback.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 
-/// What keeps an AWS client from being made.
+/// Why an AWS client cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
-    /// A variable that Lambda sets is not there.
+    /// A variable that Lambda sets is missing.
     #[error("{0} is not set")]
     Missing(&'static str),
     /// The file of `AWS_CA_BUNDLE` cannot be read.
@@ -58,9 +58,9 @@ pub enum EnvironmentError {
     Tls(#[from] rustls::Error),
 }
 
-/// The configuration that all AWS clients of a function begin with. Region and credentials are
-/// those of Lambda's environment, since other sources would be asked over the network; endpoints
-/// are as the SDK reads them; the roots are Amazon's own, or those of `AWS_CA_BUNDLE`.
+/// The base configuration of all AWS clients of a function. Region and credentials come from
+/// Lambda's environment, because other sources need the network. Endpoints are read as the SDK
+/// reads them. The roots are Amazon's own, or those of `AWS_CA_BUNDLE`.
 ///
 /// # Errors
 ///
@@ -86,8 +86,8 @@ pub fn from_env() -> Result<SdkConfig, EnvironmentError> {
     Ok(config.build())
 }
 
-/// The configuration for a service at `endpoint` that asks for no credentials, such as the
-/// embedded DynamoDB. It has no TLS.
+/// The configuration for a service at `endpoint` that checks no credentials, such as the embedded
+/// DynamoDB. It has no TLS.
 #[must_use]
 pub fn at(endpoint: &str) -> SdkConfig {
     let credentials = Credentials::new("local", "local", None, None, "local");
@@ -101,14 +101,14 @@ fn shared(http: HttpClient, credentials: Credentials, region: Region) -> Builder
         .http_client(http)
         .region(region)
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        // The environment's credentials stay as they are: there is nothing to look up.
+        // The environment's credentials do not change, so no cache is needed.
         .identity_cache(IdentityCache::no_cache())
         .retry_config(retries())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
-/// The times within which a call has to come to an end, its answer read, all retries included:
-/// `whole`. An attempt that hangs leaves the time for another one, on another connection.
+/// The time limits of a call. With all retries, and with its answer read, it takes at most `whole`.
+/// An attempt that hangs leaves enough time for another one, on another connection.
 pub(crate) fn timeouts(whole: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(whole / 3)

@@ -1,4 +1,4 @@
-//! Whose certificates are believed.
+//! Which certificates are trusted.
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,7 +18,7 @@ use super::EnvironmentError;
 /// endpoints of AWS chain to.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon-roots.pem");
 
-/// TLS sessions that are kept for a quicker reconnection: a function talks to few hosts.
+/// The number of TLS sessions that are kept for a quicker reconnection: a function calls few hosts.
 const SESSIONS: usize = 8;
 
 /// The roots that servers are verified against, as a TLS configuration.
@@ -26,8 +26,8 @@ const SESSIONS: usize = 8;
 pub struct Trust(pub(super) ClientConfig);
 
 impl Trust {
-    /// Amazon's roots. A server that they do not vouch for is verified against the system's, with
-    /// a warning: reading those takes longer than a callback.
+    /// Amazon's roots. A server whose certificate has another root is verified against the system's
+    /// roots, with a warning: reading those takes longer than a callback.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl Trust {
     ) -> Result<Self, EnvironmentError> {
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .dangerous() // A verifier of one's own is, and both of ours are webpki's.
+            .dangerous() // A custom verifier counts as dangerous, but both of ours are webpki's.
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
@@ -86,7 +86,7 @@ fn verifier(
         .map_err(|error| rustls::Error::General(error.to_string()))
 }
 
-/// Verifies against Amazon's roots, and what they do not know against the system's.
+/// Verifies against Amazon's roots, and against the system's if the root is unknown.
 #[derive(Debug)]
 struct AmazonFirst {
     amazon: Arc<WebPkiServerVerifier>,
@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    /// A root of our own, and a certificate of `host`'s that it vouches for.
+    /// A new root, and a certificate for `host` that it signed.
     fn own_root(host: &str) -> (CertificateDer<'static>, CertificateDer<'static>) {
         let root_key = KeyPair::generate().unwrap();
         let mut root = CertificateParams::new(Vec::new()).unwrap();
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_systems_roots_are_asked_only_for_what_amazons_do_not_know() {
+    fn the_systems_roots_are_used_only_if_amazons_do_not_know_the_issuer() {
         let provider = Arc::new(ring::default_provider());
         let (root, leaf) = own_root("localhost");
         let amazon = verifier(parse(AMAZON_ROOTS), &provider).unwrap();

@@ -1,16 +1,16 @@
-//! Several events in one body. One that cannot be read does not cost the others, where a provider
+//! Several events in one body. If one cannot be read, the others are kept, because such a provider
 //! never repeats itself.
 
 use serde_json::value::RawValue;
 
 use super::{FieldError, ParseError};
 
-/// What could be read of a batch.
+/// The readable part of a batch.
 #[derive(Debug)]
 pub struct Batch<T> {
-    /// What could be read, in the order in which it was sent.
+    /// The entries that could be read, in the order in which they were sent.
     pub read: Vec<T>,
-    /// How many could not, and why.
+    /// How many could not be read, and why.
     pub left_out: Option<ParseError>,
 }
 
@@ -21,7 +21,7 @@ impl<T> Default for Batch<T> {
 }
 
 impl<T> Batch<T> {
-    /// Takes what can be read of some `entries`, such as `users`.
+    /// Takes those of some `entries`, such as `users`, that can be read.
     ///
     /// # Errors
     ///
@@ -52,7 +52,7 @@ impl<T> Batch<T> {
     }
 }
 
-/// The elements of a JSON array, each as JSON; `None` if it is no array.
+/// The elements of a JSON array, each as JSON; `None` if it is not an array.
 #[must_use]
 pub fn elements(json: &str) -> Option<Vec<&str>> {
     let elements: Vec<&RawValue> = serde_json::from_str(json).ok()?;

@@ -1,4 +1,4 @@
-//! Secrets as an operator configured them, and what is odd about them.
+//! Secrets as an operator configured them, and what is wrong with them.
 
 use super::{
     Secret,
@@ -24,11 +24,11 @@ pub struct SecretForm {
     pub fits: fn(&str) -> bool,
 }
 
-/// What is odd about a secret as it was configured. Never holds any of it. The text goes on after
+/// What is wrong with a secret as it was configured. It never contains any of it. The text follows
 /// the name of the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SecretFault {
-    /// There is nothing in it, or nothing that can be seen.
+    /// It is empty, or has only characters that nobody can see.
     #[error("is empty or blank")]
     Blank,
     /// White space or invisible characters surrounded it.
@@ -49,7 +49,7 @@ impl SecretKind {
         Self { name, form: None }
     }
 
-    /// Takes a secret of this kind, and says what is odd about it; `None` if it is blank.
+    /// Takes a secret of this kind, and reports what is wrong with it; `None` if it is blank.
     #[must_use]
     pub fn take(&self, text: String) -> (Option<Secret>, Vec<SecretFault>) {
         let given = text.len();
@@ -80,13 +80,13 @@ impl SecretKind {
     }
 }
 
-/// What is odd about an app as it was configured. Never holds any secret.
+/// What is wrong with an app as it was configured. It never contains a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AppWarning {
-    /// One of its secrets of the kind of this name is odd.
+    /// Something is wrong with one of its secrets of the kind with this name.
     #[error("one of an app's `{0}` {1}")]
     Secret(&'static str, SecretFault),
-    /// It has none that could verify anything.
+    /// It has no secret that could verify anything.
     #[error("an app has no secret: it is refused")]
     NoSecret,
     /// Its id cannot be right.
@@ -103,21 +103,20 @@ pub struct AppWarnings {
 }
 
 impl AppWarnings {
-    /// None yet.
+    /// No warnings yet.
     #[must_use]
     pub fn new(provider: ProviderName, app: AppId) -> Self {
         Self { provider, app, warnings: Vec::new() }
     }
 
-    /// Adds one, unless it is there.
+    /// Adds a warning, unless it is there already.
     pub fn add(&mut self, warning: AppWarning) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
     }
 
-    /// Warns of an id that is not a whole number, as the ids of a provider are that hands out
-    /// numbers.
+    /// Warns of an id that is not a whole number, for providers whose ids are numbers.
     pub fn expect_number(&mut self) {
         if !self.app.as_str().bytes().all(|byte| byte.is_ascii_digit()) {
             self.add(AppWarning::Id("a whole number"));

@@ -23,7 +23,7 @@ enum Scalar {
     Null,
     /// A string's content.
     Text(String),
-    /// What is left of a string that is not valid Unicode.
+    /// The repaired text of a string that is not valid Unicode.
     Repaired(String),
     /// A number exactly as it was written: 64-bit ids never pass through a float, and a signed
     /// timestamp is signed as text.
@@ -33,15 +33,15 @@ enum Scalar {
 }
 
 impl Fields {
-    /// The same fields but for one: what must not travel on is taken out at once.
+    /// The same fields without one: what must not travel on is removed at once.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.0.remove(name);
         self
     }
 
-    /// Reads a body that is a JSON object, of which a byte order mark is passed over and invalid
-    /// UTF-8 in strings repaired: only [`Fields::shown`] gives what was repaired.
+    /// Reads a body that is a JSON object. A byte order mark is skipped, and invalid UTF-8 in
+    /// strings is repaired: only [`Fields::shown`] returns repaired strings.
     ///
     /// # Errors
     ///
@@ -75,7 +75,7 @@ impl Fields {
         Ok(fields)
     }
 
-    /// Reads a query string. Of a name that comes twice the last value counts.
+    /// Reads a query string. If a name comes twice, the last value counts.
     #[must_use]
     pub fn from_query(query: &str) -> Self {
         let mut fields = Self::default();
@@ -85,8 +85,8 @@ impl Fields {
         fields
     }
 
-    /// Adds a field, and gives the one of that name that was there. A name that had to be repaired
-    /// is not that of any field.
+    /// Adds a field, and returns the previous one of that name. A field whose name had to be
+    /// repaired is ignored.
     fn insert(&mut self, name: Text, value: Scalar) -> Option<Scalar> {
         match name {
             Text::Sent(name) => self.0.insert(name, value),
@@ -99,7 +99,7 @@ impl Fields {
     /// # Errors
     ///
     /// [`FieldError::NotScalar`] for an object, an array or a boolean, and [`FieldError::Damaged`]
-    /// if it is not what was sent: an id that was repaired would be that of somebody else.
+    /// if it was repaired: a repaired id could be the id of another user.
     pub fn text(&self, name: &'static str) -> Result<Option<&str>, FieldError> {
         match self.0.get(name) {
             Some(Scalar::Repaired(_)) => Err(FieldError::Damaged(name)),
@@ -107,8 +107,8 @@ impl Fields {
         }
     }
 
-    /// The text of a field that is only shown to people: what could not be read of it is replaced
-    /// by U+FFFD. `None` if it is missing, null or empty.
+    /// The text of a field that is only shown to people: U+FFFD replaces the parts that cannot be
+    /// read. `None` if it is missing, null or empty.
     ///
     /// # Errors
     ///
@@ -229,7 +229,7 @@ impl<'de> Deserialize<'de> for Fields {
                 use serde::de::Error;
 
                 let mut fields = Fields::default();
-                // A raw value is passed over without recursion, however deeply it is nested.
+                // A raw value is skipped without recursion, however deeply it is nested.
                 while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
                     let name = text::string(name.get()).map_err(A::Error::custom)?;
                     let value = Scalar::read(value.get()).map_err(A::Error::custom)?;
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_is_shown_and_is_no_id() {
+    fn a_damaged_text_is_shown_but_is_no_id() {
         let half =
             read(r#"{"user":"Ada \ud83d","n":"1\udfff","\ud83d":1,"other":{"user":"\ud83d"}}"#);
         let cut =

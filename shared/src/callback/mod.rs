@@ -35,41 +35,41 @@ pub trait Provider: Sized + 'static {
     /// The longest body that is read, in bytes.
     const BODY_LIMIT: usize;
 
-    /// The secrets of the provider's apps, as the configuration holds them.
+    /// The secrets of the provider's apps, as they are in the configuration.
     type Apps: Send + Sync;
 
-    /// What verification leaves of a request for parsing.
+    /// The verified request as parsing gets it.
     type Body: Send;
 
-    /// Whether a request that was not accepted comes again.
+    /// Whether a request that was not accepted is sent again.
     const REDELIVERY: Redelivery;
 
     /// Checks that the provider sent this request.
     ///
     /// # Errors
     ///
-    /// [`VerifyError`], and then nothing of the request may be used.
+    /// [`VerifyError`]. Then no part of the request may be used.
     fn verify(
         request: &Request,
         apps: &Self::Apps,
         max_age: Duration,
     ) -> Result<Verified<Self>, VerifyError>;
 
-    /// Puts what became of a request into the provider's own dialect.
+    /// Writes the answer in the provider's own dialect.
     fn reply(request: &Request, answer: &Result<Outcome, Rejection>) -> Reply;
 }
 
 /// Whether a provider sends a request again that was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redelivery {
-    /// It does, for a while.
+    /// Yes, for a while.
     Repeats,
-    /// It does not, or only if somebody has switched that on.
+    /// No, or only if an operator has switched that on.
     Never,
 }
 
 impl Redelivery {
-    /// What to do about a request that failed for a reason that passes.
+    /// What to do about a request that failed for a temporary reason.
     fn advice(self) -> &'static str {
         match self {
             Self::Repeats => "send it again",
@@ -81,9 +81,9 @@ impl Redelivery {
 /// How much of a request was not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unstored {
-    /// How many of its entries.
+    /// How many entries were not stored.
     pub count: usize,
-    /// How many it has.
+    /// How many entries it has.
     pub all: usize,
 }
 
@@ -96,7 +96,7 @@ impl fmt::Display for Unstored {
     }
 }
 
-/// The names of a callback type. Nobody implements it by hand: the table in `routes` does.
+/// The names of a callback type. Do not implement it by hand: the table in `routes` does.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no row in the table of shared/src/routes.rs"
 )]
@@ -111,12 +111,12 @@ pub trait Routed {
     const EVENT: &'static str;
 }
 
-/// A callback type: which requests it takes and what they change.
+/// A callback type: which requests it accepts and what they change.
 pub trait Callback: Routed + 'static {
     /// The provider that sends it.
     type Provider: Provider;
 
-    /// Says what a verified request changes.
+    /// Returns what a verified request changes.
     ///
     /// # Errors
     ///
@@ -124,15 +124,15 @@ pub trait Callback: Routed + 'static {
     fn parse(request: &Verified<Self::Provider>) -> Result<Parsed, ParseError>;
 }
 
-/// What a verified request comes down to.
+/// The result of parsing a verified request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parsed {
-    /// Which event it is, if the route takes several; for the log.
+    /// Which event it is, if the route accepts several; for the log.
     pub event: Option<&'static str>,
     /// What it changes; nothing, if it is not an event that is recorded.
     pub changes: Vec<Change>,
-    /// What of a batch makes no sense, if the rest is to be stored all the same: a provider that
-    /// never repeats itself would lose all of it. The answer is a rejection that says so.
+    /// Which entries of a batch were unusable. The rest is stored all the same, because a provider
+    /// that never repeats itself would lose all of it. The answer is a rejection with this error.
     pub left_out: Option<ParseError>,
 }
 
@@ -193,18 +193,18 @@ pub enum VerifyError {
     /// The credentials belong to no app.
     #[error("the credentials belong to no app that is configured here")]
     WrongCredentials,
-    /// The signature belongs to none of the app's secrets.
+    /// The signature matches none of the app's secrets.
     #[error("the signature does not match: check the callback secret of this app")]
     WrongSignature,
-    /// The signature does not cover the body, and came with another one before.
+    /// The signature does not cover the body, and came with another body before.
     #[error("the signature was used for another body already")]
     UsedSignature,
 }
 
 impl VerifyError {
-    /// Whether other secrets might have verified the request.
+    /// Whether the request might be valid with a secret that is not known yet.
     #[must_use]
-    pub fn may_be_for_want_of_a_secret(&self) -> bool {
+    pub fn might_match_another_secret(&self) -> bool {
         match self {
             Self::UnknownApp | Self::NoSecret | Self::WrongCredentials | Self::WrongSignature => {
                 true
@@ -218,8 +218,8 @@ impl VerifyError {
         }
     }
 
-    /// Checks that a signed time lies at most `max_age` behind and ahead of our clock, and says until
-    /// which second it will: what has to be remembered of the signature is remembered that long.
+    /// Checks that a signed time is at most `max_age` behind or ahead of our clock. Returns the
+    /// last second in which this holds: the replay guard remembers the signature until then.
     ///
     /// # Errors
     ///
@@ -273,15 +273,15 @@ pub enum ParseError {
     /// The event belongs to another route.
     #[error("`event` is `{event}`, which this route does not take: send it to {route}")]
     WrongRoute {
-        /// The event that came.
+        /// The event that was sent.
         event: &'static str,
-        /// Where it belongs.
+        /// Its own route.
         route: &'static str,
     },
 }
 
 impl ParseError {
-    /// How many entries of a batch it is about.
+    /// How many entries of a batch were left out.
     #[must_use]
     pub fn left_out(&self) -> usize {
         match self {
@@ -310,7 +310,7 @@ pub enum FieldError {
     /// The field is not a usable id.
     #[error("`{0}` {1}")]
     Id(&'static str, IdError),
-    /// The field is no object, or names a field twice.
+    /// The field is not an object, or names a field twice.
     #[error("`{0}` is not an object as it should be")]
     NotObject(&'static str),
     /// The field is neither an object nor an array of objects, each with its fields named once.
@@ -328,7 +328,7 @@ pub enum Rejection {
     /// The sender could not be verified.
     #[error(transparent)]
     Unverified(#[from] VerifyError),
-    /// The sender is known, but the request makes no sense.
+    /// The sender is verified, but the request is not a whole event.
     #[error(transparent)]
     Malformed(#[from] ParseError),
     /// The body is too long.
@@ -337,22 +337,22 @@ pub enum Rejection {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The apps' secrets could not be read yet. The cause is logged, not told.
+    /// The apps' secrets could not be read yet. The cause is logged, not returned.
     #[error("the secrets that verify the sender could not be loaded yet: {}", .0.advice())]
     NoSecrets(Redelivery),
-    /// Some or all of it could not be stored in time. The cause is logged, not told.
+    /// Some or all of it could not be stored in time. The cause is logged, not returned.
     #[error("{unstored}: {}", redelivery.advice())]
     NotStored {
-        /// How much of it.
+        /// How much of it was not stored.
         unstored: Unstored,
-        /// Whether it comes again.
+        /// Whether it is sent again.
         redelivery: Redelivery,
     },
 }
 
 impl Rejection {
-    /// Its name in the metrics, such as `wrong_signature` or `malformed`: one of a few, whatever was
-    /// sent.
+    /// Its name in the metrics, such as `wrong_signature` or `malformed`. There are only a few
+    /// names, whatever is sent.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {

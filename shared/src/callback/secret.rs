@@ -17,7 +17,7 @@ use subtle::{Choice, ConstantTimeEq};
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a secret without what [`trim`] takes away; `None` if nothing is left, since a blank
+    /// Makes a secret without what [`trim`] removes; `None` if nothing is left, because a blank
     /// secret verifies nothing.
     #[must_use]
     pub fn new(text: String) -> Option<Self> {
@@ -39,9 +39,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Takes away what surrounds a text and cannot be seen: Unicode white space, control characters,
-/// and invisible characters such as U+FEFF and U+200B. A file and a copy from a web page bring them
-/// along.
+/// Removes invisible text at both ends: Unicode white space, control characters, and invisible
+/// characters such as U+FEFF and U+200B. They come from files and from copies of web pages.
 ///
 /// ```
 /// use rollcall::callback::trim;
@@ -53,7 +52,7 @@ pub fn trim(text: &str) -> &str {
     text.trim_matches(|character: char| character.is_whitespace() || is_invisible(character))
 }
 
-/// Whether a character has no shape and is no white space.
+/// Whether a character is invisible, but not white space.
 pub(super) fn is_invisible(character: char) -> bool {
     let has_no_width = matches!(
         character,
@@ -67,9 +66,9 @@ pub(super) fn is_invisible(character: char) -> bool {
 #[derive(Debug)]
 pub struct SecretMatch(());
 
-/// Compares what was presented with every value that would be right, in a time that depends on
-/// their number and lengths only. This is the one place where secrets, or what is made from
-/// them, are compared.
+/// Compares a presented value with every value that would be right, in a time that depends only on
+/// their number and lengths. This is the only place where secrets, or values made from them, are
+/// compared.
 ///
 /// ```
 /// use rollcall::callback::find_match;
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_surrounds_a_secret_does_not_belong_to_it() {
+    fn white_space_around_a_secret_is_not_part_of_it() {
         for text in ["a b", " a b", "a b\n", "\u{feff}a b\r\n", "\t\u{a0}a b\u{200b}\0"] {
             assert_eq!(Secret::new(text.to_owned()).unwrap().expose(), "a b", "{text:?}");
         }

@@ -1,17 +1,17 @@
 //! Bytes that were meant to be text.
 //!
 //! A name may be cut inside a character before it is sent: then a JSON escape is half a surrogate
-//! pair, or the bytes are not UTF-8. That must not cost the event, so it is repaired while it is
-//! read, and remembered: an id that was repaired is none.
+//! pair, or the bytes are not UTF-8. The event must not be lost, so the text is repaired while it
+//! is read. The repair is remembered, because a repaired text is not an id.
 
 use std::borrow::Cow;
 
 use super::Unreadable;
 
-/// What stands for a part of a text that cannot be read.
+/// Replaces a part of a text that cannot be read.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
-/// A body without the byte order mark that some editors and libraries put in front of it.
+/// A body without the byte order mark that some editors and libraries add.
 #[must_use]
 pub fn without_byte_order_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
@@ -37,7 +37,7 @@ fn repaired(body: &[u8]) -> Result<String, Unreadable> {
         if ends_in_backslash(json.as_bytes()) {
             return Err(Unreadable("an escape in it is not UTF-8"));
         }
-        // Two escapes must not become a pair, and the one before already says that there is damage.
+        // Two escapes must not become a pair, and the first one already marks the damage.
         if ends_in_high_surrogate(json.as_bytes()) {
             json.push(REPLACEMENT);
         } else {
@@ -61,23 +61,23 @@ fn ends_in_high_surrogate(json: &[u8]) -> bool {
     })
 }
 
-/// A text, and whether it is as it was sent.
+/// A text, and whether it was repaired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Text {
     /// As it was sent.
     Sent(String),
-    /// What could not be read of it was replaced.
+    /// Parts that could not be read were replaced.
     Repaired(String),
 }
 
-/// Reads a JSON string in its quotes, which is known to be grammatical.
+/// Reads a JSON string with its quotes. The string must be grammatical.
 pub(super) fn string(json: &str) -> serde_json::Result<Text> {
     let quoted = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
     if let Some(text) = quoted.filter(|text| !text.contains('\\')) {
         return Ok(Text::Sent(text.to_owned()));
     }
     serde_json::from_str(json).map(Text::Sent).or_else(|_| {
-        // As bytes an unpaired surrogate is no error: it is written as if it were a character.
+        // Read as bytes, an unpaired surrogate is not an error: it is encoded like a character.
         let Wtf8(bytes) = serde_json::from_str(json)?;
         let mut text = String::with_capacity(bytes.len());
         for chunk in bytes.utf8_chunks() {
@@ -177,14 +177,14 @@ mod tests {
     }
 
     proptest! {
-        /// What is in a string is read as `serde_json` reads it, as long as it can be.
+        /// A valid string is read as `serde_json` reads it.
         #[test]
         fn a_valid_string_is_read_as_it_was_sent(text in any::<String>()) {
             let json = serde_json::to_string(&text).unwrap();
             prop_assert_eq!(read(json.as_bytes()), Text::Sent(text));
         }
 
-        /// Wherever bytes are cut and joined, the same is read as of the bytes alone.
+        /// Wherever bytes are cut and joined, the result is the same as for the bytes alone.
         #[test]
         fn invalid_bytes_in_a_string_are_replaced_as_anywhere(
             bytes in prop::collection::vec(

@@ -1,12 +1,12 @@
-//! A request whose sender is known.
+//! A request whose sender is verified.
 
 use super::{Provider, SecretMatch};
 use crate::domain::{App, AppId, SignatureUse, UnixMillis};
 
 /// A request of provider `P` whose sender has been verified.
 ///
-/// It takes a [`SecretMatch`] to make one, so what has not been verified cannot be parsed. Nor
-/// can it be parsed as another provider's, since callbacks take `Verified` of their own only:
+/// Making one requires a [`SecretMatch`], so an unverified request cannot be parsed. Nor can it be
+/// parsed as another provider's, because callbacks accept only their own provider's `Verified`:
 ///
 /// ```compile_fail
 /// use rollcall::{callback::Callback, http::Request, providers::zego::RoomLogin};
@@ -24,7 +24,7 @@ pub struct Verified<P: Provider> {
 }
 
 impl<P: Provider> Verified<P> {
-    /// Vouches for `body` as sent by `app`'s provider, on the strength of a match.
+    /// Marks `body` as sent by `app`'s provider. The match is the proof.
     pub fn new(_proof: &SecretMatch, app: AppId, body: P::Body, received_at: UnixMillis) -> Self {
         Self { app, body, received_at, signature_use: None }
     }
@@ -35,8 +35,8 @@ impl<P: Provider> Verified<P> {
         Self { signature_use: Some(signature_use), ..self }
     }
 
-    /// The use that the request makes of its signature, if that does not cover the body and can be
-    /// good for one body only.
+    /// The use of the request's signature, if the signature does not cover the body and can be
+    /// valid for one body only.
     #[must_use]
     pub fn signature_use(&self) -> Option<&SignatureUse> {
         self.signature_use.as_ref()

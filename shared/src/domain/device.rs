@@ -1,4 +1,4 @@
-//! A person's device, as far as its newest events tell.
+//! A person's device, according to its newest events.
 
 use serde::{Deserialize, Serialize};
 
@@ -34,17 +34,17 @@ pub enum Account {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Spelling", into = "Spelling")]
 pub enum Connection {
-    /// Its id: several of one platform are several devices. Each is told of once.
+    /// Its id: several of one platform are several devices. Each is reported once.
     Named(SessionId),
-    /// It has no id, and as long as it lasts the device is told to be online again and again.
+    /// It has no id, and while it lasts, the device is reported as online again and again.
     Leased,
-    /// It has no id, and is told of once.
+    /// It has no id, and is reported once.
     Unnamed,
 }
 
 impl Connection {
-    /// Its id, if it has one. Leased or not, a device without one is the same device: a server that
-    /// is replaced by a newer one leaves no other behind.
+    /// Its id, if it has one. Leased or not, a device without one is the same device: when a newer
+    /// server replaces an older one, the older one's device does not remain.
     #[must_use]
     pub fn id(&self) -> Option<&SessionId> {
         match self {
@@ -54,18 +54,18 @@ impl Connection {
     }
 }
 
-/// A connection as it is written to the spill queue. What has no `told` is of before the two kinds
-/// without an id were told apart, when each was a lease.
+/// A connection as it is written to the spill queue. A connection without id and without `told` is
+/// a lease, as in messages from before the two kinds were distinguished.
 #[derive(Clone, Serialize, Deserialize)]
 struct Spelling {
     connection: Option<SessionId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    told: Option<Told>,
+    told: Option<Reported>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Told {
+enum Reported {
     Once,
 }
 
@@ -74,7 +74,7 @@ impl From<Spelling> for Connection {
         match (spelling.connection, spelling.told) {
             (Some(id), _) => Self::Named(id),
             (None, None) => Self::Leased,
-            (None, Some(Told::Once)) => Self::Unnamed,
+            (None, Some(Reported::Once)) => Self::Unnamed,
         }
     }
 }
@@ -84,7 +84,7 @@ impl From<Connection> for Spelling {
         match connection {
             Connection::Named(id) => Self { connection: Some(id), told: None },
             Connection::Leased => Self { connection: None, told: None },
-            Connection::Unnamed => Self { connection: None, told: Some(Told::Once) },
+            Connection::Unnamed => Self { connection: None, told: Some(Reported::Once) },
         }
     }
 }
@@ -96,7 +96,7 @@ pub struct Device {
     pub platform: Platform,
     /// Which connection of it, if the provider says so.
     pub connection: Option<SessionId>,
-    /// When it was last told to be online.
+    /// When it was last reported as online.
     pub online: Option<Stamp>,
     /// When it last went offline, or was kicked.
     pub offline: Option<Stamp>,
@@ -106,20 +106,20 @@ pub struct Device {
     pub kicked_by_itself: Option<Stamp>,
 }
 
-/// When an event happened to a device, how it ranks at that millisecond, and why: all in one number
-/// that sorts, so that a register is one attribute and its maximum is the newest event.
+/// When an event happened to a device, its rank at that millisecond, and its reason, in one number
+/// that sorts. So a register is one attribute, and its maximum is the newest event.
 ///
-/// At the same millisecond, leaving and being kicked by one's own platform come before coming
-/// online, and being kicked by another platform after it.
+/// At the same millisecond, leaving and being kicked by the same platform come before coming
+/// online, and being kicked by another platform comes after it.
 ///
-/// Coming online has no reason; in its place is whether it is told once.
+/// Coming online has no reason. Its bits say whether it is reported once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(u64);
 
 const RANKS: u64 = 4;
 const REASONS: u64 = 8;
 
-/// In the place of the reason of an online, which until leases were told apart was 0.
+/// The reason bits of an online that is reported once. Older stamps have 0, and so have leases.
 const TOLD_ONCE: u64 = 1;
 
 impl Stamp {
@@ -131,7 +131,7 @@ impl Stamp {
             DeviceEvent::Offline(reason) => (0, code(reason)),
             DeviceEvent::LoggedOut => (0, code(LeaveReason::Normal)),
             DeviceEvent::KickedByItself => (0, code(LeaveReason::Kicked)),
-            // Where accounts register themselves there are no leases to be told from.
+            // Where accounts register themselves, there are no leases.
             DeviceEvent::Online(Account::Registered) if *connection == Connection::Unnamed => {
                 (1, TOLD_ONCE)
             }
@@ -158,8 +158,8 @@ impl Stamp {
         LeaveReason::from_code(code).unwrap_or(LeaveReason::Unspecified)
     }
 
-    /// Of an online without the id of a connection: whether it holds until it is taken back. Else
-    /// it is a lease.
+    /// Of an online without the id of a connection: whether it lasts until an offline. Otherwise it
+    /// is a lease.
     #[must_use]
     pub fn is_told_once(self) -> bool {
         self.0 % REASONS == TOLD_ONCE

@@ -92,7 +92,7 @@ id!(
     UserId
 );
 id!(
-    /// A room, as the app names it. Names are used again: see [`LifeId`].
+    /// A room, as the app names it. A name may be used again: see [`LifeId`].
     RoomId
 );
 id!(
@@ -110,7 +110,7 @@ id!(
     Platform
 );
 
-/// The providers whose callbacks Rollcall answers.
+/// The providers whose callbacks Rollcall receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProviderName {

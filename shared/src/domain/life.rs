@@ -1,4 +1,4 @@
-//! One life of a room, as far as it is known.
+//! One life of a room, with what is known of it.
 
 use super::{LifeId, UnixMillis};
 
@@ -22,7 +22,7 @@ impl Life {
         Self { id, created: None, closed: None, first_login: None }
     }
 
-    /// Takes note of a login in this life.
+    /// Records a login in this life.
     pub fn saw_login(&mut self, at: UnixMillis) {
         self.first_login = Some(self.first_login.map_or(at, |first| first.min(at)));
     }

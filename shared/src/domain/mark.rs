@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{IdError, SessionId, UnixMillis};
 
-/// Where an event stands among all events of its seat.
+/// The place of an event among all events of its seat.
 ///
 /// Compared field by field, from the first to the last. For ZEGO these are `login_time`,
 /// `session_id` (shorter first) and `user_update_seq`: login and logout carry all three. TRTC has
@@ -21,7 +21,7 @@ pub struct Order {
     pub sequence: u64,
 }
 
-/// What an event says of the seat. At the same [`Order`] leaving comes after taking.
+/// What happened on the seat. At the same [`Order`], leaving comes after entering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -29,7 +29,7 @@ pub enum Kind {
     Enter = 1,
     /// Somebody left it.
     Leave = 2,
-    /// Somebody is on it, who has been there before: their role or their network changed.
+    /// The person on it has been there before: their role or their network changed.
     Stay = 3,
 }
 
@@ -50,7 +50,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether who holds it counts as a person in the room.
+    /// Whether someone with this role counts as a person in the room.
     #[must_use]
     pub fn is_person(self) -> bool {
         self != Self::Admin
@@ -121,7 +121,7 @@ pub enum LeaveReason {
     Kicked,
     /// Their token expired.
     TokenExpired,
-    /// A code of the provider's that has no name here.
+    /// A code of the provider that has no name here.
     Other(u8),
 }
 
@@ -167,7 +167,7 @@ impl fmt::Display for LeaveReason {
     }
 }
 
-/// What one event leaves on a seat: its idempotency key, and all that a reader needs of it.
+/// What one event leaves on a seat: its idempotency key, and everything that a reader needs.
 ///
 /// Marks of one seat are totally ordered, and their bytes sort as they do, so that DynamoDB can
 /// compare them.
@@ -191,8 +191,8 @@ pub struct Mark {
 pub struct MarkError;
 
 impl Mark {
-    /// Whether it says beyond doubt that the person left. Where an exit names no session, one with
-    /// the reason [`LeaveReason::Kicked`] may be that of a connection which a newer one replaced: then
+    /// Whether it says beyond doubt that the person left. An exit that names no session and has the
+    /// reason [`LeaveReason::Kicked`] may belong to a connection that a newer one replaced. Then
     /// the person is still in.
     #[must_use]
     pub fn leaves_for_certain(&self) -> bool {
@@ -206,13 +206,9 @@ impl Mark {
     /// ```
     /// use rollcall::domain::{Kind, LeaveReason, Mark, Order, Role, UnixMillis};
     ///
-    /// let mark = Mark {
-    ///     order: Order { time: UnixMillis(1_499_676_978_027), session: Some("792".parse()?), sequence: 1 },
-    ///     kind: Kind::Enter,
-    ///     at: UnixMillis(1_499_676_978_027),
-    ///     role: Role::Audience,
-    ///     reason: LeaveReason::Unspecified,
-    /// };
+    /// let mark = Mark { order: Order { time: UnixMillis(1_499_676_978_027), session:
+    /// Some("792".parse()?), sequence: 1 }, kind: Kind::Enter, at: UnixMillis(1_499_676_978_027),
+    /// role: Role::Audience, reason: LeaveReason::Unspecified, };
     /// assert_eq!(Mark::from_bytes(&mark.to_bytes()), Ok(mark));
     /// # Ok::<(), rollcall::domain::IdError>(())
     /// ```
@@ -329,7 +325,7 @@ mod tests {
         }
 
         #[test]
-        fn half_a_mark_is_none(mark in mark(), cut in any::<prop::sample::Index>()) {
+        fn half_a_mark_is_not_a_mark(mark in mark(), cut in any::<prop::sample::Index>()) {
             let bytes = mark.to_bytes();
             prop_assert_eq!(Mark::from_bytes(&bytes[..cut.index(bytes.len())]), Err(MarkError));
         }

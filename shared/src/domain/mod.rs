@@ -1,4 +1,4 @@
-//! What the callbacks of every provider come down to. Knows no wire format and no database.
+//! The model of all providers' callbacks. It knows no wire format and no database.
 
 mod change;
 mod device;

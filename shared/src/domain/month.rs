@@ -17,7 +17,7 @@ pub struct Month {
 pub struct MonthError;
 
 impl From<UnixMillis> for Month {
-    /// By the proleptic Gregorian calendar, whose years begin in March here, so that leap days come
+    /// Uses the proleptic Gregorian calendar. Years begin in March here, so that leap days come
     /// last.
     fn from(time: UnixMillis) -> Self {
         const DAYS_BEFORE_EPOCH: u64 = 719_468; // from 0000-03-01 to 1970-01-01

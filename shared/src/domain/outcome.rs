@@ -1,20 +1,20 @@
-//! What became of a verified callback.
+//! The outcome of a verified callback.
 
 use std::{collections::BTreeMap, fmt};
 
-/// What became of a callback that was verified and well formed. Of a batch, it is the greatest that
-/// occurred.
+/// The outcome of a callback that was verified and well formed. The outcome of a batch is the
+/// greatest that occurred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
-    /// Nothing that Rollcall records: acknowledged and not stored.
+    /// Rollcall does not record this event: acknowledged and not stored.
     Ignored,
     /// It had been stored before.
     Duplicate,
-    /// Stored beside newer events of its seat or device: it cannot move anybody.
+    /// Stored beside newer events of its seat or device: it does not change the present state.
     Stale,
     /// Stored, and it was the newest event of its seat or device, or the first of its kind.
     Applied,
-    /// Not stored yet, but safe in the spill queue, from which it will be.
+    /// Not stored yet, but safe in the spill queue, from which it is stored later.
     Spilled,
 }
 
@@ -35,14 +35,14 @@ impl Outcome {
 /// How many entries of a batch had which outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Those that are stored or in the queue.
+    /// The entries that are stored or in the queue.
     pub stored: BTreeMap<Outcome, usize>,
-    /// Those that are neither.
+    /// The entries that are neither.
     pub not_stored: usize,
 }
 
 impl Counts {
-    /// The most notable outcome of those that are stored; `Ignored` if there are none.
+    /// The greatest outcome of the stored entries; `Ignored` if there are none.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         self.stored.last_key_value().map_or(Outcome::Ignored, |(outcome, _)| *outcome)

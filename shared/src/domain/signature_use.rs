@@ -1,11 +1,11 @@
-//! Signatures that do not cover the body they came with.
+//! Signatures that do not cover their body.
 
 use bytes::Bytes;
 
 use super::UnixSeconds;
 
-/// One use of a signature that does not cover the body: whoever has seen it could sign anything
-/// else with it, unless it is good for one body only.
+/// One use of a signature that does not cover the body. Anyone who has seen it could use it for
+/// another body, unless it is valid for one body only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureUse {
     /// The signature as it was sent.

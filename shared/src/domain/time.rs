@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 /// How far ahead of our clock an event may claim to have happened: a forged future time must not
-/// hold a seat for ever. Also how far two clocks of one provider are trusted to differ.
+/// hold a seat for ever. Also how much two clocks of one provider may differ.
 pub const MAX_EVENT_TIME_AHEAD: Duration = Duration::from_mins(10);
 
 /// A moment in milliseconds since the Unix epoch.

@@ -11,15 +11,15 @@ pub struct Visit {
     pub role: Role,
     /// When it began, as far as that is known.
     pub beginning: Beginning,
-    /// When the newest event happened that told the person was in; of a visit that only its end
-    /// tells of, that end.
+    /// The time of the newest event that shows that the person was in. If only the end of the visit
+    /// is known, that end.
     pub last_in: UnixMillis,
     /// How it ended; `None` while it lasts.
     pub ending: Option<Ending>,
 }
 
 impl Visit {
-    /// Where the visit stands among others: its beginning, or its end if no beginning is known.
+    /// The place of the visit among others: its beginning, or its end if no beginning is known.
     #[must_use]
     pub fn place(&self) -> UnixMillis {
         self.beginning.at().unwrap_or(self.last_in)

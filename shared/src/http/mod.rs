@@ -1,4 +1,4 @@
-//! A request as it comes in and the reply that goes out, free of any server's types.
+//! The request and the reply, independent of any server's types.
 
 mod reply;
 mod request;

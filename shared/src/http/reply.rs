@@ -1,4 +1,4 @@
-//! What goes out.
+//! The reply.
 
 use http::StatusCode;
 use serde::Serialize;
@@ -10,16 +10,16 @@ use crate::domain::Counts;
 pub struct Reply {
     /// The HTTP status.
     pub status: StatusCode,
-    /// The value of `x-rollcall-outcome`; callbacks have it, queries do not.
+    /// The value of `x-rollcall-outcome`. Answers to callbacks have it, answers to queries do not.
     pub outcome: Option<&'static str>,
-    /// What became of each entry of a batch, if it was one.
+    /// The number of entries with each outcome, for a batch.
     pub counts: Option<Counts>,
     /// The body, in JSON.
     pub body: String,
 }
 
 impl Reply {
-    /// The header that says what became of a callback.
+    /// The header with the outcome of a callback.
     pub const OUTCOME_HEADER: &'static str = "x-rollcall-outcome";
 
     /// The header that counts the entries of a batch: `applied=3, duplicate=1, not_stored=2`.
@@ -38,7 +38,7 @@ impl Reply {
         }
     }
 
-    /// The error body of every route that a backend asks: `{"error":{"code":...,"message":...}}`.
+    /// The error body of every route that a backend calls: `{"error":{"code":...,"message":...}}`.
     #[must_use]
     pub fn error(status: StatusCode, code: &'static str, message: String) -> Self {
         #[derive(Serialize)]

@@ -1,17 +1,17 @@
-//! What comes in.
+//! The request.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 use crate::domain::UnixMillis;
 
-/// A request as it arrived. Nothing in it can be trusted.
+/// A request as it arrived. Nothing in it is verified.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// The path, percent-decoded as a whole, as an API Gateway HTTP API hands it over. An id with
-    /// a `/` in it cannot travel in it, but can as a query parameter.
+    /// The path, percent-decoded as a whole, as an API Gateway HTTP API passes it. An id that
+    /// contains a `/` cannot be sent in a path, but can be sent as a query parameter.
     pub path: String,
     /// The query string as it was sent.
     pub query: String,

@@ -23,11 +23,12 @@ use crate::{
     user_sig::UserSigs,
 };
 
-/// What is left as it is in a path: all that an id may hold to travel in one, and the separator.
+/// Characters that are not encoded in a path: those of ids that can be sent in one, and the
+/// separator.
 const PATH: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'_').remove(b'~').remove(b'-');
 
-/// What a Lambda function does with a request of its HTTP API.
+/// How a Lambda function answers a request of its HTTP API.
 pub trait Function: Send + Sync + 'static {
     /// Answers one request.
     fn answer(&self, request: &Request) -> impl Future<Output = Reply> + Send;
@@ -41,7 +42,7 @@ pub struct CallbackFunction<C> {
 }
 
 impl<C> CallbackFunction<C> {
-    /// Takes callbacks with `receiver`.
+    /// Receives callbacks with `receiver`.
     #[must_use]
     pub fn new(receiver: Receiver) -> Self {
         Self { receiver, callback: PhantomData }
@@ -69,7 +70,7 @@ impl Function for UserSigs {
     }
 }
 
-/// Serves the events that Lambda hands to a function.
+/// Serves the events that Lambda passes to a function.
 pub fn service(
     function: impl Function,
 ) -> impl Service<
@@ -86,7 +87,8 @@ pub fn service(
     Adapter::from(service).map_request(with_escaped_path)
 }
 
-/// Without a look at character sets, whose tables are a twentieth of a binary: all answers are UTF-8.
+/// Does not convert character sets, whose tables are a twentieth of a binary: all answers are
+/// UTF-8.
 impl IntoResponse for Reply {
     fn into_response(self) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
         let response = Response::<String>::from(self).map(Body::from);
@@ -94,8 +96,8 @@ impl IntoResponse for Reply {
     }
 }
 
-/// API Gateway hands over paths decoded, and a decoded path need not be a URI, without which
-/// `lambda_http` cannot build a request.
+/// API Gateway passes paths decoded. A decoded path may not be a valid URI, and then `lambda_http`
+/// cannot build a request.
 fn with_escaped_path(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
     if let LambdaRequest::ApiGatewayV2(request) = &mut event.payload {
         let path = request.raw_path.take();

@@ -1,4 +1,4 @@
-//! The log on stdout, from which Lambda takes it.
+//! The log on stdout, which Lambda collects.
 
 use std::str::FromStr;
 
@@ -10,9 +10,9 @@ use tracing_subscriber::{
 use super::now;
 use crate::metrics::EmbeddedMetrics;
 
-/// One JSON object per line, which is what `CloudWatch` Logs Insights reads by itself. The level is
-/// Lambda's own setting. If `ROLLCALL_METRICS_NAMESPACE` names a namespace, the lines about callbacks
-/// are metrics, too.
+/// One JSON object per line, which `CloudWatch` Logs Insights parses automatically. The level is
+/// Lambda's own setting. If `ROLLCALL_METRICS_NAMESPACE` is set, the lines about callbacks are
+/// metrics, too.
 pub(super) fn to_stdout() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok();
     let level = level.and_then(|level| LevelFilter::from_str(&level).ok());

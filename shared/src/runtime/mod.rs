@@ -1,5 +1,5 @@
 //! The Lambda functions' main: the only place that names Lambda's runner, the environment and the
-//! clock. Each kind of event that Lambda hands over has a file of its own.
+//! clock. Each kind of event source has its own file.
 
 mod http;
 mod log;
@@ -29,14 +29,14 @@ use crate::{
 };
 
 /// How long a function's start may wait for the table. Lambda gives a start the whole CPU and ten
-/// seconds, but somebody is waiting for it.
+/// seconds, but a callback is waiting.
 const WARM_UP_LIMIT: Duration = Duration::from_millis(300);
 
 /// Runs the function of one callback type until Lambda ends it.
 ///
 /// # Errors
 ///
-/// If the environment is not as the contract says, or the runtime API is not there.
+/// If the environment does not follow the contract, or the runtime API does not answer.
 pub fn run_callback<C: Callback>() -> Result<(), Error>
 where
     Apps: AppsOf<C::Provider>,
@@ -107,7 +107,7 @@ pub fn run_user_sig() -> Result<(), Error> {
     })
 }
 
-/// How long one write may take when nobody waits for the answer.
+/// How long one write of a replay may take: no provider waits for it.
 const REPLAY_LIMIT: Duration = Duration::from_secs(5);
 
 /// The time by the machine's clock.
@@ -119,15 +119,15 @@ pub fn now() -> UnixMillis {
 
 fn run(function: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
     log::to_stdout();
-    // A function has one request at a time, and at 256 MB a seventh of a CPU.
+    // A function has one request at a time, and with 256 MB a seventh of a CPU.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(function).inspect_err(|error| {
         tracing::error!(%error, "the function cannot start");
     })
 }
 
-/// The apps, read from their secret if that is where they are. A function starts without them, too:
-/// the first request asks again.
+/// The apps, read from their secret if there is one. If the read fails, the function starts all the
+/// same: the first request tries again.
 async fn apps(aws: &aws::SdkConfig, budget: Duration) -> Result<AppsSource, Error> {
     match AppsFrom::from_env()? {
         AppsFrom::Environment(apps) => Ok(apps.into()),

@@ -1,4 +1,4 @@
-//! Batches of messages of SQS.
+//! Batches of SQS messages.
 
 use std::{collections::HashMap, convert::Infallible, fmt::Debug, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     replay::{Received, Replay},
 };
 
-/// What Lambda hands over of messages of SQS.
+/// A batch of SQS messages, as Lambda passes it.
 #[derive(Debug, Deserialize)]
 pub struct SqsEvent {
     #[serde(rename = "Records")]
@@ -32,7 +32,7 @@ struct SqsMessage {
     attributes: HashMap<String, String>,
 }
 
-/// Which messages stay in the queue, as Lambda's partial batch responses name them.
+/// The messages that stay in the queue: Lambda's partial batch response.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SqsBatchResponse {
@@ -45,7 +45,7 @@ struct BatchItemFailure {
     item_identifier: String,
 }
 
-/// Serves the batches of messages that Lambda hands to the function that replays.
+/// Serves the batches of messages that Lambda passes to `spill-replay`.
 #[must_use]
 pub fn replay_service(
     replay: Replay,
@@ -73,7 +73,7 @@ pub fn replay_service(
                 }
             };
             let messages = event.payload.records.into_iter().map(received).collect();
-            // Lambda ends a function that takes longer, and then nothing of the batch counts as done.
+            // Lambda ends a function that takes longer, and then the whole batch counts as failed.
             let left = event.context.deadline.saturating_sub(received_at.0);
             let after = |percent| Instant::now() + Duration::from_millis(left * percent / 100);
             let kept = replay.replay(messages, after(70), after(90)).await;

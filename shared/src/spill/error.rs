@@ -1,14 +1,14 @@
-//! What can go wrong on the way into the queue and out of it.
+//! What can go wrong when messages are sent to the queue and read from it.
 
 use aws_sdk_sqs::error::{DisplayErrorContext, SdkError};
 
-/// Why something could not be done with the queue. For logs, not for clients.
+/// Why an operation on the queue failed. For logs, not for clients.
 #[derive(Debug, thiserror::Error)]
 pub enum SpillError {
-    /// SQS did not do what was asked, or did not answer.
+    /// SQS failed, or did not answer.
     #[error("SQS: {0}")]
     Sqs(String),
-    /// The time for the answer was over first.
+    /// The time for the answer was over before SQS answered.
     #[error("SQS did not answer within the budget")]
     OutOfTime,
     /// A single change is too long for a message.
@@ -30,10 +30,11 @@ where
     }
 }
 
-/// Why a message of the queue is not one of ours.
+/// Why a message in the queue cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
-    /// It cannot be read. The cause itself could quote what it found.
+    /// It is not JSON in our format. The cause itself is left out, because it could quote the
+    /// content.
     #[error("the message cannot be read at line {line}, column {column}")]
     Unreadable {
         /// The line, from 1.
@@ -41,7 +42,7 @@ pub enum MessageError {
         /// The column, from 1.
         column: usize,
     },
-    /// It is of a version that this function does not know.
+    /// It has a version that this function does not know.
     #[error("the message is of version {0}, which this function does not know")]
     Version(u64),
 }

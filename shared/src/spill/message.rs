@@ -1,4 +1,4 @@
-//! What a message of the spill queue looks like.
+//! The format of a message in the spill queue.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -6,12 +6,12 @@ use serde_json::value::RawValue;
 use super::{MessageError, SpillError};
 use crate::domain::{Change, UnixMillis};
 
-/// The version of the messages that are written, and the only one that is read. A change of the
-/// model that cannot read what is in the queue needs another one.
+/// The version of the messages that are written, and the only one that is read. If a change of the
+/// model makes old messages unreadable, it needs a new version.
 const VERSION: u64 = 1;
 
-/// The longest message, in bytes. SQS takes 256 KiB everywhere, and 1 MiB since August 2025 in most
-/// places; 8 KiB are left for the reason with which a message may be moved to the dead letters.
+/// The longest message, in bytes. SQS accepts 256 KiB everywhere, and 1 MiB since August 2025 in
+/// most places. 8 KiB are left for the reason with which a message may be sent to the dead letters.
 pub const MAX_MESSAGE_BYTES: usize = (256 - 8) * 1024;
 
 /// Changes that wait to be stored.
@@ -21,7 +21,7 @@ pub struct Spilled {
     pub event: String,
     /// When the callback arrived, by our clock.
     pub received_at: UnixMillis,
-    /// What it changes.
+    /// The changes of the callback.
     pub changes: Vec<Change>,
 }
 
@@ -43,7 +43,7 @@ impl Spilled {
     ///
     /// # Errors
     ///
-    /// [`MessageError`] if it is not one of ours: it will never be.
+    /// [`MessageError`] if it is not in our format. Reading it again would not help.
     pub fn read(body: &str) -> Result<Self, MessageError> {
         match serde_json::from_str::<Version>(body)?.version {
             VERSION => Ok(serde_json::from_str(body)?),
@@ -66,7 +66,7 @@ pub(super) fn write<'a>(
     let (mut part, mut length) = (Vec::new(), 0);
     for change in changes {
         let text = without_noncharacters(serde_json::to_string(change)?);
-        // A comma each, the last one too.
+        // A comma for each, including the last one.
         let bytes = text.len() + 1;
         if bytes > room {
             return Err(SpillError::TooLong(bytes));
@@ -85,8 +85,8 @@ pub(super) fn write<'a>(
     Ok(messages)
 }
 
-/// SQS takes no U+FFFE and U+FFFF, which may be in a name as any other character. In JSON they can
-/// only be in a string.
+/// SQS does not accept U+FFFE and U+FFFF, which a name may contain like any other character. In
+/// JSON they can only be in a string.
 fn without_noncharacters(json: String) -> String {
     if json.contains(['\u{fffe}', '\u{ffff}']) {
         json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
@@ -198,7 +198,7 @@ mod tests {
         )
     }
 
-    /// What SQS takes in a message.
+    /// Whether SQS accepts a character in a message.
     fn is_allowed(character: char) -> bool {
         matches!(character, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
     }
@@ -223,7 +223,8 @@ mod tests {
         }
     }
 
-    /// The largest that can come is what `OpenIM`'s limits leave, each byte of it six in JSON.
+    /// The largest change has the longest texts that `OpenIM`'s limits allow, each byte six in
+    /// JSON.
     #[test]
     fn the_largest_change_has_room_in_a_message() {
         let escaped = |bytes| Some("\u{1}".repeat(bytes));
@@ -251,8 +252,8 @@ mod tests {
         assert!(write("e", UnixMillis(0), none).unwrap().is_empty());
     }
 
-    /// What one version has sent, the next one has to read: a new name in the model is a new version
-    /// of the message.
+    /// A new release must read the messages of the previous one. A new name in the model needs a
+    /// new version of the message.
     #[test]
     fn a_message_of_version_1_is_read() {
         let message = r#"{"version":1,"event":"room_login","received_at":1790000000000,"changes":[
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_message_is_said_without_its_content() {
+    fn the_error_about_an_unreadable_message_has_none_of_its_content() {
         assert_eq!(Spilled::read(r#"{"version":2}"#), Err(MessageError::Version(2)));
         for body in ["", "hunter2", "[]", "{}", r#"{"version":1,"event":"hunter2"}"#] {
             let error = Spilled::read(body).unwrap_err();

@@ -1,8 +1,8 @@
-//! The spill queue: where changes wait that could not be stored in time.
+//! The spill queue: changes that could not be stored in time wait there.
 //!
-//! What is sent is the changes, not the callback: they hold no secret, since verification leaves none
-//! of it, and can be stored as they are when the store is there again, by whatever function. The
-//! only place that names SQS.
+//! Messages contain the changes, not the callback. Changes contain no secret, because verification
+//! removes it. When the store is back, any function can store them as they are. This is the only
+//! place that names SQS.
 
 mod error;
 mod message;
@@ -17,24 +17,24 @@ pub use error::{MessageError, SpillError};
 pub use message::{MAX_MESSAGE_BYTES, Spilled};
 pub use queue::Queue;
 
-/// After how long a message is tried again for the first time, at most; after each further failure
-/// it is twice as long.
+/// The longest wait before a message is tried again for the first time. It doubles with each
+/// further failure.
 const FIRST_WAIT: Duration = Duration::from_secs(10);
 
-/// The longest wait. Of a wait at least half is left by the jitter, so a message can be received
-/// no more than a thousand times in the 14 days that a queue keeps it: SQS itself never moves it to the
-/// dead-letter queue (`maxReceiveCount` in `template.yaml`), which would keep it only for what is left of
-/// the 14 days.
+/// The longest wait. The jitter takes at most half of it, so a message can be received at most a
+/// thousand times in the 14 days for which a queue keeps it. So SQS itself never moves it to the
+/// dead-letter queue (`maxReceiveCount` in `template.yaml`), which would keep it only for the rest
+/// of the 14 days.
 const LONGEST_WAIT: Duration = Duration::from_mins(44);
 
-/// For how long a message is tried. The queue deletes it after 14 days without a word; one that is
-/// sent to the dead letters before that stays there for another 14 days.
+/// How long a message is tried. After 14 days the queue would delete it silently. A message that
+/// the function sends to the dead letters stays there for another 14 days.
 pub const GIVEN_UP_AFTER: Duration = Duration::from_hours(12 * 24);
 
 /// How long a message that could not be replayed waits until it is received again: about as long as
 /// it has been waiting, with some jitter, so that a backlog does not come back all at once.
 ///
-/// `receive_count` is how often it has been received, the last time included.
+/// `receive_count` is how often it has been received, including the last time.
 #[must_use]
 pub fn wait(message_id: &str, receive_count: u32) -> Duration {
     let doublings = receive_count.saturating_sub(1).min(20);

@@ -1,4 +1,4 @@
-//! A queue of SQS.
+//! An SQS queue.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -15,13 +15,13 @@ use crate::{
     domain::{Change, UnixMillis},
 };
 
-/// The message attribute with which a dead letter says why it is one.
+/// The message attribute with the reason of a dead letter.
 const REASON: &str = "reason";
 
 /// How much of a reason is kept, in bytes.
 const MAX_REASON_BYTES: usize = 2048;
 
-/// A queue of SQS. It costs nothing until something is sent to it.
+/// An SQS queue. No client is made until the first call.
 #[derive(Debug, Clone)]
 pub struct Queue {
     url: String,
@@ -36,12 +36,12 @@ impl Queue {
         Self { url: url.into(), aws: aws.clone(), client: Arc::default() }
     }
 
-    /// Sends changes, in as many messages as they need, all at the same time. On return all of them
-    /// are safe.
+    /// Sends changes, in as many messages as they need, concurrently. On return all of them are
+    /// safe.
     ///
     /// # Errors
     ///
-    /// [`SpillError`] if that could not be made sure by `deadline`. Some may be in the queue all the
+    /// [`SpillError`] if they are not known to be in the queue by `deadline`. Some may be there all the
     /// same, and can be stored twice without harm.
     pub async fn spill<'a>(
         &self,
@@ -54,12 +54,12 @@ impl Queue {
         self.send_all(messages, None, deadline).await
     }
 
-    /// Sends a message as it is that can never be read, with the reason.
+    /// Sends a message that can never be read, unchanged and with the reason.
     ///
     /// # Errors
     ///
     /// [`SpillError`] if it is not known to be in the queue.
-    pub async fn bury_unread(
+    pub async fn send_unreadable(
         &self,
         body: &str,
         reason: &str,
@@ -73,7 +73,7 @@ impl Queue {
     /// # Errors
     ///
     /// As [`Queue::spill`].
-    pub async fn bury<'a>(
+    pub async fn send_unstorable<'a>(
         &self,
         event: &str,
         received_at: UnixMillis,
@@ -85,11 +85,11 @@ impl Queue {
         self.send_all(messages, Some(reason), deadline).await
     }
 
-    /// Lets a message that was received wait before it is received again.
+    /// Makes a received message wait before it is received again.
     ///
     /// # Errors
     ///
-    /// [`SpillError`] if that is not known to be done; it then waits as the queue says.
+    /// [`SpillError`] if that is not known to be done. Then it waits for the queue's own timeout.
     pub async fn delay(
         &self,
         receipt_handle: &str,
@@ -142,13 +142,13 @@ impl Queue {
     }
 }
 
-/// What is left of the time is all that a call may take, its first TLS handshake included.
+/// A call may take the rest of the time, including its first TLS handshake.
 fn within(deadline: Instant) -> config::Builder {
     let left = deadline.saturating_duration_since(Instant::now());
     config::Config::builder().timeout_config(aws::timeouts(left))
 }
 
-/// A text that SQS takes as an attribute.
+/// A text that SQS accepts as an attribute.
 fn readable(text: &str) -> String {
     let readable: String = text
         .chars()

@@ -5,24 +5,25 @@ use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetad
 /// Why something could not be stored or read. For logs, not for clients.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// DynamoDB did not do what was asked, or did not answer.
+    /// DynamoDB failed, or did not answer.
     #[error("DynamoDB: {0}")]
     DynamoDb(String),
-    /// DynamoDB answered that it does not do this: the item is not allowed, the table is not there, or
-    /// the function may not write to it. The same request is refused until somebody changes something.
+    /// DynamoDB refused the request: the item is not allowed, the table does not exist, or the
+    /// function may not write to it. The same request is refused until an operator changes
+    /// something.
     #[error("DynamoDB refuses it: {0}")]
     Refused(String),
-    /// The time for the answer was over first.
+    /// The time for the answer was over before DynamoDB answered.
     #[error("DynamoDB did not answer within the budget")]
     OutOfTime,
-    /// An item is not as this version writes it.
+    /// An item does not have the form in which this version writes it.
     #[error("an item of the table cannot be read: {0}")]
     Item(&'static str),
 }
 
-/// The errors that pass by themselves: the service is down or has too much to do, two writes collide, or
-/// the function's credentials have expired, and its next instance has new ones
-/// ([DynamoDB's errors](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html)).
+/// The errors that pass by themselves: the service is down or overloaded, two writes collide, or
+/// the function's credentials have expired, and its next instance has new ones ([DynamoDB's
+/// errors](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html)).
 const PASSING: [&str; 24] = [
     "ExpiredTokenException",
     "IncompleteSignature",
@@ -51,21 +52,21 @@ const PASSING: [&str; 24] = [
 ];
 
 impl StoreError {
-    /// An answer of DynamoDB's that is an error.
+    /// An error that DynamoDB answered.
     pub(super) fn service<E>(error: &E) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let text = DisplayErrorContext(error).to_string();
         match error.code() {
-            // An answer without a code is a proxy's, or cut off.
+            // An answer without a code comes from a proxy, or was cut off.
             Some(code) if !PASSING.contains(&code) => Self::Refused(text),
             _ => Self::DynamoDb(text),
         }
     }
 }
 
-/// A request that lacks something it needs.
+/// A request that lacks a required member.
 impl From<BuildError> for StoreError {
     fn from(error: BuildError) -> Self {
         Self::DynamoDb(DisplayErrorContext(&error).to_string())

@@ -12,9 +12,9 @@ use crate::domain::{Details, Mark, Stamp, UnixMillis, UnixSeconds};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// The newest mark of a seat. It is what decides whether a write moves anybody.
+/// The newest mark of a seat. It decides whether a write changes who is in the room.
 pub(super) const NEWEST: &str = "k";
-/// All marks of a seat but for those that were moved.
+/// All marks of a seat except those that were moved.
 pub(super) const MARKS: &str = "marks";
 /// The newest of the marks that were moved from a seat to other items.
 pub(super) const MOVED_TO: &str = "moved_to";
@@ -23,7 +23,7 @@ pub(super) const EXPIRES_AT: &str = "expires_at";
 pub(super) const DISPLAY_NAME: &str = "display_name";
 pub(super) const DETAILS: &str = "details";
 pub(super) const CREATED_AT: &str = "created_at";
-/// Who created the room, of a boundary: their own creation does not end their stay.
+/// Of a boundary, the user who created the room: their own creation does not end their stay.
 pub(super) const CREATOR: &str = "creator";
 pub(super) const CLOSED_AT: &str = "closed_at";
 
@@ -34,10 +34,10 @@ pub(super) const LOGOUT_STAMP: &str = "logout_stamp";
 pub(super) const KICKED_STAMP: &str = "kicked_stamp";
 /// The month that the login of `online_stamp` is counted for.
 pub(super) const COUNTED_MONTH: &str = "counted_month";
-/// The SHA-256 of the body that a signature is good for.
+/// The SHA-256 of the body that a signature is valid for.
 pub(super) const BODY: &str = "body";
 pub(super) const SOURCE: &str = "source";
-/// The `source` of a registration that was a login. That of any other is `callback`.
+/// The `source` of a registration that was a login. All others have `callback`.
 pub(super) const FIRST_LOGIN: &str = "first_login";
 pub(super) const RECORDED_AT: &str = "recorded_at";
 pub(super) const CREATE_TIME: &str = "create_time";
@@ -47,7 +47,7 @@ pub(super) const EXTRA_TRUNCATED: &str = "extra_truncated";
 pub(super) const MANAGER_LEVEL: &str = "manager_level";
 pub(super) const RECEIVE_OPTION: &str = "receive_option";
 
-/// An item of these attributes.
+/// An item with these attributes.
 pub(super) fn of(attributes: impl IntoIterator<Item = (&'static str, AttributeValue)>) -> Item {
     attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -80,7 +80,7 @@ pub(super) fn text<'a>(item: &'a Item, name: &str) -> Result<&'a str, StoreError
     }
 }
 
-/// The text of an attribute that need not be there.
+/// The text of an optional attribute.
 pub(super) fn optional_text(item: &Item, name: &str) -> Option<String> {
     item.get(name).and_then(|value| value.as_s().ok()).cloned()
 }
@@ -132,7 +132,7 @@ pub(super) fn marks(item: &Item) -> Result<Vec<Mark>, StoreError> {
     mark_bytes(item).iter().map(|bytes| read_mark(bytes.as_ref())).collect()
 }
 
-/// Whether the item's time has come. DynamoDB may take days to delete it.
+/// Whether the item has expired. DynamoDB may take days to delete it.
 pub(super) fn is_expired(item: &Item, now: UnixMillis) -> bool {
     match item.get(EXPIRES_AT) {
         Some(N(at)) => at.parse().is_ok_and(|at| UnixSeconds(at) <= now.seconds()),

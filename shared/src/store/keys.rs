@@ -1,5 +1,5 @@
 //! Keys. Any id may contain any character, so ids are escaped before they are joined: no two
-//! different ids, and no two kinds of item, can ever meet.
+//! different ids, and no two kinds of item, ever have the same key.
 //!
 //! | item | `pk` | `sk` | `gsi1pk` | `gsi1sk` |
 //! | --- | --- | --- | --- | --- |
@@ -24,11 +24,11 @@ use crate::domain::{
     App, Boundary, LifeId, Mark, Month, Platform, RoomId, SessionId, UnixMillis, UserId,
 };
 
-/// Into how many partitions of the index a room is spread.
+/// The number of partitions of the index that a room is spread over.
 pub(super) const SHARDS: u8 = 4;
 
-/// Into how many partitions of the index a month's active users are spread. A month begins with all
-/// of them at once.
+/// The number of partitions of the index that a month's active users are spread over. When a month
+/// begins, all of them are written at once.
 pub(super) const MONTH_SHARDS: u8 = 16;
 
 /// The prefix of the sort keys of boundaries.
@@ -65,7 +65,7 @@ pub(super) fn room(app: &App, room: &RoomId) -> String {
     format!("{}#{}#room#{}", app.provider, escape(app.id.as_str()), escape(room.as_str()))
 }
 
-/// A partition of its own: a signature is used once or twice, and then never again.
+/// A separate partition: a signature is used once or twice, and then never again.
 pub(super) fn signature(app: &App, hash: &[u8; 32]) -> String {
     format!("{}#{}#signature#{}", app.provider, escape(app.id.as_str()), hex::encode(hash))
 }
@@ -89,8 +89,8 @@ pub(super) fn moved(room: &RoomId, life: Option<&LifeId>, oldest: &[u8]) -> Stri
     format!("{}{}", moved_of(room, life), hex::encode(oldest))
 }
 
-/// The prefix of the sort keys of what was moved from one seat. They sort as the oldest mark of each
-/// does.
+/// The prefix of the sort keys of the items with the moved marks of one seat. They sort by the
+/// oldest mark of each.
 pub(super) fn moved_of(room: &RoomId, life: Option<&LifeId>) -> String {
     format!("moved#{}#{}#", escape(room.as_str()), life_part(life))
 }
@@ -105,7 +105,7 @@ pub(super) fn device(platform: &Platform, connection: Option<&SessionId>) -> Str
     format!("{DEVICE}{}#{connection}", escape(platform.as_str()))
 }
 
-/// The shard of so many that a user falls to. A fixed hash: it is stored.
+/// The user's shard out of `shards`. The hash never changes, because the result is stored.
 fn shard_number(user: &UserId, shards: u8) -> u8 {
     Sha1::digest(user.as_str())[0] % shards
 }
@@ -127,7 +127,7 @@ pub(super) fn month_row(user: &UserId) -> String {
     escape(user.as_str())
 }
 
-/// By its time; at the same millisecond a creation comes before a dismissal.
+/// Sorted by time. At the same millisecond, a creation comes before a dismissal.
 pub(super) fn boundary_row(boundary: &Boundary) -> String {
     match boundary {
         Boundary::Created { at, creator } => {
@@ -161,7 +161,7 @@ pub(super) fn time(at: UnixMillis) -> String {
     format!("{:016}", at.0)
 }
 
-/// Where the rows of a time end that begin with it: `$` is the character after `#`.
+/// The end of the rows that begin with a time: `$` is the character after `#`.
 pub(super) fn time_end(at: UnixMillis) -> String {
     format!("{}$", time(at))
 }
@@ -177,15 +177,15 @@ pub(super) fn lives(app: &App, id: &RoomId) -> String {
 /// The part of a room's index that a row is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
-    /// Seats whose newest event took them, or may have left them.
+    /// Seats whose newest event may leave their user in.
     In,
-    /// Seats whose newest event left them.
+    /// Seats whose newest event is certainly their user's exit.
     Left,
 }
 
 impl Section {
-    /// Where a seat lies whose newest mark that is. Who is in is read from one section only, so
-    /// whoever may be in is there; readers look at the marks.
+    /// The section of a seat with this newest mark. Members are read from one section only, so
+    /// everyone who may be in is in that section. Readers check the marks.
     pub(super) fn of(newest: &Mark) -> Self {
         if newest.leaves_for_certain() { Self::Left } else { Self::In }
     }
@@ -209,17 +209,17 @@ pub(super) fn row(
     format!("{}{}#{life}#{user}", section.prefix(), self::time(time))
 }
 
-/// The part of a row's place that does not change when its person leaves.
+/// The part of a row's place that does not change when its user leaves.
 pub(super) fn place(row: &str) -> &str {
     row.split_once('#').map_or(row, |(_, place)| place)
 }
 
-/// Where the rows of a section begin that are not older than `time`.
+/// The beginning of the rows of a section that are not older than `time`.
 pub(super) fn rows_from(section: Section, time: UnixMillis) -> String {
     format!("{}{}", section.prefix(), self::time(time))
 }
 
-/// Where the rows of a section end: `$` is the character after `#`.
+/// The end of the rows of a section: `$` is the character after `#`.
 pub(super) fn rows_end(section: Section) -> String {
     section.prefix().replace('#', "$")
 }
@@ -254,8 +254,8 @@ pub(super) fn parse_life(sk: &str) -> Result<LifeId, StoreError> {
     unescape(sk.split('#').nth(1))
 }
 
-/// Ids that somebody else chose, four of them with U+0001 between: they come back from their
-/// keys, and other ids have other keys. For `fuzz/`.
+/// Checks arbitrary ids, four of them separated by U+0001: they can be read from their keys, and
+/// other ids have other keys. For `fuzz/`.
 #[cfg(any(test, fuzzing))]
 #[expect(clippy::unwrap_used, reason = "a target is to fail")]
 pub(super) fn fuzz(data: &[u8]) {
@@ -291,7 +291,7 @@ pub(super) fn fuzz(data: &[u8]) {
     if let (Some((ours, our_seat)), Some((theirs, their_seat))) = (read(a, b), read(c, d)) {
         for (i, key) in ours.iter().enumerate() {
             for (j, other) in theirs.iter().enumerate() {
-                // What belongs to an app as a whole does not depend on the other id.
+                // A key of the whole app does not depend on the other id.
                 let is_same = i == j && a == c && (b == d || i >= 5);
                 assert_eq!(key == other, is_same, "{key} {other}");
             }
@@ -311,7 +311,7 @@ mod tests {
         App { provider: ProviderName::Zego, id: id.parse::<AppId>().unwrap() }
     }
 
-    /// Promise 7: ids made to collide with one another's keys.
+    /// Promise 7: ids that are designed to collide with one another's keys.
     #[test]
     fn promise_7_isolated_no_two_ids_share_a_key() {
         let ids = ["a", "a#", "#a", "a#user#a", "a%23", "%23", "#", "%", "a#0", "ä", "\0", "a/b"];
@@ -331,7 +331,7 @@ mod tests {
         }
     }
 
-    /// It is stored: a user who fell to another shard would be in a room twice.
+    /// The shard is stored: if it changed, a user would be in a room twice.
     #[test]
     fn a_user_stays_in_their_shard() {
         let shards = ["ada", "cyd", "888120154"].map(|id| {

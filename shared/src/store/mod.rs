@@ -1,12 +1,12 @@
 //! DynamoDB: the only place that knows keys, conditions and index attributes.
 //!
-//! One table, one overloaded index, no scan. A *seat* is a person's place in one life of a room: it
-//! holds the newest mark and the set of all marks, so that maximum and union decide, which any
-//! order of arrival leaves the same. A *life* is one life of a room: its two ends are each written
+//! One table, one overloaded index, no scan. A *seat* is a person's place in one life of a room. It
+//! holds the newest mark and the set of all marks. So it is a maximum and a union, and any order of
+//! arrival gives the same result. A *life* is one life of a room. Each of its two ends is written
 //! once.
 //!
-//! Callbacks hold a [`Writer`], queries a [`Reader`]. Neither can do what the other does, as in the
-//! IAM policies of their functions.
+//! Callbacks hold a [`Writer`], queries a [`Reader`]. A writer cannot query and a reader cannot
+//! write, as in the IAM policies of their functions.
 
 mod error;
 mod item;
@@ -29,14 +29,14 @@ pub use write::{AppliedAll, Claimed, Writer};
 
 use crate::aws;
 
-/// A client of which no call takes longer than `limit`.
+/// A client whose calls take at most `limit` each.
 #[must_use]
 pub fn connect(aws: &aws::SdkConfig, limit: Duration) -> Client {
     let timeouts = aws::timeouts(limit);
     Client::from_conf(config::Builder::from(aws).timeout_config(timeouts).build())
 }
 
-/// Ids that somebody else chose, in keys. For `fuzz/`.
+/// Checks arbitrary ids in keys. For `fuzz/`.
 #[cfg(any(test, fuzzing))]
 pub fn fuzz_keys(data: &[u8]) {
     keys::fuzz(data);

@@ -1,5 +1,5 @@
-//! The table and its index: the one definition that the laptop, the tests and `template.yaml`
-//! agree on, and a connection to it.
+//! The table and its index: the definition that `cargo run` and the tests use, and that a test
+//! compares with `template.yaml`; and a connection to the table.
 
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ pub(super) const SK: &str = "sk";
 pub(super) const INDEX_PK: &str = "gsi1pk";
 pub(super) const INDEX_SK: &str = "gsi1sk";
 
-/// What the table looks like. All keys are strings, billing is on demand, and the index projects
-/// everything.
+/// The schema of the table. All keys are strings, billing is on demand, and the index projects all
+/// attributes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableDefinition {
     /// Partition and sort key of the table.
@@ -48,8 +48,8 @@ pub const TABLE: TableDefinition = TableDefinition {
     ttl: item::EXPIRES_AT,
 };
 
-/// A connection to one table: what a [`super::Reader`] and a [`super::Writer`] share. The writes are
-/// methods of it in `write/`, the queries in `read/`.
+/// A connection to one table, which a [`super::Reader`] and a [`super::Writer`] share. The writes
+/// are its methods in `write/`, the queries those in `read/`.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     pub(super) client: Client,
@@ -78,7 +78,7 @@ impl Table {
         }
     }
 
-    /// One item, read consistently. A writer needs it too: it reads a seat that has grown too large.
+    /// One item, read consistently. A writer needs this too, for a seat that has grown too large.
     pub(super) async fn item(&self, pk: String, sk: String) -> Result<Option<Item>, StoreError> {
         let read = self
             .client
@@ -93,9 +93,9 @@ impl Table {
 }
 
 impl TableDefinition {
-    /// Makes the table if there is none of that name. For DynamoDB on a laptop and in tests: in
-    /// the cloud `template.yaml` makes it, with a stream besides. Nobody would read that here, and the
-    /// embedded DynamoDB goes through all of it at every write.
+    /// Creates the table if there is none of that name. For DynamoDB on a laptop and in tests. In
+    /// the cloud, `template.yaml` creates it, and adds a stream. Here nothing would read the
+    /// stream, and the embedded DynamoDB goes through all of it at every write.
     ///
     /// # Errors
     ///

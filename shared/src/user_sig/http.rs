@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    Asked, Claims, Invalid, Lifetime, MintError, ParameterError, Privileges, Room, SdkAppId,
+    Claims, Expected, Invalid, Lifetime, MintError, ParameterError, Privileges, Room, SdkAppId,
     UserId, verify,
 };
 use crate::{
@@ -28,7 +28,7 @@ pub struct UserSigs {
 }
 
 impl UserSigs {
-    /// Answers a request for [`MINT`] or [`VERIFY`]; every failure becomes an error body.
+    /// Answers a request for [`MINT`] or [`VERIFY`]. Every failure becomes an error body.
     pub async fn answer(&self, request: &Request) -> Reply {
         let answer = self.try_answer(request).await;
         answer.unwrap_or_else(|error| {
@@ -53,21 +53,21 @@ impl UserSigs {
         let apps = self.apps.get(now).await.ok_or(Error::NoSecrets)?;
         self.apps.refresh(now);
         let answered = answer(Keys(&apps), request);
-        let is_for_want_of_a_key = match &answered {
-            Ok(answer) => answer.is_for_want_of_a_key,
+        let might_match_another_key = match &answered {
+            Ok(answer) => answer.might_match_another_key,
             Err(error) => matches!(error, Error::UnknownApp(_) | Error::NoKey(_)),
         };
-        if is_for_want_of_a_key && let Some(apps) = self.apps.newer_than(&apps, now).await {
+        if might_match_another_key && let Some(apps) = self.apps.newer_than(&apps, now).await {
             return Ok(answer(Keys(&apps), request)?.reply);
         }
         Ok(answered?.reply)
     }
 }
 
-/// An answer, and whether it might be another one with other keys.
+/// An answer, and whether it might be different with other keys.
 struct Answer {
     reply: Reply,
-    is_for_want_of_a_key: bool,
+    might_match_another_key: bool,
 }
 
 /// The keys of all apps.
@@ -102,19 +102,19 @@ impl<'a> Keys<'a> {
             expires_at: claims.expires_at().0,
         };
         let reply = Reply::json(StatusCode::OK, &answer);
-        Ok(Answer { reply, is_for_want_of_a_key: false })
+        Ok(Answer { reply, might_match_another_key: false })
     }
 
     fn verify(self, request: &Request) -> Result<Answer, Error> {
         let body: VerifyBody = read(&request.body)?;
-        let asked = Asked { app: app(body.sdk_app_id)?, user: user(body.user_id)? };
+        let expected = Expected { app: app(body.sdk_app_id)?, user: user(body.user_id)? };
         let ticket = text("user_sig", body.user_sig)?;
-        if self.of(asked.app)?.is_empty() {
-            return Err(Error::NoKey(asked.app));
+        if self.of(expected.app)?.is_empty() {
+            return Err(Error::NoKey(expected.app));
         }
         let keys = |app| self.of(app).unwrap_or_default();
-        let verdict = verify(&ticket, &asked, keys, request.received_at.seconds());
-        let is_for_want_of_a_key = verdict == Err(Invalid::ForeignKey);
+        let verdict = verify(&ticket, &expected, keys, request.received_at.seconds());
+        let might_match_another_key = verdict == Err(Invalid::ForeignKey);
         let answer = match verdict {
             Ok(valid) => Verdict {
                 valid: true,
@@ -129,7 +129,7 @@ impl<'a> Keys<'a> {
                 message: Some(invalid.to_string()),
             },
         };
-        Ok(Answer { reply: Reply::json(StatusCode::OK, &answer), is_for_want_of_a_key })
+        Ok(Answer { reply: Reply::json(StatusCode::OK, &answer), might_match_another_key })
     }
 
     /// The keys of an app, the one that signs first.
@@ -140,7 +140,7 @@ impl<'a> Keys<'a> {
     }
 }
 
-// Fields are taken as any JSON, so that what is wrong with one can be said of that one.
+// Fields accept any JSON, so that an error can name the wrong field.
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -195,7 +195,7 @@ struct Verdict {
 
 fn read<B: Fields>(body: &[u8]) -> Result<B, Error> {
     let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
-    // Serde would take a list for the fields. Its errors quote what they found: a ticket, perhaps.
+    // Serde would accept a list for the fields. Its errors quote the input, perhaps a ticket.
     let object = body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body));
     object.and_then(Result::ok).ok_or(Error::Body(B::NAMES))
 }

@@ -1,14 +1,14 @@
-//! What is wrong with a ticket, in Tencent's codes.
+//! Why a ticket is refused, with Tencent's codes.
 
 use super::ticket::Flaw;
 
-/// Why the content of a ticket says nothing.
+/// Why the content of a ticket is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Defect {
     /// A field is missing.
     #[error("`{0}` is missing")]
     Missing(&'static str),
-    /// A field cannot be what it is.
+    /// A field has the wrong type or value.
     #[error("`{0}` is not {1}")]
     Not(&'static str, &'static str),
     /// A field is named twice.
@@ -16,8 +16,8 @@ pub enum Defect {
     Repeated,
 }
 
-/// Why a ticket is refused. What was asked is right or wrong only of a ticket that is genuine, so
-/// the last three say that it is.
+/// Why a ticket is refused. App, user and time are checked only on a genuine ticket, so the last
+/// three reasons also mean that the ticket is genuine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// There is no ticket.
@@ -26,19 +26,19 @@ pub enum Invalid {
     /// It is not base64 of zlib of a JSON object, or of too long a one.
     #[error("the UserSig cannot be decoded: {0}")]
     Undecodable(Flaw),
-    /// It can be decoded, but does not say what a ticket of version 2.0 has to say.
+    /// It can be decoded, but does not have the content of a ticket of version 2.0.
     #[error("the UserSig is not a ticket of version 2.0: {0}")]
     Malformed(Defect),
-    /// It is signed with none of the keys.
+    /// It is not signed with any of the keys.
     #[error("the UserSig is not signed with this app's key: check the SDKAppID and its SecretKey")]
     ForeignKey,
     /// It is a ticket for another app.
     #[error("the UserSig is for another SDKAppID")]
     OtherApp,
-    /// It is another person's ticket.
+    /// It is a ticket for another user.
     #[error("the UserSig is for another UserID")]
     OtherUser,
-    /// It was good once.
+    /// It was valid before.
     #[error("the UserSig has expired: mint a new one")]
     Expired,
 }

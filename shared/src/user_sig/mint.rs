@@ -5,7 +5,8 @@ use super::{
 };
 use crate::{callback::Secret, domain::UnixSeconds};
 
-/// Why no ticket came out. With valid [`Claims`] nothing but a lack of memory is known to do it.
+/// Why a ticket could not be minted. With valid [`Claims`], the only known cause is a lack of
+/// memory.
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
     /// The content could not be written as JSON.
@@ -16,7 +17,7 @@ pub enum MintError {
     Compression(#[from] std::io::Error),
 }
 
-/// What a ticket says: who may log in to which app, and from when until when.
+/// The content of a ticket: who may log in to which app, and from when until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
     /// The app.
@@ -25,12 +26,12 @@ pub struct Claims {
     pub user: UserId,
     /// When the ticket is minted.
     pub issued_at: UnixSeconds,
-    /// How long it is good for.
+    /// How long it is valid.
     pub lifetime: Lifetime,
 }
 
 impl Claims {
-    /// The last second in which the ticket is good.
+    /// The last second in which the ticket is valid.
     #[must_use]
     pub fn expires_at(&self) -> UnixSeconds {
         self.issued_at.after(self.lifetime.duration())
@@ -45,7 +46,7 @@ impl Claims {
         self.mint(None, key)
     }
 
-    /// The `PrivateMapKey`: a ticket for one room, which TRTC asks for if "advanced permission
+    /// The `PrivateMapKey`: a ticket for one room, which TRTC requires if "advanced permission
     /// control" is on in the console.
     ///
     /// # Errors

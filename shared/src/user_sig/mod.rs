@@ -1,5 +1,5 @@
-//! Tencent's UserSig: the ticket with which a person logs in to Chat and TRTC. A backend mints it;
-//! Rollcall can do that, and can say what is wrong with one.
+//! Tencent's UserSig: the ticket with which a user logs in to Chat and TRTC. A backend mints it.
+//! Rollcall can mint tickets, and can explain what is wrong with one.
 //!
 //! Source: version 2 of the tickets as the `tls-sig-api-v2` packages of `tencentyun` make them,
 //! and the UserSig codes of Chat's error codes (Tencent Cloud, document 1047/34348).
@@ -8,7 +8,7 @@
 //! use rollcall::{
 //!     callback::Secret,
 //!     domain::UnixSeconds,
-//!     user_sig::{Asked, Claims, Invalid, Lifetime, SdkAppId, UserId, verify},
+//!     user_sig::{Claims, Expected, Invalid, Lifetime, SdkAppId, UserId, verify},
 //! };
 //!
 //! let key = Secret::new("the SecretKey of the console".to_owned()).unwrap();
@@ -20,12 +20,12 @@
 //! let ticket = claims.user_sig(&key)?;
 //!
 //! let keys = [key];
-//! let asked = Asked { app, user: ada };
-//! let valid = verify(ticket.expose(), &asked, |_| &keys, issued_at).unwrap();
+//! let expected = Expected { app, user: ada };
+//! let valid = verify(ticket.expose(), &expected, |_| &keys, issued_at).unwrap();
 //! assert_eq!(valid.expires_at, UnixSeconds(1_700_604_800));
 //!
 //! let later = UnixSeconds(1_700_604_801);
-//! assert_eq!(verify(ticket.expose(), &asked, |_| &keys, later), Err(Invalid::Expired));
+//! assert_eq!(verify(ticket.expose(), &expected, |_| &keys, later), Err(Invalid::Expired));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -46,24 +46,24 @@ pub use invalid::{Defect, Invalid};
 pub use mint::{Claims, MintError};
 pub use parameters::{Lifetime, ParameterError, Privileges, Room, SdkAppId, UserId};
 pub use ticket::{Flaw, Ticket};
-pub use verify::{Asked, Valid, verify};
+pub use verify::{Expected, Valid, verify};
 
-/// A ticket, and the content of a ticket, that somebody else made up. For `fuzz/`.
+/// Checks an arbitrary ticket, and an arbitrary content of a ticket. For `fuzz/`.
 ///
 /// # Panics
 ///
-/// If a forged one is good, or a genuine one is not.
+/// If a forged ticket is accepted, or a genuine one is refused.
 #[cfg(any(test, fuzzing))]
 #[expect(clippy::unwrap_used, reason = "a target is to fail")]
 pub fn fuzz(data: &[u8]) {
     use crate::{callback::Secret, domain::UnixSeconds};
 
     let keys = [Secret::new("5bd2850fff3ecb11d7c805251c51ee46".to_owned()).unwrap()];
-    let asked =
-        Asked { app: SdkAppId::try_from(1_400_000_000).unwrap(), user: "ada".parse().unwrap() };
-    let verify = |ticket: &str| verify(ticket, &asked, |_| &keys, UnixSeconds(1_700_000_000));
+    let expected =
+        Expected { app: SdkAppId::try_from(1_400_000_000).unwrap(), user: "ada".parse().unwrap() };
+    let verify = |ticket: &str| verify(ticket, &expected, |_| &keys, UnixSeconds(1_700_000_000));
     if let Ok(text) = std::str::from_utf8(data) {
-        // Nobody guesses the signature.
+        // An arbitrary text never has a valid signature.
         assert!(verify(text).is_err());
         let ticket = ticket::encode(text).unwrap();
         let decoded = ticket::decode(ticket.expose());
@@ -72,7 +72,7 @@ pub fn fuzz(data: &[u8]) {
         assert!(verify(ticket.expose()).is_err());
         if let Ok(user) = text.parse() {
             let issued_at = UnixSeconds(1_700_000_000);
-            let claims = Claims { app: asked.app, user, issued_at, lifetime: Lifetime::DEFAULT };
+            let claims = Claims { app: expected.app, user, issued_at, lifetime: Lifetime::DEFAULT };
             let genuine = claims.user_sig(&keys[0]).unwrap();
             let verdict = verify(genuine.expose());
             assert_eq!(verdict.err(), (text != "ada").then_some(Invalid::OtherUser));

@@ -1,4 +1,4 @@
-//! What a ticket is minted from, checked once.
+//! The validated parameters of a ticket.
 
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
@@ -10,13 +10,13 @@ const MAX_ROOM_NUMBER: u32 = 4_294_967_294;
 const MIN_LIFETIME: Duration = Duration::from_mins(1);
 const MAX_LIFETIME: Duration = Duration::from_hours(180 * 24);
 
-/// Why a ticket cannot be minted from a value. The text goes on after the value's name.
+/// Why a ticket cannot be minted from a value. The text follows the value's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParameterError {
-    /// It is no `SDKAppID`.
+    /// It is not an `SDKAppID`.
     #[error("is not a whole number from 1 to {}", u32::MAX)]
     SdkAppId,
-    /// It is no UserID.
+    /// It is not a UserID.
     #[error("is not 1 to {MAX_USER_ID_BYTES} characters of [A-Za-z0-9_-]")]
     UserId,
     /// The lifetime is too short or too long.
@@ -26,15 +26,15 @@ pub enum ParameterError {
         MAX_LIFETIME.as_secs()
     )]
     Lifetime,
-    /// It is no number of a room.
+    /// It is not the number of a room.
     #[error("is a number, but not a whole one from 1 to {MAX_ROOM_NUMBER}")]
     RoomNumber,
-    /// It is no name of a room.
+    /// It is not the name of a room.
     #[error("is a string, but not of 1 to {MAX_ROOM_NAME_BYTES} bytes")]
     RoomName,
 }
 
-/// What isolates one customer's app from another's at Tencent: a number above 0.
+/// The id of an app at Tencent: a number above 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct SdkAppId(NonZeroU32);
 
@@ -72,7 +72,7 @@ impl fmt::Display for SdkAppId {
     }
 }
 
-/// A person, as Tencent lets apps name them: 1 to 32 bytes of `[A-Za-z0-9_-]`.
+/// The id of a user: 1 to 32 bytes of `[A-Za-z0-9_-]`, as Tencent requires.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserId(String);
 
@@ -94,7 +94,7 @@ impl FromStr for UserId {
     }
 }
 
-/// How long a ticket is good for: whole seconds, one minute to 180 days.
+/// How long a ticket is valid: whole seconds, one minute to 180 days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lifetime(Duration);
 
@@ -113,7 +113,7 @@ impl Lifetime {
         fits.then_some(Self(duration)).ok_or(ParameterError::Lifetime)
     }
 
-    /// It, as a duration.
+    /// The lifetime as a duration.
     #[must_use]
     pub fn duration(self) -> Duration {
         self.0

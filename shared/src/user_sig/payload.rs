@@ -1,4 +1,4 @@
-//! What a ticket says, and its signature.
+//! The content of a ticket, and its signature.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -14,8 +14,8 @@ const VERSION: &str = "2.0";
 
 const HMAC_BLOCK_BYTES: usize = 64;
 
-/// A whole number of at most 64 bits, with a sign or without: a package may have signed a negative
-/// one. The sum of two has room.
+/// A whole number of at most 64 bits, with or without a sign: a package may have signed a negative
+/// one. The type can hold the sum of two.
 type Number = i128;
 
 /// The JSON of a ticket.
@@ -30,7 +30,7 @@ pub(super) struct Payload {
     /// When the ticket was minted, in Unix seconds.
     #[serde(rename = "TLS.time")]
     issued_at: Number,
-    /// How long it is good for, in seconds: a duration, not a moment.
+    /// How long it is valid, in seconds: a duration, not a moment.
     #[serde(rename = "TLS.expire")]
     lifetime_s: Number,
     /// Standard base64 of the bytes.
@@ -41,8 +41,8 @@ pub(super) struct Payload {
     pub(super) sig: String,
 }
 
-/// The JSON of a ticket that anybody may have made. Fields are taken as any JSON, so that what is
-/// wrong with one can be said of that one.
+/// The JSON of an unverified ticket. Fields accept any JSON, so that an error can name the wrong
+/// field.
 #[derive(Deserialize)]
 struct Content {
     #[serde(rename = "TLS.ver")]
@@ -86,7 +86,7 @@ impl Payload {
     /// Reads the content of a ticket.
     pub(super) fn read(content: &[u8]) -> Result<Self, Invalid> {
         let damaged = Invalid::Undecodable(Flaw::Damaged);
-        // Serde would take a list for the fields.
+        // Serde would accept a list for the fields.
         if !content.trim_ascii_start().starts_with(b"{") {
             return Err(damaged);
         }
@@ -121,22 +121,22 @@ impl Payload {
         if is_endless { Err(too_long) } else { Ok(payload) }
     }
 
-    /// When the ticket was minted; 1970, if it was before that.
+    /// When the ticket was minted; 1970 if that was earlier.
     pub(super) fn issued_at(&self) -> UnixSeconds {
         UnixSeconds(u64::try_from(self.issued_at).unwrap_or(0))
     }
 
-    /// The last second in which the ticket is good; `None` if that is before 1970.
+    /// The last second in which the ticket is valid; `None` if that is before 1970.
     pub(super) fn expires_at(&self) -> Option<UnixSeconds> {
         u64::try_from(self.issued_at + self.lifetime_s).ok().map(UnixSeconds)
     }
 
-    /// `TLS.sig` as this key would make it.
+    /// The `TLS.sig` that this key would make.
     pub(super) fn sig_by(&self, key: &Secret) -> String {
         BASE64_STANDARD.encode(hmac_sha256(key, &self.message()))
     }
 
-    /// What is signed. Every line ends with a line feed, the last one too.
+    /// The signed text. Every line ends with a line feed, including the last one.
     fn message(&self) -> String {
         let Self { user, app, issued_at, lifetime_s, userbuf, .. } = self;
         let userbuf = userbuf.as_ref().map(|text| format!("TLS.userbuf:{text}\n"));

@@ -1,4 +1,4 @@
-//! Tickets as Tencent's own packages make them, and tickets that nobody should make.
+//! Tickets as Tencent's own packages make them, and invalid tickets.
 
 use std::time::Instant;
 
@@ -63,18 +63,18 @@ fn app(number: u32) -> SdkAppId {
     u64::from(number).try_into().unwrap()
 }
 
-fn asked(user: &str) -> Asked {
-    Asked { app: app(APP), user: user.parse().unwrap() }
+fn expected(user: &str) -> Expected {
+    Expected { app: app(APP), user: user.parse().unwrap() }
 }
 
 fn claims(user: &str) -> Claims {
-    let Asked { app, user } = asked(user);
+    let Expected { app, user } = expected(user);
     Claims { app, user, issued_at: NOW, lifetime: Lifetime::DEFAULT }
 }
 
 fn check(ticket: &str, user: &str, now: UnixSeconds) -> Result<Valid, Invalid> {
     let keys = [key(KEY)];
-    verify(ticket, &asked(user), |_| &keys, now)
+    verify(ticket, &expected(user), |_| &keys, now)
 }
 
 fn content(ticket: &str) -> Value {
@@ -108,7 +108,7 @@ fn tickets_say_what_tencents_own_packages_say() {
 }
 
 #[test]
-fn a_ticket_is_good_in_its_last_second_and_not_in_the_next() {
+fn a_ticket_is_valid_in_its_last_second_and_not_in_the_next() {
     let ticket = claims("ada").user_sig(&key(KEY)).unwrap();
     let last = claims("ada").expires_at();
     assert_eq!(last.0, NOW.0 + 7 * 24 * 3600);
@@ -119,7 +119,7 @@ fn a_ticket_is_good_in_its_last_second_and_not_in_the_next() {
 }
 
 #[test]
-fn a_forged_ticket_is_never_said_to_be_merely_expired_or_somebody_elses() {
+fn a_forged_ticket_is_never_reported_as_expired_or_for_another_user() {
     let forged = claims("ada").user_sig(&key("another")).unwrap();
     for (user, now) in [("ada", NOW), ("bob", NOW), ("ada", UnixSeconds(u64::MAX))] {
         assert_eq!(check(forged.expose(), user, now), Err(Invalid::ForeignKey));
@@ -127,7 +127,7 @@ fn a_forged_ticket_is_never_said_to_be_merely_expired_or_somebody_elses() {
 }
 
 #[test]
-fn a_genuine_ticket_of_somebody_else_is_said_to_be_theirs() {
+fn a_genuine_ticket_of_another_user_is_reported_as_such() {
     let genuine = claims("ada").user_sig(&key(KEY)).unwrap();
     for now in [NOW, UnixSeconds(u64::MAX)] {
         assert_eq!(check(genuine.expose(), "bob", now), Err(Invalid::OtherUser));
@@ -136,13 +136,13 @@ fn a_genuine_ticket_of_somebody_else_is_said_to_be_theirs() {
 }
 
 #[test]
-fn a_ticket_for_another_app_is_told_from_a_forged_one_by_that_apps_key() {
+fn a_ticket_for_another_app_is_distinguished_from_a_forged_one_by_that_apps_key() {
     let (keys, others) = ([key(KEY)], [key("another")]);
     let (other, unknown) = (app(APP + 1), app(APP + 2));
-    let keys_of = |asked: SdkAppId| -> &[Secret] {
-        if asked == app(APP) {
+    let keys_of = |requested: SdkAppId| -> &[Secret] {
+        if requested == app(APP) {
             &keys
-        } else if asked == other {
+        } else if requested == other {
             &others
         } else {
             &[]
@@ -150,7 +150,7 @@ fn a_ticket_for_another_app_is_told_from_a_forged_one_by_that_apps_key() {
     };
     let check = |claims: &Claims, key: &Secret| {
         let ticket = claims.user_sig(key).unwrap();
-        verify(ticket.expose(), &asked("ada"), keys_of, NOW)
+        verify(ticket.expose(), &expected("ada"), keys_of, NOW)
     };
     let of = |app| Claims { app, ..claims("ada") };
     assert_eq!(check(&of(other), &others[0]), Err(Invalid::OtherApp));
@@ -165,8 +165,8 @@ fn a_ticket_for_another_app_is_told_from_a_forged_one_by_that_apps_key() {
 fn any_key_of_a_rotation_verifies_and_none_verifies_nothing() {
     let ticket = claims("ada").user_sig(&key("previous")).unwrap();
     let keys = [key("current"), key("previous")];
-    assert!(verify(ticket.expose(), &asked("ada"), |_| &keys, NOW).is_ok());
-    let none = verify(ticket.expose(), &asked("ada"), |_| &[], NOW);
+    assert!(verify(ticket.expose(), &expected("ada"), |_| &keys, NOW).is_ok());
+    let none = verify(ticket.expose(), &expected("ada"), |_| &[], NOW);
     assert_eq!(none, Err(Invalid::ForeignKey));
 }
 
@@ -203,7 +203,7 @@ fn a_key_of_any_length_signs_as_hmac_does() {
     assert_eq!(hex::encode(jefe), expected);
 }
 
-/// A ticket of this content that the app's key signed, whatever the content says.
+/// A ticket with this content, signed with the app's key.
 fn signed_ticket_of(mut content: Value) -> String {
     use hmac::{Hmac, KeyInit, Mac};
 
@@ -221,7 +221,7 @@ fn signed_ticket_of(mut content: Value) -> String {
 }
 
 #[test]
-fn what_cannot_be_read_is_undecodable_and_what_makes_no_sense_is_malformed() {
+fn unreadable_tickets_are_undecodable_and_wrong_contents_are_malformed() {
     assert_eq!(check("", "ada", NOW), Err(Invalid::Empty));
     let ticket = claims("ada").user_sig(&key(KEY)).unwrap();
     let ticket = ticket.expose();
@@ -460,7 +460,7 @@ fn a_ticket_prints_redacted() {
     assert_eq!(format!("{ticket:?}"), "Ticket(redacted)");
 }
 
-/// A flipped ticket may be another text for the same content (zlib has room for that), and
+/// A ticket with a flipped bit may be another text for the same content (zlib allows that), and
 /// nothing else.
 #[test]
 fn no_flip_of_a_bit_makes_another_ticket() {
@@ -486,7 +486,7 @@ fn rooms() -> impl Strategy<Value = Option<Room>> {
 
 proptest! {
     #[test]
-    fn what_is_minted_verifies_and_what_is_spoilt_does_not(
+    fn minted_tickets_verify_and_changed_ones_do_not(
         user in "[A-Za-z0-9_-]{1,32}",
         number in 1..=u32::MAX,
         issued_at in 0..=u64::from(u32::MAX),
@@ -510,10 +510,10 @@ proptest! {
         };
         let ticket = ticket.unwrap();
         let ticket = ticket.expose();
-        let asked = Asked { app: claims.app, user: claims.user.clone() };
+        let expected = Expected { app: claims.app, user: claims.user.clone() };
         let last = claims.expires_at();
         let valid = Valid { issued_at: claims.issued_at, expires_at: last };
-        let check = |ticket: &str, now| verify(ticket, &asked, |_| &keys, now);
+        let check = |ticket: &str, now| verify(ticket, &expected, |_| &keys, now);
         prop_assert_eq!(check(ticket, claims.issued_at), Ok(valid));
         prop_assert_eq!(check(ticket, last), Ok(valid));
         prop_assert_eq!(check(ticket, UnixSeconds(last.0 + 1)), Err(Invalid::Expired));
@@ -550,7 +550,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_is_made_up_verifies(text: String, content: String) {
+    fn no_made_up_ticket_verifies(text: String, content: String) {
         prop_assert!(check(&text, "ada", NOW).is_err());
         let ticket = ticket::encode(&content).unwrap();
         prop_assert!(check(ticket.expose(), "ada", NOW).is_err());

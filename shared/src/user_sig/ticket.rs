@@ -11,7 +11,7 @@ pub(super) const MAX_CONTENT_BYTES: usize = 4096;
 /// Why a ticket cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
-    /// A character does not belong there. Of a ticket, it is all that is ever shown.
+    /// A character does not belong there. Nothing else of a ticket is ever shown.
     #[error("the character {character:?} at position {position} does not belong there: {}", hint(*character))]
     Stray {
         /// The character.
@@ -30,7 +30,7 @@ pub enum Flaw {
     TooLong,
 }
 
-/// How a character may have come into a ticket.
+/// How the character may have got into the ticket.
 fn hint(character: char) -> &'static str {
     match character {
         '+' | '/' | '=' => {
@@ -47,7 +47,7 @@ fn hint(character: char) -> &'static str {
     }
 }
 
-/// A minted ticket. Whoever has it can log in, so it prints redacted.
+/// A minted ticket. Anyone who has it can log in, so it prints redacted.
 #[derive(Clone)]
 pub struct Ticket(String);
 
@@ -77,14 +77,14 @@ pub(super) fn encode(content: &str) -> std::io::Result<Ticket> {
     Ok(Ticket(BASE64_STANDARD.encode(zlib.finish()?).chars().map(url_safe).collect()))
 }
 
-/// Undoes [`encode`]. Needs the memory of the ticket and of [`MAX_CONTENT_BYTES`], whatever the
-/// ticket would inflate to.
+/// Reverses [`encode`]. It needs memory for the ticket and for [`MAX_CONTENT_BYTES`], however large
+/// the ticket would inflate.
 pub(super) fn decode(ticket: &str) -> Result<Vec<u8>, Flaw> {
     let stray = |(index, character): (usize, char)| Flaw::Stray {
         character,
         position: ticket[..index].chars().count() + 1,
     };
-    // Tencent's own alphabet. A ticket in another one would be a second text for the same ticket.
+    // Tencent's own alphabet. With another one, the same ticket would have a second text.
     let standard = |at: (usize, char)| match at.1 {
         '*' => Ok(b'+'),
         '-' => Ok(b'/'),
@@ -110,7 +110,7 @@ fn inflate(zlib: &[u8]) -> Result<Vec<u8>, Flaw> {
     if written > MAX_CONTENT_BYTES {
         return Err(Flaw::TooLong);
     }
-    // The end comes after the checksum, and nothing comes after the end.
+    // The end comes after the checksum. Nothing may follow the end.
     match status {
         Status::StreamEnd if read == zlib.len() => {
             content.truncate(written);

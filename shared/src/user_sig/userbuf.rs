@@ -3,11 +3,11 @@
 use super::{Privileges, Room, SdkAppId, UserId, parameters::RoomId};
 use crate::domain::UnixSeconds;
 
-/// Nothing but 0 is in use.
+/// Only 0 is in use.
 const ACCOUNT_TYPE: u32 = 0;
 
-/// All integers are big-endian, and lengths count bytes. `expires_at` is a moment here, unlike
-/// `TLS.expire`; it has 32 bits, so in 2106 it stays at their end.
+/// All integers are big-endian, and lengths count bytes. Unlike `TLS.expire`, `expires_at` is a
+/// moment. It has 32 bits, so from 2106 on it is their maximum.
 pub(super) fn userbuf(
     app: SdkAppId,
     user: &UserId,

@@ -6,40 +6,40 @@ use crate::{
     domain::UnixSeconds,
 };
 
-/// Whose ticket it should be.
+/// The app and the user that a ticket should be for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
-    /// The app that the person logs in to.
+pub struct Expected {
+    /// The app that the user logs in to.
     pub app: SdkAppId,
-    /// The person.
+    /// The user.
     pub user: UserId,
 }
 
-/// What is known of a good ticket.
+/// The times of a valid ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Valid {
     /// When it was minted.
     pub issued_at: UnixSeconds,
-    /// The last second in which it is good.
+    /// The last second in which it is valid.
     pub expires_at: UnixSeconds,
 }
 
-/// Checks that a ticket lets `asked.user` log in to `asked.app` at the time `now`. A
-/// `PrivateMapKey` is a ticket, too; what it says of its room is not looked at.
+/// Checks that a ticket lets `expected.user` log in to `expected.app` at the time `now`. A
+/// `PrivateMapKey` is a ticket, too. Its room is not checked.
 ///
-/// `keys` gives the keys of an app, and none for an app that is not known: any of them may have
-/// signed. It is asked for `asked.app`, and for the app that the ticket names if that is another.
+/// `keys` returns the keys of an app, and none for an unknown app. Any of them may have signed. It
+/// is called for `expected.app`, and for the ticket's own app if that is another one.
 ///
 /// The order of the checks: whether there is a ticket, whether it can be read, whether it is
-/// genuine, and only then app, user and time. So a forged ticket is never said to be merely
-/// expired, and a code that tells of another app, another person or another time tells the truth.
+/// genuine, and only then app, user and time. So a forged ticket is never reported as expired, and
+/// a code for another app, another user or another time is reliable.
 ///
 /// # Errors
 ///
 /// [`Invalid`]: the first check that fails.
 pub fn verify<'k>(
     ticket: &str,
-    asked: &Asked,
+    expected: &Expected,
     keys: impl Fn(SdkAppId) -> &'k [Secret],
     now: UnixSeconds,
 ) -> Result<Valid, Invalid> {
@@ -50,15 +50,15 @@ pub fn verify<'k>(
     let payload = Payload::read(&content)?;
     let app = payload.app;
 
-    let of_ticket = if app == asked.app { &[] } else { keys(app) };
-    let sigs = keys(asked.app).iter().chain(of_ticket).map(|key| payload.sig_by(key));
+    let of_ticket = if app == expected.app { &[] } else { keys(app) };
+    let sigs = keys(expected.app).iter().chain(of_ticket).map(|key| payload.sig_by(key));
     // The text is compared, so that a second base64 text of the same bytes is refused.
     find_match(sigs, &payload.sig).ok_or(Invalid::ForeignKey)?;
 
-    if app != asked.app {
+    if app != expected.app {
         return Err(Invalid::OtherApp);
     }
-    if payload.user != asked.user.as_str() {
+    if payload.user != expected.user.as_str() {
         return Err(Invalid::OtherUser);
     }
     let expires_at = payload.expires_at().filter(|last| now <= *last).ok_or(Invalid::Expired)?;

@@ -1,6 +1,6 @@
-//! What `shared/src/routes.rs` says and another file has to say as well. A test names what is missing
-//! there; with `ROLLCALL_WRITE=1` it writes it, as a copy of what the callback type before it in the
-//! table has. What is written is a draft: it has to be read.
+//! The routes of `shared/src/routes.rs` that must also be in other files. A test names what is
+//! missing there. With `ROLLCALL_WRITE=1` it writes a draft: a copy of the part for the callback
+//! type before it in the table. A person must review the draft.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
 
 use rollcall::routes::{CALLBACKS, CallbackNames};
 
-/// A text file of the project, and what it lacks.
+/// A text file of the project, and its missing parts.
 pub(crate) struct Draft {
     path: PathBuf,
     text: String,
@@ -19,7 +19,7 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// A file by its path in the project. One that is not there is empty.
+    /// A file by its path in the project. A missing file counts as empty.
     pub(crate) fn of(file: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(file);
         let text = fs::read_to_string(&path).unwrap_or_default();
@@ -30,12 +30,12 @@ impl Draft {
         self.text.contains(text)
     }
 
-    /// Says that this is missing, and that nothing here knows how to write it.
+    /// Records a missing part that only a person can write.
     pub(crate) fn lacks(&mut self, what: &str) {
         self.missing.push(what.to_owned());
     }
 
-    /// Puts `text` behind the block that begins with the line `header`.
+    /// Inserts `text` after the block that begins with the line `header`.
     pub(crate) fn add_after(&mut self, header: &str, what: &str, text: &str) {
         let Some((start, block)) = self.block(header) else { return self.lacks(what) };
         let end = start + block.len();
@@ -44,7 +44,7 @@ impl Draft {
         self.added.push(what.to_owned());
     }
 
-    /// Puts `text` at the end.
+    /// Appends `text`.
     pub(crate) fn append(&mut self, what: &str, text: &str) {
         self.text.push_str(text);
         self.added.push(what.to_owned());
@@ -71,7 +71,7 @@ impl Draft {
         Some((start, &self.text[start..end]))
     }
 
-    /// Says what is missing, or writes it.
+    /// Reports what is missing, or writes it.
     pub(crate) fn finish(self) {
         let Self { path, text, added, missing } = self;
         let file = path.display();
@@ -81,7 +81,7 @@ impl Draft {
         }
         assert!(
             std::env::var_os("ROLLCALL_WRITE").is_some_and(|value| value == "1"),
-            "{file} lacks {added:?}: write it, or have ROLLCALL_WRITE=1 cargo test write a draft"
+            "{file} lacks {added:?}: write it, or run ROLLCALL_WRITE=1 cargo test, which writes a draft"
         );
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
@@ -89,7 +89,7 @@ impl Draft {
     }
 }
 
-/// The callback type whose files are the pattern for a new one: the last before it of its provider.
+/// The callback type that a new one is copied from: the last before it of its provider.
 pub(crate) fn pattern(new: &CallbackNames) -> Option<&'static CallbackNames> {
     let before = CALLBACKS.iter().take_while(|names| *names != new);
     before.filter(|names| names.provider == new.provider).last()
@@ -112,7 +112,7 @@ pub(crate) fn camel(words: &str) -> String {
     camel
 }
 
-/// What was written of `old`, for `new`.
+/// The text for `old`, with the names of `new`.
 pub(crate) fn renamed(text: &str, old: &CallbackNames, new: &CallbackNames) -> String {
     let lower = |names: &CallbackNames| {
         let camel = camel(names.function);

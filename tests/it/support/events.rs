@@ -1,4 +1,4 @@
-//! Events with sensible ids, so that a test only names what matters to it.
+//! Events with default ids, so that a test only sets what matters to it.
 
 use clap::ValueEnum;
 use rollcall::{callback::Secret, domain::UnixMillis, runtime};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{CHAT_TOKEN, SECRET, TRTC_KEY, apps};
 
-/// A time that the test counts from: long enough ago for all that follows to be in the past.
+/// The start time of a test: long enough ago that all following events are in the past.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment(pub(crate) u64);
 
@@ -25,7 +25,7 @@ impl Moment {
     }
 }
 
-/// An event of Ada's in the lobby's life 7, session `s1`, all at one time.
+/// An event of Ada in the lobby's life 7, session `s1`, with one time in all fields.
 pub(crate) fn zego_event(name: EventName, at: UnixMillis) -> Event {
     Event {
         name,
@@ -44,7 +44,7 @@ pub(crate) fn zego_event(name: EventName, at: UnixMillis) -> Event {
     }
 }
 
-/// An event of Ada's, on her iPhone or in the lobby.
+/// An event of Ada, on her iPhone or in the lobby.
 pub(crate) fn tencent_event(name: tencent::EventName, at: UnixMillis) -> tencent::Event {
     let options = tencent::Options {
         app: "1400000000".to_owned(),
@@ -70,7 +70,7 @@ pub(crate) fn one_of_each(start: Moment, now: UnixMillis) -> Vec<Callback> {
         .collect();
     let openim = openim::EventName::value_variants().iter();
     callbacks.extend(openim.map(|name| openim_event(*name, start.plus(0)).callback(&credentials)));
-    // As the pages show it, without a time: that of receipt has to travel with it.
+    // As the pages show it, without a time: the time of receipt must be sent with it.
     let mut documented = openim_event(openim::EventName::UserOnline, start.plus(0));
     documented.options.documented = true;
     documented.options.platform = openim::Platform::Web;
@@ -88,7 +88,7 @@ pub(crate) fn one_of_each(start: Moment, now: UnixMillis) -> Vec<Callback> {
     callbacks
 }
 
-/// What Lambda hands over of a request to an HTTP API, in payload format 2.0.
+/// The event that Lambda passes for a request to an HTTP API, in payload format 2.0.
 pub(crate) fn gateway_event(method: &str, path: &str, query: &str, body: Option<&str>) -> Value {
     json!({
         "version": "2.0", "routeKey": format!("{method} {path}"), "rawPath": path,
@@ -104,7 +104,7 @@ pub(crate) fn gateway_event(method: &str, path: &str, query: &str, body: Option<
     })
 }
 
-/// The same of a callback, posted to `path`.
+/// The same for a callback, posted to `path`.
 pub(crate) fn callback_event(callback: &Callback, path: &str) -> Value {
     let query = callback.query.as_deref().unwrap_or_default();
     let mut event = gateway_event("POST", path, query, Some(&callback.body));

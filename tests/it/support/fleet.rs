@@ -1,5 +1,5 @@
-//! The real binaries of the functions, each instance behind a Lambda runtime API of its own, as many
-//! as are needed, and each of them can be killed at any moment.
+//! The real binaries of the functions. Each instance has its own Lambda runtime API, and can be
+//! killed at any moment.
 
 use std::{
     collections::HashMap,
@@ -30,7 +30,7 @@ use super::secrets;
 pub(crate) struct Fleet {
     environment: Vec<(&'static str, String)>,
     functions: HashMap<&'static str, Function>,
-    /// Those that have an event, so that they can be killed while they work on it.
+    /// The instances with an event, so that they can be killed while they work on it.
     busy: StdMutex<Vec<Arc<Notify>>>,
 }
 
@@ -52,19 +52,19 @@ struct Invocation {
     answer: oneshot::Sender<(Value, Duration)>,
 }
 
-/// Who waits for the answer, and since when.
+/// The receiver of the answer, and when it began to wait.
 type Current = (oneshot::Sender<(Value, Duration)>, Instant);
 
 /// The runtime API of one instance.
 struct Api {
     events: Mutex<mpsc::Receiver<Invocation>>,
-    /// What is under way.
+    /// The current event.
     current: StdMutex<Option<Current>>,
     ready: watch::Sender<bool>,
 }
 
 impl Fleet {
-    /// Starts so many instances of each function, with that environment and no other.
+    /// Starts this many instances of each function, with only this environment.
     pub(crate) async fn start(
         functions: &[&'static str],
         instances: usize,
@@ -81,8 +81,8 @@ impl Fleet {
         fleet
     }
 
-    /// Has an idle instance answer an event: the answer and how long it took, or `None` if it was
-    /// killed first.
+    /// Sends an event to an idle instance. Returns the answer and how long it took, or `None` if
+    /// the instance was killed first.
     pub(crate) async fn invoke(
         &self,
         function: &'static str,
@@ -108,7 +108,7 @@ impl Fleet {
         answered
     }
 
-    /// Kills one of the instances that are at work, if there is one.
+    /// Kills one of the busy instances, if there is one.
     pub(crate) fn kill_one(&self) -> bool {
         let busy = self.busy();
         let Some(kill) = fastrand::choice(busy.iter()) else { return false };
@@ -143,7 +143,7 @@ impl Fleet {
                 ("AWS_LAMBDA_LOG_STREAM_NAME", "test"),
                 ("AWS_LAMBDA_LOG_GROUP_NAME", "test"),
                 ("AWS_LAMBDA_LOG_LEVEL", "INFO"),
-                // By this a proxy knows whose request it is.
+                // This identifies the function to a proxy.
                 ("AWS_ACCESS_KEY_ID", function),
             ])
             .envs(self.environment.iter().map(|(name, value)| (*name, value)))
@@ -175,7 +175,7 @@ impl Api {
     async fn next(State(api): State<Arc<Self>>) -> (HeaderMap, Json<Value>) {
         api.ready.send_replace(true);
         let Some(invocation) = api.events.lock().await.recv().await else {
-            // The fleet is gone, and this instance goes, too.
+            // The fleet is gone, so this instance ends, too.
             return std::future::pending().await;
         };
         let mut headers = HeaderMap::new();
@@ -197,7 +197,7 @@ impl Api {
         secrets::expect_none("an answer", &answer);
         let answer = serde_json::from_str(&answer).unwrap();
         let (waiting, since) = api.current().take().unwrap();
-        // Whoever waited may have given up.
+        // The receiver may have given up.
         let _ = waiting.send((answer, since.elapsed()));
         StatusCode::ACCEPTED
     }

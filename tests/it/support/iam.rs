@@ -1,9 +1,9 @@
-//! What IAM does: every request that a function sends to AWS in a test has to be allowed by its policy in
-//! `template.yaml`. One that is not ends the run.
+//! Plays IAM: the policy in `template.yaml` must allow every request that a function sends to AWS
+//! in a test. A request that it does not allow ends the run.
 //!
-//! Handlers in this process act in the name of their function ([`acting_as`]), and what they send is
-//! looked at before it leaves ([`config`]). The real binaries sign with an access key that has the
-//! function's name, and are looked at by the proxy in front of the service.
+//! Handlers in this process act in the name of their function ([`acting_as`]), and their requests
+//! are checked before they are sent ([`config`]). The real binaries sign with an access key that
+//! has the function's name, and the proxy in front of the service checks their requests.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 use super::{TABLE_NAME, secrets};
 use crate::template;
 
-/// An action and its resource, in the words of the template: `dynamodb:UpdateItem` of `Table.Arn`.
+/// An action and its resource, as the template writes them: `dynamodb:UpdateItem` of `Table.Arn`.
 pub(crate) type Permission = (String, String);
 
 tokio::task_local! {
@@ -32,7 +32,7 @@ tokio::task_local! {
     static FUNCTION: &'static str;
 }
 
-/// What Lambda itself does in the name of a function, which no test can see.
+/// Actions of Lambda itself in the name of a function, which no test can see.
 pub(crate) const BY_LAMBDA: [(&str, &str); 5] = [
     ("logs:CreateLogStream", "Logs.Arn"),
     ("logs:PutLogEvents", "Logs.Arn"),
@@ -57,7 +57,8 @@ pub(crate) static POLICIES: LazyLock<BTreeMap<String, BTreeSet<Permission>>> =
             .collect()
     });
 
-/// What a function's role allows: nothing but statements of actions and resources that are named one by one.
+/// The permissions of a function's role. Its statements must list every action and resource by
+/// name.
 pub(crate) fn policy(template: &Value, function: &Value) -> BTreeSet<Permission> {
     let each = |value: &Value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
     let mut allowed = BTreeSet::new();
@@ -65,7 +66,7 @@ pub(crate) fn policy(template: &Value, function: &Value) -> BTreeSet<Permission>
         assert_eq!(statement["Effect"], "Allow");
         for action in each(&statement["Action"]) {
             for resource in each(&statement["Resource"]) {
-                // The table that the stack makes, or in its place one that exists.
+                // The table that the stack creates, or an existing one.
                 let resource = resource.get("!If").map_or(&resource, |branches| &branches[1]);
                 let (_, resource) = resource.as_object().unwrap().iter().next().unwrap();
                 // `!Sub "${Table.Arn}/index/gsi1"` begins with `!GetAtt Table.Arn`.
@@ -79,7 +80,8 @@ pub(crate) fn policy(template: &Value, function: &Value) -> BTreeSet<Permission>
     allowed
 }
 
-/// What a request has to be allowed. Queues and secrets of the tests are named after the template's.
+/// The permission that a request needs. The tests' queues and secrets are named after the
+/// template's.
 pub(crate) fn permission(target: &str, request: &Map<String, Value>) -> Permission {
     let (service, operation) = target.split_once('.').unwrap_or((target, ""));
     let text = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -104,7 +106,7 @@ pub(crate) fn permission(target: &str, request: &Map<String, Value>) -> Permissi
     (format!("{service}:{operation}"), resource)
 }
 
-/// Does something in the name of a function.
+/// Runs a future in the name of a function.
 pub(crate) fn acting_as<F: Future>(
     function: &'static str,
     work: F,
@@ -124,11 +126,11 @@ pub(crate) fn expect_allowed(target: &str, request: &Map<String, Value>) {
     let permission = permission(target, request);
     match FUNCTION.try_with(|function| *function) {
         Ok(function) => expect_allowed_for(function, &permission),
-        Err(_) => secrets::end_the_run(&format!("{permission:?} is done in no function's name")),
+        Err(_) => secrets::end_the_run(&format!("{permission:?} is used outside of a function")),
     }
 }
 
-/// Ends the run if a function may not do that.
+/// Ends the run if a function does not have this permission.
 pub(crate) fn expect_allowed_for(function: &str, permission: &Permission) {
     if !POLICIES[function].contains(permission) {
         let text =
@@ -137,7 +139,7 @@ pub(crate) fn expect_allowed_for(function: &str, permission: &Permission) {
     }
 }
 
-/// Looks at requests before they are sent.
+/// Checks requests before they are sent.
 #[derive(Debug)]
 struct Watched<T>(T);
 

@@ -1,4 +1,4 @@
-//! What the code under test logs on this thread.
+//! The log of the code under test on this thread.
 
 use std::{
     io,
@@ -8,7 +8,7 @@ use std::{
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// All that this thread logs from INFO up, as long as the guard lives.
+/// Everything that this thread logs from INFO up, while the guard exists.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 

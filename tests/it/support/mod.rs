@@ -1,4 +1,4 @@
-//! What the tests share: a gateway with a store of its own, and events to send to it.
+//! Shared by the tests: a gateway with its own store, and events to send to it.
 
 pub(crate) mod draft;
 mod events;
@@ -38,7 +38,7 @@ use rollcall::{
     handler::{self, Receiver},
     http::{Reply, Request},
     query::Queries,
-    routes::{self, AskedFunction, CallbackNames},
+    routes::{self, BackendFunction, CallbackNames},
     runtime,
     store::{self, Reader, TABLE, Writer},
     user_sig::UserSigs,
@@ -81,8 +81,8 @@ pub(crate) const PREVIOUS_TENCENT_KEY: &str =
 pub(crate) const OTHER_TENCENT_KEY: &str =
     "e4da3b7fbbce2345d7772b0674a318d51679091c5a880faf6fb5e6087eb1b2dc";
 
-/// Texts that are no secrets. ZEGO app `3`, OpenIM app `none` and SDKAppID `1400000002` have all of
-/// them, and nothing else.
+/// Texts that are not secrets. ZEGO app `3`, OpenIM app `none` and SDKAppID `1400000002` have all
+/// of them, and no other secrets.
 pub(crate) const BLANK: [&str; 9] =
     ["", " ", "   ", "\t", "\n", "\r\n", "\u{a0}", "\u{feff}", "\u{200b}"];
 
@@ -90,7 +90,7 @@ pub(crate) const TABLE_NAME: &str = "rollcall-test";
 pub(crate) const RETENTION: Duration = Duration::from_hours(30 * 24);
 const BUDGET: Duration = Duration::from_secs(20);
 
-/// An embedded DynamoDB in memory with Rollcall's table, served on a port of its own.
+/// An embedded DynamoDB in memory with Rollcall's table, on its own port.
 pub(crate) struct Database {
     pub(crate) url: String,
     pub(crate) client: Client,
@@ -108,7 +108,7 @@ impl Database {
     }
 }
 
-/// Apps as `ROLLCALL_APPS` names them, with the number of the app standing for its id.
+/// The apps, as `ROLLCALL_APPS` has them.
 pub(crate) fn apps() -> Apps {
     Apps::from_json(&apps_json()).unwrap()
 }
@@ -137,7 +137,7 @@ pub(crate) fn apps_json() -> String {
     )
 }
 
-/// The handlers on a store, called in this process with a clock of the test's own.
+/// The handlers on a store, called in this process at times that the test chooses.
 #[derive(Clone)]
 pub(crate) struct Handlers {
     pub(crate) receiver: Receiver,
@@ -149,7 +149,7 @@ impl Handlers {
         Self::with(store::connect(&iam::config(database_url), handler::store_limit(BUDGET)))
     }
 
-    /// Handlers on a database of their own, and a proxy in between that sees their requests.
+    /// Handlers on a new database, with a proxy in between that sees their requests.
     pub(crate) async fn observed() -> (Database, Proxy, Self) {
         let database = Database::start().await;
         let proxy = Proxy::before(&database.url).await;
@@ -183,7 +183,7 @@ impl Handlers {
         self.receive(callback.route, &request).await
     }
 
-    /// What is posted to a callback's path.
+    /// Receives a request that is posted to a callback's path.
     pub(crate) async fn receive(&self, path: &str, request: &Request) -> Reply {
         let endpoint = Endpoint::at(path).unwrap();
         iam::acting_as(endpoint.function, endpoint.receive(&self.receiver, request)).await
@@ -201,7 +201,7 @@ impl Handlers {
     }
 }
 
-/// A gateway as `cargo run` starts it, over HTTP, with a store of its own.
+/// A gateway as `cargo run` starts it, over HTTP, with its own store.
 pub(crate) struct TestApp {
     pub(crate) url: String,
     pub(crate) http: reqwest::Client,
@@ -234,7 +234,7 @@ impl TestApp {
         event.callback(&secret, now, &nonce).send(&self.http, &self.url).await.unwrap()
     }
 
-    /// Posts an event and says what became of it.
+    /// Posts an event and returns its outcome.
     pub(crate) async fn outcome(&self, event: &Event) -> String {
         let answer = self.send(event).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -292,17 +292,17 @@ impl TestApp {
     }
 }
 
-/// A request at the gateway, in the name of the function that the gateway stands for.
+/// A request at the gateway, in the name of the function that would answer it.
 async fn as_the_function_it_is_for(request: extract::Request, next: Next) -> Response {
     let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
     let function = match CallbackNames::at(&path) {
         Some(names) => names.function,
-        None => routes::asked_function(&path).map_or(routes::QUERY, AskedFunction::name),
+        None => routes::backend_function(&path).map_or(routes::QUERY, BackendFunction::name),
     };
     iam::acting_as(function, next.run(request)).await
 }
 
-/// An answer without the time that it was true at, so that it can be compared.
+/// An answer without `as_of`, so that it can be compared.
 pub(crate) fn timeless(mut answer: Value) -> Value {
     let as_of = answer.as_object_mut().unwrap().remove("as_of");
     assert!(as_of.is_some_and(|as_of| as_of.is_u64()), "{answer}");

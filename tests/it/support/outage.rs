@@ -48,8 +48,8 @@ impl Outage {
         Self { database, store, sqs, handlers, replay, queue, dead_letters }
     }
 
-    /// One batch of messages, replayed as Lambda has it done within `time`. Says how many there were
-    /// and how many stayed in the queue.
+    /// One batch of messages, replayed as Lambda does it, within `time`. Returns how many there
+    /// were and how many stayed in the queue.
     pub(crate) async fn poll_within(&mut self, time: Duration) -> (usize, usize) {
         let mut function = replay_service(self.replay.clone());
         let invoke = async |event: Value| {
@@ -62,14 +62,14 @@ impl Outage {
         self.queue.poll(invoke).await
     }
 
-    /// Replays until the queue is empty; nothing may stay.
+    /// Replays until the queue is empty. No message may stay.
     pub(crate) async fn replay_all(&mut self) -> usize {
         let mut all = 0;
         loop {
             match self.poll_within(Duration::from_mins(1)).await {
                 (0, _) => return all,
                 (messages, stayed) => {
-                    assert_eq!(stayed, 0, "the store is there");
+                    assert_eq!(stayed, 0, "the store answers");
                     all += messages;
                 }
             }

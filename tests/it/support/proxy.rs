@@ -1,5 +1,5 @@
-//! A proxy between the handlers and a service of AWS: it counts what passes, and can break it in all
-//! the ways in which a network and a service break.
+//! A proxy between the handlers and an AWS service. It counts requests, and can produce all faults
+//! of a network and a service.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -20,7 +20,7 @@ use super::{
 
 type Faults = dyn Fn(&Request) -> Option<Fault> + Send + Sync;
 
-/// A request to a service of AWS.
+/// A request to an AWS service.
 #[derive(Debug)]
 pub(crate) struct Request {
     /// The operation, such as `UpdateItem`.
@@ -33,7 +33,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// What it has to be allowed.
+    /// The permission that it needs.
     pub(crate) fn permission(&self) -> Permission {
         let target = self.headers["x-amz-target"].to_str().unwrap();
         iam::permission(target, &serde_json::from_str(&self.body).unwrap())
@@ -45,15 +45,15 @@ impl Request {
 pub(crate) enum Fault {
     /// It is answered here, and the service never sees it.
     Answer(StatusCode, &'static str),
-    /// It is swallowed, and there is never an answer. The connection stays open.
+    /// It never gets an answer. The connection stays open.
     Hang,
     /// The connection is reset, and the service never sees the request.
     Reset,
-    /// The service does what it is asked, but then the connection is reset.
+    /// The service executes it, but then the connection is reset.
     LoseAnswer,
     /// It is passed on late.
     Slow(Duration),
-    /// The answer comes a byte at a time, with so much time between them.
+    /// The answer comes a byte at a time, with this pause in between.
     Drip(Duration),
 }
 
@@ -64,7 +64,7 @@ impl Fault {
         Self::Answer(StatusCode::INTERNAL_SERVER_ERROR, error)
     }
 
-    /// A service that is asked for too much.
+    /// A service that throttles.
     pub(crate) fn throttling() -> Self {
         let error = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow down"}"#;
         Self::Answer(StatusCode::BAD_REQUEST, error)
@@ -100,19 +100,19 @@ impl Proxy {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = shared.clone();
-                // A peer that goes away is what this is for.
+                // A peer may always close the connection.
                 tokio::spawn(async move { shared.serve(stream).await });
             }
         });
         proxy
     }
 
-    /// What has come since the last call, passed on or not.
+    /// The requests since the last call, passed on or not.
     pub(crate) fn take(&self) -> Vec<Request> {
         std::mem::take(&mut self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The capacity that DynamoDB has counted since the last call, of the requests for a table.
+    /// The capacity that requests for a table have consumed since the last call.
     pub(crate) fn take_units(&self) -> f64 {
         std::mem::take(&mut self.shared.units.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -136,7 +136,7 @@ impl Proxy {
         self.faults(move |_| fault);
     }
 
-    /// From now on, says of each request what happens to it.
+    /// From now on, decides for each request what happens to it.
     pub(crate) fn faults(
         &self,
         faults: impl Fn(&Request) -> Option<Fault> + Send + Sync + 'static,
@@ -209,7 +209,7 @@ fn reset(stream: &TcpStream) -> Option<()> {
     stream.set_linger(Some(Duration::ZERO)).ok()
 }
 
-/// Reads the next request of a connection; `buffer` holds what came too early.
+/// Reads the next request of a connection. `buffer` holds bytes that came too early.
 async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
     let end_of_head = loop {
         if let Some(at) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -256,7 +256,7 @@ fn response(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
     [response.as_bytes(), body].concat()
 }
 
-/// A request for a table that also asks what it consumes. Nothing here checks its signature.
+/// The same request, also asking for the consumed capacity. Nothing here checks its signature.
 fn counting_units(body: String) -> String {
     match serde_json::from_str(&body) {
         Ok(Value::Object(mut request)) if request.contains_key("TableName") => {

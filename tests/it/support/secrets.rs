@@ -1,5 +1,5 @@
-//! Promise 8 in the whole test run: whatever passes a proxy, is logged or is printed by a function
-//! is searched for the secrets that the tests use. One that is found ends the run.
+//! Promise 8 in the whole test run: everything that passes a proxy, is logged, or is printed by a
+//! function is searched for the tests' secrets. A secret that is found ends the run.
 
 use std::{
     io::{self, Write},
@@ -35,8 +35,7 @@ pub(crate) fn find(text: &str) -> Option<&'static str> {
     ALL.into_iter().find(|secret| text.contains(secret))
 }
 
-/// Ends the test run if a text holds a secret. A panic would be lost in a task that nobody waits
-/// for.
+/// Ends the test run if a text holds a secret. In a background task, a panic would be lost.
 pub(crate) fn expect_none(place: &str, text: &str) {
     if let Some(secret) = find(text) {
         end_the_run(&format!("promise 8 is broken: {place} holds the secret {secret}: {text}"));
@@ -49,17 +48,17 @@ pub(crate) fn end_the_run(text: &str) -> ! {
     std::process::exit(101);
 }
 
-/// From now on, all that is logged in this process is searched.
+/// From now on, everything that is logged in this process is searched.
 pub(crate) fn watch_the_log() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let subscriber = tracing_subscriber::fmt().json().with_max_level(LevelFilter::DEBUG);
-        // Some tests have a log of their own.
+        // Some tests have their own log.
         let _ = subscriber.with_writer(Searched).try_init();
     });
 }
 
-/// Where the log goes: nowhere, once it has been searched.
+/// The log's destination: it is searched and dropped.
 struct Searched;
 
 impl io::Write for Searched {

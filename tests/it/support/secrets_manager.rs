@@ -1,4 +1,4 @@
-//! AWS Secrets Manager for the tests: a small double on loopback, or whatever listens at
+//! AWS Secrets Manager for the tests: a small double on loopback, or the service at
 //! `ROLLCALL_TEST_SECRETS_MANAGER_URL`.
 
 use std::{
@@ -21,7 +21,7 @@ use rollcall::{apps::AppsSource, aws};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// How the double fares.
+/// How the service behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
     /// It answers.
@@ -34,7 +34,7 @@ pub(crate) enum Mood {
     Garbled,
 }
 
-/// A proxy in front of the real or doubled service, which counts readings and can misbehave.
+/// A proxy in front of the service or its double. It counts reads and can misbehave.
 #[derive(Clone)]
 pub(crate) struct SecretsManager {
     pub(crate) url: String,
@@ -43,7 +43,7 @@ pub(crate) struct SecretsManager {
 }
 
 struct Shared {
-    /// The service behind, if it is not the double.
+    /// The service behind it, if it is not the double.
     target: Option<String>,
     http: reqwest::Client,
     secrets: Mutex<HashMap<String, String>>,
@@ -73,7 +73,7 @@ impl SecretsManager {
         Self { client: aws_sdk_secretsmanager::Client::new(&aws::at(&url)), url, shared }
     }
 
-    /// Makes a secret of a name that nobody else has and that begins so, and returns its ARN.
+    /// Creates a secret with a unique name that begins with `name`, and returns its ARN.
     pub(crate) async fn create(&self, name: &str, text: &str) -> String {
         let name = format!("{name}-{:016x}", fastrand::u64(..));
         let made = self.client.create_secret().name(name).secret_string(text).send().await.unwrap();
@@ -88,7 +88,7 @@ impl SecretsManager {
         *lock(&self.shared.mood) = mood;
     }
 
-    /// How many readings there were since the last call.
+    /// The number of reads since the last call.
     pub(crate) fn readings(&self) -> usize {
         self.shared.readings.swap(0, Ordering::SeqCst)
     }
@@ -125,7 +125,7 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     (status, [("content-type", "application/x-amz-json-1.1")], text).into_response()
 }
 
-/// What Secrets Manager does, as far as Rollcall needs it.
+/// The part of Secrets Manager that Rollcall needs.
 fn double(shared: &Shared, operation: &str, request: &Value) -> (StatusCode, String) {
     let mut secrets = lock(&shared.secrets);
     let version = || format!("{:032}", shared.versions.load(Ordering::SeqCst));
@@ -148,7 +148,7 @@ fn double(shared: &Shared, operation: &str, request: &Value) -> (StatusCode, Str
             };
             json!({ "ARN": id, "Name": id, "VersionId": version(), "SecretString": text })
         }
-        other => panic!("nobody asks for {other}"),
+        other => panic!("the double does not know {other}"),
     };
     (StatusCode::OK, answer.to_string())
 }

@@ -1,9 +1,9 @@
-//! A small DynamoDB in this process, below the SDK: the store sends it what it would send to the real
-//! one, expression for expression. What it does not know it refuses by a panic.
+//! A small DynamoDB in this process, below the SDK. The store sends it exactly the requests that it
+//! would send to the real one. It panics at everything that it does not know.
 //!
-//! It also decides which of several handlers goes on: every request waits until a seeded schedule
-//! picks it, so handlers interleave at their requests, and the same seed does it again. A handler may
-//! die between two requests, and an answer may be lost after its request was done.
+//! It also decides which of several handlers continues: every request waits until a seeded schedule
+//! picks it. So handlers interleave at their requests, and the same seed gives the same order. A
+//! handler may die between two requests, and an answer may be lost after its request was executed.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -34,12 +34,12 @@ use serde_json::{Map, Value, json};
 
 use super::iam;
 
-/// How many items a page of a query has: few, so that readers have to turn pages. A smaller `Limit`
-/// than [`LARGE_LIMIT`] is kept to.
+/// The number of items on a page of a query: few, so that readers need several pages. A `Limit`
+/// below [`LARGE_LIMIT`] is respected.
 const PAGE: usize = 5;
 const LARGE_LIMIT: usize = 100;
 
-/// No item of Rollcall's comes near DynamoDB's 400 KB: they are meant to be small.
+/// Rollcall's items must be small: none comes near DynamoDB's 400 KB.
 const MAX_ITEM_BYTES: usize = 8 << 10;
 
 /// An item, its attributes as they travel: `{"S":"text"}`.
@@ -66,7 +66,7 @@ struct Waiting {
 
 type Answer = (u16, Value);
 
-/// What may go wrong, and in which order the handlers go on.
+/// The possible faults, and the order in which the handlers continue.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
     pub(crate) random: fastrand::Rng,
@@ -108,8 +108,8 @@ impl Simulated {
         self.state().items.values().cloned().collect()
     }
 
-    /// Runs handlers at the same time, one request after another, as the schedule has it. `None` for
-    /// a handler that died.
+    /// Runs handlers concurrently, one request after another, in the schedule's order. `None` for a
+    /// handler that died.
     pub(crate) async fn interleave<T>(
         &self,
         schedule: &mut Schedule,
@@ -128,7 +128,7 @@ impl Simulated {
                         *place = None;
                     }
                 }
-                // A dead handler's request may still be on its way.
+                // A dead handler's request may still be waiting.
                 if running.iter().all(Option::is_none) && self.state().waiting.is_empty() {
                     return Poll::Ready(());
                 }
@@ -183,8 +183,9 @@ fn response((status, body): Answer) -> HttpResponse {
     response
 }
 
-/// What a write takes of the table and of its index, which has all of an item: a unit for each kilobyte,
-/// of the larger of what was and what is; in the index of both, if the entry moves.
+/// The units that a write consumes on the table and on its index, which contains all attributes:
+/// one for each kilobyte of the larger of the old and the new item. If the index entry moves, both
+/// count there.
 fn write_units(old: Option<&Item>, new: &Item) -> f64 {
     let units = |item: &Item| size(item).div_ceil(1024);
     let entry = |item: &Item| TABLE.index_key.map(|name| item.get(name).cloned());
@@ -201,8 +202,8 @@ fn write_units(old: Option<&Item>, new: &Item) -> f64 {
     u32::try_from(larger + index).unwrap().into()
 }
 
-/// The bytes of an item by DynamoDB's rules: a name and a text by their own, a number by half of its digits and
-/// one, a map with three and one for each member.
+/// The bytes of an item by DynamoDB's rules: the length of names and texts, half of a number's
+/// digits plus one, and three for a map plus one for each member.
 fn size(item: &Item) -> usize {
     fn value_size(value: &Value) -> usize {
         let (of, value) = value.as_object().unwrap().iter().next().unwrap();
@@ -228,7 +229,7 @@ fn size(item: &Item) -> usize {
 }
 
 impl State {
-    /// Does one of the waiting requests; false if there is none.
+    /// Executes one of the waiting requests; false if there is none.
     fn answer_one(&mut self, schedule: &mut Schedule) -> bool {
         if self.waiting.is_empty() {
             return false;
@@ -239,7 +240,7 @@ impl State {
         if schedule.has_faults && schedule.random.u8(..) < 3 {
             answer = error(500, "InternalServerError", Map::new());
         }
-        // Nobody waits for it if its handler has died.
+        // If its handler has died, the answer is dropped.
         let _ = next.answer.send(answer);
         true
     }
@@ -295,7 +296,7 @@ impl State {
         match asked.as_ref().and_then(Value::as_str) {
             None => (200, json!({})),
             Some("TOTAL") => (200, json!({ "ConsumedCapacity": consumed })),
-            Some(other) => panic!("the simulated store does not tell {other} of what it took"),
+            Some(other) => panic!("the simulated store does not return {other} consumed capacity"),
         }
     }
 
@@ -316,7 +317,7 @@ impl State {
             }
             (Some(other), _) => panic!("the simulated store does not return {other}"),
         }
-        // Refused, it never comes to its update.
+        // A refused write does not execute its update.
         request.take("UpdateExpression");
         request.forget_unused();
         Some(error(400, "ConditionalCheckFailedException", details))
@@ -374,7 +375,7 @@ impl State {
         let page = limit.filter(|limit| *limit < LARGE_LIMIT).unwrap_or(PAGE);
         let rest = found.split_off(page.min(found.len()));
         let mut answer = json!({ "Count": found.len(), "ScannedCount": found.len() });
-        // As the real one does, it may say that there is more when there is not.
+        // Like the real one, it may report a next page that is empty.
         if let Some(last) = found.last().filter(|_| !rest.is_empty() || limit == Some(found.len()))
         {
             let names = TABLE.key.into_iter().chain([pk, sk]);
@@ -396,7 +397,7 @@ fn error(status: u16, name: &str, mut details: Map<String, Value>) -> Answer {
     (status, Value::Object(details))
 }
 
-/// A request, of which everything has to be used.
+/// A request. Every field must be used.
 struct Request {
     fields: Map<String, Value>,
     values: HashMap<String, Value>,
@@ -579,7 +580,7 @@ impl Parser {
         }
     }
 
-    /// Does an update.
+    /// Executes an update.
     fn update(&mut self, before: &Item, item: &mut Item) {
         let mut written = BTreeSet::new();
         while self.next < self.tokens.len() {
@@ -630,7 +631,7 @@ impl Parser {
     }
 }
 
-/// Reads a set that is added or deleted, and what it is added to or deleted from.
+/// Reads a set that is added or deleted, and the set that it is applied to.
 fn sets(old: Option<&Value>, other: &Value) -> (String, BTreeSet<String>, BTreeSet<String>) {
     let kind = other.as_object().unwrap().keys().next().unwrap();
     assert_eq!(kind, "BS", "the simulated store knows no such set: {other}");

@@ -1,4 +1,4 @@
-//! A queue of SQS over HTTP: the one that `ROLLCALL_TEST_SQS_URL` names, else a small double.
+//! An SQS queue over HTTP: at `ROLLCALL_TEST_SQS_URL`, or else a small double.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 
 use super::secrets;
 
-/// The longest message that every region takes.
+/// The longest message that every region accepts.
 const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
 pub(crate) struct Sqs {
@@ -30,13 +30,13 @@ pub(crate) struct Sqs {
     client: Client,
 }
 
-/// A queue, and what a poller knows of it.
+/// A queue, and the state of its poller.
 pub(crate) struct TestQueue {
     pub(crate) url: String,
     client: Client,
     /// The receipts of messages that stayed in the queue: they are invisible now.
     kept: Vec<String>,
-    /// How much older than they are a poller is told that messages are.
+    /// How much older messages seem to the poller than they are.
     pub(crate) aged: Duration,
 }
 
@@ -50,7 +50,7 @@ impl Sqs {
         Self { url, client }
     }
 
-    /// A queue of its own, named after one of the template's.
+    /// A new queue, named after one of the template's.
     pub(crate) async fn queue(&self, resource: &str) -> TestQueue {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -91,8 +91,8 @@ impl TestQueue {
         delete.send().await.unwrap();
     }
 
-    /// What Lambda does: receives a batch, invokes the function, and deletes what does not stay.
-    /// Says how many messages there were and how many stayed.
+    /// Does what Lambda does: receives a batch, invokes the function, and deletes the messages that
+    /// do not stay. Returns how many messages there were and how many stayed.
     pub(crate) async fn poll(
         &mut self,
         invoke: impl AsyncFnOnce(Value) -> Option<Value>,
@@ -107,7 +107,7 @@ impl TestQueue {
         let mut stayed = 0;
         for message in &messages {
             let id = message.message_id.as_deref().unwrap();
-            // A function that gives no answer has done nothing.
+            // Without an answer, no message counts as done.
             let stays = failures.is_none_or(|failures| {
                 failures.iter().any(|failure| failure["itemIdentifier"] == id)
             });
@@ -121,7 +121,7 @@ impl TestQueue {
         (messages.len(), stayed)
     }
 
-    /// Lets so much time pass that all messages can be received again.
+    /// Lets enough time pass that all messages can be received again.
     pub(crate) async fn let_time_pass(&mut self) {
         for receipt in self.kept.drain(..) {
             let change = self.client.change_message_visibility().queue_url(&self.url);
@@ -156,8 +156,8 @@ fn event(messages: &[Message], aged: Duration) -> Value {
     json!({ "Records": messages.iter().map(record).collect::<Vec<_>>() })
 }
 
-/// As much of SQS as a poller and a sender need. Its clock stands still: what is invisible stays so
-/// until its visibility is set to 0.
+/// The part of SQS that a poller and a sender need. Its clock stands still: an invisible message
+/// stays invisible until its visibility is set to 0.
 #[derive(Default)]
 struct Double {
     queues: Mutex<HashMap<String, Vec<Stored>>>,

@@ -29,8 +29,7 @@ fn read(item: &HashMap<String, AttributeValue>) -> (String, Value) {
     (key, attributes.collect())
 }
 
-/// What a reader knows, wherever it is kept: every seat with the union of its marks, on it or moved
-/// away.
+/// What a reader sees: every seat with the union of its marks, on it or moved away.
 pub(crate) fn union(items: HashMap<String, Value>) -> HashMap<String, Value> {
     let (moved, mut seats): (HashMap<_, _>, HashMap<_, _>) =
         items.into_iter().partition(|(key, _)| key.contains(" moved#"));
@@ -60,7 +59,7 @@ pub(crate) fn simulated_dump(store: &Simulated) -> HashMap<String, Value> {
     items.collect()
 }
 
-/// A value as it travels.
+/// A value in its wire format.
 fn of_wire(value: &Value) -> Value {
     let hex = |value: &Value| hex::encode(BASE64_STANDARD.decode(value.as_str().unwrap()).unwrap());
     let (kind, content) = value.as_object().unwrap().iter().next().unwrap();

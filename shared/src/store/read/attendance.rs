@@ -1,7 +1,7 @@
 //! Reading every visit: all seats of a room or of a person, each with all of its marks.
 //!
-//! Everything is a stream, so that a room with a hundred thousand visits needs no more memory than
-//! one with a hundred.
+//! All results are streams, so a room with a hundred thousand visits needs no more memory than one
+//! with a hundred.
 
 use std::collections::BTreeSet;
 
@@ -22,20 +22,20 @@ use super::{
 };
 use crate::domain::{App, Mark, RoomId, UnixMillis, UserId};
 
-/// A seat of a room, and where it stands among the others.
+/// A seat of a room, and its place among the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomSeat {
-    /// Whose it is, and the seat.
+    /// The user and the seat.
     pub member: Member,
     /// Its place in the order of the room's seats. It stays when the person leaves, and moves
     /// towards the end when they come again.
     pub place: String,
 }
 
-/// Where among the seats of a room to begin.
+/// Where to begin among the seats of a room.
 #[derive(Debug, Clone, Copy)]
 pub enum SeatsFrom<'a> {
-    /// At those whose newest session began at a time.
+    /// At the seats whose newest session began at this time.
     Time(UnixMillis),
     /// At a [`RoomSeat::place`].
     Place(&'a str),
@@ -43,8 +43,8 @@ pub enum SeatsFrom<'a> {
 
 impl Reader {
     /// The seats of a room, whether their people are in or have left, by the time when each one's
-    /// newest session began, oldest first. About `at_first` of them are read with the first requests, and
-    /// then more and more.
+    /// newest session began, oldest first. About `at_first` of them are read with the first
+    /// requests, and then more and more.
     ///
     /// A seat that moves while the stream is read moves towards its end, so it may come twice, but
     /// is never missed.
@@ -60,8 +60,8 @@ impl Reader {
             SeatsFrom::Time(time) => keys::time(time),
             SeatsFrom::Place(place) => place.to_owned(),
         };
-        // A person who leaves meanwhile may still be found among those who are in; who has left is
-        // the newer one of the two.
+        // A person who leaves meanwhile may be found in both sections. The row in `left` is then
+        // the newer one.
         let sections = (0..SHARDS).flat_map(|shard| [(shard, Section::Left), (shard, Section::In)]);
         let partitions = sections.map(|(shard, section)| {
             let range = (format!("{}{place}", section.prefix()), keys::rows_end(section));
@@ -99,7 +99,7 @@ impl Reader {
         items(query, None, now).and_then(async |item| read_seat(&item))
     }
 
-    /// All marks of a seat in their order, those that were moved to other items among them.
+    /// All marks of a seat in their order, including those that were moved to other items.
     pub fn marks<'a>(
         &'a self,
         app: &App,
@@ -119,8 +119,8 @@ impl Reader {
     }
 }
 
-/// The marks of a seat on their way: the items that they come from are sorted by the oldest mark
-/// in each, so whatever is older than the next item's oldest one can go.
+/// The marks of a seat while they are read. The items that they come from are sorted by the oldest
+/// mark in each. So every mark that is older than the next item's oldest one can be returned.
 struct Marks<'a> {
     waiting: BTreeSet<Mark>,
     /// The marks of the next item.

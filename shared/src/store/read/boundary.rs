@@ -14,8 +14,8 @@ use super::{
 };
 use crate::domain::{App, Boundary, RoomId, UnixMillis};
 
-/// How many of a room's newest boundaries are looked at. The newest decides; before it, those that
-/// do not end their own creator's stay.
+/// How many of a room's newest boundaries are read. The newest decides, unless it does not end its
+/// creator's stay: then an older one does.
 pub const NEWEST_BOUNDARIES: usize = 8;
 
 impl Reader {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::domain::{App, Life, LifeId, RoomId, UnixMillis};
 
-/// How many of a room's newest life items are looked at: enough to pass over expired ones.
+/// How many of a room's newest life items are read: enough to skip expired ones.
 const NEWEST_LIVES: i32 = 4;
 
 impl Reader {
@@ -43,9 +43,9 @@ impl Reader {
 
     /// The newest life of a room, by the time it began. `None` if nothing is known of the room.
     ///
-    /// Its candidates come from the index: the newest lives with a creation or a close, and those
-    /// of the people who came last, whether they are in or have left. `logins` are further
-    /// candidates that the caller knows of, since the index may lag behind.
+    /// The candidates come from the index: the newest lives with a creation or a close, and the
+    /// lives of the people who came last, whether they are in or have left. `logins` are further
+    /// candidates that the caller knows, because the index may lag behind.
     ///
     /// # Errors
     ///

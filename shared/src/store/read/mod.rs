@@ -29,10 +29,10 @@ use super::{
 };
 use crate::domain::{App, UnixMillis, UserId};
 
-/// The table as queries use it: they read, and change nothing.
+/// The table as queries use it: they read and never write.
 ///
-/// Its function may get items and query. What lies with a user is read consistently; what comes from
-/// the index may lag behind, usually by less than a second.
+/// Its function may get items and query. Items of a user are read consistently. Results from the
+/// index may lag behind, usually by less than a second.
 #[derive(Debug, Clone)]
 pub struct Reader {
     table: Table,
@@ -50,8 +50,8 @@ impl Reader {
         self.table.warm_up(limit).await;
     }
 
-    /// The items of a user whose sort keys begin with `prefix`, read consistently, but for those
-    /// whose time has come.
+    /// The items of a user whose sort keys begin with `prefix`, read consistently, without expired
+    /// ones.
     async fn of_user(
         &self,
         app: &App,

@@ -25,13 +25,13 @@ pub struct RegistrationsPage<'a> {
     pub from: UnixMillis,
     /// The last time that is listed.
     pub to: UnixMillis,
-    /// Where the page before this one ended; `None` for the first page.
+    /// The end of the previous page; `None` for the first page.
     pub after: Option<&'a str>,
     /// About how many registrations are read with the first requests.
     pub at_first: usize,
 }
 
-/// A registration in the list of an app's.
+/// A registration in the list of an app.
 #[derive(Debug, Clone)]
 pub struct RegistrationRow {
     /// Its place in the list: where a page after it begins.
@@ -62,7 +62,7 @@ impl Reader {
         page: &RegistrationsPage<'a>,
         now: UnixMillis,
     ) -> impl Stream<Item = Result<RegistrationRow, StoreError>> + Send + 'a {
-        // A cursor is whatever a client sends: it must not lead to before the time span.
+        // A client may send any cursor: it must not lead to before the time span.
         let start = keys::time(page.from);
         let from = page.after.filter(|after| **after > *start).map_or(start, ToOwned::to_owned);
         let to = keys::time_end(page.to);

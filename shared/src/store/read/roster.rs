@@ -20,13 +20,13 @@ use crate::domain::{App, Kind, Mark, RoomId, UnixMillis, UserId};
 /// A row of a room's roster: a person and their seat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Who.
+    /// The user.
     pub user: UserId,
     /// Their seat in the room.
     pub seat: Seat,
 }
 
-/// A member of a roster, and where a page after them begins.
+/// A member of a roster, and the place where the next page begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RosterRow {
     /// The place in the roster.
@@ -35,11 +35,11 @@ pub struct RosterRow {
     pub member: Member,
 }
 
-/// Which part of a roster to read, and by which rule somebody is in it.
+/// Which part of a roster to read, and the rule that decides who is in it.
 pub struct RosterPage<'a> {
-    /// Whoever entered before that is not looked at.
+    /// Seats whose newest session began before this time are skipped.
     pub since: UnixMillis,
-    /// Where the page before this one ended; `None` for the first page.
+    /// The end of the previous page; `None` for the first page.
     pub after: Option<&'a str>,
     /// How many members a page has at most.
     pub limit: usize,
@@ -70,8 +70,8 @@ pub struct Roster {
 impl Reader {
     /// A page of the people in a room.
     ///
-    /// The first page reads all rows of the people in the room, since it counts them; a later one
-    /// little more than it returns. What is kept in memory is one page of each shard.
+    /// The first page reads all rows of the people in the room, because it counts them. A later one
+    /// reads little more than it returns. Only one page of each shard is kept in memory.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl Reader {
         now: UnixMillis,
     ) -> Result<Roster, StoreError> {
         let from = keys::rows_from(Section::In, page.since);
-        // A cursor is whatever a client sends: it must not lead out of the section.
+        // A client may send any cursor: it must not lead out of the section.
         let end = keys::rows_end(Section::In);
         let to = page.after.filter(|after| **after < *end).map_or(end, ToOwned::to_owned);
         let page_size =
@@ -116,8 +116,9 @@ impl Reader {
         Ok(roster)
     }
 
-    /// A member, with all the marks that tell whether they are in. Those on the seat do, unless the
-    /// newest is an exit that may be another connection's: that depends on older ones.
+    /// A member, with all marks that decide whether they are in. The marks on the seat are enough,
+    /// unless the newest is an exit that may belong to another connection: that depends on older
+    /// ones.
     async fn member(&self, app: &App, item: &Item, now: UnixMillis) -> Result<Member, StoreError> {
         let Member { user, seat } = read_member(item)?;
         let is_doubtful =
@@ -130,7 +131,7 @@ impl Reader {
     }
 }
 
-/// How many rows one read asks for when all of them are wanted; what fits into a megabyte comes.
+/// How many rows one read requests when all of them are needed. DynamoDB returns up to a megabyte.
 const ROWS_PER_READ: usize = 1000;
 
 pub(super) fn read_member(item: &Item) -> Result<Member, StoreError> {

@@ -18,17 +18,17 @@ use super::{
 };
 use crate::domain::UnixMillis;
 
-/// From which end rows are read.
+/// The end from which rows are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
     OldestFirst,
     NewestFirst,
 }
 
-/// A row of the index: where it stands among the others, and the item.
+/// A row of the index: its place among the others, and the item.
 pub(super) type Row = (String, Item);
 
-/// How many items one request asks for at most, unless it asks for as many as a megabyte holds.
+/// The most items that one request asks for, unless it asks for as many as fit into a megabyte.
 const MAX_PAGE: usize = 1000;
 
 /// How many rows to read from each shard for a page of so many: they are spread almost evenly.
@@ -49,8 +49,8 @@ impl Reader {
             .expression_attribute_values(":pk", item::string(partition))
     }
 
-    /// The rows of one partition of the index from one sort key to another, both included; `first_page`
-    /// of them with the first request.
+    /// The rows of one partition of the index from one sort key to another, both included;
+    /// `first_page` of them with the first request.
     pub(super) fn rows(
         &self,
         partition: String,
@@ -76,8 +76,8 @@ impl Reader {
     }
 }
 
-/// What a query finds, but for items whose time has come. Who needs few items says how many the first
-/// request shall ask for; each further one asks for twice as many as the one before.
+/// The results of a query, without expired items. A caller that needs few items passes the size of
+/// the first request. Each further request asks for twice as many as the one before.
 pub(super) fn items(
     query: QueryFluentBuilder,
     first_page: Option<usize>,
@@ -116,7 +116,7 @@ impl<'a> Merged<'a> {
         Ok(Self { partitions, heads, direction })
     }
 
-    /// The next row; of rows that stand at the same place that of the earliest partition.
+    /// The next row. Of rows with the same place, the one of the earliest partition comes first.
     pub(super) async fn next(&mut self) -> Result<Option<Row>, StoreError> {
         let heads = self.heads.iter().enumerate();
         let by_place = |(_, a): &(usize, &Row), (_, b): &(usize, &Row)| match self.direction {
@@ -130,7 +130,7 @@ impl<'a> Merged<'a> {
         Ok(std::mem::replace(&mut self.heads[number], next))
     }
 
-    /// All rows that are left, in no order, from all partitions at the same time.
+    /// All remaining rows, in no order, from all partitions at the same time.
     pub(super) fn rest(self) -> impl Stream<Item = Result<Row, StoreError>> + Send + 'a {
         let heads = stream::iter(self.heads.into_iter().flatten().map(Ok));
         heads.chain(stream::select_all(self.partitions))

@@ -16,14 +16,14 @@ use crate::domain::{App, LifeId, Mark, RoomId, UnixMillis, UserId};
 pub struct Seat {
     /// Which room.
     pub room: RoomId,
-    /// Which life of it, if the provider tells them apart.
+    /// Which life of it, if the provider distinguishes lives.
     pub life: Option<LifeId>,
-    /// The person's display name, by the newest event.
+    /// The person's display name, from the newest event.
     pub name: Option<String>,
-    /// The marks on the seat. Some of the oldest may have been moved away: never those that tell
-    /// whether the person is in.
+    /// The marks on the seat. Some of the oldest may have been moved away, but never those that
+    /// decide whether the person is in.
     pub marks: Vec<Mark>,
-    /// The newest mark that was moved away, if any were. Whatever is newer is in `marks`.
+    /// The newest mark that was moved away, if any were. All newer ones are in `marks`.
     pub moved_to: Option<Mark>,
 }
 

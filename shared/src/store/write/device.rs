@@ -1,10 +1,11 @@
-//! A device: a register for each kind of event, the newest of which stays, each conditioned on
-//! itself alone. Maximum commutes, so any order of arrival ends the same; the reader compares.
+//! A device: a register for each kind of event, which keeps the newest event. Each write has a
+//! condition on its own register only. Maximum commutes, so any order of arrival gives the same
+//! result. The reader compares the registers.
 //!
-//! Where accounts register themselves, a login also is the registration, if it is the first one, and
-//! counts its user for the month. Both are written before the device's own flag that they are done,
-//! so that a death in between heals at the next login. The flag is part of the common condition:
-//! all later logins of the month are one write.
+//! Where accounts register themselves, the first login is also the registration, and a login counts
+//! its user for the month. Both are written before the device's flag that they are done. After a
+//! crash in between, the next login writes them again. The flag is part of the common condition, so
+//! each later login of the month is one write.
 
 use super::{
     super::{
@@ -77,7 +78,7 @@ impl Writer {
         }
     }
 
-    /// Makes an event the newest in its register; the condition is still to come.
+    /// Makes an event the newest in its register. The caller adds the condition.
     fn update_device(
         &self,
         change: &DeviceChange,
@@ -93,7 +94,7 @@ impl Writer {
     }
 }
 
-/// What became of an event whose register was not written.
+/// The outcome of an event whose register was not written.
 fn outcome(known: &Item, register: &str, change: &DeviceChange) -> Result<Outcome, StoreError> {
     let is_known = item::stamp(known, register)? == Some(change.stamp());
     Ok(if is_known { Outcome::Duplicate } else { Outcome::Stale })

@@ -23,8 +23,8 @@ impl Writer {
         let expires_at = item::number(self.life_expiry(received_at).0);
         let update = Update::of(keys::room(app, room), keys::life(life))
             .set(INDEX_PK, item::string(keys::lives(app, room)));
-        // A life is sorted by its beginning; by its end only as long as that is all that is known. It
-        // expires some time after its end; after its beginning only if the end never comes.
+        // A life is sorted by its beginning, or by its end as long as only that is known. It
+        // expires some time after its end, or after its beginning if the end never comes.
         let update = match *boundary {
             Boundary::Created { at, .. } => update
                 .set(CREATED_AT, item::number(at.0))

@@ -23,41 +23,41 @@ pub use signature_use::Claimed;
 use super::{StoreError, table::Table};
 use crate::domain::{Change, Outcome, UnixMillis, UnixSeconds};
 
-/// How many changes are stored at the same time.
+/// How many changes are stored concurrently.
 const CONCURRENT_CHANGES: usize = 32;
 
-/// The table as callbacks use it: they store changes, and ask no questions.
+/// The table as callbacks use it: they store changes and never query.
 ///
-/// Its function may put, update and get items. It gets one when it starts, and a seat that has grown
-/// too large.
+/// Its function may put, update and get items. It gets an item when it starts, and a seat that has
+/// grown too large.
 #[derive(Debug, Clone)]
 pub struct Writer {
     table: Table,
     retention: Duration,
 }
 
-/// What became of several changes.
+/// The outcomes of several changes.
 #[derive(Debug)]
 pub struct AppliedAll<'a> {
-    /// The most notable outcome of those that are stored; `Ignored` if there are none.
+    /// The greatest outcome of the stored changes; `Ignored` if there are none.
     pub outcome: Outcome,
-    /// How many of those that are stored had which outcome.
+    /// How many of the stored changes had which outcome.
     pub outcomes: BTreeMap<Outcome, usize>,
-    /// Those of which it is not known that they are stored. They can be applied again without harm.
+    /// The changes that are not known to be stored. They can be applied again without harm.
     pub failed: Vec<(&'a Change, StoreError)>,
 }
 
 impl Writer {
-    /// A writer to the table of that name. It keeps seats for `retention` after their last event, and
-    /// lives for twice that after their end.
+    /// A writer to the table of that name. It keeps seats for `retention` after their last event,
+    /// and lives for twice that after their end.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>, retention: Duration) -> Self {
         Self { table: Table::new(client, table), retention }
     }
 
     /// Opens the connection to the table by reading an item that does not exist. The first callback
-    /// then finds an open connection, and a warning in the log says at start if the table cannot be
-    /// read. It takes at most `limit`. A failure does no harm: later calls connect again.
+    /// then finds an open connection. If the table cannot be read, a warning is logged at start. It
+    /// takes at most `limit`. A failure does no harm: later calls connect again.
     pub async fn warm_up(&self, limit: Duration) {
         self.table.warm_up(limit).await;
     }
@@ -66,8 +66,8 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if that could not be made sure. The change may be stored all the same, and
-    /// can be applied again without harm.
+    /// [`StoreError`] if the change is not known to be stored. It may be stored all the same, and can
+    /// be applied again without harm.
     pub async fn apply(
         &self,
         change: &Change,
@@ -82,8 +82,8 @@ impl Writer {
         }
     }
 
-    /// Stores changes, a bounded number of them at the same time, until `deadline`. One that fails
-    /// does not keep the others from being stored.
+    /// Stores changes, a bounded number of them concurrently, until `deadline`. A change that fails
+    /// does not affect the others.
     pub async fn apply_all<'a>(
         &self,
         changes: &'a [Change],

@@ -1,4 +1,4 @@
-//! That a user was active in a month: one small item, which is counted in the index.
+//! A user's activity in a month: one small item, which is counted in the index.
 
 use super::{
     super::{

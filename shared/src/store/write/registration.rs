@@ -1,4 +1,4 @@
-//! A registration: one item for each user, of which the earliest receipt stays.
+//! A registration: one item for each user, which keeps the earliest receipt.
 
 use aws_sdk_dynamodb::{
     primitives::Blob,
@@ -65,12 +65,12 @@ fn write(registration: &Registration) -> Item {
     item::of(required.into_iter().chain(optional))
 }
 
-/// The time of which the earliest stays, then something of the content, so that two receipts at the same millisecond
-/// have the same winner in any order.
+/// The time, of which the earliest wins, and then a hash of the content. So of two receipts at the
+/// same millisecond, the same one wins in any order.
 fn order(registration: &Registration) -> AttributeValue {
     let mut content = Sha1::new();
     for text in [&registration.name, &registration.avatar_url, &registration.extra] {
-        // The length tells two texts from one, and none from an empty one.
+        // The length distinguishes two texts from one, and no text from an empty one.
         content.update(text.as_ref().map_or(u64::MAX, |text| text.len() as u64).to_be_bytes());
         content.update(text.as_deref().unwrap_or_default());
     }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
     use crate::domain::{App, ProviderName, UnixMillis};
 
-    /// Promise 3: of two receipts at one millisecond that differ the same one wins in any order.
+    /// Promise 3: of two different receipts at one millisecond, the same one wins in any order.
     #[test]
     fn promise_3_convergent_no_two_registrations_have_one_order() {
         let text = |text: &str| Some(text.to_owned());

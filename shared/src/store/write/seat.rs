@@ -2,11 +2,12 @@
 //!
 //! - **W1** makes an event the newest of its seat: newest mark, index keys, roster fields. It is
 //!   refused if the seat has a newer one.
-//! - **W2** adds the mark of an older event, and nothing else: it cannot move anybody.
+//! - **W2** adds the mark of an older event, and nothing else: it does not change who is in the
+//!   room.
 //!
 //! When a seat outgrows one write unit, its oldest marks are first added to another item and then
-//! deleted here, where the newest of them is named from then on. Readers take the union, so a crash
-//! in between changes nothing.
+//! deleted from the seat, which from then on stores the newest of them. Readers take the union, so
+//! a crash in between changes nothing.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -24,8 +25,9 @@ use super::{
 };
 use crate::domain::{Kind, Mark, Outcome, SeatChange, UnixMillis};
 
-/// What a write of a seat of at most a kilobyte takes: one write unit for the seat, two for an index entry that
-/// is elsewhere then. Any write of a larger one takes two for the seat and two for the index.
+/// What a write of a seat of at most a kilobyte consumes at most: one write unit for the seat, and
+/// two for an index entry whose key changes. Any write of a larger one consumes two for the seat
+/// and two for the index.
 const MAX_SEAT_UNITS: WriteUnits = WriteUnits(3.0);
 
 /// How long an answer waits for marks to be moved.
@@ -41,11 +43,11 @@ impl Writer {
         received_at: UnixMillis,
     ) -> Result<Outcome, StoreError> {
         let mark = Blob::new(change.mark.to_bytes());
-        // A seat may expire between a refused W1 and its W2, so W1 may come round once more.
+        // A seat may expire between a refused W1 and its W2, so W1 may be tried once more.
         for _ in 0..2 {
             let seen = match self.write_newest(change, &mark, received_at).await? {
                 Written::Yes(units) => {
-                    self.lighten(change, units, received_at).await;
+                    self.shrink_if_large(change, units, received_at).await;
                     return Ok(Outcome::Applied);
                 }
                 Written::No(seat) => seat,
@@ -54,7 +56,7 @@ impl Writer {
                 return Ok(Outcome::Duplicate);
             }
             if let Written::Yes(units) = self.write_older(change, &mark).await? {
-                self.lighten(change, units, received_at).await;
+                self.shrink_if_large(change, units, received_at).await;
                 return Ok(Outcome::Stale);
             }
         }
@@ -92,9 +94,14 @@ impl Writer {
         self.table.update(update).await
     }
 
-    /// Moves the oldest marks away if the seat has grown too large. The event is stored already,
-    /// so if that fails or takes too long, the next event on the seat will try again.
-    async fn lighten(&self, change: &SeatChange, units: WriteUnits, received_at: UnixMillis) {
+    /// Moves the oldest marks away if the seat has grown too large. The event is stored already. If
+    /// the move fails or takes too long, the next event on the seat tries again.
+    async fn shrink_if_large(
+        &self,
+        change: &SeatChange,
+        units: WriteUnits,
+        received_at: UnixMillis,
+    ) {
         if units <= MAX_SEAT_UNITS {
             return;
         }
@@ -134,7 +141,7 @@ impl Writer {
              (attribute_not_exists({MOVED_TO}) OR {MOVED_TO} < :{MOVED_TO})"
         ));
         if let Written::No(_) = self.table.update(first).await? {
-            // Newer marks were moved before, or the seat is gone.
+            // Newer marks were moved before, or the seat has expired.
             let other = delete.only_if(format!("attribute_exists({MOVED_TO})"));
             self.table.update(other).await?;
         }
@@ -142,8 +149,8 @@ impl Writer {
     }
 }
 
-/// A write of a seat says what it consumed, since that shows how large the seat is; and a refused one
-/// returns the seat, since that shows whether the mark is known.
+/// A write of a seat returns the consumed capacity, which shows how large the seat is. A refused
+/// one returns the seat, which shows whether the mark is known.
 fn update_seat(change: &SeatChange) -> Update {
     let SeatChange { app, user, room, .. } = change;
     Update::of(keys::user(app, user), keys::seat(room, change.life.as_ref()))
@@ -151,14 +158,14 @@ fn update_seat(change: &SeatChange) -> Update {
         .or_return_item()
 }
 
-/// The marks that may leave a seat, oldest first: all but the newest few and those that tell whether
-/// the person is in, in which role, and when they were last seen.
+/// The marks that may be moved from a seat, oldest first: all except the newest few and those that
+/// decide whether the person is in, in which role, and when they were last seen.
 fn movable(marks: &[Mark]) -> Vec<Mark> {
     let mut sorted: Vec<&Mark> = marks.iter().collect();
     sorted.sort();
     let mut kept: BTreeSet<&Mark> = sorted.iter().rev().take(NEWEST_KEPT).copied().collect();
     kept.extend(sorted.iter().copied().max_by_key(|mark| mark.at));
-    // Within a session the higher sequence speaks.
+    // Within a session the higher sequence decides.
     let newest = sorted.last().map(|mark| &mark.order.session);
     let of_newest = || sorted.iter().copied().filter(|mark| Some(&mark.order.session) == newest);
     for is_leave in [true, false] {

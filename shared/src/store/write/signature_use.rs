@@ -1,4 +1,4 @@
-//! Signatures that are good for one body.
+//! Signatures that are valid for one body.
 
 use std::time::Duration;
 
@@ -27,15 +27,15 @@ pub enum Claimed {
 
 impl Writer {
     /// Claims a signature for a body, as long as the signature can be verified. The same body may
-    /// claim it again: a retry, or what a crash left undone. The SHA-256 of both is what is stored.
+    /// claim it again: it is a retry, or the first try crashed. Only the SHA-256 of both is stored.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if that could not be made sure. The signature may be claimed all the same.
+    /// [`StoreError`] if the claim is not known to be stored. It may be stored all the same.
     pub async fn claim(&self, app: &App, used: &SignatureUse) -> Result<Claimed, StoreError> {
         let [signature, body] = [used.signature.as_bytes(), &used.body]
             .map(|bytes| <[u8; 32]>::from(Sha256::digest(bytes)));
-        // In its last second the signature is still good.
+        // In its last second the signature is still valid.
         let expires_at = used.good_until.after(Duration::from_secs(1));
         let update = Update::of(keys::signature(app, &signature), SIGNATURE_USE)
             .set(BODY, item::bytes(Blob::new(body)))

@@ -1,4 +1,4 @@
-//! Conditional writes, and what became of them.
+//! Conditional writes, and their outcomes.
 
 use std::collections::HashMap;
 
@@ -20,10 +20,11 @@ use super::super::{
 };
 use crate::domain::Outcome;
 
-/// How many values the most common update has, that of a seat: room for them is made once.
+/// The number of values of the most common update, that of a seat: memory for them is allocated
+/// once.
 const VALUES: usize = 7;
 
-/// An update of one item: what it changes, and on which condition.
+/// An update of one item: its changes and its condition.
 ///
 /// A value has the name of its attribute: `set(K, mark)` is `SET k = :k`, and a condition such as
 /// `k < :k` compares what is stored with what is set.
@@ -60,7 +61,7 @@ impl Clause {
 }
 
 impl Update {
-    /// An update of the item with this key. If there is none, the update makes it.
+    /// An update of the item with this key. If there is none, the update creates it.
     pub(super) fn of(pk: String, sk: impl Into<String>) -> Self {
         Self {
             pk,
@@ -78,7 +79,7 @@ impl Update {
         self.with(Clause::Set, &[name, " = :", name]).value(name, value)
     }
 
-    /// Sets an attribute that the item does not have yet; one that it has stays.
+    /// Sets an attribute that the item does not have yet. An existing one stays.
     pub(super) fn set_if_missing(self, name: &str, value: AttributeValue) -> Self {
         let action = [name, " = if_not_exists(", name, ", :", name, ")"];
         self.with(Clause::Set, &action).value(name, value)
@@ -102,7 +103,7 @@ impl Update {
         self.with(Clause::Delete, &[name, " :", name]).value(name, members)
     }
 
-    /// The condition, in DynamoDB's own words.
+    /// The condition, as a DynamoDB expression.
     pub(super) fn only_if(self, condition: String) -> Self {
         Self { condition: Some(condition), ..self }
     }
@@ -145,20 +146,21 @@ fn expression(clauses: [String; 4]) -> String {
     expression
 }
 
-/// What a write consumed, of the table and its index together.
+/// The capacity that a write consumed, on the table and its index together.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub(super) struct WriteUnits(pub(super) f64);
 
-/// Whether a conditional update was done, and what DynamoDB said of it.
+/// Whether a conditional update was done, and what DynamoDB returned.
 pub(super) enum Written {
-    /// It was done: what it consumed; zero without [`Update::measured`].
+    /// It was done. This is the consumed capacity; zero without [`Update::measured`].
     Yes(WriteUnits),
-    /// Its condition was refused: the item as it is stored; empty without [`Update::or_return_item`].
+    /// Its condition was refused. This is the stored item; empty without
+    /// [`Update::or_return_item`].
     No(Item),
 }
 
 impl Written {
-    /// The outcome of what is written once: the condition is refused if it is stored already.
+    /// The outcome of a write that is done once: its condition is refused if the item exists.
     pub(super) fn once(self) -> Outcome {
         match self {
             Self::Yes(_) => Outcome::Applied,
@@ -168,8 +170,8 @@ impl Written {
 }
 
 impl Table {
-    /// Sends an update. The SDK's futures are tens of kilobytes: boxed, they are not copied each time
-    /// that a future around them is moved.
+    /// Sends an update. The SDK's futures have tens of kilobytes. When boxed, they are not copied
+    /// each time that a future around them is moved.
     pub(super) fn update(
         &self,
         update: Update,
