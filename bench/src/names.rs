@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use clap::ValueEnum;
 use rollcall::routes::{CALLBACKS, QUERY, USER_SIG};
-use rollcall_local::send::zego::EventName as Zego;
+use rollcall_players::zego::EventName as Zego;
 
 /// What kind of thing a subject is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
