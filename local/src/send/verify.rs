@@ -105,13 +105,13 @@ pub async fn verify(sent: Sent<'_>, client: &Client, url: &str) -> Verdict {
     let end = Instant::now() + LAG;
     let users = stream::iter(model.users.keys().map(|path| (path, false)));
     let rooms = stream::iter(model.rooms.keys().map(|path| (path, true)));
-    let asked = users.chain(rooms).map(async |(path, is_room)| {
+    let questions = users.chain(rooms).map(async |(path, is_room)| {
         let ask = async || if is_room { asker.room(path).await } else { asker.user(path).await };
         let wrong = settle(end, ask).await.into_iter();
         let line = |wrong: String| wrong.split_whitespace().collect::<Vec<_>>().join(" ");
         wrong.map(|wrong| format!("{path}: {}", line(wrong))).collect::<Vec<_>>()
     });
-    let wrong: Vec<Vec<String>> = asked.buffer_unordered(CONCURRENT_QUESTIONS).collect().await;
+    let wrong: Vec<Vec<String>> = questions.buffer_unordered(CONCURRENT_QUESTIONS).collect().await;
     verdict.wrong = wrong.concat();
     verdict
 }

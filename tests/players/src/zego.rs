@@ -37,7 +37,10 @@ impl EventName {
     /// Whether it is about somebody in a room.
     #[must_use]
     pub fn is_seat(self) -> bool {
-        matches!(self, Self::RoomLogin | Self::RoomLogout)
+        match self {
+            Self::RoomLogin | Self::RoomLogout => true,
+            Self::RoomCreate | Self::RoomClose => false,
+        }
     }
 
     fn endpoint(self) -> Endpoint {
