@@ -120,3 +120,23 @@ fn chat_event(arrived: &Arrived) -> Option<(&Event, &str, &str)> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::month;
+
+    #[test]
+    fn a_month_ends_at_midnight_in_utc() {
+        for (at, expected) in [
+            (0, (1970, 1)),
+            (951_868_799_999, (2000, 2)),
+            (951_868_800_000, (2000, 3)),
+            (1_788_220_799_999, (2026, 8)),
+            (1_788_220_800_000, (2026, 9)),
+            (4_107_542_399_999, (2100, 2)),
+            (4_107_542_400_000, (2100, 3)),
+        ] {
+            assert_eq!(month(at), expected, "{at}");
+        }
+    }
+}
