@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use clap::ValueEnum;
 use rollcall::routes::{CALLBACKS, QUERY, USER_SIG};
-use rollcall_local::send::zego::EventName as Zego;
+use rollcall_players::zego::EventName as Zego;
 
 /// The kind of a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

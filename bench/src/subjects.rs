@@ -14,14 +14,12 @@ use rollcall::{
     runtime,
     store::Writer,
 };
-use rollcall_local::{
-    EXAMPLE_APPS,
-    send::{
-        Callback,
-        openim::{self, EventName as OpenImName},
-        tencent::{Event as TencentEvent, EventName as Tencent, Options as TencentOptions},
-        zego::{self, EventName as Zego},
-    },
+use rollcall_local::EXAMPLE_APPS;
+use rollcall_players::{
+    Callback,
+    openim::{self, EventName as OpenImName},
+    tencent::{Event as TencentEvent, EventName as Tencent, Options as TencentOptions},
+    zego::{self, EventName as Zego},
 };
 use serde_json::{Value, json};
 

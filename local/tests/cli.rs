@@ -81,7 +81,7 @@ impl Running {
     }
 
     async fn get(&self, path: &str) -> Value {
-        let client = rollcall_local::send::client().unwrap();
+        let client = rollcall_players::client().unwrap();
         let text = client.get(format!("{}{path}", self.url)).send().await.unwrap().text().await;
         serde_json::from_str(&text.unwrap()).unwrap()
     }
@@ -301,7 +301,7 @@ async fn promise_8_discreet_nothing_that_is_written_holds_a_secret() {
     }
     assert_eq!(written.matches("applied").count(), 5, "{written}");
     assert_eq!(written.matches("rejected").count(), 6, "{written}");
-    let client = rollcall_local::send::client().unwrap();
+    let client = rollcall_players::client().unwrap();
     let token = r#"{"callbackCommand":"callbackUserOnlineCommand","token":"token-s3cret","userID":"ada","platformID":1,"seq":1}"#;
     let basic = "Basic b3BlbmltOmJhc2ljLXMzY3JldA==";
     let url = format!("{}/openim", running.url);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use rollcall::{callback::Secret, domain::UnixMillis};
-use rollcall_local::send::{
+use rollcall_players::{
     openim, tencent,
     zego::{
         Event,
@@ -48,7 +48,7 @@ fn logout(login: &Event, sequence: u64, ms: u64) -> Event {
     Event { name: RoomLogout, sequence, at: at(ms), ..login.clone() }
 }
 
-fn boundary(name: rollcall_local::send::zego::EventName, life: u64, ms: u64) -> Event {
+fn boundary(name: rollcall_players::zego::EventName, life: u64, ms: u64) -> Event {
     Event { life, ..zego_event(name, at(ms)) }
 }
 

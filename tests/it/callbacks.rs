@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use rollcall::{callback::Secret, endpoint::Endpoint, providers::zego, runtime};
-use rollcall_local::send::zego::{
+use rollcall_players::zego::{
     Event,
     EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
 };

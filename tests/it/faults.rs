@@ -9,7 +9,7 @@ use std::{
 
 use futures::{StreamExt, future::join_all, stream};
 use rollcall::{callback::Secret, domain::UnixMillis, endpoint::Endpoint, runtime};
-use rollcall_local::send::{
+use rollcall_players::{
     Callback, openim, tencent,
     zego::{self, Rooms},
 };

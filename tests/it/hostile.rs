@@ -1,7 +1,7 @@
 //! Promise 1: unsigned requests, and signed ones that are malformed.
 
 use rollcall::{callback::Secret, domain::UnixSeconds, http::Request, providers::zego, runtime};
-use rollcall_local::send::openim::EventName;
+use rollcall_players::openim::EventName;
 use serde_json::{Value, json};
 
 use crate::support::{

@@ -10,7 +10,7 @@ use rollcall::{
     providers::zego::RoomLogin,
     runtime::{self, CallbackFunction, service},
 };
-use rollcall_local::send::zego::EventName;
+use rollcall_players::zego::EventName;
 use serde_json::{Value, json};
 
 use crate::support::{Database, Handlers, Moment, SECRET, gateway_event, iam, zego_event};
@@ -64,7 +64,7 @@ async fn a_decoded_path_asks_for_ids_of_any_character() {
     let now = runtime::now();
     let secret = Secret::new(SECRET.to_owned()).unwrap();
     for user in ["ada lovelace", "100%", "50%25", "é", "a?b#c", "😀"] {
-        let login = rollcall_local::send::zego::Event {
+        let login = rollcall_players::zego::Event {
             user: user.to_owned(),
             ..zego_event(EventName::RoomLogin, Moment::recent().plus(0))
         };

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures::{StreamExt, stream};
 use rollcall::{callback::Secret, domain::UnixMillis};
-use rollcall_local::send::zego::{Event, EventName::RoomLogin};
+use rollcall_players::zego::{Event, EventName::RoomLogin};
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 

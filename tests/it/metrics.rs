@@ -15,9 +15,9 @@ use rollcall::{
     providers::openim::{AppCredentials, Basic},
     runtime,
 };
-use rollcall_local::send::{
-    Callback,
-    history::{Provider, Script, TencentSecrets},
+use rollcall_players::{
+    Callback, Secrets,
+    crowd::{Provider, Script},
     openim, tencent, zego,
 };
 use serde_json::{Value, json};
@@ -64,17 +64,25 @@ fn secret(text: &str) -> Secret {
     Secret::new(text.to_owned()).unwrap()
 }
 
-fn providers(with: &str) -> [Provider; 3] {
+fn providers() -> [Provider; 3] {
+    [
+        Provider::Zego(None, zego::Options::default()),
+        Provider::OpenIm(None, openim::Options::default()),
+        Provider::Tencent(None, tencent::Options::default()),
+    ]
+}
+
+fn secrets(with: &str) -> Secrets {
     let secret = |genuine: &str| secret(if with.is_empty() { genuine } else { with });
     let mut openim = AppCredentials::default();
     openim.secrets.push(secret(OPENIM_SECRET));
     openim.basic.push(Basic::new("openim", secret(OPENIM_PASSWORD)).unwrap());
-    let tencent = TencentSecrets::Both { token: secret(CHAT_TOKEN), key: secret(TRTC_KEY) };
-    [
-        Provider::Zego(None, zego::Options::default(), secret(SECRET)),
-        Provider::OpenIm(None, openim::Options::default(), openim),
-        Provider::Tencent(None, tencent::Options::default(), tencent),
-    ]
+    Secrets {
+        zego: Some(secret(SECRET)),
+        openim,
+        chat: Some(secret(CHAT_TOKEN)),
+        trtc: Some(secret(TRTC_KEY)),
+    }
 }
 
 /// A subscriber that writes into the log as a function does.
@@ -100,8 +108,10 @@ async fn log() -> (String, usize) {
     // In reverse order, so that many are stale, and then again.
     for (seed, with) in [(1, ""), (1, ""), (2, "forged")] {
         let script = Script { count: 200, seed, until };
-        for event in script.play(&providers(with)).iter().rev() {
-            handlers.deliver(&event.callback(runtime::now()), runtime::now()).await;
+        let secrets = secrets(with);
+        for event in script.play(&providers()).iter().rev() {
+            let callback = event.callback(&secrets, runtime::now()).unwrap();
+            handlers.deliver(&callback, runtime::now()).await;
             sent += 1;
         }
     }

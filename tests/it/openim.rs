@@ -6,7 +6,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::future::{join, join_all};
 use proptest::{prelude::*, sample::Index, test_runner::Config};
 use rollcall::{domain::UnixMillis, providers::openim::AppCredentials};
-use rollcall_local::send::{
+use rollcall_players::{
     Answer,
     openim::{Event, EventName, Options, Platform, Server},
 };
@@ -630,7 +630,7 @@ async fn the_published_online_and_offline_are_understood() {
         let mut body = json!({ "callbackCommand": command, "userID": "ada" });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let event = openim_event(EventName::UserOnline, received_at).callback(&credentials);
-        let callback = rollcall_local::send::Callback { body: body.to_string(), ..event };
+        let callback = rollcall_players::Callback { body: body.to_string(), ..event };
         let reply = handlers.deliver(&callback, received_at).await;
         assert_eq!((reply.status.as_u16(), reply.body.as_str()), (200, REAL_SUCCESS));
         reply.outcome.unwrap()

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::{StreamExt, stream};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rollcall_local::send::zego::{
+use rollcall_players::zego::{
     Event,
     EventName::{RoomLogin, RoomLogout},
 };

@@ -1,7 +1,7 @@
 //! The queries of a backend: forms, pages, and answers to bad ones.
 
 use futures::future::join_all;
-use rollcall_local::send::zego::{
+use rollcall_players::zego::{
     Event,
     EventName::{RoomLogin, RoomLogout},
 };

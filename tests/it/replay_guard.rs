@@ -10,7 +10,7 @@ use rollcall::{
     http::Reply,
     runtime,
 };
-use rollcall_local::send::{
+use rollcall_players::{
     Callback,
     zego::{Event, EventName},
 };

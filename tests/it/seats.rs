@@ -10,7 +10,7 @@ use rollcall::{
     callback::Secret,
     domain::{Mark, UnixMillis},
 };
-use rollcall_local::send::{
+use rollcall_players::{
     tencent::EventName::{TrtcCreate, TrtcDismiss, TrtcEnter},
     zego::{
         Event,

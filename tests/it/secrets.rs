@@ -17,7 +17,7 @@ use rollcall::{
     runtime,
     user_sig::{Claims, Lifetime, SdkAppId, UserSigs},
 };
-use rollcall_local::send::{
+use rollcall_players::{
     Callback, openim,
     tencent::EventName as TencentEvent,
     zego::{Event, EventName},

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use rollcall::{callback::Secret, domain::UnixMillis, spill::MAX_MESSAGE_BYTES};
-use rollcall_local::send::{
+use rollcall_players::{
     Callback, openim,
     zego::{Event, EventName::RoomLogin},
 };

@@ -12,7 +12,7 @@ use rollcall::{
     providers::tencent::{sign_chat, sign_trtc},
     runtime,
 };
-use rollcall_local::send::{
+use rollcall_players::{
     Answer,
     tencent::{
         Event,

@@ -6,7 +6,7 @@ use rollcall::{
     aws,
     store::{self, TABLE},
 };
-use rollcall_local::send::zego::{
+use rollcall_players::zego::{
     Event,
     EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
 };
@@ -125,7 +125,7 @@ async fn a_user_does_not_wait_for_the_index() {
 
 #[tokio::test]
 async fn a_device_and_a_registration_are_one_request_each() {
-    use rollcall_local::send::openim::EventName;
+    use rollcall_players::openim::EventName;
 
     let (_database, proxy, handlers) = Handlers::observed().await;
     let credentials = apps().openim[&"main".parse().unwrap()].clone();

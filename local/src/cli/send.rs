@@ -4,7 +4,6 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
     time::Instant,
 };
 
@@ -22,12 +21,13 @@ use rollcall::{
     runtime,
 };
 use rollcall_local::send::{
-    Callback, DEFAULT_URL, Event, Sealed, client,
+    DEFAULT_URL, import,
+    verify::{Sent, verify},
+};
+use rollcall_players::{
+    Callback, Event, Secrets, client, crowd,
     delivery::{Order, Plan, Tally},
-    history::{self, TencentSecrets},
-    import, openim,
-    record::Record,
-    tencent, zego,
+    openim, tencent, zego,
 };
 
 use super::{Failure, apps};
@@ -215,12 +215,13 @@ fn percent(text: &str) -> Result<f64, String> {
 pub(crate) async fn run(args: SendArgs) -> Result<ExitCode, Failure> {
     let is_right = match args.provider {
         Provider::Zego { event, options, secret, delivery } => {
-            let secret = zego_secret(secret, &options.app)?;
+            let zego = Some(zego_secret(secret, &options.app)?);
+            let secrets = Secrets { zego, ..Secrets::default() };
             match event {
                 Some(event) if delivery.count.is_none() => {
-                    send_zego(event, &options, secret, &delivery).await?
+                    send_zego(event, &options, &secrets, &delivery).await?
                 }
-                only => delivery.play(&[history::Provider::Zego(only, options, secret)]).await?,
+                only => delivery.play(&[crowd::Provider::Zego(only, options)], &secrets).await?,
             }
         }
         Provider::Openim {
@@ -231,47 +232,49 @@ pub(crate) async fn run(args: SendArgs) -> Result<ExitCode, Failure> {
             import(&file, &credentials, &url, usize::from(batch)).await?
         }
         Provider::Openim { import: None, event, options, secret, basic, delivery } => {
-            let credentials = openim_credentials(&options.app, secret, basic)?;
+            let openim = openim_credentials(&options.app, secret, basic)?;
+            let secrets = Secrets { openim, ..Secrets::default() };
             match event {
                 Some(name) if delivery.count.is_none() => {
                     let event = openim::Event { name, options, now: runtime::now() };
-                    let secret = Arc::new(credentials);
-                    delivery.deliver(Event::OpenIm(Sealed { event, secret })).await?
+                    delivery.deliver(&Event::OpenIm(event), &secrets).await?
                 }
-                only => {
-                    delivery.play(&[history::Provider::OpenIm(only, options, credentials)]).await?
-                }
+                only => delivery.play(&[crowd::Provider::OpenIm(only, options)], &secrets).await?,
             }
         }
-        Provider::Tencent { event, options, secret, delivery } => match event {
-            Some(name) if delivery.count.is_none() => {
-                let secret = Arc::new(tencent_secret(secret, &options.app, name.is_chat())?);
-                let event = tencent::Event { name, options, now: runtime::now() };
-                delivery.deliver(Event::Tencent(Sealed { event, secret })).await?
+        Provider::Tencent { event, options, secret, delivery } => {
+            let secrets = tencent_secrets(secret.as_ref(), &options.app, event)?;
+            match event {
+                Some(name) if delivery.count.is_none() => {
+                    let now = runtime::now();
+                    // It happens now, also if it is sent again.
+                    let options =
+                        tencent::Options { time: options.time.or(Some(now.0)), ..options };
+                    let event = tencent::Event { name, options, now };
+                    delivery.deliver(&Event::Tencent(event), &secrets).await?
+                }
+                only => delivery.play(&[crowd::Provider::Tencent(only, options)], &secrets).await?,
             }
-            only => {
-                let secrets = tencent_secrets(secret.as_ref(), &options.app, only)?;
-                delivery.play(&[history::Provider::Tencent(only, options, secrets)]).await?
-            }
-        },
-        Provider::All { delivery } => delivery.play(&everybody()?).await?,
+        }
+        Provider::All { delivery } => {
+            // All providers, with the apps that their options name by default.
+            let zego = zego::Options::default();
+            let openim = openim::Options::default();
+            let tencent = tencent::Options::default();
+            let secrets = Secrets {
+                zego: Some(zego_secret(None, &zego.app)?),
+                openim: openim_credentials(&openim.app, None, None)?,
+                ..tencent_secrets(None, &tencent.app, None)?
+            };
+            let providers = [
+                crowd::Provider::Zego(None, zego),
+                crowd::Provider::OpenIm(None, openim),
+                crowd::Provider::Tencent(None, tencent),
+            ];
+            delivery.play(&providers, &secrets).await?
+        }
     };
     Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// All providers, with the apps that their options name by default.
-fn everybody() -> Result<[history::Provider; 3], Failure> {
-    let zego = zego::Options::default();
-    let openim = openim::Options::default();
-    let tencent = tencent::Options::default();
-    let zego_secret = zego_secret(None, &zego.app)?;
-    let credentials = openim_credentials(&openim.app, None, None)?;
-    let tencent_secrets = tencent_secrets(None, &tencent.app, None)?;
-    Ok([
-        history::Provider::Zego(None, zego, zego_secret),
-        history::Provider::OpenIm(None, openim, credentials),
-        history::Provider::Tencent(None, tencent, tencent_secrets),
-    ])
 }
 
 /// Imports a file of OpenIM's users. Returns whether all of them are stored now.
@@ -321,14 +324,14 @@ fn progress(length: usize) -> Result<ProgressBar, Failure> {
 async fn send_zego(
     name: zego::EventName,
     options: &zego::Options,
-    secret: Secret,
+    secrets: &Secrets,
     delivery: &Delivery,
 ) -> Result<bool, Failure> {
     let file = zego::Rooms::file(Path::new(FOLDER));
     let mut rooms = zego::Rooms::read(&file);
     let event = rooms.happen(name, options, runtime::now());
-    let event = Event::Zego(Sealed { event, secret: Arc::new(secret) });
-    let is_accepted = delivery.send(&event).await?;
+    let event = Event::Zego(event);
+    let is_accepted = delivery.send(&event, secrets).await?;
     if is_accepted
         && !delivery.print
         && let Err(error) = rooms.write(&file)
@@ -342,17 +345,17 @@ async fn send_zego(
 impl Delivery {
     /// Sends or prints one callback. Returns whether it was accepted every time and, with
     /// `--verify`, recorded as it was sent.
-    async fn deliver(&self, event: Event) -> Result<bool, Failure> {
-        Ok(self.send(&event).await? && self.check(&event).await?)
+    async fn deliver(&self, event: &Event, secrets: &Secrets) -> Result<bool, Failure> {
+        Ok(self.send(event, secrets).await? && self.check(event).await?)
     }
 
     async fn check(&self, event: &Event) -> Result<bool, Failure> {
-        Ok(!self.verify || self.verify(&client()?, &Record::of([event])).await)
+        Ok(!self.verify || self.verify(&client()?, Sent::Alone(event)).await)
     }
 
     /// Sends or prints one callback. Returns whether it was accepted every time.
-    async fn send(&self, event: &Event) -> Result<bool, Failure> {
-        let callback = event.callback(runtime::now());
+    async fn send(&self, event: &Event, secrets: &Secrets) -> Result<bool, Failure> {
+        let callback = event.callback(secrets, runtime::now())?;
         if self.print {
             self.show(&callback);
             return Ok(true);
@@ -375,11 +378,15 @@ impl Delivery {
 
     /// Sends or prints a history. Returns whether all of it was accepted and, with `--verify`,
     /// recorded as it was sent.
-    async fn play(&self, providers: &[history::Provider]) -> Result<bool, Failure> {
+    async fn play(
+        &self,
+        providers: &[crowd::Provider],
+        secrets: &Secrets,
+    ) -> Result<bool, Failure> {
         let Some(count) = self.count else { return Err("--count is missing".into()) };
         let HistoryArgs { rate, shuffle, duplicate, concurrency, seed, until } = self.history;
         let seed = seed.unwrap_or_else(|| fastrand::u32(..));
-        let script = history::Script {
+        let script = crowd::Script {
             count: usize::try_from(count)?,
             seed,
             until: until.map_or_else(runtime::now, UnixMillis),
@@ -394,20 +401,21 @@ impl Delivery {
         let deliveries = plan.deliveries(events.len());
         if self.print {
             for event in deliveries {
-                self.show(&events[event].callback(runtime::now()));
+                self.show(&events[event].callback(secrets, runtime::now())?);
             }
             return Ok(true);
         }
         let client = client()?;
         let bar = progress(deliveries.len())?;
-        let tally = plan.deliver(&client, &self.url, &events, &deliveries, || bar.inc(1)).await;
+        let tally =
+            plan.deliver(&client, &self.url, &events, secrets, &deliveries, || bar.inc(1)).await;
         bar.finish_and_clear();
         let tally = tally.map_err(|error| format!("{error}; is `cargo run` running?"))?;
         summarize(&tally, deliveries.len(), events.len(), &script);
         let is_recorded = !self.verify || {
-            let sent = events.iter().zip(&tally.accepted);
+            let sent = events.into_iter().zip(&tally.accepted);
             let accepted = sent.filter_map(|(event, is_accepted)| is_accepted.then_some(event));
-            self.verify(&client, &Record::of(accepted)).await
+            self.verify(&client, Sent::History(&accepted.collect::<Vec<_>>())).await
         };
         Ok(tally.is_success() && is_recorded)
     }
@@ -420,8 +428,8 @@ impl Delivery {
         println!("{}", callback.body);
     }
 
-    async fn verify(&self, client: &Client, record: &Record) -> bool {
-        let verdict = record.verify(client, &self.url).await;
+    async fn verify(&self, client: &Client, sent: Sent<'_>) -> bool {
+        let verdict = verify(sent, client, &self.url).await;
         if verdict.wrong.is_empty() {
             println!("the record is what was sent: {verdict}");
             return true;
@@ -435,7 +443,7 @@ impl Delivery {
     }
 }
 
-fn summarize(tally: &Tally, deliveries: usize, events: usize, script: &history::Script) {
+fn summarize(tally: &Tally, deliveries: usize, events: usize, script: &crowd::Script) {
     let took = tally.took.as_secs_f64();
     let answered = u32::try_from(tally.latencies.len()).unwrap_or(u32::MAX);
     let rate = f64::from(answered) / took.max(f64::EPSILON);
@@ -475,17 +483,17 @@ fn zego_secret(given: Option<String>, app: &str) -> Result<Secret, Failure> {
     })
 }
 
+/// The secrets that this event is signed with, or all events if there is none.
 fn tencent_secrets(
     given: Option<&String>,
     app: &str,
-    only: Option<tencent::EventName>,
-) -> Result<TencentSecrets, Failure> {
-    let secret = |is_chat| tencent_secret(given.cloned(), app, is_chat);
-    Ok(match only.map(tencent::EventName::is_chat) {
-        Some(true) => TencentSecrets::Chat(secret(true)?),
-        Some(false) => TencentSecrets::Trtc(secret(false)?),
-        None => TencentSecrets::Both { token: secret(true)?, key: secret(false)? },
-    })
+    event: Option<tencent::EventName>,
+) -> Result<Secrets, Failure> {
+    let secret = |is_chat| {
+        let is_needed = event.is_none_or(|event| event.is_chat() == is_chat);
+        is_needed.then(|| tencent_secret(given.cloned(), app, is_chat)).transpose()
+    };
+    Ok(Secrets { chat: secret(true)?, trtc: secret(false)?, ..Secrets::default() })
 }
 
 fn tencent_secret(given: Option<String>, app: &str, is_chat: bool) -> Result<Secret, Failure> {

@@ -23,12 +23,8 @@ use rollcall::{
     store::{self, Reader, TABLE, Writer},
     user_sig::UserSigs,
 };
-use rollcall_local::{
-    EXAMPLE_APPS,
-    dynamodb::Embedded,
-    gateway::Gateway,
-    send::{DEFAULT_URL, openim, tencent, zego},
-};
+use rollcall_local::{EXAMPLE_APPS, dynamodb::Embedded, gateway::Gateway, send::DEFAULT_URL};
+use rollcall_players::{openim, tencent, zego};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tracing::Level;
 

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
 use rollcall::providers::openim::AppCredentials;
+use rollcall_players::{Answer, openim};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-
-use super::{Answer, openim};
 
 /// How long the users of one call may be, in bytes. The limits are 4 MiB of body, and 6 MB of JSON
 /// in which that body is a text.

@@ -4,60 +4,7 @@
 use std::{fmt, str::FromStr};
 
 use proptest::prelude::*;
-
-/// What somebody does. Each world understands its own, as far as it is possible at that moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Act {
-    ZegoLogin,
-    ZegoLogout,
-    ZegoClose,
-    TrtcEnter,
-    TrtcExit,
-    TrtcRole,
-    TrtcDismiss,
-    ChatLogin,
-    ChatLogout,
-    ChatDisconnect,
-    OpenImRegister,
-    OpenImOnline,
-    OpenImOffline,
-}
-
-const ACTS: [(Act, &str, u32); 13] = [
-    (Act::ZegoLogin, "zego-login", 6),
-    (Act::ZegoLogout, "zego-logout", 3),
-    (Act::ZegoClose, "zego-close", 1),
-    (Act::TrtcEnter, "trtc-enter", 6),
-    (Act::TrtcExit, "trtc-exit", 3),
-    (Act::TrtcRole, "trtc-role", 2),
-    (Act::TrtcDismiss, "trtc-dismiss", 1),
-    (Act::ChatLogin, "chat-login", 5),
-    (Act::ChatLogout, "chat-logout", 2),
-    (Act::ChatDisconnect, "chat-disconnect", 2),
-    (Act::OpenImRegister, "openim-register", 2),
-    (Act::OpenImOnline, "openim-online", 4),
-    (Act::OpenImOffline, "openim-offline", 3),
-];
-
-/// One thing that somebody does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Step {
-    /// How long after the step before, in ms.
-    pub(super) wait: u64,
-    pub(super) act: Act,
-    pub(super) user: usize,
-    /// Which room, or which kind of device.
-    pub(super) place: usize,
-    /// In which way, where there are several.
-    pub(super) how: u8,
-}
-
-impl Step {
-    /// One of several choices that `how` makes.
-    pub(super) fn is_even(&self, choice: u32) -> bool {
-        (self.how >> choice).is_multiple_of(2)
-    }
-}
+use rollcall_players::world::{ACTS, Step};
 
 /// How a callback arrives: each sending's delay in ms; none if it never comes.
 pub(super) type Fate = Vec<u64>;

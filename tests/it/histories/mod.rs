@@ -1,8 +1,9 @@
-//! Random histories of many people in many rooms and on many devices, of all providers, held against a
-//! reference model and against the truth.
+//! Random histories of many people in many rooms and on many devices, of all providers, checked against
+//! a reference model and against the truth. Both are in `tests/players`:
 //!
-//! - [`world`]: small providers that live through a history and tell of it. They know the truth.
-//! - [`model`]: what presence means, given the callbacks that arrived in no order.
+//! - [`world`](rollcall_players::world): small providers that live through a history and tell of it. They
+//!   know the truth.
+//! - [`model`](rollcall_players::model): what presence means, given the callbacks that arrived in no order.
 //! - [`play`]: the callbacks' way through handlers and store, late, repeatedly, never, or at the same
 //!   moment as others; and the questions.
 //!
@@ -18,12 +19,9 @@
 //! ROLLCALL_REPLAY=history.txt cargo test -p rollcall-tests --test it replay -- --nocapture
 //! ```
 
-mod answers;
 mod history;
-mod model;
 mod play;
 mod side_by_side;
-mod world;
 
 use std::path::Path;
 

@@ -1,19 +1,25 @@
 //! Plays a history through the whole system: callbacks, handlers, store, questions.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::LazyLock,
+};
 
 use futures::future::join_all;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rollcall::domain::UnixMillis;
+use rollcall_players::{
+    Event, Secrets,
+    answers::{Answers, Registration, Room, User, compare, is_same_visit, overlap, read_visits},
+    model::{Arrived, model},
+    world::{START, Told, Truth, live},
+};
 use serde_json::Value;
 
-use super::{
-    answers::{Answers, End, Room, Stay, User, Visit, overlap, read_visits},
-    history::History,
-    model::{Arrived, model},
-    world::{Event, Told, Truth, live},
+use super::history::History;
+use crate::support::{
+    Database, Handlers, Schedule, Simulated, dump, player_secrets, simulated_dump, union,
 };
-use crate::support::{Database, Handlers, Schedule, Simulated, dump, simulated_dump, union};
 
 /// How many members a page of a room has: few, so that readers have to turn pages.
 const MEMBERS: &str = "limit=2";
@@ -82,7 +88,8 @@ impl System {
         while !left.is_empty() {
             let handlers = left.iter().map(async |arrived| {
                 let at = UnixMillis(arrived.received_at);
-                self.handlers().deliver(&arrived.event.callback(at), at).await
+                let callback = arrived.event.callback(secrets(), at).unwrap();
+                self.handlers().deliver(&callback, at).await
             });
             let replies = match self {
                 Self::Simulated(simulated, _) => simulated.interleave(schedule, handlers).await,
@@ -115,24 +122,23 @@ impl System {
             if let Some(answer) =
                 self.pages(&format!("/presence/{app}/rooms"), &room, "members", now).await
             {
-                answers.rooms.insert(path.clone(), Room::read(&answer));
+                answers.rooms.insert(path.clone(), Room::read(&answer).unwrap());
             }
         }
         for path in &asked.users {
             let (app, user) = path.split_at(path.match_indices('/').nth(1).unwrap().0);
             let user = format!("user={}", encode(&user[1..]));
             if let Some(answer) = self.ask(&format!("/presence/{app}/users"), &user, now).await {
-                answers.users.insert(path.clone(), User::read(&answer));
+                answers.users.insert(path.clone(), User::read(&answer).unwrap());
             }
         }
         for app in &asked.registering_apps {
             let path = format!("/registrations/{app}");
             let list = self.pages(&path, "limit=3", "registrations", now).await.unwrap();
             for one in list["registrations"].as_array().unwrap() {
-                let at = one["registered_at"].as_u64().unwrap();
-                let from = one["registered_at_from"].as_str().unwrap().to_owned();
                 let user = format!("{app}/{}", one["user"].as_str().unwrap());
-                assert_eq!(answers.registrations.insert(user, (at, from)), None, "{list}");
+                let registration = Registration::read(one).unwrap();
+                assert_eq!(answers.registrations.insert(user, registration), None, "{list}");
             }
             if app.starts_with("tencent") {
                 for month in ["2026-08", "2026-09"] {
@@ -141,7 +147,7 @@ impl System {
                         self.ask(&format!("/usage/{app}"), &month_query, now).await.unwrap();
                     let count = usize::try_from(usage["active_users"].as_u64().unwrap()).unwrap();
                     if count > 0 {
-                        answers.active_users.insert(month.to_owned(), count);
+                        answers.active_users.insert(format!("{app}/{month}"), count);
                     }
                 }
             }
@@ -163,6 +169,11 @@ impl System {
     }
 }
 
+fn secrets() -> &'static Secrets {
+    static SECRETS: LazyLock<Secrets> = LazyLock::new(player_secrets);
+    &SECRETS
+}
+
 fn encode(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
@@ -181,7 +192,7 @@ impl Asked {
         for told in told {
             let (app, users) = match &told.event {
                 Event::Zego(event) => ("zego/1", std::slice::from_ref(&event.user)),
-                Event::Tencent(event) | Event::TrtcAgain(event, _) => {
+                Event::Tencent(event) => {
                     ("tencent/1400000000", std::slice::from_ref(&event.options.user))
                 }
                 Event::OpenIm(event) => ("openim/main", event.options.users.as_slice()),
@@ -218,7 +229,7 @@ pub(super) struct Played {
 impl Played {
     /// Lets the providers live, and gives the callbacks their fates.
     pub(super) fn new(history: &History) -> Self {
-        let (told, truth, ended_at) = live(history);
+        let (told, truth, ended_at) = live(&history.steps);
         let (mut arrived, mut known) = (Vec::new(), Vec::new());
         for (index, Told { at, event }) in told.iter().enumerate() {
             let arrivals = history.fate(index).iter();
@@ -267,21 +278,8 @@ impl Played {
         let known: BTreeSet<_> = expected.users.keys().collect();
         compare("known users", &answers.users.keys().collect(), &known)?;
         for (path, answer) in &answers.users {
-            let expected = &expected.users[path];
-            compare(path, &answer.open, &expected.open)?;
-            compare(path, &answer.last_seen_at, &expected.last_seen_at)?;
-            for over in &answer.over {
-                if !expected.over.iter().any(|visit| is_same_end(over, visit)) {
-                    return Err(format!(
-                        "{path}: {over:?}, but the model has {:#?}",
-                        expected.over
-                    ));
-                }
-            }
-            let places = |user: &User| -> BTreeSet<String> {
-                user.over.iter().map(|(stay, _)| stay.place.clone()).collect()
-            };
-            compare(path, &places(answer), &places(expected))?;
+            let user = answer.check(&expected.users[path]);
+            user.map_err(|wrong| format!("{path}: {wrong}"))?;
         }
         self.check_attendance(&asked, &expected, system).await?;
         if !self.has_losses(history) {
@@ -311,10 +309,9 @@ impl Played {
                 _ => model.users.contains_key(path),
             };
             compare(&format!("{path} is known"), &answer.is_some(), &is_known)?;
-            let mut got = answer.map(|answer| read_visits(&answer)).unwrap_or_default();
+            let mut got = answer.map(|answer| read_visits(&answer).unwrap()).unwrap_or_default();
             let mut expected =
-                visits(
-                    model,
+                model.visits(
                     app,
                     |user, stay| if what == "room" { stay.place == id } else { user == id },
                 );
@@ -396,49 +393,8 @@ impl Played {
             let Told { at, event } = told;
             let delays =
                 if fate.is_empty() { "lost".to_owned() } else { format!("after {fate:?}") };
-            format!("# {index} at +{} arrives {delays}: {event:?}\n", at - super::world::START)
+            format!("# {index} at +{} arrives {delays}: {event:?}\n", at - START)
         };
         self.told.iter().enumerate().map(line).collect()
     }
-}
-
-fn is_same_end((stay, end): &(Stay, End), (model_stay, model_end): &(Stay, End)) -> bool {
-    stay == model_stay && model_end.allows(end, stay.entered_at)
-}
-
-fn is_same_visit(answer: &Visit, model: &Visit) -> bool {
-    let is_same_end = match (&answer.2, &model.2) {
-        (Some(end), Some(model_end)) => model_end.allows(end, answer.1.entered_at),
-        (end, model_end) => end == model_end,
-    };
-    answer.0 == model.0 && answer.1 == model.1 && is_same_end
-}
-
-/// The visits to rooms that a model knows, of one user or in one room.
-fn visits(model: &Answers, app: &str, is_asked: impl Fn(&str, &Stay) -> bool) -> Vec<Visit> {
-    let mut visits = Vec::new();
-    for (path, user) in &model.users {
-        let Some(name) = path.strip_prefix(app).and_then(|name| name.strip_prefix('/')) else {
-            continue;
-        };
-        let over = user.over.iter().map(|(stay, end)| (stay, Some(end.clone())));
-        for (stay, end) in user.open.iter().map(|stay| (stay, None)).chain(over) {
-            // A device has no role.
-            if stay.role.is_some() && is_asked(name, stay) {
-                visits.push((name.to_owned(), stay.clone(), end));
-            }
-        }
-    }
-    visits
-}
-
-fn compare<T: PartialEq + std::fmt::Debug>(
-    what: &str,
-    got: &T,
-    expected: &T,
-) -> Result<(), String> {
-    if got == expected {
-        return Ok(());
-    }
-    Err(format!("{what}: got {got:#?}\nexpected {expected:#?}"))
 }

@@ -14,16 +14,18 @@ use proptest::{
     strategy::{Strategy, ValueTree},
     test_runner::{Config, TestRng, TestRunner},
 };
-use rollcall_local::send::zego::{
-    Event as ZegoEvent,
-    EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
+use rollcall_players::{
+    Event,
+    zego::{
+        Event as ZegoEvent,
+        EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
+    },
 };
 
 use super::{
     history::{Kind, histories},
     play::{Played, Rosters, System},
     simulated_runtime, unlogged,
-    world::Event,
 };
 
 /// Who holds it is no person: all three leave them out.

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use rollcall::{callback::Secret, domain::UnixMillis, runtime};
-use rollcall_local::send::{
+use rollcall_players::{
     Callback, openim, tencent,
     zego::{Event, EventName},
 };

@@ -32,6 +32,7 @@ use percent_encoding::percent_decode_str;
 pub(crate) use proxy::{Fault, Proxy};
 use rollcall::{
     aws,
+    callback::Secret,
     config::{Apps, ReplayGuard},
     domain::UnixMillis,
     endpoint::Endpoint,
@@ -43,11 +44,8 @@ use rollcall::{
     store::{self, Reader, TABLE, Writer},
     user_sig::UserSigs,
 };
-use rollcall_local::{
-    dynamodb::Embedded,
-    gateway::Gateway,
-    send::{Answer, Callback, zego::Event},
-};
+use rollcall_local::{dynamodb::Embedded, gateway::Gateway};
+use rollcall_players::{Answer, Callback, Secrets, zego::Event};
 pub(crate) use secrets_manager::{Mood, SecretsManager};
 use serde_json::Value;
 pub(crate) use simulated::{Schedule, Simulated};
@@ -111,6 +109,17 @@ impl Database {
 /// The apps, as `ROLLCALL_APPS` has them.
 pub(crate) fn apps() -> Apps {
     Apps::from_json(&apps_json()).unwrap()
+}
+
+/// What signs the callbacks of ZEGO app `1`, OpenIM app `main` and SDKAppID `1400000000`.
+pub(crate) fn player_secrets() -> Secrets {
+    let secret = |text: &str| Some(Secret::new(text.to_owned()).unwrap());
+    Secrets {
+        zego: secret(SECRET),
+        openim: apps().openim[&"main".parse().unwrap()].clone(),
+        chat: secret(CHAT_TOKEN),
+        trtc: secret(TRTC_KEY),
+    }
 }
 
 pub(crate) fn apps_json() -> String {
@@ -223,14 +232,14 @@ impl TestApp {
         let gateway = Gateway { receiver, queries, user_sigs };
         let functions = gateway.router().layer(middleware::from_fn(as_the_function_it_is_for));
         tokio::spawn(async move { axum::serve(listener, functions).await });
-        Self { url, http: rollcall_local::send::client().unwrap(), database }
+        Self { url, http: rollcall_players::client().unwrap(), database }
     }
 
     /// Posts an event, signed just now with app 1's first secret.
     pub(crate) async fn send(&self, event: &Event) -> Answer {
         let now = runtime::now().seconds();
-        let nonce = rollcall_local::send::zego::nonce(now);
-        let secret = rollcall::callback::Secret::new(SECRET.to_owned()).unwrap();
+        let nonce = rollcall_players::zego::nonce(now);
+        let secret = Secret::new(SECRET.to_owned()).unwrap();
         event.callback(&secret, now, &nonce).send(&self.http, &self.url).await.unwrap()
     }
 

@@ -89,7 +89,7 @@ impl Proxy {
     pub(crate) async fn before(target: &str) -> Self {
         let shared = Arc::new(Shared {
             target: target.to_owned(),
-            http: rollcall_local::send::client().unwrap(),
+            http: rollcall_players::client().unwrap(),
             seen: Mutex::default(),
             faults: Mutex::new(Box::new(|_| None)),
             units: Mutex::default(),

@@ -60,7 +60,7 @@ impl SecretsManager {
     pub(crate) async fn start() -> Self {
         let shared = Arc::new(Shared {
             target: std::env::var("ROLLCALL_TEST_SECRETS_MANAGER_URL").ok(),
-            http: rollcall_local::send::client().unwrap(),
+            http: rollcall_players::client().unwrap(),
             secrets: Mutex::default(),
             versions: AtomicU64::new(0),
             readings: AtomicUsize::new(0),

@@ -63,6 +63,9 @@ pub struct Options {
     /// `Reason` of a disconnect (`LinkClose`, `TimeOut`)
     #[arg(long, default_value = "LinkClose")]
     pub reason: String,
+    /// `Reason` of an entry: 1 normal, 2 another network, 3 another try
+    #[arg(long, default_value_t = 1)]
+    pub enter_reason: u8,
     /// `Reason` of an exit: 1 normal, 2 timeout, 3 removed, 4 cross-room cancelled, 5 killed
     #[arg(long, default_value_t = 1)]
     pub exit_reason: u8,
@@ -92,6 +95,7 @@ impl Options {
             platform: "iOS".to_owned(),
             kick: Vec::new(),
             reason: "LinkClose".to_owned(),
+            enter_reason: 1,
             exit_reason: 1,
             role: 21,
             time: None,
@@ -150,7 +154,8 @@ impl Event {
     }
 
     fn trtc(&self, key: &Secret) -> Callback {
-        let Options { app, user, room, room_number, role, exit_reason, .. } = &self.options;
+        let Options { app, user, room, room_number, role, enter_reason, exit_reason, .. } =
+            &self.options;
         let at = self.at();
         let room: Value = room_number.map_or_else(|| json!(room), |number| json!(number));
         let mut info = json!({ "RoomId": room, "EventTs": at / 1000, "EventMsTs": at });
@@ -170,7 +175,7 @@ impl Event {
         if event == 103 {
             info["TerminalType"] = json!(2);
             info["UserType"] = json!(3);
-            info["Reason"] = json!(1);
+            info["Reason"] = json!(enter_reason);
         }
         if event == 104 {
             info["Reason"] = json!(exit_reason);

@@ -10,7 +10,7 @@ use futures::{StreamExt, stream};
 use reqwest::Client;
 use rollcall::runtime;
 
-use super::{Answer, Event};
+use super::{Answer, Event, Secrets};
 
 /// A repetition follows at most this many callbacks after the first one, unless all are shuffled.
 const FARTHEST_REPETITION: usize = 20;
@@ -134,6 +134,7 @@ impl Plan {
         client: &Client,
         url: &str,
         events: &[Event],
+        secrets: &Secrets,
         deliveries: &[usize],
         mut answered: impl FnMut(),
     ) -> Result<Tally, String> {
@@ -151,7 +152,7 @@ impl Plan {
                 }
                 *event
             })
-            .map(async |event| (event, send(client, url, &events[event]).await))
+            .map(async |event| (event, send(client, url, &events[event], secrets).await))
             .buffer_unordered(self.concurrency);
         let mut sent = std::pin::pin!(sent);
         while let Some((event, sent)) = sent.next().await {
@@ -168,8 +169,13 @@ impl Plan {
 }
 
 /// Signs it now and sends it: a signature is good for some minutes only, which a history may outlast.
-async fn send(client: &Client, url: &str, event: &Event) -> Result<(Answer, Duration), String> {
-    let callback = event.callback(runtime::now());
+async fn send(
+    client: &Client,
+    url: &str,
+    event: &Event,
+    secrets: &Secrets,
+) -> Result<(Answer, Duration), String> {
+    let callback = event.callback(secrets, runtime::now()).map_err(|error| error.to_string())?;
     let sent = Instant::now();
     let answer = callback.send(client, url).await.map_err(|error| {
         let cause = error.source().map_or(String::new(), |source| format!(": {source}"));

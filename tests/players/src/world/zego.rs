@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use rollcall::domain::UnixMillis;
-use rollcall_local::send::zego::{
+use crate::zego::{
     Event,
     EventName::{self, RoomClose, RoomCreate, RoomLogin, RoomLogout},
 };
+use rollcall::domain::UnixMillis;
 
 use super::{Act, Step, Teller, Truth, USERS, name};
 

@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rollcall::domain::UnixMillis;
-use rollcall_local::send::openim::{
+use crate::openim::{
     Event,
     EventName::{self, UserOffline, UserOnline, UserRegister},
     Options, Platform, Server,
 };
+use rollcall::domain::UnixMillis;
 
 use super::{Act, Step, Teller, Told, Truth, USERS};
 

@@ -3,50 +3,50 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rollcall_local::send::zego::{
+use crate::zego::{
     Event,
     EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
 };
 
 use super::Arrived;
-use crate::histories::{
-    answers::{Answers, End, Room, Stay},
-    world,
-};
+use crate::answers::{Answers, End, Room, Stay};
 
 pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
     let events = arrived.iter().filter_map(|arrived| match &arrived.event {
-        world::Event::Zego(event) => Some(event),
+        crate::Event::Zego(event) => Some(event),
         _ => None,
     });
-    let mut rooms = BTreeMap::<&str, Vec<&Event>>::new();
+    let mut rooms = BTreeMap::<(&str, &str), Vec<&Event>>::new();
     for event in events {
-        rooms.entry(&event.room).or_default().push(event);
+        rooms.entry((&event.app, &event.room)).or_default().push(event);
     }
-    for (name, events) in rooms {
+    for ((app, name), events) in rooms {
         let lives = lives(&events);
-        let newest = lives.last().unwrap();
+        let newest = lives.last();
         let mut room = Room {
-            life: Some(newest.id.clone()),
-            open: newest.closed.is_none(),
+            life: newest.map(|newest| newest.id.clone()),
+            open: newest.is_some_and(|newest| newest.closed.is_none()),
             members: BTreeMap::new(),
         };
         for user in users(&events) {
-            let mut stays = Vec::new();
+            let (mut stays, mut seen) = (Vec::new(), None);
             for life in &lives {
                 let here =
                     |event: &&&Event| event.life.to_string() == life.id && event.user == user;
-                let marks: Vec<&Event> =
-                    events.iter().filter(here).copied().filter(|event| is_seat(event)).collect();
-                let known = answers.users.entry(format!("zego/1/{user}")).or_default();
-                known.last_seen_at =
-                    known.last_seen_at.max(marks.iter().map(|mark| mark.at.0).max());
+                let marks: Vec<&Event> = events
+                    .iter()
+                    .filter(here)
+                    .copied()
+                    .filter(|event| event.name.is_seat())
+                    .collect();
+                seen = seen.max(marks.iter().map(|mark| mark.at.0).max());
                 stays.extend(visits(&marks).into_iter().map(|(stay, end)| {
-                    let end = end.or_else(|| assumed_end(life, &lives, stay.entered_at.unwrap()));
+                    let end = end.or_else(|| assumed_end(life, &lives, stay.entered_at?));
                     (stay, end)
                 }));
             }
-            let known = answers.users.entry(format!("zego/1/{user}")).or_default();
+            let known = answers.users.entry(format!("zego/{app}/{user}")).or_default();
+            known.last_seen_at = known.last_seen_at.max(seen);
             for (stay, end) in one_life_at_a_time(&stays) {
                 if let Some(end) = end {
                     known.over.insert((stay, end));
@@ -58,9 +58,8 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
                 }
             }
         }
-        answers.rooms.insert(format!("zego/1/{name}"), room);
+        answers.rooms.insert(format!("zego/{app}/{name}"), room);
     }
-    answers.users.retain(|_, user| user.last_seen_at.is_some());
 }
 
 struct Life {
@@ -75,14 +74,16 @@ fn lives(events: &[&Event]) -> Vec<Life> {
     let ids: BTreeSet<u64> = events.iter().map(|event| event.life).collect();
     let mut lives: Vec<Life> = ids
         .into_iter()
-        .map(|id| {
+        .filter_map(|id| {
             let of_life = || events.iter().filter(|event| event.life == id);
             let at = |name| of_life().find(|event| event.name == name).map(|event| event.at.0);
-            let first_login =
-                of_life().filter(|event| is_seat(event)).map(|event| event.login_time.0).min();
+            let first_login = of_life()
+                .filter(|event| event.name.is_seat())
+                .map(|event| event.login_time.0)
+                .min();
             let (created, closed) = (at(RoomCreate), at(RoomClose));
-            let began = created.or(first_login).or(closed).unwrap();
-            Life { id: id.to_string(), created, closed, began }
+            let began = created.or(first_login).or(closed)?;
+            Some(Life { id: id.to_string(), created, closed, began })
         })
         .collect();
     // At the same millisecond one life ends before the next begins.
@@ -95,9 +96,9 @@ fn assumed_end(life: &Life, lives: &[Life], entered_at: u64) -> Option<End> {
     if let Some(closed) = life.closed {
         return Some(End::assumed(closed.max(entered_at), "room_closed"));
     }
-    let newer = &lives[lives.iter().position(|other| other.id == life.id).unwrap() + 1..];
+    let newer = lives.iter().skip_while(|other| other.id != life.id).skip(1);
     let is_recorded = |life: &&Life| life.created.is_some() || life.closed.is_some();
-    let replacing = newer.iter().find(is_recorded).or(newer.last())?;
+    let replacing = newer.clone().find(is_recorded).or(newer.last())?;
     let end = End::assumed(replacing.began.max(entered_at), "room_replaced");
     // Readers do not look at every login for the first one.
     Some(End { is_about: replacing.created.is_none(), ..end })
@@ -144,7 +145,8 @@ fn visits(marks: &[&Event]) -> Vec<(Stay, Option<End>)> {
             if mark.name == RoomLogin {
                 open = Some(Stay { role: Some(role(mark)), ..stay });
             } else {
-                free_from = mark.at.0.min(next.unwrap_or(u64::MAX)).max(stay.entered_at.unwrap());
+                free_from =
+                    mark.at.0.min(next.unwrap_or(u64::MAX)).max(stay.entered_at.unwrap_or(0));
                 visits.push((stay, Some(End::told(free_from, reason(mark)))));
             }
         }
@@ -161,24 +163,21 @@ fn begin<K: Ord>(
     free_from: u64,
     order: impl Fn(&Event) -> K,
 ) -> Stay {
-    let newest = marks.iter().max_by_key(|mark| order(mark)).unwrap();
+    let newest = marks.iter().max_by_key(|mark| order(mark));
     Stay {
         place: mark.room.clone(),
         life: Some(mark.life.to_string()),
         session: Some(mark.session.clone()),
-        name: Some(newest.nickname.clone()),
+        name: newest.map(|newest| newest.nickname.clone()),
         role: Some(role(mark)),
         entered_at: Some(mark.login_time.0.max(free_from)),
         is_entry_assumed: mark.login_time.0 < free_from,
+        is_about: false,
     }
 }
 
-fn is_seat(event: &Event) -> bool {
-    matches!(event.name, RoomLogin | RoomLogout)
-}
-
 fn users<'a>(events: &[&'a Event]) -> BTreeSet<&'a str> {
-    events.iter().map(|event| event.user.as_str()).collect()
+    events.iter().filter(|event| event.name.is_seat()).map(|event| event.user.as_str()).collect()
 }
 
 fn role(event: &Event) -> String {
@@ -191,7 +190,13 @@ fn role(event: &Event) -> String {
     }
 }
 
-fn reason(event: &Event) -> &'static str {
-    ["normal", "heartbeat_timeout", "disconnected", "kicked", "token_expired"]
-        [usize::from(event.reason)]
+fn reason(event: &Event) -> String {
+    match event.reason {
+        0 => "normal".to_owned(),
+        1 => "heartbeat_timeout".to_owned(),
+        2 => "disconnected".to_owned(),
+        3 => "kicked".to_owned(),
+        4 => "token_expired".to_owned(),
+        code => format!("reason_{code}"),
+    }
 }

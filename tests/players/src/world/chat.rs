@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rollcall::domain::UnixMillis;
-use rollcall_local::send::tencent::{
+use crate::tencent::{
     Event,
     EventName::{self, ChatDisconnect, ChatLogin, ChatLogout},
     Options,
 };
+use rollcall::domain::UnixMillis;
 
 use super::{Act, Step, Teller, Told, Truth, USERS};
 

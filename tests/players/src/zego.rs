@@ -14,7 +14,7 @@ use rollcall::{
     callback::Secret,
     domain::{UnixMillis, UnixSeconds},
     endpoint::Endpoint,
-    providers::zego::{self, RoomClose, RoomCreate, RoomLogin, RoomLogout},
+    providers::zego::{RoomClose, RoomCreate, RoomLogin, RoomLogout, sign},
 };
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,15 @@ pub enum EventName {
 }
 
 impl EventName {
+    /// Whether it is about somebody in a room.
+    #[must_use]
+    pub fn is_seat(self) -> bool {
+        match self {
+            Self::RoomLogin | Self::RoomLogout => true,
+            Self::RoomCreate | Self::RoomClose => false,
+        }
+    }
+
     fn endpoint(self) -> Endpoint {
         match self {
             Self::RoomLogin => Endpoint::of::<RoomLogin>(),
@@ -84,7 +93,7 @@ impl Event {
         let common = Common {
             event: self.name.endpoint().event,
             nonce,
-            signature: &zego::sign(secret, &timestamp, nonce),
+            signature: &sign(secret, &timestamp, nonce),
             room_id: &self.room,
         };
         let seat = || Seat {

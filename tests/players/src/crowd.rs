@@ -1,10 +1,10 @@
 //! Makes up a plausible history: many people who register, come online, enter rooms and leave them.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
-use rollcall::{callback::Secret, domain::UnixMillis, providers::openim::AppCredentials};
+use rollcall::domain::UnixMillis;
 
-use super::{Event, Sealed, openim, tencent, zego};
+use super::{Event, openim, tencent, zego};
 
 /// A history takes this long, unless it has so many events that they would be less than a
 /// millisecond apart. A device of OpenIM's that was not heard of for longer than half an hour counts
@@ -40,31 +40,16 @@ pub struct Script {
     pub until: UnixMillis,
 }
 
-/// Whose events, and with which secrets. Names of people and rooms begin with those of the options.
+/// Whose events: all of them, or those of one kind. Names of people and rooms begin with those of
+/// the options.
 #[derive(Debug, Clone)]
 pub enum Provider {
-    /// ZEGO's: all of them, or those of one kind.
-    Zego(Option<zego::EventName>, zego::Options, Secret),
+    /// ZEGO's.
+    Zego(Option<zego::EventName>, zego::Options),
     /// `OpenIM`'s.
-    OpenIm(Option<openim::EventName>, openim::Options, AppCredentials),
-    /// Tencent's, with the secret that each kind is signed with.
-    Tencent(Option<tencent::EventName>, tencent::Options, TencentSecrets),
-}
-
-/// Chat's token and TRTC's key, as far as they are needed.
-#[derive(Debug, Clone)]
-pub enum TencentSecrets {
-    /// Only Chat plays.
-    Chat(Secret),
-    /// Only TRTC plays.
-    Trtc(Secret),
-    /// Both do.
-    Both {
-        /// Chat's.
-        token: Secret,
-        /// TRTC's.
-        key: Secret,
-    },
+    OpenIm(Option<openim::EventName>, openim::Options),
+    /// Tencent's.
+    Tencent(Option<tencent::EventName>, tencent::Options),
 }
 
 impl Script {
@@ -214,11 +199,10 @@ enum Player {
 impl Player {
     fn new(provider: &Provider, tag: &str, count: usize) -> Self {
         match provider.clone() {
-            Provider::Zego(only, options, secret) => {
+            Provider::Zego(only, options) => {
                 let cast = Cast::new(&options.user, &options.room, tag, count);
                 Self::Zego(Box::new(Zego {
                     only,
-                    secret: Arc::new(secret),
                     rooms: Rooms::new(&cast),
                     roles: vec![options.role; cast.people],
                     known: zego::Rooms::default(),
@@ -227,7 +211,7 @@ impl Player {
                     cast,
                 }))
             }
-            Provider::OpenIm(only, options, credentials) => {
+            Provider::OpenIm(only, options) => {
                 let user = options.users.first().map_or("", String::as_str);
                 // Nobody is registered twice, and up to three are at once.
                 let is_registering = only == Some(openim::EventName::UserRegister);
@@ -235,24 +219,16 @@ impl Player {
                 let cast = Cast::new(user, "", tag, events);
                 Self::OpenIm(Box::new(OpenIm {
                     only,
-                    credentials: Arc::new(credentials),
                     is_registered: vec![false; cast.people],
                     is_online: vec![[false; 2]; cast.people],
                     options,
                     cast,
                 }))
             }
-            Provider::Tencent(only, options, secrets) => {
+            Provider::Tencent(only, options) => {
                 let cast = Cast::new(&options.user, &options.room, tag, count);
-                let (token, key) = match secrets {
-                    TencentSecrets::Chat(token) => (Some(token), None),
-                    TencentSecrets::Trtc(key) => (None, Some(key)),
-                    TencentSecrets::Both { token, key } => (Some(token), Some(key)),
-                };
                 Self::Tencent(Box::new(Tencent {
                     only,
-                    token: token.map(Arc::new),
-                    key: key.map(Arc::new),
                     rooms: Rooms::new(&cast),
                     roles: vec![options.role; cast.people],
                     is_online: vec![[false; 2]; cast.people],
@@ -278,7 +254,6 @@ impl Player {
 struct Zego {
     only: Option<zego::EventName>,
     options: zego::Options,
-    secret: Arc<Secret>,
     cast: Cast,
     rooms: Rooms,
     roles: Vec<u16>,
@@ -316,7 +291,7 @@ impl Zego {
         };
         let event = self.known.happen(name, &options, at);
         let is_wanted = self.only.is_none_or(|only| only == name);
-        is_wanted.then(|| Event::Zego(Sealed { event, secret: self.secret.clone() }))
+        is_wanted.then_some(Event::Zego(event))
     }
 }
 
@@ -324,7 +299,6 @@ impl Zego {
 struct OpenIm {
     only: Option<openim::EventName>,
     options: openim::Options,
-    credentials: Arc<AppCredentials>,
     cast: Cast,
     is_registered: Vec<bool>,
     is_online: Vec<[bool; 2]>,
@@ -359,7 +333,7 @@ impl OpenIm {
         };
         let event = openim::Event { name, options, now: at };
         let is_wanted = self.only.is_none_or(|only| only == name);
-        is_wanted.then(|| Event::OpenIm(Sealed { event, secret: self.credentials.clone() }))
+        is_wanted.then_some(Event::OpenIm(event))
     }
 }
 
@@ -367,8 +341,6 @@ impl OpenIm {
 struct Tencent {
     only: Option<tencent::EventName>,
     options: tencent::Options,
-    token: Option<Arc<Secret>>,
-    key: Option<Arc<Secret>>,
     cast: Cast,
     rooms: Rooms,
     roles: Vec<u16>,
@@ -396,10 +368,8 @@ impl Tencent {
         };
         let options = tencent::Options { time: Some(at.0), ..options };
         let is_wanted = self.only.is_none_or(|only| only == name);
-        let secret = if name.is_chat() { &self.token } else { &self.key };
-        let secret = secret.clone().filter(|_| is_wanted)?;
         let event = tencent::Event { name, options, now: at };
-        Some(Event::Tencent(Sealed { event, secret }))
+        is_wanted.then_some(Event::Tencent(event))
     }
 
     fn in_room(&mut self, scene: Scene) -> (tencent::EventName, tencent::Options) {

@@ -2,16 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rollcall_local::send::tencent::{
+use crate::tencent::{
     Event,
     EventName::{TrtcCreate, TrtcDismiss, TrtcEnter, TrtcExit, TrtcRole},
 };
 
 use super::Arrived;
-use crate::histories::{
-    answers::{Answers, End, Room, Stay},
-    world,
-};
+use crate::answers::{Answers, End, Room, Stay};
 
 /// A creation may be told of so long after its creator's entry.
 const CREATORS_ENTRY: u64 = 600_000;
@@ -21,33 +18,26 @@ const REPLACED: u64 = 5000;
 
 pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
     let events = arrived.iter().filter_map(|arrived| match &arrived.event {
-        world::Event::Tencent(event) if !event.name.is_chat() => Some((event, false)),
-        world::Event::TrtcAgain(event, _) => Some((event, true)),
+        crate::Event::Tencent(event) if !event.name.is_chat() => Some(event),
         _ => None,
     });
-    let mut rooms = BTreeMap::<String, Vec<(&Event, bool)>>::new();
-    for (event, is_again) in events {
-        rooms.entry(room(event)).or_default().push((event, is_again));
+    let mut rooms = BTreeMap::<(&str, String), Vec<&Event>>::new();
+    for event in events {
+        rooms.entry((&event.options.app, room(event))).or_default().push(event);
     }
-    for (name, mut events) in rooms {
+    for ((app, name), mut events) in rooms {
         // At one millisecond: created, role changed, left, entered, dismissed.
-        events.sort_by_key(|(event, _)| {
+        events.sort_by_key(|event| {
             let ranks = [TrtcCreate, TrtcRole, TrtcExit, TrtcEnter, TrtcDismiss];
-            (at(event), ranks.iter().position(|rank| *rank == event.name))
+            (event.at(), ranks.iter().position(|rank| *rank == event.name))
         });
         let mut members = BTreeMap::new();
-        let users: BTreeSet<&String> = events
-            .iter()
-            .filter(|(event, _)| is_seat(event))
-            .map(|(event, _)| &event.options.user)
-            .collect();
+        let users: BTreeSet<&String> =
+            events.iter().filter(|event| is_seat(event)).map(|event| &event.options.user).collect();
         for user in users {
-            let known = answers.users.entry(format!("tencent/1400000000/{user}")).or_default();
-            for (event, _) in
-                events.iter().filter(|(event, _)| is_seat(event) && event.options.user == *user)
-            {
-                known.last_seen_at = known.last_seen_at.max(Some(at(event)));
-            }
+            let known = answers.users.entry(format!("tencent/{app}/{user}")).or_default();
+            let own = events.iter().filter(|event| is_seat(event) && event.options.user == *user);
+            known.last_seen_at = known.last_seen_at.max(own.map(|event| event.at()).max());
             for (stay, end) in visits(&name, user, &events) {
                 if let Some(end) = end {
                     known.over.insert((stay, end));
@@ -57,27 +47,27 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
                 }
             }
         }
-        let mut boundaries = events.iter().filter(|(event, _)| !is_seat(event));
-        let is_dismissed =
-            boundaries.next_back().is_some_and(|(event, _)| event.name == TrtcDismiss);
+        let mut boundaries = events.iter().filter(|event| !is_seat(event));
+        let is_dismissed = boundaries.next_back().is_some_and(|event| event.name == TrtcDismiss);
         let open = !is_dismissed || !members.is_empty();
-        answers
-            .rooms
-            .insert(format!("tencent/1400000000/{name}"), Room { life: None, open, members });
+        let room = Room { life: None, open, members };
+        answers.rooms.insert(format!("tencent/{app}/{name}"), room);
     }
 }
 
 /// The visits of one person to a room: its events one after another, as they happened.
-fn visits(room: &str, user: &str, events: &[(&Event, bool)]) -> Vec<(Stay, Option<End>)> {
+fn visits(room: &str, user: &str, events: &[&Event]) -> Vec<(Stay, Option<End>)> {
     let mut visits = Vec::<(Stay, Option<End>)>::new();
     // When a connection was replaced that has not been told to be kicked, and the number of the visit
     // that ended by it, if one did.
     let mut replaced = Vec::<(u64, Option<usize>)>::new();
     // The visit that is open, when the person was last seen in it, and its end if that never comes.
     let mut open: Option<(Stay, u64, Option<End>)> = None;
-    for (event, is_again) in events {
+    for event in events {
         let is_own = event.options.user == user;
-        let now = at(event);
+        let now = event.at();
+        // Another network, another try.
+        let is_again = event.options.enter_reason > 1;
         let begin = || Stay {
             place: room.to_owned(),
             role: Some(role(event)),
@@ -139,16 +129,14 @@ fn is_seat(event: &Event) -> bool {
     !matches!(event.name, TrtcCreate | TrtcDismiss)
 }
 
-fn at(event: &Event) -> u64 {
-    event.options.time.unwrap()
-}
-
 /// The room 123 is another one than "123".
 fn room(event: &Event) -> String {
     let name = &event.options.room;
     match event.options.room_number {
         Some(number) => number.to_string(),
-        None if name.bytes().all(|byte| byte.is_ascii_digit()) => format!("s:{name}"),
+        None if name.bytes().all(|byte| byte.is_ascii_digit()) || name.starts_with("s:") => {
+            format!("s:{name}")
+        }
         None => name.clone(),
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rollcall::domain::UnixMillis;
-use rollcall_local::send::tencent::{
+use crate::tencent::{
     Event,
     EventName::{self, TrtcCreate, TrtcDismiss, TrtcEnter, TrtcExit, TrtcRole},
     Options,
 };
+use rollcall::domain::UnixMillis;
 
 use super::{Act, Step, Teller, Told, Truth, USERS};
 
@@ -62,8 +62,9 @@ impl Trtc {
         } else if is_in && step.how % 4 >= 2 {
             // Another network, another try: they are still here.
             self.take_turn(3, step, teller);
-            let event = event(TrtcEnter, step, teller.now);
-            teller.tell(super::Event::TrtcAgain(event, step.how % 4));
+            let mut event = event(TrtcEnter, step, teller.now);
+            event.options.enter_reason = step.how % 4;
+            teller.tell(super::Event::Tencent(event));
             self.replace(step, teller);
         } else {
             self.tell_of(TrtcEnter, 3, step, teller);

@@ -6,17 +6,20 @@ mod openim;
 mod trtc;
 mod zego;
 
-use super::{answers::Answers, world::Event};
+use crate::{Event, answers::Answers};
 
 /// A callback that arrived, and when it first did.
 #[derive(Debug, Clone)]
-pub(super) struct Arrived {
-    pub(super) event: Event,
-    pub(super) received_at: u64,
+pub struct Arrived {
+    /// What it tells.
+    pub event: Event,
+    /// Unix ms.
+    pub received_at: u64,
 }
 
-/// What is known at `now`.
-pub(super) fn model(arrived: &[Arrived], now: u64) -> Answers {
+/// What is known at `now`, in Unix ms.
+#[must_use]
+pub fn model(arrived: &[Arrived], now: u64) -> Answers {
     let mut answers = Answers::default();
     zego::know(arrived, &mut answers);
     trtc::know(arrived, &mut answers);

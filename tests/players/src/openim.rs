@@ -126,20 +126,6 @@ pub enum Server {
     V3,
 }
 
-impl Options {
-    /// What `connID` holds, if the key is there at all.
-    fn connection(&self) -> Option<&str> {
-        let is_there = self.server == Server::V3 && !self.documented;
-        is_there.then_some(self.conn_id.as_str())
-    }
-
-    /// Whether a device is online only as long as that is repeated: `connID` is there and empty.
-    #[must_use]
-    pub fn is_leased(&self) -> bool {
-        self.connection() == Some("")
-    }
-}
-
 /// One webhook.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -152,6 +138,15 @@ pub struct Event {
 }
 
 impl Event {
+    /// What `connID` holds, if the key is there at all. While it is empty, a device is online only as
+    /// long as that is repeated.
+    #[must_use]
+    pub fn connection(&self) -> Option<&str> {
+        let Options { server, documented, conn_id, .. } = &self.options;
+        let is_there = *server == Server::V3 && !documented;
+        is_there.then_some(conn_id.as_str())
+    }
+
     /// When a device came or went.
     #[must_use]
     pub fn at(&self) -> u64 {
@@ -213,7 +208,7 @@ impl Event {
                 seq: self.has_time().then(|| self.at()),
                 is_app_background: (self.name == EventName::UserOnline && is_whole && !is_v2)
                     .then_some(false),
-                conn_id: self.options.connection(),
+                conn_id: self.connection(),
             }),
         };
         Callback {

@@ -1,0 +1,96 @@
+//! OpenIM: a device is what it last said, a connection without an id is a lease unless the server is
+//! an old one, and a user is registered once.
+
+use std::collections::BTreeMap;
+
+use crate::openim::EventName::{UserOffline, UserOnline, UserRegister};
+
+use super::Arrived;
+use crate::answers::{Answers, End, Registration, Stay};
+
+const LEASE: u64 = 2_700_000;
+
+/// 2019: a `createTime` of before is none.
+const OPENIM_BEGAN: u64 = 1_546_300_800_000;
+
+/// Nor is one that is so far ahead of our clock.
+const AHEAD: u64 = 600_000;
+
+pub(super) fn know(arrived: &[Arrived], now: u64, answers: &mut Answers) {
+    // Of each connection: when it last said online, whether for good, when it last said offline, and
+    // whether that is about when it did.
+    let mut devices = BTreeMap::<_, (Option<(u64, bool)>, Option<u64>, bool)>::new();
+    let mut registrations = BTreeMap::<_, (u64, u64, &str)>::new();
+    for arrived in arrived {
+        let crate::Event::OpenIm(event) = &arrived.event else { continue };
+        let options = &event.options;
+        let (app, connection) = (&options.app, event.connection());
+        // The published pages show no time of a device: what counts is when it arrives.
+        let at = if event.has_time() { event.at() } else { arrived.received_at };
+        // Only registrations come in batches.
+        let is_batch = event.name == UserRegister;
+        for user in options.users.iter().take(if is_batch { usize::MAX } else { 1 }) {
+            let key = (app, user, options.platform.name(), connection.unwrap_or_default());
+            match event.name {
+                UserOnline => {
+                    let (online, _, is_about) = devices.entry(key).or_default();
+                    *is_about |= !event.has_time();
+                    *online = Some((at, connection != Some(""))).max(*online);
+                }
+                UserOffline => {
+                    let (_, offline, is_about) = devices.entry(key).or_default();
+                    *is_about |= !event.has_time();
+                    *offline = Some(at).max(*offline);
+                }
+                UserRegister => {
+                    let name = options.name.as_ref().unwrap_or(user);
+                    let receipt = (arrived.received_at, options.create_time, name.as_str());
+                    let first = registrations.entry((app, user)).or_insert(receipt);
+                    *first = receipt.min(*first);
+                }
+            }
+        }
+    }
+    for ((app, user), (received_at, create_time, name)) in registrations {
+        let is_plausible = (OPENIM_BEGAN..=received_at + AHEAD).contains(&create_time);
+        let (at, from) =
+            if is_plausible { (create_time, "create_time") } else { (received_at, "receipt") };
+        let path = format!("openim/{app}/{user}");
+        answers.users.entry(path.clone()).or_default();
+        let (from, name) = (from.to_owned(), Some(name.to_owned()));
+        answers.registrations.insert(path, Registration { at, from, name });
+    }
+    for ((app, user, platform, connection), (said_online, offline, is_about)) in devices {
+        let online = said_online.map(|(seq, _)| seq);
+        let user = answers.users.entry(format!("openim/{app}/{user}")).or_default();
+        user.last_seen_at = user.last_seen_at.max(online).max(offline);
+        let lease_ends =
+            said_online.filter(|(_, is_for_good)| !is_for_good).map(|(seq, _)| seq + LEASE);
+        let session = Some(connection.to_owned()).filter(|connection| !connection.is_empty());
+        // Of a lease only the last repetition is known.
+        let is_entry_assumed = online.is_none() || lease_ends.is_some();
+        let stay = Stay {
+            place: platform.to_owned(),
+            session,
+            entered_at: online,
+            is_entry_assumed,
+            is_about,
+            ..Stay::default()
+        };
+        let end = match (offline, lease_ends) {
+            (Some(offline), _) if online.is_none_or(|online| offline > online) => {
+                Some(End { is_about, ..End::told(offline, "unspecified") })
+            }
+            (_, Some(ends)) if ends <= now => Some(End::assumed(ends, "lease_expired")),
+            _ => None,
+        };
+        match end {
+            Some(end) => {
+                user.over.insert((stay, end));
+            }
+            None => {
+                user.open.insert(stay);
+            }
+        }
+    }
+}

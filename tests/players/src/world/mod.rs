@@ -1,0 +1,142 @@
+//! Small providers: they live through what people do, know who is where, and tell of it as the real
+//! ones do. Nothing here knows Rollcall's rules.
+//!
+//! What a provider's own callbacks cannot tell apart (`docs/design.md` names it) does not happen in
+//! these worlds: the clock moves on by a millisecond instead.
+
+#![expect(clippy::unwrap_used, reason = "a world knows what it has opened")]
+
+mod chat;
+mod openim;
+mod trtc;
+mod zego;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::Event;
+
+/// 2026-08-31T23:59:30Z: a month is about to end.
+pub const START: u64 = 1_788_220_770_000;
+
+const USERS: [&str; 6] = ["ada", "bob", "cy#d", "dée", "e%41", "f/g"];
+
+/// What somebody does. Each world understands its own, as far as it is possible at that moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Act {
+    ZegoLogin,
+    ZegoLogout,
+    ZegoClose,
+    TrtcEnter,
+    TrtcExit,
+    TrtcRole,
+    TrtcDismiss,
+    ChatLogin,
+    ChatLogout,
+    ChatDisconnect,
+    OpenImRegister,
+    OpenImOnline,
+    OpenImOffline,
+}
+
+/// All of it, with its name and how often it is done.
+pub const ACTS: [(Act, &str, u32); 13] = [
+    (Act::ZegoLogin, "zego-login", 6),
+    (Act::ZegoLogout, "zego-logout", 3),
+    (Act::ZegoClose, "zego-close", 1),
+    (Act::TrtcEnter, "trtc-enter", 6),
+    (Act::TrtcExit, "trtc-exit", 3),
+    (Act::TrtcRole, "trtc-role", 2),
+    (Act::TrtcDismiss, "trtc-dismiss", 1),
+    (Act::ChatLogin, "chat-login", 5),
+    (Act::ChatLogout, "chat-logout", 2),
+    (Act::ChatDisconnect, "chat-disconnect", 2),
+    (Act::OpenImRegister, "openim-register", 2),
+    (Act::OpenImOnline, "openim-online", 4),
+    (Act::OpenImOffline, "openim-offline", 3),
+];
+
+/// One thing that somebody does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// How long after the step before, in ms.
+    pub wait: u64,
+    /// What is done.
+    pub act: Act,
+    /// By whom.
+    pub user: usize,
+    /// Which room, or which kind of device.
+    pub place: usize,
+    /// In which way, where there are several.
+    pub how: u8,
+}
+
+impl Step {
+    /// One of several choices that `how` makes.
+    #[must_use]
+    pub fn is_even(&self, choice: u32) -> bool {
+        (self.how >> choice).is_multiple_of(2)
+    }
+}
+
+/// An event, and when its callback is first sent.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// Unix ms.
+    pub at: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Where people are and what they are, by the providers themselves.
+#[derive(Debug, Default, PartialEq)]
+pub struct Truth {
+    /// Who is in a room, by the path of the question.
+    pub rooms: BTreeMap<String, BTreeSet<String>>,
+    /// Who is online, by the path of the question.
+    pub online: BTreeSet<String>,
+}
+
+/// What has been told, and the time.
+struct Teller {
+    now: u64,
+    told: Vec<Told>,
+}
+
+impl Teller {
+    fn tell(&mut self, event: Event) {
+        self.told.push(Told { at: self.now, event });
+    }
+}
+
+/// Lives through these steps: what is told of them, the truth at the end, and when that is.
+#[must_use]
+pub fn live(steps: &[Step]) -> (Vec<Told>, Truth, u64) {
+    let mut teller = Teller { now: START + 1, told: Vec::new() };
+    let (mut zego, mut trtc) = (zego::Zego::default(), trtc::Trtc::default());
+    let (mut chat, mut openim) = (chat::Chat::default(), openim::OpenIm::default());
+    for step in steps {
+        teller.now += step.wait;
+        openim.repeat(&mut teller);
+        match step.act {
+            Act::ZegoLogin | Act::ZegoLogout | Act::ZegoClose => zego.act(step, &mut teller),
+            Act::TrtcEnter | Act::TrtcExit | Act::TrtcRole | Act::TrtcDismiss => {
+                trtc.act(step, &mut teller);
+            }
+            Act::ChatLogin | Act::ChatLogout | Act::ChatDisconnect => chat.act(step, &mut teller),
+            Act::OpenImRegister | Act::OpenImOnline | Act::OpenImOffline => {
+                openim.act(step, &mut teller);
+            }
+        }
+    }
+    let mut truth = Truth::default();
+    zego.know(&mut truth);
+    trtc.know(&mut truth);
+    chat.know(&mut truth);
+    openim.know(&mut truth);
+    (teller.told, truth, teller.now)
+}
+
+fn name(step: &Step) -> String {
+    USERS[step.user].to_owned()
+}
