@@ -1,4 +1,4 @@
-//! `template.yaml`, `openapi.yaml`, the gateway's routes, the folders and the manifest tell the same
+//! `template.yaml`, `openapi.yaml`, the gateway's routes, the folders and `CargoLambda.toml` tell the same
 //! story.
 
 use std::{collections::BTreeSet, fs, path::Path};
@@ -327,7 +327,7 @@ fn the_template_has_the_contracts_routes() {
 
 #[test]
 fn cargo_lambda_watch_has_the_contracts_routes() {
-    let mut draft = Draft::of("Cargo.toml");
+    let mut draft = Draft::of("CargoLambda.toml");
     for Route { method, path, function, .. } in routes::all() {
         // The same wildcard in the words of cargo-lambda and of API Gateway.
         let path = path.replace("{proxy+}", "{*proxy}");
@@ -338,9 +338,9 @@ fn cargo_lambda_watch_has_the_contracts_routes() {
         }
     }
     draft.finish();
-    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let manifest: toml::Table = manifest.parse().unwrap();
-    let watched = &manifest["workspace"]["metadata"]["lambda"]["watch"]["router"];
+    let settings = fs::read_to_string(root().join("CargoLambda.toml")).unwrap();
+    let settings: toml::Table = settings.parse().unwrap();
+    let watched = &settings["watch"]["router"];
     let mut routes = BTreeSet::new();
     for (path, targets) in watched.as_table().unwrap() {
         for target in targets.as_array().unwrap() {
@@ -577,7 +577,7 @@ fn every_function_has_a_role_with_its_own_log_group_and_queue_and_no_managed_pol
     );
 }
 
-/// What is a provider's is there if `Providers` names it, and only then. `.ci/template` deploys every
+/// What is a provider's is there if `Providers` names it, and only then. `.ci/tools/template` deploys every
 /// combination.
 #[test]
 fn what_belongs_to_a_provider_is_left_out_with_it() {
