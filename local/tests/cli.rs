@@ -228,7 +228,7 @@ async fn a_gateway_that_does_what_it_should_passes_the_check_again_and_again() {
     for _ in 0..2 {
         let (code, printed) = check(&running, folder.path(), None).await;
         assert_eq!(code, Some(0), "{printed}");
-        let (last, lines) = printed.trim_end().rsplit_once('\n').unwrap();
+        let (lines, last) = printed.trim_end().rsplit_once('\n').unwrap();
         assert!(lines.lines().all(|line| line.starts_with("ok     ")), "{printed}");
         assert_eq!(last, format!("all {} checks are right", lines.lines().count()));
         for event in ["room-create", "user-register", "user-online", "chat-login", "trtc-enter"] {

@@ -117,10 +117,7 @@ fn known(node: &Value, variable: &str, value: &str) -> Value {
             None => replaced = false,
         }
     }
-    match replaced {
-        true if !text.contains("${") => json!(text),
-        _ => node.clone(),
-    }
+    if replaced && !text.contains("${") { json!(text) } else { node.clone() }
 }
 
 fn yaml(file: &str) -> Value {
