@@ -1,5 +1,5 @@
 //! `cargo run`: Rollcall on this machine. `cargo run -- send`: plays the providers.
-//! `cargo run -- user-sig`: mints and verifies Tencent's login tickets.
+//! `cargo run -- check`: checks a stack. `cargo run -- user-sig`: mints and verifies Tencent's login tickets.
 
 mod cli;
 
@@ -19,6 +19,7 @@ async fn main() -> ExitCode {
     let done = match cli.command {
         None => cli::serve::run(cli.serve).await,
         Some(Command::Send(send)) => cli::send::run(*send).await,
+        Some(Command::Check(check)) => cli::check::run(check).await,
         Some(Command::UserSig(user_sig)) => cli::user_sig::run(user_sig),
     };
     match done {

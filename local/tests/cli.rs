@@ -213,6 +213,54 @@ async fn a_wrong_secret_is_refused_and_never_shown() {
     assert!(!stdout.contains("hunter2") && !log.contains("hunter2"));
 }
 
+/// What `check` prints of this gateway, with these apps.
+async fn check(running: &Running, folder: &Path, apps: Option<&str>) -> (Option<i32>, String) {
+    let mut command = rollcall(folder);
+    command.args(["check", &running.url]).envs(apps.map(|apps| ("ROLLCALL_APPS", apps)));
+    let output = output(&mut command).await;
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[tokio::test]
+async fn a_gateway_that_does_what_it_should_passes_the_check_again_and_again() {
+    let folder = TempDir::new().unwrap();
+    let running = Running::start(folder.path(), &["--in-memory"]).await;
+    for _ in 0..2 {
+        let (code, printed) = check(&running, folder.path(), None).await;
+        assert_eq!(code, Some(0), "{printed}");
+        let (lines, last) = printed.trim_end().rsplit_once('\n').unwrap();
+        assert!(lines.lines().all(|line| line.starts_with("ok     ")), "{printed}");
+        assert_eq!(last, format!("all {} checks are right", lines.lines().count()));
+        for event in ["room-create", "user-register", "user-online", "chat-login", "trtc-enter"] {
+            assert!(lines.contains(event), "{event}: {printed}");
+        }
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_gateway_with_other_secrets_fails_the_check_and_the_line_names_what_to_look_at() {
+    let folder = TempDir::new().unwrap();
+    let running = Running::start(folder.path(), &["--in-memory"]).await;
+    let apps = r#"{
+        "zego": {"1": {"callback_secrets": ["zego-s3cret"]}},
+        "openim": {"main": {"secrets": ["openim-s3cret"]}},
+        "tencent": {"1400000000": {"trtc_keys": ["123654"]}}
+    }"#;
+    let (code, printed) = check(&running, folder.path(), Some(apps)).await;
+    assert_eq!(code, Some(1), "{printed}");
+    let refused = "WRONG  zego room-create: 401 rejected, not 200 applied \
+                   (is the app's first secret in ROLLCALL_APPS one that is deployed there?)";
+    assert!(printed.contains(refused), "{printed}");
+    assert!(!printed.contains("room-login"), "the rest follows from it: {printed}");
+    // What cannot be signed is left out, and what is right is said.
+    assert!(printed.contains("none   openim: ROLLCALL_APPS has no \"basic\" of it"), "{printed}");
+    assert!(printed.contains("ok     tencent trtc-enter: 200 applied"), "{printed}");
+    assert!(printed.ends_with("1 of 7 checks are wrong\n"), "{printed}");
+    assert!(!printed.contains("s3cret"), "{printed}");
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn a_start_that_fails_says_why_in_one_line() {
     let folder = TempDir::new().unwrap();

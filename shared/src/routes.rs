@@ -2,8 +2,8 @@
 //!
 //! Everything that lists routes is made from these tables, or a test compares it with them: the
 //! types' own names, [`Endpoint::ALL`](crate::endpoint::Endpoint::ALL), the answers to queries, the
-//! local gateway, the fuzz targets, `template.yaml`, `openapi.yaml`, the watch router in
-//! `Cargo.toml` and the folders in `functions/`.
+//! local gateway, the fuzz targets, `template.yaml`, `openapi.yaml`, `CargoLambda.toml`
+//! and the folders in `functions/`.
 //!
 //! A function's binary must contain its own callback type only. So the table of callbacks is a
 //! macro that others expand: here into names, which are all that a function links, and in

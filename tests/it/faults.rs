@@ -423,7 +423,7 @@ async fn promise_5_never_lost_in_a_bad_quarter_of_an_hour() {
 
 /// The same with the real binaries, which are killed at random points.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs the binaries of the functions: .ci/faults builds them"]
+#[ignore = "needs the binaries of the functions: .ci/tools/faults builds them"]
 async fn promise_5_never_lost_by_the_real_binaries_in_a_bad_quarter_of_an_hour() {
     let outage = Outage::start(BUDGET).await;
     let environment = vec![

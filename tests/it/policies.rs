@@ -46,7 +46,7 @@ fn environment(template: &Value, function: &Value, names: &Names) -> Vec<(&'stat
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs the binaries of the functions: .ci/faults builds them"]
+#[ignore = "needs the binaries of the functions: .ci/tools/faults builds them"]
 async fn every_policy_is_what_is_done_by_the_real_binaries() {
     let mut outage = Outage::start(LIMIT).await;
     let manager = SecretsManager::start().await;

@@ -1,4 +1,4 @@
-//! `template.yaml`, `openapi.yaml`, the gateway's routes, the folders and the manifest agree.
+//! `template.yaml`, `openapi.yaml`, the gateway's routes, the folders and `CargoLambda.toml` agree.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -21,8 +21,102 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
+/// The template as a stack has it: its loops are written out.
 pub(crate) fn template() -> Value {
-    yaml("template.yaml")
+    expanded(&yaml("template.yaml"))
+}
+
+/// A node whose `Fn::ForEach` are replaced by what they make, as `AWS::LanguageExtensions` does it.
+fn expanded(node: &Value) -> Value {
+    match node {
+        Value::Object(fields) => {
+            let mut made = Map::new();
+            for (name, value) in fields {
+                if name.starts_with("Fn::ForEach::") {
+                    for (name, value) in loop_of(value) {
+                        assert!(made.insert(name.clone(), value).is_none(), "two {name}");
+                    }
+                } else {
+                    made.insert(name.clone(), expanded(value));
+                }
+            }
+            Value::Object(made)
+        }
+        Value::Array(items) => items.iter().map(expanded).collect(),
+        _ => node.clone(),
+    }
+}
+
+/// What a loop makes: `[variable, values, body]`.
+fn loop_of(parts: &Value) -> Vec<(String, Value)> {
+    let variable = parts[0].as_str().unwrap();
+    let mut made = Vec::new();
+    for value in parts[1].as_array().unwrap() {
+        let value = value.as_str().unwrap();
+        for (name, body) in parts[2].as_object().unwrap() {
+            let name_of_it = name.replace(&format!("${{{variable}}}"), value);
+            assert_ne!(name_of_it, *name, "a loop makes things of different names");
+            made.push((name_of_it, expanded(&with(body, variable, value))));
+        }
+    }
+    made
+}
+
+/// The body of a loop for one value. The variable is read by `!Ref` and `!Sub` only: what else
+/// `CloudFormation` replaces is not the same everywhere (a condition's name is not replaced).
+fn with(body: &Value, variable: &str, value: &str) -> Value {
+    let placeholder = format!("${{{variable}}}");
+    match body {
+        Value::Object(fields) => {
+            let fields: Map<String, Value> = fields
+                .iter()
+                .map(|(name, part)| match part {
+                    Value::String(text) if name == "!Sub" => {
+                        (name.clone(), json!(text.replace(&placeholder, value)))
+                    }
+                    _ => (name.clone(), with(part, variable, value)),
+                })
+                .collect();
+            known(&Value::Object(fields), variable, value)
+        }
+        Value::Array(items) => items.iter().map(|item| with(item, variable, value)).collect(),
+        Value::String(text) => {
+            assert!(!text.contains(&placeholder), "{text} has to be in a !Sub");
+            body.clone()
+        }
+        _ => body.clone(),
+    }
+}
+
+/// What a function returns whose arguments are all known, or the function.
+fn known(node: &Value, variable: &str, value: &str) -> Value {
+    let texts = |parts: &Value| -> Option<Vec<String>> {
+        parts.as_array()?.iter().map(|part| part.as_str().map(str::to_owned)).collect()
+    };
+    if node["!Ref"] == variable {
+        return json!(value);
+    }
+    // A reference to the resource that the variable names.
+    if let Some(name) = node["Ref"].as_str() {
+        return json!({ "!Ref": name });
+    }
+    if let Some(keys) = texts(&node["!FindInMap"]) {
+        let found = &yaml("template.yaml")["Mappings"][&keys[0]][&keys[1]][&keys[2]];
+        assert!(!found.is_null(), "{keys:?} is in no mapping");
+        return found.clone();
+    }
+    let (mut text, mut replaced) = match &node["!Sub"] {
+        Value::String(text) => (text.clone(), true),
+        Value::Array(parts) => (parts[0].as_str().unwrap().to_owned(), true),
+        _ => return node.clone(),
+    };
+    for (name, part) in node["!Sub"][1].as_object().into_iter().flatten() {
+        match part.as_str() {
+            Some(part) => text = text.replace(&format!("${{{name}}}"), part),
+            None => replaced = false,
+        }
+    }
+    if replaced && !text.contains("${") { json!(text) } else { node.clone() }
 }
 
 fn yaml(file: &str) -> Value {
@@ -135,11 +229,15 @@ fn every_function_has_its_folder_and_every_folder_its_function() {
 #[test]
 fn the_template_has_a_block_of_every_function_and_every_block_its_function() {
     let mut draft = Draft::of("template.yaml");
+    let resources = template()["Resources"].clone();
     for new in CALLBACKS {
         let id = logical_id(new);
+        if resources[format!("{id}Failures")].is_null() {
+            draft.add_to_loop(&format!("Fn::ForEach::{:?}Failures", new.provider), &id);
+        }
         // OpenIM's server puts the command behind the address of them all.
         let address = new.provider != ProviderName::OpenIm;
-        let blocks = [("", true), ("Failures", true), ("Url", address)];
+        let blocks = [("", true), ("Url", address)];
         for (suffix, is_needed) in blocks {
             let header = |id: &str| format!("  {id}{suffix}:");
             let is_there = match suffix {
@@ -164,13 +262,9 @@ fn the_template_has_a_block_of_every_function_and_every_block_its_function() {
             continue;
         }
         let key = format!("{method} {path}");
-        // What follows depends on whether a condition leaves the route out.
-        if !draft.has(&format!("\n        \"{key}\":")) {
-            let limit = "!Ref RequestsPerSecond";
-            let text = format!(
-                "        \"{key}\":\n          ThrottlingRateLimit: {limit}\n          ThrottlingBurstLimit: {limit}"
-            );
-            draft.add_after("        \"GET /usage/{provider}/{app}\":", &key, &text);
+        if !draft.has(&format!("\n        \"{key}\": ")) {
+            let text = format!("        \"{key}\": *limit");
+            draft.add_after("        \"GET /usage/{provider}/{app}\": *limit", &key, &text);
         }
         if function == QUERY && !draft.has(&format!("Method: {method}\n            Path: {path}\n"))
         {
@@ -230,7 +324,7 @@ fn the_template_has_the_contracts_routes() {
 
 #[test]
 fn cargo_lambda_watch_has_the_contracts_routes() {
-    let mut draft = Draft::of("Cargo.toml");
+    let mut draft = Draft::of("CargoLambda.toml");
     for Route { method, path, function, .. } in routes::all() {
         // The same wildcard in the words of cargo-lambda and of API Gateway.
         let path = path.replace("{proxy+}", "{*proxy}");
@@ -241,9 +335,9 @@ fn cargo_lambda_watch_has_the_contracts_routes() {
         }
     }
     draft.finish();
-    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let manifest: toml::Table = manifest.parse().unwrap();
-    let watched = &manifest["workspace"]["metadata"]["lambda"]["watch"]["router"];
+    let settings = fs::read_to_string(root().join("CargoLambda.toml")).unwrap();
+    let settings: toml::Table = settings.parse().unwrap();
+    let watched = &settings["watch"]["router"];
     let mut routes = BTreeSet::new();
     for (path, targets) in watched.as_table().unwrap() {
         for target in targets.as_array().unwrap() {
@@ -481,7 +575,7 @@ fn every_function_has_a_role_with_its_own_log_group_and_queue_and_no_managed_pol
     );
 }
 
-/// What is a provider's is there if `Providers` names it, and only then. `.ci/template` deploys
+/// What is a provider's is there if `Providers` names it, and only then. `.ci/tools/template` deploys
 /// every combination.
 #[test]
 fn what_belongs_to_a_provider_is_left_out_with_it() {

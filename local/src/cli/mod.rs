@@ -1,15 +1,17 @@
 //! The command line.
 
+pub(crate) mod check;
 pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod user_sig;
 
-use std::sync::OnceLock;
+use std::{collections::HashMap, sync::OnceLock};
 
 use clap::{Parser, Subcommand};
 use rollcall::{
     callback::{Secret, SecretFault, SecretKind},
     config::Apps,
+    domain::AppId,
 };
 use rollcall_local::EXAMPLE_APPS;
 use tracing::Level;
@@ -33,6 +35,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Send a callback as its provider would, and print the answer.
     Send(Box<send::SendArgs>),
+    /// Send one callback of each kind and ask each question, and say what was right
+    Check(check::CheckArgs),
     /// Mint or verify Tencent's UserSig.
     UserSig(user_sig::UserSigArgs),
 }
@@ -60,6 +64,11 @@ fn apps() -> Result<Apps, Failure> {
         None => Apps::from_json(EXAMPLE_APPS)?,
     };
     Ok(APPS.get_or_init(|| apps).clone())
+}
+
+/// The first app of a provider, by its id.
+fn first<A>(apps: &HashMap<AppId, A>) -> Option<(&AppId, &A)> {
+    apps.iter().min_by_key(|(id, _)| *id)
 }
 
 /// The secret of an option. Prints a line for each thing that is wrong with it.

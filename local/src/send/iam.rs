@@ -7,6 +7,7 @@ use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4::SigningParams,
 };
+use reqwest::Method;
 use rollcall::domain::UnixMillis;
 
 /// Who asks.
@@ -37,6 +38,21 @@ impl Signer {
     ///
     /// If `url` is none.
     pub fn headers(&self, url: &str, now: UnixMillis) -> Result<Vec<(String, String)>, String> {
+        self.sign(&Method::GET, url, "", now)
+    }
+
+    /// The headers that sign a request with this body.
+    ///
+    /// # Errors
+    ///
+    /// If `url` is none.
+    pub fn sign(
+        &self,
+        method: &Method,
+        url: &str,
+        body: &str,
+        now: UnixMillis,
+    ) -> Result<Vec<(String, String)>, String> {
         let identity = self.credentials.clone().into();
         let params = SigningParams::builder()
             .identity(&identity)
@@ -48,7 +64,8 @@ impl Signer {
             .map_err(|error| error.to_string())?
             .into();
         let none = std::iter::empty();
-        let request = SignableRequest::new("GET", url, none, SignableBody::Bytes(&[]));
+        let request =
+            SignableRequest::new(method.as_str(), url, none, SignableBody::Bytes(body.as_bytes()));
         let signed = request.and_then(|request| sign(request, &params));
         let (instructions, _) = signed.map_err(|error| error.to_string())?.into_parts();
         let header = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());

@@ -44,6 +44,17 @@ impl Draft {
         self.added.push(what.to_owned());
     }
 
+    /// Adds a value to the end of a loop's list in the template.
+    pub(crate) fn add_to_loop(&mut self, name: &str, what: &str) {
+        let end = self.block(&format!("  {name}:")).and_then(|(start, block)| {
+            let list = block.find("\n    - [")?;
+            Some(start + list + block[list..].find(']')?)
+        });
+        let Some(end) = end else { return self.lacks(&format!("{what} in {name}")) };
+        self.text.insert_str(end, &format!(", {what}"));
+        self.added.push(format!("{what} in {name}"));
+    }
+
     /// Appends `text`.
     pub(crate) fn append(&mut self, what: &str, text: &str) {
         self.text.push_str(text);

@@ -1,7 +1,7 @@
 """The answers that schemathesis cannot bring about, held against openapi.yaml: bodies that are too long, second pages, and
 what is said when DynamoDB is gone. And all answers that it should have brought about: whether it did.
 
-openapi_answers.py URL [without-dynamodb]: of the gateway, and whether its DynamoDB is gone.
+answers.py URL [without-dynamodb]: of the gateway, and whether its DynamoDB is gone.
 """
 
 import collections
@@ -12,7 +12,7 @@ import sys
 import requests
 import schemathesis
 
-import openapi_hooks as hooks
+import hooks
 
 url = sys.argv[1]
 schema = schemathesis.openapi.from_path("openapi.yaml")

@@ -1,7 +1,7 @@
 """What schemathesis cannot know: the providers' signatures, and who is on record here.
 
 Three callbacks of four are signed as their providers sign them, with the secrets that they publish in their examples.
-Two questions of three are about somebody whom .ci/openapi has sent callbacks of. What was answered is counted, and
+Two questions of three are about somebody whom .ci/openapi/run has sent callbacks of. What was answered is counted, and
 written to the file that OPENAPI_SEEN names.
 """
 

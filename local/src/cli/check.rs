@@ -1,0 +1,505 @@
+//! `cargo run -- check URL`: whether a stack, or a laptop, does what it should.
+
+use std::{error::Error as _, process::ExitCode, time::Duration};
+
+use clap::{Args, ValueEnum};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Client, Method, StatusCode};
+use rollcall::{
+    callback::Secret,
+    domain::{AppId, ProviderName},
+    providers::{
+        openim::AppCredentials as OpenImSecrets, tencent::AppCredentials as TencentSecrets,
+    },
+    routes::{MINT, VERIFY},
+    runtime,
+};
+use rollcall_local::send::{DEFAULT_URL, iam::Signer};
+use rollcall_players::{Answer, Callback, client, openim, tencent, zego};
+use serde_json::{Value, json};
+
+use super::{Failure, apps, first};
+
+/// What is read from the index may lag behind for a moment.
+const ATTEMPTS: usize = 10;
+const PAUSE: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Where Rollcall listens, such as `https://ID.execute-api.REGION.amazonaws.com`
+    #[arg(default_value = DEFAULT_URL)]
+    url: String,
+}
+
+/// Sends and asks, and says of each whether it was right.
+struct Check {
+    client: Client,
+    url: String,
+    signer: Option<Signer>,
+    /// Part of all names: nobody was called so before, nor any room.
+    tag: String,
+    right: usize,
+    wrong: usize,
+}
+
+/// A callback was not taken, so what follows from it cannot be right.
+struct Refused;
+
+/// An app of a provider, with what signs for it.
+struct App<'a, S> {
+    id: &'a AppId,
+    secret: &'a S,
+}
+
+/// A question of a backend's.
+struct Question {
+    method: Method,
+    path: String,
+    body: String,
+    status: StatusCode,
+}
+
+/// What is expected of a part of an answer.
+enum Part {
+    Is(Value),
+    AtLeast(u64),
+    Text,
+}
+
+impl<T: Into<Value>> From<T> for Part {
+    fn from(value: T) -> Self {
+        Self::Is(value.into())
+    }
+}
+
+impl Part {
+    /// What is wrong with this part, without what is there: it may be a ticket.
+    fn fault(&self, found: Option<&Value>) -> Option<String> {
+        let found = found.unwrap_or(&Value::Null);
+        match self {
+            Self::Is(wanted) => (found != wanted).then(|| format!("is {found}, not {wanted}")),
+            Self::AtLeast(least) => (found.as_u64() < Some(*least))
+                .then(|| format!("is {found}, which is not {least} or more")),
+            Self::Text => (!found.is_string()).then(|| "is missing, or is not a text".to_owned()),
+        }
+    }
+}
+
+impl Question {
+    fn get(path: String) -> Self {
+        Self { method: Method::GET, path, body: String::new(), status: StatusCode::OK }
+    }
+
+    fn post(path: String, body: &Value) -> Self {
+        let body = body.to_string();
+        Self { method: Method::POST, path, body, status: StatusCode::OK }
+    }
+}
+
+pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
+    let apps = apps()?;
+    let (zego, openim, tencent) = (first(&apps.zego), first(&apps.openim), first(&apps.tencent));
+    if zego.is_none() && openim.is_none() && tencent.is_none() {
+        return Err("ROLLCALL_APPS has no app to sign for".into());
+    }
+    let url = args.url.trim_end_matches('/').to_owned();
+    let signer = Signer::from_env(&url);
+    let tag = format!("{:08x}", fastrand::u32(..));
+    let mut check = Check { client: client()?, url, signer, tag, right: 0, wrong: 0 };
+    // What was refused is shown already.
+    match zego.and_then(|(id, secrets)| Some(App { id, secret: secrets.first()? })) {
+        Some(app) => _ = check.zego(&app).await,
+        None => println!("none   zego: ROLLCALL_APPS has no secret of it"),
+    }
+    match openim.filter(|(_, secrets)| !secrets.basic.is_empty()) {
+        Some((id, secret)) => _ = check.openim(&App { id, secret }).await,
+        None => println!("none   openim: ROLLCALL_APPS has no \"basic\" of it"),
+    }
+    match tencent {
+        Some((id, secret)) => check.tencent(&App { id, secret }).await,
+        None => println!("none   tencent: ROLLCALL_APPS has no app of it"),
+    }
+    let Check { right, wrong, .. } = check;
+    if wrong == 0 {
+        println!("all {right} checks are right");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{wrong} of {} checks are wrong", right + wrong);
+    Ok(ExitCode::FAILURE)
+}
+
+impl Check {
+    fn name(&self, word: &str) -> String {
+        format!("{word}-{}", self.tag)
+    }
+
+    fn say(&mut self, what: &str, found: Result<String, String>) {
+        match found {
+            Ok(found) => {
+                self.right += 1;
+                println!("ok     {what}: {found}");
+            }
+            Err(fault) => {
+                self.wrong += 1;
+                println!("WRONG  {what}: {fault}");
+            }
+        }
+    }
+
+    /// Posts a callback, and expects an answer that begins with `expected`: its status, and what
+    /// became of it.
+    async fn send(
+        &mut self,
+        what: &str,
+        callback: &Callback,
+        expected: &str,
+    ) -> Result<(), Refused> {
+        let sent = callback.send(&self.client, &self.url).await;
+        self.sent(what, sent, expected)
+    }
+
+    fn sent(
+        &mut self,
+        what: &str,
+        sent: reqwest::Result<Answer>,
+        expected: &str,
+    ) -> Result<(), Refused> {
+        let found = sent.map_err(|error| self.no_answer(error)).and_then(|answer| {
+            let outcome = answer.outcome.as_deref().unwrap_or("-");
+            let found = format!("{} {outcome}", answer.status.as_u16());
+            if found.starts_with(expected) {
+                return Ok(found);
+            }
+            let hint = if answer.status == StatusCode::UNAUTHORIZED {
+                " (is the app's first secret in ROLLCALL_APPS one that is deployed there?)"
+            } else {
+                ""
+            };
+            Err(format!("{found}, not {expected}{hint}: {}", answer.body.trim()))
+        });
+        let refused = found.is_err();
+        self.say(what, found);
+        if refused { Err(Refused) } else { Ok(()) }
+    }
+
+    /// The error's own text has the whole URL, with Tencent's signature.
+    fn no_answer(&self, error: reqwest::Error) -> String {
+        let error = error.without_url();
+        let cause = error.source().map_or(String::new(), |source| format!(": {source}"));
+        format!("{} does not answer{cause}", self.url)
+    }
+
+    /// Asks until the parts of the answer are as expected, or it is no lag.
+    async fn ask(&mut self, what: &str, question: Question, parts: &[(&str, Part)]) {
+        let mut found = self.answer(&question, parts).await;
+        for _ in 1..ATTEMPTS {
+            if found.is_ok() {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+            found = self.answer(&question, parts).await;
+        }
+        let found = found.map(|_| question.status.as_u16().to_string());
+        self.say(what, found);
+    }
+
+    async fn answer(&self, question: &Question, parts: &[(&str, Part)]) -> Result<Value, String> {
+        let Question { method, path, body, status } = question;
+        let url = format!("{}{path}", self.url);
+        let mut request = self.client.request(method.clone(), &url);
+        if let Some(signer) = &self.signer {
+            for (name, value) in signer.sign(method, &url, body, runtime::now())? {
+                request = request.header(name, value);
+            }
+        }
+        let answered = async { Answer::read(request.body(body.clone()).send().await?).await };
+        let answer = answered.await.map_err(|error| self.no_answer(error))?;
+        if answer.status != *status {
+            let hint = match (answer.status, &self.signer) {
+                (StatusCode::FORBIDDEN, None) => {
+                    " (IAM: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
+                }
+                _ => "",
+            };
+            let (found, wanted) = (answer.status.as_u16(), status.as_u16());
+            return Err(format!("{method} {path}: {found}, not {wanted}{hint}: {}", answer.body));
+        }
+        let json: Value = serde_json::from_str(&answer.body)
+            .map_err(|_| format!("{method} {path}: the answer is not JSON"))?;
+        for (pointer, part) in parts {
+            if let Some(fault) = part.fault(json.pointer(pointer)) {
+                return Err(format!("{method} {path}: {pointer} {fault}"));
+            }
+        }
+        Ok(json)
+    }
+
+    async fn zego(&mut self, app: &App<'_, Secret>) -> Result<(), Refused> {
+        let (ada, lobby) = (self.name("ada"), self.name("lobby"));
+        let mut rooms = zego::Rooms::default();
+        let options = zego::Options::for_user(app.id.as_str(), &ada, &lobby);
+        let mut event = |name, options: &zego::Options| rooms.happen(name, options, runtime::now());
+        let of = app.path(ProviderName::Zego);
+
+        for (name, what) in [
+            (zego::EventName::RoomCreate, "zego room-create"),
+            (zego::EventName::RoomLogin, "zego room-login"),
+        ] {
+            self.send(what, &app.signed(&event(name, &options)), "200 applied").await?;
+        }
+        let room = [("/online", 1.into()), ("/members/0/user", ada.as_str().into())];
+        let path = format!("/presence/{of}/rooms/{lobby}");
+        self.ask("zego room, by path", Question::get(path), &room).await;
+        let path = format!("/presence/{of}/rooms?room={lobby}");
+        self.ask("zego room, by parameter", Question::get(path), &room).await;
+
+        let logout = app.signed(&event(zego::EventName::RoomLogout, &options));
+        self.send("zego room-logout", &logout, "200 applied").await?;
+        let user = [("/online", false.into()), ("/sessions/0/reason", "normal".into())];
+        let path = format!("/presence/{of}/users/{ada}");
+        self.ask("zego user, by path", Question::get(path), &user).await;
+        let path = format!("/presence/{of}/users?user={ada}");
+        self.ask("zego user, by parameter", Question::get(path), &user).await;
+        let question =
+            Question::post(format!("/presence/{of}/users"), &json!({ "users": [ada, "nobody"] }));
+        let users = [("/users/0/user", ada.as_str().into()), ("/users/1/online", false.into())];
+        self.ask("zego users, several", question, &users).await;
+
+        let close = event(zego::EventName::RoomClose, &options);
+        self.send("zego room-close", &app.signed(&close), "200 applied").await?;
+        self.send("zego room-close, again", &app.signed(&close), "200 duplicate").await?;
+        let path = format!("/presence/{of}/rooms/{lobby}");
+        self.ask("zego room, closed", Question::get(path), &[("/open", false.into())]).await;
+        let visit = [
+            ("/sessions/0/user", ada.as_str().into()),
+            ("/sessions/0/room", lobby.as_str().into()),
+            ("/sessions/0/role", "audience".into()),
+            ("/sessions/0/duration_ms", Part::AtLeast(0)),
+        ];
+        for (what, path) in [
+            ("by path", format!("/attendance/{of}/rooms/{lobby}")),
+            ("by parameter", format!("/attendance/{of}/rooms?room={lobby}")),
+        ] {
+            let what = format!("zego room's attendance, {what}");
+            self.ask(&what, Question::get(path), &visit).await;
+        }
+        for (what, path) in [
+            ("by path", format!("/attendance/{of}/users/{ada}")),
+            ("by parameter", format!("/attendance/{of}/users?user={ada}")),
+        ] {
+            let what = format!("zego user's attendance, {what}");
+            self.ask(&what, Question::get(path), &visit).await;
+        }
+        let nowhere = Question {
+            status: StatusCode::NOT_FOUND,
+            ..Question::get(format!("/presence/{of}/rooms/{}", self.name("nowhere")))
+        };
+        let unknown = [("/error/code", "not_found".into())];
+        self.ask("zego room, unknown", nowhere, &unknown).await;
+
+        // API Gateway hands over what is no text to it in base64.
+        let library = self.name("library");
+        let tom = zego::Options::for_user(app.id.as_str(), &self.name("tom"), &library);
+        let binary = app.signed(&event(zego::EventName::RoomLogin, &tom));
+        let request = self.client.post(binary.url(&self.url)).body(binary.body.clone());
+        let request = request.header("content-type", "application/octet-stream");
+        let sent = async { Answer::read(request.send().await?).await }.await;
+        self.sent("zego room-login, of no known content type", sent, "200 applied")?;
+
+        let each = zego::Options::for_user(app.id.as_str(), &self.name("each"), &self.name("each"));
+        for name in zego::EventName::value_variants() {
+            let callback = app.signed(&event(*name, &each));
+            self.send(&format!("zego {}, one of each", word(name)), &callback, "200").await?;
+        }
+        let Some(wrong) = Secret::new(self.name("wrong")) else { return Ok(()) };
+        let forger = App { id: app.id, secret: &wrong };
+        let forged = forger.signed(&event(zego::EventName::RoomLogin, &options));
+        self.send("zego room-login, with a wrong secret", &forged, "401 rejected").await
+    }
+
+    async fn openim(&mut self, app: &App<'_, OpenImSecrets>) -> Result<(), Refused> {
+        let ada = self.name("ada");
+        let options = openim::Options {
+            app: app.id.to_string(),
+            users: vec![ada.clone()],
+            ..openim::Options::default()
+        };
+        let documented = openim::Options { documented: true, ..options.clone() };
+        let v2 = openim::Options { server: openim::Server::V2, ..options.clone() };
+        let event = |name, options: &openim::Options| {
+            let event = openim::Event { name, options: options.clone(), now: runtime::now() };
+            event.callback(app.secret)
+        };
+        let of = app.path(ProviderName::OpenIm);
+
+        let register = event(openim::EventName::UserRegister, &options);
+        self.send("openim user-register", &register, "200 applied").await?;
+        let register = event(openim::EventName::UserRegister, &documented);
+        self.send("openim user-register, as documented", &register, "200").await?;
+        for (what, path) in [
+            ("by path", format!("/registrations/{of}/users/{ada}")),
+            ("by parameter", format!("/registrations/{of}/users?user={ada}")),
+        ] {
+            let what = format!("openim registration, {what}");
+            self.ask(&what, Question::get(path), &[("/user", ada.as_str().into())]).await;
+        }
+        let path = format!("/registrations/{of}?limit=1");
+        let any = [("/registrations/0/user", Part::Text)];
+        self.ask("openim registrations", Question::get(path), &any).await;
+        let online = event(openim::EventName::UserOnline, &options);
+        self.send("openim user-online", &online, "200 applied").await?;
+        let device = [("/online", true.into()), ("/sessions/0/device", "IOS".into())];
+        let path = format!("/presence/{of}/users/{ada}");
+        self.ask("openim device", Question::get(path), &device).await;
+        let offline = event(openim::EventName::UserOffline, &v2);
+        self.send("openim user-offline, at the bare address", &offline, "200 applied").await?;
+        for (name, what, route) in [
+            (
+                openim::EventName::UserOnline,
+                "openim user-online, before 3.7",
+                "/openim/callbackUserOnlineCommand",
+            ),
+            (
+                openim::EventName::UserOffline,
+                "openim user-offline, before 3.7",
+                "/openim/callbackUserOfflineCommand",
+            ),
+        ] {
+            let callback = Callback { route, ..event(name, &options) };
+            self.send(what, &callback, "200 applied").await?;
+        }
+        // An address that ends in a slash gives this.
+        let route = "/openim//callbackAfterUserOnlineCommand";
+        let doubled = Callback { route, ..event(openim::EventName::UserOnline, &options) };
+        self.send("openim user-online, with a doubled slash", &doubled, "200 applied").await?;
+        for name in openim::EventName::value_variants() {
+            let what = format!("openim {}, one of each", word(name));
+            self.send(&what, &event(*name, &options), "200").await?;
+        }
+        let mut forged = event(openim::EventName::UserOffline, &options);
+        for (name, value) in &mut forged.headers {
+            if *name == "authorization" {
+                "Basic d3Jvbmc6d3Jvbmc=".clone_into(value);
+            }
+        }
+        let what = "openim user-offline, with wrong credentials";
+        self.send(what, &forged, "401 rejected").await
+    }
+
+    /// Chat, TRTC and UserSig are checked each for itself: an app may have only one of them.
+    async fn tencent(&mut self, app: &App<'_, TencentSecrets>) {
+        if app.secret.secret_keys.is_empty() {
+            println!("none   tencent user-sig: ROLLCALL_APPS has no \"secret_keys\" of it");
+        } else {
+            self.user_sig(app.id).await;
+        }
+        match app.secret.chat_tokens.first() {
+            Some(secret) => _ = self.chat(&App { id: app.id, secret }).await,
+            None => println!("none   tencent chat: ROLLCALL_APPS has no \"chat_tokens\" of it"),
+        }
+        match app.secret.trtc_keys.first() {
+            Some(secret) => _ = self.trtc(&App { id: app.id, secret }).await,
+            None => println!("none   tencent trtc: ROLLCALL_APPS has no \"trtc_keys\" of it"),
+        }
+    }
+
+    async fn user_sig(&mut self, app: &AppId) {
+        let asked = |ticket: Option<&str>| {
+            let id = app.as_str().parse::<u64>().unwrap_or_default();
+            let mut asked = json!({ "sdk_app_id": id, "user_id": "check" });
+            if let Some(ticket) = ticket {
+                asked["user_sig"] = ticket.into();
+            }
+            asked
+        };
+        let mint = || Question::post(MINT.to_owned(), &asked(None));
+        let verify = |ticket| Question::post(VERIFY.to_owned(), &asked(Some(ticket)));
+        self.ask("tencent UserSig", mint(), &[("/user_sig", Part::Text)]).await;
+        let minted = self.answer(&mint(), &[]).await.unwrap_or_default();
+        if let Some(ticket) = minted["user_sig"].as_str() {
+            let valid = [("/valid", true.into())];
+            self.ask("tencent UserSig, verified", verify(ticket), &valid).await;
+        }
+        let no_ticket = [("/valid", false.into()), ("/code", 70003.into())];
+        self.ask("tencent UserSig, which is none", verify("x"), &no_ticket).await;
+    }
+
+    async fn chat(&mut self, app: &App<'_, Secret>) -> Result<(), Refused> {
+        let tom = self.name("tom");
+        let of = app.path(ProviderName::Tencent);
+        let usage = || Question::get(format!("/usage/{of}"));
+        let before = self.answer(&usage(), &[]).await.unwrap_or_default();
+        let events = app.tencent(&tom, &self.name("lobby"));
+        let login = events(tencent::EventName::ChatLogin);
+        self.send("tencent chat-login", &login, "200 applied").await?;
+        let path = format!("/registrations/{of}/users/{tom}");
+        let first_login = [("/source", "first_login".into())];
+        self.ask("tencent registration", Question::get(path), &first_login).await;
+        let more = before["active_users"].as_u64().unwrap_or_default() + 1;
+        let active = [("/active_users", Part::AtLeast(more))];
+        self.ask("tencent active users of the month", usage(), &active).await;
+        let chat = tencent::EventName::value_variants().iter().filter(|name| name.is_chat());
+        for name in chat.filter(|name| **name != tencent::EventName::ChatLogin) {
+            let what = format!("tencent {}", word(name));
+            self.send(&what, &events(*name), "200 applied").await?;
+        }
+        let path = format!("/presence/{of}/users/{tom}");
+        self.ask("tencent user", Question::get(path), &[("/online", false.into())]).await;
+        let Some(wrong) = Secret::new(self.name("wrong")) else { return Ok(()) };
+        let forged = App { id: app.id, secret: &wrong };
+        let forged = forged.tencent(&tom, "")(tencent::EventName::ChatLogin);
+        self.send("tencent chat-login, with a wrong token", &forged, "401 rejected").await
+    }
+
+    async fn trtc(&mut self, app: &App<'_, Secret>) -> Result<(), Refused> {
+        let (tom, lobby) = (self.name("tom"), self.name("lobby"));
+        let events = app.tencent(&tom, &lobby);
+        for (name, what) in [
+            (tencent::EventName::TrtcCreate, "tencent trtc-create"),
+            (tencent::EventName::TrtcEnter, "tencent trtc-enter"),
+        ] {
+            self.send(what, &events(name), "200 applied").await?;
+        }
+        let of = app.path(ProviderName::Tencent);
+        let path = format!("/presence/{of}/rooms/{lobby}");
+        let room = [("/members/0/user", tom.as_str().into())];
+        self.ask("tencent room", Question::get(path), &room).await;
+        let began = [tencent::EventName::TrtcCreate, tencent::EventName::TrtcEnter];
+        let trtc = tencent::EventName::value_variants().iter().filter(|name| !name.is_chat());
+        for name in trtc.filter(|name| !began.contains(name)) {
+            let what = format!("tencent {}", word(name));
+            self.send(&what, &events(*name), "200").await?;
+        }
+        Ok(())
+    }
+}
+
+impl<S> App<'_, S> {
+    /// The part of a question's path that says of which app.
+    fn path(&self, provider: ProviderName) -> String {
+        let id = utf8_percent_encode(self.id.as_str(), NON_ALPHANUMERIC);
+        format!("{}/{id}", provider.as_str())
+    }
+}
+
+impl App<'_, Secret> {
+    fn signed(&self, event: &zego::Event) -> Callback {
+        let now = runtime::now().seconds();
+        event.callback(self.secret, now, &zego::nonce(now))
+    }
+
+    /// Tencent's callbacks about this user and this room.
+    fn tencent(&self, user: &str, room: &str) -> impl Fn(tencent::EventName) -> Callback + use<> {
+        let (app, secret) = (self.id.to_string(), self.secret.clone());
+        let options = tencent::Options { app, ..tencent::Options::for_user(user, room) };
+        move |name| {
+            let event = tencent::Event { name, options: options.clone(), now: runtime::now() };
+            event.callback(&secret)
+        }
+    }
+}
+
+/// The name of an event at the command line.
+fn word(event: &impl ValueEnum) -> String {
+    event.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
