@@ -20,11 +20,9 @@ impl Secret {
     /// Makes a secret without what [`trim`] removes; `None` if nothing is left, because a blank
     /// secret verifies nothing.
     #[must_use]
-    pub fn new(mut text: String) -> Option<Self> {
+    pub fn new(text: String) -> Option<Self> {
         let trimmed = trim(&text);
-        if trimmed.len() < text.len() {
-            text = trimmed.to_owned();
-        }
+        let text = if trimmed.len() < text.len() { trimmed.to_owned() } else { text };
         (!text.is_empty()).then_some(Self(text))
     }
 

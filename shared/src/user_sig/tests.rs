@@ -211,14 +211,14 @@ fn signed_ticket_of(mut content: Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let lines = ["identifier", "sdkappid", "time", "expire"];
-    let mut message: String =
-        lines.iter().map(|field| format!("TLS.{field}:{}\n", value(field))).collect();
+    let mut fields = vec!["identifier", "sdkappid", "time", "expire"];
     if !content["TLS.userbuf"].is_null() {
-        message += &format!("TLS.userbuf:{}\n", value("userbuf"));
+        fields.push("userbuf");
     }
     let mut hmac = Hmac::<sha2::Sha256>::new_from_slice(KEY.as_bytes()).unwrap();
-    hmac.update(message.as_bytes());
+    for field in fields {
+        hmac.update(format!("TLS.{field}:{}\n", value(field)).as_bytes());
+    }
     content["TLS.sig"] = BASE64_STANDARD.encode(hmac.finalize().into_bytes()).into();
     ticket_of(&content)
 }
