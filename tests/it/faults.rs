@@ -157,7 +157,7 @@ fn history(callbacks: usize) -> Vec<Planned> {
 /// The faults, second by second: of the store, the queue, or both. Each twelve seconds without
 /// faults are followed by three with faults. The queue never fails for so long that ZEGO or TRTC
 /// give up.
-fn weather(second: u64) -> (Option<Fault>, Option<Fault>) {
+fn faults_at(second: u64) -> (Option<Fault>, Option<Fault>) {
     let (store, queue) = match second / 15 {
         0 | 9 => (Fault::Hang, None),
         1 | 10 => (Fault::Reset, None),
@@ -193,7 +193,7 @@ fn flapping() -> Option<Fault> {
     }
 }
 
-fn set_weather(second: u64, store: &Proxy, queue: &Proxy) {
+fn set_faults(second: u64, store: &Proxy, queue: &Proxy) {
     // The requests themselves are not needed here.
     store.take();
     queue.take();
@@ -202,7 +202,7 @@ fn set_weather(second: u64, store: &Proxy, queue: &Proxy) {
         queue.break_with(None);
         return;
     }
-    let (of_store, of_queue) = weather(second);
+    let (of_store, of_queue) = faults_at(second);
     store.break_with(of_store);
     queue.break_with(of_queue);
 }
@@ -292,7 +292,7 @@ async fn live_through(callbacks: usize, takers: Takers, mut outage: Outage) {
     let mut seen = BTreeMap::<String, usize>::new();
     let (mut slowest, mut deaths, mut kept) = (Duration::ZERO, 0, 0);
     while let Some((second, indices)) = due.pop_first() {
-        set_weather(second, &outage.store, &outage.sqs);
+        set_faults(second, &outage.store, &outage.sqs);
         let killing = async {
             if let Takers::Binaries(fleet) = &takers
                 && fastrand::u8(..3) == 0

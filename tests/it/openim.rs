@@ -60,7 +60,8 @@ async fn all_registrations(app: &TestApp, limit: usize, span: &str) -> Vec<Value
     }
 }
 
-/// The example request of the page "Callback After User Registration Request", but for the secret.
+/// The example request of the page "Callback After User Registration Request", except for the
+/// secret.
 fn page_example(command: &str) -> String {
     format!(
         r#"{{

@@ -131,7 +131,7 @@ async fn a_seat_fits_one_write_unit_with_its_keys() {
 }
 
 /// Until version 0.1 was done, a seat also held the sequences of its marks, a life its creator, and
-/// the end of a life or of a TRTC room its reason. Nothing read them, and nothing has to.
+/// the end of a life or of a TRTC room its reason. Nothing read them, and nothing needs them.
 #[tokio::test]
 async fn old_items_with_more_attributes_are_read_written_and_shrunk_as_new_ones() {
     let start = Moment::recent();

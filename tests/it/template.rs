@@ -224,8 +224,8 @@ fn every_function_has_its_folder_and_every_folder_its_function() {
     assert_eq!(folders, routes::functions().map(str::to_owned).collect());
 }
 
-/// What the template needs for each callback type and each question: a function with its routes,
-/// its alarm, the address for a console, and a limit for what a backend asks.
+/// What the template needs for each callback type and each query: a function with its routes, its
+/// alarm, the address for a console, and a limit for queries.
 #[test]
 fn the_template_has_a_block_of_every_function_and_every_block_its_function() {
     let mut draft = Draft::of("template.yaml");
@@ -312,7 +312,7 @@ fn the_template_has_the_contracts_routes() {
             let properties = &event["Properties"];
             let method = properties["Method"].as_str().unwrap().to_owned();
             let path = properties["Path"].as_str().unwrap().to_owned();
-            // Providers cannot sign for IAM; everybody else has to.
+            // Providers cannot sign for IAM. All other callers must.
             let authorizer =
                 if is_for_backends(&function) { json!("AWS_IAM") } else { Value::Null };
             assert_eq!(properties["Auth"]["Authorizer"], authorizer, "{path}");
@@ -385,7 +385,7 @@ fn openapi_has_the_contracts_routes() {
             if method == "parameters" {
                 continue;
             }
-            // Providers cannot sign for IAM; everybody else has to.
+            // Providers cannot sign for IAM. All other callers must.
             let is_callback = operation["tags"] == json!(["callbacks"]);
             assert_eq!(operation["security"].is_array(), is_callback, "{path}");
             // OpenAPI has no parameter for the rest of a path.
@@ -410,7 +410,7 @@ fn without_anchor(line: &str) -> String {
     }
 }
 
-/// What is copied for a new callback type names a schema that is still to be written.
+/// The draft for a new callback type refers to a schema that a person must write.
 #[test]
 fn every_reference_in_openapi_leads_somewhere() {
     fn walk(node: &Value, found: &mut BTreeSet<String>) {
@@ -433,14 +433,14 @@ fn every_reference_in_openapi_leads_somewhere() {
     }
 }
 
-/// What each event means is in the design, and an operator learns of it from the changelog.
+/// The design explains each event, and the changelog announces it to operators.
 #[test]
 fn every_callback_type_is_in_the_documents_and_measured() {
     let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();
     let (design, changelog) = (read("docs/design.md"), read("CHANGELOG.md"));
     let bench = read("bench/src/names.rs");
     for names in CALLBACKS {
-        // The bench knows by itself which event is that of a function of ZEGO's.
+        // The bench derives the event of a ZEGO function from its name.
         let function = format!("\"{}\"", names.function);
         let is_measured = names.provider == ProviderName::Zego || bench.contains(&function);
         assert!(is_measured, "bench/src/names.rs lacks {function}");
@@ -575,8 +575,8 @@ fn every_function_has_a_role_with_its_own_log_group_and_queue_and_no_managed_pol
     );
 }
 
-/// What is a provider's is there if `Providers` names it, and only then. `.ci/tools/template` deploys
-/// every combination.
+/// A provider's resources exist only if `Providers` names it. `.ci/tools/template` deploys every
+/// combination.
 #[test]
 fn what_belongs_to_a_provider_is_left_out_with_it() {
     let template = template();
@@ -600,7 +600,7 @@ fn what_belongs_to_a_provider_is_left_out_with_it() {
     }
 }
 
-/// A secret, a spilled callback and the record outlive the stack, and a new name of theirs.
+/// Secrets, spilled callbacks and the record outlive the stack, even if they get a new name.
 #[test]
 fn what_holds_data_outlives_the_stack() {
     let template = template();
@@ -665,9 +665,9 @@ fn a_table_that_exists_takes_the_place_of_the_stacks_own_everywhere() {
     assert_eq!(uses, 9, "the environment, the output, and one in each statement of a policy");
 }
 
-/// A function's name has 64 characters at most, and the longest stack's name 128: whatever is named
-/// after the stack has to have room for it. What has no name gets one from `CloudFormation` that is
-/// short enough.
+/// A stack's name has at most 128 characters. Every name that contains it must stay within the
+/// limit of its service. Resources without a name get one from `CloudFormation` that is short
+/// enough.
 #[test]
 fn a_stack_may_have_the_longest_name_there_is() {
     let template = template();
@@ -777,7 +777,8 @@ fn promise_5_never_lost_every_callback_has_the_queue_and_an_outage_never_empties
     assert_eq!(dead_letters["SqsManagedSseEnabled"], true);
 }
 
-/// To OpenIM and Chat a 429 is a loss, so only what a backend asks is throttled, and all of it is.
+/// OpenIM and Chat lose an event that gets a 429. So only queries and UserSigs are throttled, and
+/// all of them are.
 #[test]
 fn only_queries_and_user_sigs_are_throttled() {
     let template = template();
@@ -793,7 +794,7 @@ fn only_queries_and_user_sigs_are_throttled() {
     }
 }
 
-/// Paths and query strings of questions hold ids, and callbacks have signatures there.
+/// Paths and query strings of queries contain ids, and those of callbacks signatures.
 #[test]
 fn access_logs_name_routes_and_never_paths() {
     let template = template();
@@ -932,7 +933,7 @@ fn a_provider_counts_as_silent_exactly_when_the_parameter_says() {
     );
 }
 
-/// Lambda writes two lines of its own for each event at INFO, which cost as much as ours.
+/// At INFO, Lambda writes two own lines for each event, which cost as much as ours.
 #[test]
 fn of_lambdas_own_lines_only_warnings_are_logged() {
     let template = template();
@@ -941,8 +942,8 @@ fn of_lambdas_own_lines_only_warnings_are_logged() {
     assert_eq!(logging["ApplicationLogLevel"], "INFO", "what is not logged is not counted");
 }
 
-/// `CloudFormation` takes 500, and a stack is to stay one that can be read. SAM makes at most two
-/// permissions of each event, and the API's stage.
+/// `CloudFormation` accepts 500, but a stack should stay readable. SAM adds at most two permissions
+/// for each event, and the API's stage.
 #[test]
 fn the_stack_has_at_most_250_resources() {
     let template = template();

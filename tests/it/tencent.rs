@@ -186,7 +186,7 @@ async fn old_and_odd_state_changes_are_understood_or_acknowledged() {
     let info = |action: &str, reason: &str| json!({ "Action": action, "To_Account": "testuser316", "Reason": reason });
     let time = json!({ "EventTime": now.0 });
     let cases = [
-        // The example of the newest page, but for its time.
+        // The example of the newest page, except for its time.
         (
             state(
                 info("Login", "Register"),

@@ -99,7 +99,7 @@ impl AmazonFirst {
         let read = || {
             tracing::warn!(
                 server = %server.to_str(),
-                "Amazon's roots do not vouch for a server: reading the system's, which takes time; \
+                "a server's certificate has none of Amazon's roots: reading the system's, which takes time; \
                  AWS_CA_BUNDLE can name a smaller bundle"
             );
             let certificates = rustls_native_certs::load_native_certs().certs;

@@ -1,6 +1,6 @@
-//! Who sent it, and for which installation.
+//! The sender of a request, and its installation.
 //!
-//! OpenIM signs nothing. What it sends is the platform's `secret` in the body of registrations
+//! OpenIM signs nothing. It sends the platform's `secret` in the body of registrations
 //! (3.5 to 3.8.0), and the userinfo of its callback URL as `Authorization: Basic` (all versions).
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -13,7 +13,7 @@ use crate::{
     http::Request,
 };
 
-/// What proves that a request comes from an installation.
+/// The credentials that prove that a request comes from an installation.
 #[derive(Debug, Clone, Default)]
 pub struct AppCredentials {
     /// Values of `secret` in the body.
@@ -32,16 +32,16 @@ pub struct Basic {
 /// Why a text cannot be the user of [`Basic`] credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BasicUserError {
-    /// There is nothing in it, or nothing that can be seen.
+    /// It is empty, or has only characters that nobody can see.
     #[error("is empty or blank")]
     Blank,
-    /// It has a colon, which would end it.
+    /// It has a colon, which separates user and password.
     #[error("has a colon")]
     Colon,
 }
 
 impl Basic {
-    /// Takes a user, without what [`trim`] takes away, and a password.
+    /// Makes credentials of a user, without what [`trim`] removes, and a password.
     ///
     /// # Errors
     ///
@@ -63,14 +63,14 @@ impl Basic {
         &self.user
     }
 
-    /// What `Authorization: Basic` carries in base64.
+    /// The text that `Authorization: Basic` has in base64.
     #[must_use]
     pub fn user_pass(&self) -> String {
         format!("{}:{}", self.user, self.password.expose())
     }
 }
 
-/// Checks the credentials of a request, all of every app, and says whose they are.
+/// Compares the credentials of a request with those of every app, and returns the app.
 pub(super) fn verify(request: &Request, apps: &Apps) -> Result<Verified<OpenIm>, VerifyError> {
     let body = Fields::from_body(&request.body)?;
     let secret = body.text("secret")?.unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Tencent Chat's callbacks: verification and answer.
 //!
 //! Source: Chat server, "Webhook overview" and "Authentication". `Sign` is the SHA-256 of the token
-//! and `RequestTime`; it covers neither the body nor the other parameters, so whoever sees one
+//! and `RequestTime`. It covers neither the body nor the other parameters, so anyone who sees one
 //! request can forge others for a minute.
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::{
     http::{Reply, Request},
 };
 
-/// How far `RequestTime` may lie from our clock: Chat's own limit.
+/// How far `RequestTime` may be from our clock: Chat's own limit.
 const MAX_AGE: Duration = Duration::from_mins(1);
 
 const REQUEST_TIME: &str = "RequestTime";
@@ -28,12 +28,12 @@ const REQUEST_TIME: &str = "RequestTime";
 #[derive(Debug)]
 pub struct Chat;
 
-/// What a verified callback of Chat says.
+/// The content of a verified Chat callback.
 #[derive(Debug)]
 pub struct StateChange {
     /// The body.
     pub body: Fields,
-    /// The query string: `OptPlatform` is the one hint at the device.
+    /// The query string. Its `OptPlatform` is the only information about the device.
     pub parameters: Fields,
 }
 
@@ -77,7 +77,7 @@ impl Provider for Chat {
         if tokens.is_empty() {
             return Err(VerifyError::NoSecret);
         }
-        // The hash could be extended by whoever knows one: so digits only.
+        // Anyone who knows one hash could extend it with more text, so only digits are accepted.
         let time = UnixSeconds(parameters.required_integer(REQUEST_TIME)?);
         let max_age = max_age.min(MAX_AGE);
         VerifyError::check_age(REQUEST_TIME, time, request.received_at.seconds(), max_age)?;

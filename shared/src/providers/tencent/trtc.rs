@@ -1,7 +1,7 @@
 //! TRTC's callbacks: verification and answer.
 //!
-//! Source: TRTC, "Event callbacks" (39558, 51586). `Sign` is over the whole body, byte for byte. A
-//! key is optional in Tencent's console, and required here.
+//! Source: TRTC, "Event callbacks" (39558, 51586). `Sign` covers the whole body, byte for byte. A
+//! key is optional in Tencent's console, but required here.
 
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ const TIMESTAMP: &str = "timestamp";
 
 /// The signature that ZEGO puts into a callback: 40 lower-case hexadecimal digits.
 ///
-/// `timestamp` and `nonce` are taken as the text that is sent.
+/// `timestamp` and `nonce` are the texts as they are sent.
 ///
 /// ```
 /// use rollcall::{callback::Secret, providers::zego};
