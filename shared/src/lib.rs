@@ -26,10 +26,11 @@
 //! | [`handler`] | the pipeline from a request to a reply | `apps`, `callback`, `config`, `domain`, `http`, `metrics`, `spill`, `store` |
 //! | [`endpoint`] | every callback type as a value | `callback`, `config`, `handler`, `http`, `providers`, `routes` |
 //! | [`replay`] | the pipeline from the queue to the store | `domain`, `metrics`, `spill`, `store` |
-//! | [`query`] | the answers to a backend's questions | `domain`, `http`, `payload`, `providers`, `routes`, `store` |
+//! | [`record`] | what is known of an app at one moment: people, rooms, stays and how they ended | `domain`, `providers`, `store` |
+//! | [`query`] | the answers to a backend's questions | `domain`, `http`, `payload`, `record`, `routes` |
 //! | [`user_sig`] | Tencent's login tickets: minted, verified, and the answers for both | `apps`, `callback`, `config`, `domain`, `http`, `routes` |
 //! | `fuzzing` | what `fuzz/` and a test do with bytes that somebody else chose | `callback`, `config`, `domain`, `http`, `providers`, `query`, `routes`, `store`, `user_sig` |
-//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `handler`, `http`, `metrics`, `query`, `replay`, `spill`, `store`, `user_sig` |
+//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `handler`, `http`, `metrics`, `query`, `record`, `replay`, `spill`, `store`, `user_sig` |
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -47,6 +48,7 @@ pub mod metrics;
 pub mod payload;
 pub mod providers;
 pub mod query;
+pub mod record;
 pub mod replay;
 pub mod routes;
 pub mod runtime;

@@ -6,12 +6,6 @@ pub mod zego;
 
 use crate::domain::{Beginning, Device, Ending, Mark, ProviderName, UnixMillis, Visit};
 
-/// The provider of that name in a route, if there is one.
-#[must_use]
-pub fn by_name(name: &str) -> Option<ProviderName> {
-    ProviderName::ALL.into_iter().find(|provider| provider.as_str() == name)
-}
-
 /// Derives the visits to one seat from its marks, by the provider's own rules.
 ///
 /// The marks have to come in their order; what is kept of them is one session's, so that a seat may

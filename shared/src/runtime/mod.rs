@@ -22,6 +22,7 @@ use crate::{
     domain::UnixMillis,
     handler::{self, Receiver},
     query::Queries,
+    record::Records,
     replay::Replay,
     spill::Queue,
     store::{self, Reader, Writer},
@@ -70,7 +71,7 @@ pub fn run_query() -> Result<(), Error> {
         let client = store::connect(&aws::from_env()?, config.budget);
         let store = Reader::new(client, &config.table);
         store.warm_up(WARM_UP_LIMIT).await;
-        lambda_runtime::run(service(Queries { store })).await
+        lambda_runtime::run(service(Queries { records: Records::new(store) })).await
     })
 }
 

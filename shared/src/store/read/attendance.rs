@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use futures::{
-    Stream, StreamExt, TryStreamExt,
+    StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
 
@@ -55,7 +55,7 @@ impl Reader {
         from: SeatsFrom<'_>,
         at_first: usize,
         now: UnixMillis,
-    ) -> impl Stream<Item = Result<RoomSeat, StoreError>> + Send + 'a {
+    ) -> BoxStream<'a, Result<RoomSeat, StoreError>> {
         let place = match from {
             SeatsFrom::Time(time) => keys::time(time),
             SeatsFrom::Place(place) => place.to_owned(),
@@ -81,11 +81,12 @@ impl Reader {
             })
         });
         let mut last = None;
-        seats.try_flatten().try_filter(move |seat| {
+        let is_new = move |seat: &RoomSeat| {
             let is_new = last.as_ref() != Some(&seat.place);
             last = Some(seat.place.clone());
             std::future::ready(is_new)
-        })
+        };
+        seats.try_flatten().try_filter(is_new).boxed()
     }
 
     /// All seats of a person, read consistently.
@@ -94,9 +95,9 @@ impl Reader {
         app: &App,
         user: &UserId,
         now: UnixMillis,
-    ) -> impl Stream<Item = Result<Seat, StoreError>> + Send + 'a {
+    ) -> BoxStream<'a, Result<Seat, StoreError>> {
         let query = self.query_user(app, user, keys::SEAT);
-        items(query, None, now).and_then(async |item| read_seat(&item))
+        items(query, None, now).and_then(async |item| read_seat(&item)).boxed()
     }
 
     /// All marks of a seat in their order, those that were moved to other items among them.
@@ -106,7 +107,7 @@ impl Reader {
         user: &UserId,
         seat: &Seat,
         now: UnixMillis,
-    ) -> impl Stream<Item = Result<Mark, StoreError>> + Send + 'a {
+    ) -> BoxStream<'a, Result<Mark, StoreError>> {
         let moved = if seat.moved_to.is_some() {
             let prefix = keys::moved_of(&seat.room, seat.life.as_ref());
             let query = self.query_user(app, user, &prefix);
@@ -115,7 +116,7 @@ impl Reader {
             stream::empty().boxed()
         };
         let waiting = seat.marks.iter().cloned().collect();
-        stream::try_unfold(Marks { waiting, read: None, moved }, Marks::next)
+        stream::try_unfold(Marks { waiting, read: None, moved }, Marks::next).boxed()
     }
 }
 
