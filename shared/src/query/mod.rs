@@ -7,6 +7,7 @@ mod cursor;
 mod error;
 mod presence;
 mod registrations;
+mod room;
 mod rows;
 mod usage;
 
@@ -14,7 +15,10 @@ use http::StatusCode;
 
 pub use error::QueryError;
 
-use self::presence::{CountChanges, RoomPage, SessionsPage};
+use self::{
+    presence::SessionsPage,
+    room::{CountChanges, RoomPage},
+};
 use crate::{
     domain::{App, Month, MonthError, ProviderName, RoomId, UnixMillis, UserId},
     http::{Reply, Request},
@@ -90,7 +94,7 @@ impl Queries {
                     next: parameters.get("next"),
                     changes: parameters.changes()?,
                 };
-                let answer = presence::room(record, &room, page).await?;
+                let answer = room::room(record, &room, page).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
             Question::UserAttendance(user) => {
@@ -206,6 +210,7 @@ impl Parameters {
 #[cfg(any(test, fuzzing))]
 pub fn fuzz_cursors(data: &[u8]) {
     attendance::fuzz_cursors(data);
-    presence::fuzz_cursors(data);
+    presence::fuzz_cursor(data);
+    room::fuzz_cursor(data);
     registrations::fuzz_cursor(data);
 }

@@ -11,8 +11,8 @@ use tokio::sync::OnceCell;
 
 use super::Record;
 use crate::{
-    domain::{Boundary, Ending, Life, LifeId, ProviderName, RoomId, UnixMillis, UserId, Visit},
-    providers::tencent,
+    domain::{Boundary, Ending, Life, LifeId, RoomId, UnixMillis, UserId, Visit},
+    providers::{BoundaryEnds, RoomEnds as Ends},
     store::{NEWEST_BOUNDARIES, Seat, StoreError},
 };
 
@@ -110,10 +110,10 @@ impl<'a> RoomEnds<'a> {
         life: Option<&LifeId>,
         visit: &Visit,
     ) -> Result<Option<Ending>, StoreError> {
-        let ending = match (self.record.app.provider, life, visit.ending) {
+        let ending = match (self.record.room_ends(), life, visit.ending) {
             (_, _, Some(ending)) if !ending.is_assumed() => Some(ending),
-            (ProviderName::Tencent, ..) => {
-                self.boundary_ending(user, visit).await?.or(visit.ending)
+            (Ends::Boundaries(ends), ..) => {
+                self.boundary_ending(ends, user, visit).await?.or(visit.ending)
             }
             (_, Some(life), None) => self.life_ending(life, visit).await?,
             // A life lasts as long as anybody comes to it.
@@ -236,6 +236,7 @@ impl<'a> RoomEnds<'a> {
     /// The first boundary of the room that ended a visit, unless the person came again before.
     async fn boundary_ending(
         &mut self,
+        ends: BoundaryEnds,
         user: &UserId,
         visit: &Visit,
     ) -> Result<Option<Ending>, StoreError> {
@@ -245,12 +246,12 @@ impl<'a> RoomEnds<'a> {
         let is_before = |boundary: &Boundary| boundary.at() < visit.last_in;
         if newest.len() < NEWEST_BOUNDARIES || newest.last().is_some_and(is_before) {
             let mut oldest_first = newest.iter().rev();
-            return Ok(oldest_first.find_map(|boundary| cut(boundary, user, visit)));
+            return Ok(oldest_first.find_map(|boundary| cut(ends, boundary, user, visit)));
         }
         let later = store.boundaries_from(app, &self.room, visit.last_in, now);
         let mut later = pin!(later);
         while let Some(boundary) = later.try_next().await? {
-            let ending = cut(&boundary, user, visit);
+            let ending = cut(ends, &boundary, user, visit);
             if ending.is_some() || visit.ending.is_some_and(|ending| boundary.at() > ending.at()) {
                 return Ok(ending);
             }
@@ -261,8 +262,8 @@ impl<'a> RoomEnds<'a> {
 
 /// How a boundary ended a visit, if it did so before the person came again. At the same millisecond
 /// a creation comes before an entry, and a dismissal after it.
-fn cut(boundary: &Boundary, user: &UserId, visit: &Visit) -> Option<Ending> {
-    let ending = tencent::ends(boundary, user, visit.last_in)?;
+fn cut(ends: BoundaryEnds, boundary: &Boundary, user: &UserId, visit: &Visit) -> Option<Ending> {
+    let ending = ends(boundary, user, visit.last_in)?;
     match (visit.ending.map(Ending::at), boundary) {
         (Some(again), Boundary::Created { at, .. }) if *at > again => None,
         (Some(again), Boundary::Closed { at, .. }) if *at >= again => None,

@@ -18,6 +18,7 @@ pub use self::{
 };
 use crate::{
     domain::{App, ProviderName, UnixMillis},
+    providers::{self, Months, RoomEnds, Rules},
     store::{Reader, StoreError},
 };
 
@@ -59,6 +60,16 @@ impl Record<'_> {
     pub fn now(&self) -> UnixMillis {
         self.now
     }
+
+    /// The rules by which these records are read.
+    fn rules(&self) -> &'static Rules {
+        providers::rules(self.app.provider)
+    }
+
+    /// How the app's rooms end visits. Where there are no rooms, nothing is found of their lives.
+    fn room_ends(&self) -> RoomEnds {
+        self.rules().rooms.map_or(RoomEnds::Lives, |rooms| rooms.ends)
+    }
 }
 
 /// The records cannot be read. The cause is for the log.
@@ -69,6 +80,5 @@ pub struct RecordError(#[from] StoreError);
 /// Whether a provider's active users are counted by month.
 #[must_use]
 pub fn counts_months(provider: ProviderName) -> bool {
-    // Only Tencent counts its users by month.
-    provider == ProviderName::Tencent
+    providers::rules(provider).months == Months::Counted
 }

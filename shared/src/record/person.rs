@@ -6,8 +6,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{DeviceStay, Record, RecordError, RoomStay, Stay, ends::RoomEnds, stay};
 use crate::{
-    domain::{Platform, ProviderName, RoomId, Stamp, UnixMillis, UserId, Visit},
-    providers,
+    domain::{Platform, RoomId, Stamp, UnixMillis, UserId, Visit},
+    providers::Rules,
     store::{Seat, StoreError},
 };
 
@@ -56,15 +56,12 @@ impl Record<'_> {
     ///
     /// [`RecordError`] if the records cannot be read.
     pub async fn person(self, user: &UserId) -> Result<Option<Person>, RecordError> {
-        Ok(match self.app.provider {
-            ProviderName::Zego => self.in_rooms(user).await?,
-            ProviderName::OpenIm => self.on_devices(user).await?,
-            ProviderName::Tencent => {
-                let (rooms, devices) =
-                    tokio::try_join!(self.in_rooms(user), self.on_devices(user))?;
-                Person::both(rooms, devices)
-            }
-        })
+        let Rules { rooms, devices, .. } = self.rules();
+        let in_rooms = async || if rooms.is_some() { self.in_rooms(user).await } else { Ok(None) };
+        let on_devices =
+            async || if devices.is_some() { self.on_devices(user).await } else { Ok(None) };
+        let (rooms, devices) = tokio::try_join!(in_rooms(), on_devices())?;
+        Ok(Person::both(rooms, devices))
     }
 
     /// Whether somebody is known who was never seen in a room: by their devices, or as registered.
@@ -122,9 +119,10 @@ impl Record<'_> {
         let last_seen_at = seen.flatten().map(Stamp::at).max();
         let mut platforms = BTreeMap::<Platform, Vec<Stay>>::new();
         for device in devices {
+            let Some(rules) = self.rules().devices else { break };
             let stay = DeviceStay {
-                beginning: providers::device_beginning(self.app.provider, &device),
-                ending: providers::device_ending(self.app.provider, &device, self.now),
+                beginning: (rules.beginning)(&device),
+                ending: (rules.ending)(&device, self.now),
                 platform: device.platform,
                 connection: device.connection,
             };

@@ -9,10 +9,8 @@ use futures::{
 
 use super::{Record, RecordError, RoomStay};
 use crate::{
-    domain::{
-        App, Boundary, Life, LifeId, MAX_EVENT_TIME_AHEAD, ProviderName, RoomId, UnixMillis, UserId,
-    },
-    providers::{self, tencent, zego},
+    domain::{Boundary, Life, LifeId, MAX_EVENT_TIME_AHEAD, RoomId, UnixMillis, UserId},
+    providers::{self, BoundaryEnds, RoomEnds, Rules},
     store::{self, RosterPage, RosterRow, SeatsFrom},
 };
 
@@ -23,18 +21,18 @@ const CONCURRENT_MEMBERS: usize = 10;
 const SEATS_PER_READ: usize = 1000;
 
 /// A room that is known, whoever is in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Room {
     id: RoomId,
     state: State,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum State {
     /// Its newest life.
     Life(Life),
-    /// When it was created and dismissed, the newest first.
-    Boundaries(Vec<Boundary>),
+    /// When it was created and dismissed, the newest first, and how that ends stays.
+    Boundaries(Vec<Boundary>, BoundaryEnds),
 }
 
 /// A page of the people in a room, the newest session first.
@@ -63,7 +61,7 @@ impl Room {
     pub fn life(&self) -> Option<&LifeId> {
         match &self.state {
             State::Life(life) => Some(&life.id),
-            State::Boundaries(_) => None,
+            State::Boundaries(..) => None,
         }
     }
 
@@ -72,7 +70,7 @@ impl Room {
     pub fn version(&self) -> String {
         match &self.state {
             State::Life(life) => life.id.to_string(),
-            State::Boundaries(boundaries) => {
+            State::Boundaries(boundaries, _) => {
                 boundaries.first().map_or_else(String::new, |newest| newest.at().to_string())
             }
         }
@@ -83,7 +81,7 @@ impl Room {
     pub fn is_closed(&self) -> bool {
         match &self.state {
             State::Life(life) => life.closed.is_some(),
-            State::Boundaries(boundaries) => {
+            State::Boundaries(boundaries, _) => {
                 matches!(boundaries.first(), Some(Boundary::Closed { .. }))
             }
         }
@@ -100,20 +98,20 @@ impl Room {
     fn since(&self) -> UnixMillis {
         let began = match &self.state {
             State::Life(life) => life.created,
-            State::Boundaries(boundaries) => boundaries.first().map(Boundary::at),
+            State::Boundaries(boundaries, _) => boundaries.first().map(Boundary::at),
         };
         began.unwrap_or(UnixMillis(0)).before(MAX_EVENT_TIME_AHEAD)
     }
 
     /// Whether somebody counts as a person in the room.
-    fn has(&self, app: &App, member: &store::Member) -> bool {
-        let visits = providers::Visits::of(app.provider, &member.seat.marks);
+    fn has(&self, rules: &Rules, member: &store::Member) -> bool {
+        let visits = rules.visits_of(&member.seat.marks);
         let Some(last) = visits.last() else { return false };
         let is_here = match &self.state {
             State::Life(life) => member.seat.life.as_ref() == Some(&life.id),
-            State::Boundaries(boundaries) => !boundaries
+            State::Boundaries(boundaries, ends) => !boundaries
                 .iter()
-                .any(|boundary| tencent::ends(boundary, &member.user, last.last_in).is_some()),
+                .any(|boundary| ends(boundary, &member.user, last.last_in).is_some()),
         };
         is_here && last.ending.is_none() && last.role.is_person()
     }
@@ -127,12 +125,13 @@ impl<'a> Record<'a> {
     /// [`RecordError`] if the records cannot be read.
     pub async fn room(self, id: &RoomId) -> Result<Option<Room>, RecordError> {
         let Self { store, app, now } = self;
-        let state = if app.provider == ProviderName::Tencent {
-            let boundaries = store.boundaries(app, id, now).await?;
-            let is_known = !boundaries.is_empty() || store.is_room_known(app, id, now).await?;
-            is_known.then_some(State::Boundaries(boundaries))
-        } else {
-            store.newest_life(app, id, [], now).await?.map(State::Life)
+        let state = match self.room_ends() {
+            RoomEnds::Lives => store.newest_life(app, id, [], now).await?.map(State::Life),
+            RoomEnds::Boundaries(ends) => {
+                let boundaries = store.boundaries(app, id, now).await?;
+                let is_known = !boundaries.is_empty() || store.is_room_known(app, id, now).await?;
+                is_known.then_some(State::Boundaries(boundaries, ends))
+            }
         };
         Ok(state.map(|state| Room { id: id.clone(), state }))
     }
@@ -148,7 +147,7 @@ impl<'a> Record<'a> {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Members<'a>, RecordError> {
-        let is_in = |member: &store::Member| room.has(self.app, member);
+        let is_in = |member: &store::Member| room.has(self.rules(), member);
         let page = RosterPage { since: room.since(), after, limit, is_in: &is_in };
         let roster = self.store.roster(self.app, &room.id, &page, self.now).await?;
         let rows = stream::iter(roster.members)
@@ -177,7 +176,7 @@ impl<'a> Record<'a> {
     pub async fn lost_changes(self, room: &Room) -> Result<Option<Changes>, RecordError> {
         let Self { store, app, now } = self;
         let State::Life(life) = &room.state else { return Ok(None) };
-        let mut changes = zego::Changes::default();
+        let mut changes = providers::Changes::default();
         let from = SeatsFrom::Time(room.since());
         let mut seats = pin!(store.seats_of_room(app, &room.id, from, SEATS_PER_READ, now));
         while let Some(found) = seats.try_next().await? {

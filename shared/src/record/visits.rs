@@ -5,7 +5,6 @@ use futures::{Stream, TryStreamExt, stream};
 use super::Record;
 use crate::{
     domain::{Ending, Mark, UserId, Visit},
-    providers,
     store::{Seat, StoreError},
 };
 
@@ -17,7 +16,7 @@ impl<'a> Record<'a> {
         seat: &Seat,
     ) -> impl Stream<Item = Result<Visit, StoreError>> + Send + use<'a> {
         let marks = self.store.marks(self.app, user, seat, self.now);
-        let state = Some((marks, providers::Visits::new(self.app.provider)));
+        let state = Some((marks, self.rules().visits()));
         let visits = stream::try_unfold(state, async |state| {
             let Some((mut marks, mut visits)) = state else {
                 return Ok::<_, StoreError>(None);
@@ -40,11 +39,10 @@ impl<'a> Record<'a> {
         user: &UserId,
         seat: &Seat,
     ) -> Result<Vec<Visit>, StoreError> {
-        let provider = self.app.provider;
-        let found = current(providers::Visits::of(provider, &seat.marks));
+        let found = current(self.rules().visits_of(&seat.marks));
         let Some(moved_to) = &seat.moved_to else { return Ok(found) };
         let newer: Vec<Mark> = seat.marks.iter().filter(|mark| *mark > moved_to).cloned().collect();
-        let certain = providers::Visits::of_newest(provider, &newer);
+        let certain = self.rules().visits_of_newest(&newer);
         if found.iter().all(|visit| certain.contains(visit)) {
             return Ok(found);
         }

@@ -7,6 +7,7 @@ mod chat;
 mod chat_state;
 mod device;
 mod platform;
+mod rules;
 mod trtc;
 mod trtc_event;
 mod visits;
@@ -15,10 +16,9 @@ use std::collections::HashMap;
 
 pub use chat::{Chat, StateChange, sign as sign_chat};
 pub use chat_state::ChatState;
-pub use device::device_ending;
+pub use rules::RULES;
 pub use trtc::{Trtc, sign as sign_trtc};
 pub use trtc_event::TrtcEvent;
-pub use visits::{Visits, ends};
 
 use crate::{
     callback::{Secret, SecretForm, SecretKind},

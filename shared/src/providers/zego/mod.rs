@@ -10,6 +10,7 @@ mod room_close;
 mod room_create;
 mod room_login;
 mod room_logout;
+mod rules;
 mod signature;
 mod visits;
 
@@ -20,8 +21,8 @@ pub use room_close::RoomClose;
 pub use room_create::RoomCreate;
 pub use room_login::RoomLogin;
 pub use room_logout::RoomLogout;
+pub use rules::RULES;
 pub use signature::sign;
-pub use visits::Visits;
 
 use crate::{
     callback::{
