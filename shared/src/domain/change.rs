@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, Connection, LeaveReason, LifeId, Mark, Platform, RoomId, Stamp, UnixMillis, UserId,
+    App, Connection, DeviceEvent, LifeId, Mark, Platform, RoomId, Stamp, UnixMillis, UserId,
 };
 
 /// What a verified callback says has changed.
@@ -144,32 +144,6 @@ impl DeviceChange {
     }
 }
 
-/// What can happen to a device. Of each the newest is kept, whichever came first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeviceEvent {
-    /// It came online, or still is.
-    Online(Account),
-    /// It went offline, without its user having asked for it.
-    Offline(LeaveReason),
-    /// Its user logged out.
-    LoggedOut,
-    /// A login on another platform pushed it offline.
-    Kicked,
-    /// A login on the same platform pushed another device of that platform offline.
-    KickedByItself,
-}
-
-/// What coming online tells of the account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Account {
-    /// Nothing: accounts are registered elsewhere.
-    Registered,
-    /// An account registers itself at its first login, and its logins are counted by month.
-    RegistersItself,
-}
-
 /// How it is known that a user is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -301,7 +275,7 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ProviderName;
+    use crate::domain::{Account, ProviderName};
 
     fn app() -> App {
         App { provider: ProviderName::Tencent, id: "1400000000".parse().unwrap() }

@@ -2,7 +2,33 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Account, DeviceEvent, LeaveReason, Platform, SessionId, UnixMillis};
+use super::{LeaveReason, Platform, SessionId, UnixMillis};
+
+/// What can happen to a device. Of each the newest is kept, whichever came first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceEvent {
+    /// It came online, or still is.
+    Online(Account),
+    /// It went offline, without its user having asked for it.
+    Offline(LeaveReason),
+    /// Its user logged out.
+    LoggedOut,
+    /// A login on another platform pushed it offline.
+    Kicked,
+    /// A login on the same platform pushed another device of that platform offline.
+    KickedByItself,
+}
+
+/// What coming online tells of the account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Account {
+    /// Nothing: accounts are registered elsewhere.
+    Registered,
+    /// An account registers itself at its first login, and its logins are counted by month.
+    RegistersItself,
+}
 
 /// What a provider says of the connection that makes a device online.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,10 +12,10 @@ mod time;
 mod visit;
 
 pub use change::{
-    Account, Boundary, BoundaryChange, Change, Details, DeviceChange, DeviceEvent, LifeChange,
-    Named, Registration, RegistrationSource, Roster, SeatChange,
+    Boundary, BoundaryChange, Change, Details, DeviceChange, LifeChange, Named, Registration,
+    RegistrationSource, Roster, SeatChange,
 };
-pub use device::{Connection, Device, Stamp};
+pub use device::{Account, Connection, Device, DeviceEvent, Stamp};
 pub use id::{App, AppId, IdError, LifeId, Platform, ProviderName, RoomId, SessionId, UserId};
 pub use life::Life;
 pub use mark::{Kind, LeaveReason, Mark, MarkError, Order, Role};

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::{
     types::AttributeValue::{self, B, Bs, M, N, S},
 };
 
-use super::{StoreError, table::EXPIRES_AT};
+use super::StoreError;
 use crate::domain::{Details, Mark, Stamp, UnixMillis, UnixSeconds};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -18,6 +18,8 @@ pub(super) const NEWEST: &str = "k";
 pub(super) const MARKS: &str = "marks";
 /// The newest of the marks that were moved from a seat to other items.
 pub(super) const MOVED_TO: &str = "moved_to";
+/// When DynamoDB may delete the item, in Unix seconds.
+pub(super) const EXPIRES_AT: &str = "expires_at";
 pub(super) const DISPLAY_NAME: &str = "display_name";
 pub(super) const DETAILS: &str = "details";
 pub(super) const CREATED_AT: &str = "created_at";

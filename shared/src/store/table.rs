@@ -25,7 +25,6 @@ pub(super) const PK: &str = "pk";
 pub(super) const SK: &str = "sk";
 pub(super) const INDEX_PK: &str = "gsi1pk";
 pub(super) const INDEX_SK: &str = "gsi1sk";
-pub(super) const EXPIRES_AT: &str = "expires_at";
 
 /// What the table looks like. All keys are strings, billing is on demand, and the index projects
 /// everything.
@@ -46,7 +45,7 @@ pub const TABLE: TableDefinition = TableDefinition {
     key: [PK, SK],
     index: INDEX,
     index_key: [INDEX_PK, INDEX_SK],
-    ttl: EXPIRES_AT,
+    ttl: item::EXPIRES_AT,
 };
 
 /// A connection to one table: what a [`super::Reader`] and a [`super::Writer`] share. The writes are

@@ -1,6 +1,20 @@
 //! What is wrong with a ticket, in Tencent's codes.
 
-use super::{payload::Defect, ticket::Flaw};
+use super::ticket::Flaw;
+
+/// Why the content of a ticket says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Defect {
+    /// A field is missing.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    /// A field cannot be what it is.
+    #[error("`{0}` is not {1}")]
+    Not(&'static str, &'static str),
+    /// A field is named twice.
+    #[error("a field is named twice")]
+    Repeated,
+}
 
 /// Why a ticket is refused. What was asked is right or wrong only of a ticket that is genuine, so
 /// the last three say that it is.

@@ -42,10 +42,9 @@ mod verify;
 mod tests;
 
 pub use http::UserSigs;
-pub use invalid::Invalid;
+pub use invalid::{Defect, Invalid};
 pub use mint::{Claims, MintError};
 pub use parameters::{Lifetime, ParameterError, Privileges, Room, SdkAppId, UserId};
-pub use payload::Defect;
 pub use ticket::{Flaw, Ticket};
 pub use verify::{Asked, Valid, verify};
 

@@ -6,27 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, error::Category};
 use sha2::{Digest, Sha256};
 
-use super::{Flaw, Invalid, SdkAppId};
+use super::{Defect, Flaw, Invalid, SdkAppId};
 use crate::{callback::Secret, domain::UnixSeconds};
 
 /// The version of tickets that are signed with HMAC-SHA256.
 const VERSION: &str = "2.0";
 
 const HMAC_BLOCK_BYTES: usize = 64;
-
-/// Why the content of a ticket says nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Defect {
-    /// A field is missing.
-    #[error("`{0}` is missing")]
-    Missing(&'static str),
-    /// A field cannot be what it is.
-    #[error("`{0}` is not {1}")]
-    Not(&'static str, &'static str),
-    /// A field is named twice.
-    #[error("a field is named twice")]
-    Repeated,
-}
 
 /// A whole number of at most 64 bits, with a sign or without: a package may have signed a negative
 /// one. The sum of two has room.

@@ -5,7 +5,7 @@ use super::{
         StoreError,
         item::{self, CLOSED_AT, CREATED_AT, CREATOR},
         keys,
-        table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
+        table::{INDEX_PK, INDEX_SK, PK, SK},
     },
     Writer,
 };
@@ -28,7 +28,7 @@ impl Writer {
             (SK, item::string(format!("{}{row}", keys::BOUNDARY))),
             (INDEX_PK, item::string(keys::lives(app, room))),
             (INDEX_SK, item::string(row)),
-            (EXPIRES_AT, item::number(self.life_expiry(received_at).0)),
+            (item::EXPIRES_AT, item::number(self.life_expiry(received_at).0)),
             (name, item::number(at.0)),
         ];
         let creator = creator.map(|creator| (CREATOR, item::string(creator.as_str())));

@@ -13,7 +13,6 @@ use super::{
             self, COUNTED_MONTH, Item, KICKED_STAMP, LOGOUT_STAMP, OFFLINE_STAMP, ONLINE_STAMP,
         },
         keys,
-        table::EXPIRES_AT,
     },
     Writer,
     update::{Update, Written},
@@ -89,7 +88,7 @@ impl Writer {
         let stamp = change.stamp();
         Update::of(keys::user(&change.app, &change.user), device)
             .set(register, item::number(stamp.number()))
-            .set(EXPIRES_AT, item::number(self.seat_expiry(received_at).0))
+            .set(item::EXPIRES_AT, item::number(self.seat_expiry(received_at).0))
             .or_return_item()
     }
 }

@@ -5,7 +5,7 @@ use super::{
         StoreError,
         item::{self, CLOSED_AT, CREATED_AT},
         keys,
-        table::{EXPIRES_AT, INDEX_PK, INDEX_SK},
+        table::{INDEX_PK, INDEX_SK},
     },
     Writer,
     update::Update,
@@ -29,12 +29,12 @@ impl Writer {
             Boundary::Created { at, .. } => update
                 .set(CREATED_AT, item::number(at.0))
                 .set(INDEX_SK, row(at))
-                .set_if_missing(EXPIRES_AT, expires_at)
+                .set_if_missing(item::EXPIRES_AT, expires_at)
                 .only_if(format!("attribute_not_exists({CREATED_AT})")),
             Boundary::Closed { at, .. } => update
                 .set(CLOSED_AT, item::number(at.0))
                 .set_if_missing(INDEX_SK, row(at))
-                .set(EXPIRES_AT, expires_at)
+                .set(item::EXPIRES_AT, expires_at)
                 .only_if(format!("attribute_not_exists({CLOSED_AT})")),
         };
         Ok(self.table.update(update).await?.once())

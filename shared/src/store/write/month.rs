@@ -3,7 +3,7 @@
 use super::{
     super::{
         StoreError, item, keys,
-        table::{EXPIRES_AT, INDEX_PK, INDEX_SK, PK, SK},
+        table::{INDEX_PK, INDEX_SK, PK, SK},
     },
     Writer,
 };
@@ -26,7 +26,7 @@ impl Writer {
             (SK, item::string(keys::month(month))),
             (INDEX_PK, item::string(keys::month_of(app, month, user))),
             (INDEX_SK, item::string(keys::month_row(user))),
-            (EXPIRES_AT, item::number(received_at.after(KEPT).seconds().0)),
+            (item::EXPIRES_AT, item::number(received_at.after(KEPT).seconds().0)),
         ];
         self.table.put_first(item::of(attributes)).await
     }

@@ -17,7 +17,7 @@ use super::{
         StoreError,
         item::{self, DETAILS, DISPLAY_NAME, MARKS, MOVED_TO, NEWEST},
         keys::{self, Section},
-        table::{EXPIRES_AT, INDEX_PK, INDEX_SK},
+        table::{INDEX_PK, INDEX_SK},
     },
     Writer,
     update::{Update, WriteUnits, Written},
@@ -76,7 +76,7 @@ impl Writer {
             .set(NEWEST, item::bytes(mark.clone()))
             .set(INDEX_PK, item::string(keys::shard_of(app, room, user)))
             .set(INDEX_SK, item::string(row))
-            .set(EXPIRES_AT, item::number(self.seat_expiry(received_at).0))
+            .set(item::EXPIRES_AT, item::number(self.seat_expiry(received_at).0))
             .set(DETAILS, item::texts(&roster.details))
             .set_or_remove(DISPLAY_NAME, roster.name.as_deref().map(item::string))
             .add(MARKS, item::mark_set(vec![mark.clone()]))
@@ -123,7 +123,7 @@ impl Writer {
 
         let place = keys::moved(room, life, &oldest.to_bytes());
         let add = Update::of(partition.clone(), place)
-            .set(EXPIRES_AT, item::number(self.seat_expiry(received_at).0))
+            .set(item::EXPIRES_AT, item::number(self.seat_expiry(received_at).0))
             .add(MARKS, moved.clone());
         self.table.update(add).await?;
 

@@ -10,7 +10,6 @@ use super::{
         StoreError,
         item::{self, BODY},
         keys::{self, SIGNATURE_USE},
-        table::EXPIRES_AT,
     },
     Writer,
     update::{Update, Written},
@@ -40,7 +39,7 @@ impl Writer {
         let expires_at = used.good_until.after(Duration::from_secs(1));
         let update = Update::of(keys::signature(app, &signature), SIGNATURE_USE)
             .set(BODY, item::bytes(Blob::new(body)))
-            .set(EXPIRES_AT, item::number(expires_at.0))
+            .set(item::EXPIRES_AT, item::number(expires_at.0))
             .only_if(format!("attribute_not_exists({BODY}) OR {BODY} = :{BODY}"));
         Ok(match self.table.update(update).await? {
             Written::Yes(_) => Claimed::Yes,

@@ -69,7 +69,7 @@ pub(super) fn know(arrived: &[Arrived], now: u64, answers: &mut Answers) {
             .map(|(seq, _)| seq + LEASE);
         let session = Some(connection).filter(|connection| !connection.is_empty());
         // Of a lease only the last repetition is known.
-        let is_entry_assumed = online.is_none() || session.is_none();
+        let is_entry_assumed = online.is_none() || lease_ends.is_some();
         let stay = Stay {
             place: platform.to_owned(),
             session,
