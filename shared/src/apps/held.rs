@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{config::Apps, domain::UnixMillis};
+use crate::{domain::UnixMillis, providers::Apps};
 
 /// The age from which a secret is read again beside other work.
 pub const MAX_AGE: Duration = Duration::from_mins(5);

@@ -18,9 +18,10 @@ use crate::{
     apps::AppsSource,
     aws,
     callback::Callback,
-    config::{Apps, AppsFrom, AppsOf, Config, ReplayConfig},
+    config::{AppsFrom, Config, ReplayConfig},
     domain::UnixMillis,
     handler::{self, Receiver},
+    providers::Configured,
     query::Queries,
     record::Records,
     replay::Replay,
@@ -38,10 +39,7 @@ const WARM_UP_LIMIT: Duration = Duration::from_millis(300);
 /// # Errors
 ///
 /// If the environment is not as the contract says, or the runtime API is not there.
-pub fn run_callback<C: Callback>() -> Result<(), Error>
-where
-    Apps: AppsOf<C::Provider>,
-{
+pub fn run_callback<C: Callback<Provider: Configured>>() -> Result<(), Error> {
     run(async {
         let config = Config::from_env()?;
         let aws = aws::from_env()?;
