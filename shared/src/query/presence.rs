@@ -112,7 +112,7 @@ pub(super) async fn user(
     let online = person.is_online();
     let Person { last_seen_at, stays } = person;
     // Some clocks are ahead of ours.
-    let newest_end = stays.iter().filter_map(|stay| stay.ending().map(|ending| ending.at())).max();
+    let newest_end = stays.iter().filter_map(|stay| stay.ending().map(Ending::at)).max();
     let now = record.now();
     let over_by =
         place.as_ref().map_or(newest_end.unwrap_or(now).max(now).0, |place| place.over_by);

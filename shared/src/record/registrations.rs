@@ -22,6 +22,7 @@ impl<'a> Record<'a> {
 
     /// The registrations of a span of time, the earliest first, each with its place in the list.
     /// They begin after the place `after`; about `at_first` of them are read at once.
+    #[must_use]
     pub fn registrations(
         self,
         span: RangeInclusive<UnixMillis>,

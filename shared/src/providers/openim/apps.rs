@@ -4,12 +4,9 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::{
-    OpenIm,
-    credentials::{AppCredentials, Basic, BasicUserError},
-};
+use super::OpenIm;
 use crate::{
-    callback::{AppWarning, AppWarnings, SecretFault, SecretKind},
+    callback::{AppWarning, AppWarnings, Secret, SecretFault, SecretKind, trim},
     domain::{AppId, ProviderName},
     providers::{
         self, Configured,
@@ -29,6 +26,63 @@ pub const BASIC_PASSWORDS: SecretKind = SecretKind::any("basic.password");
 /// OpenIM installations by the names that the configuration gives them. No two have a credential
 /// in common, since the credential tells which one it is.
 pub type Apps = HashMap<AppId, AppCredentials>;
+
+/// What proves that a request comes from an installation.
+#[derive(Debug, Clone, Default)]
+pub struct AppCredentials {
+    /// Values of `secret` in the body.
+    pub secrets: Vec<Secret>,
+    /// Userinfo of the callback URL.
+    pub basic: Vec<Basic>,
+}
+
+/// The userinfo of a callback URL.
+#[derive(Debug, Clone)]
+pub struct Basic {
+    user: String,
+    password: Secret,
+}
+
+/// Why a text cannot be the user of [`Basic`] credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BasicUserError {
+    /// There is nothing in it, or nothing that can be seen.
+    #[error("is empty or blank")]
+    Blank,
+    /// It has a colon, which would end it.
+    #[error("has a colon")]
+    Colon,
+}
+
+impl Basic {
+    /// Takes a user, without what [`trim`] takes away, and a password.
+    ///
+    /// # Errors
+    ///
+    /// [`BasicUserError`]
+    pub fn new(user: &str, password: Secret) -> Result<Self, BasicUserError> {
+        let user = trim(user).to_owned();
+        if user.is_empty() {
+            return Err(BasicUserError::Blank);
+        }
+        if user.contains(':') {
+            return Err(BasicUserError::Colon);
+        }
+        Ok(Self { user, password })
+    }
+
+    /// The user.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// What `Authorization: Basic` carries in base64.
+    #[must_use]
+    pub fn user_pass(&self) -> String {
+        format!("{}:{}", self.user, self.password.expose())
+    }
+}
 
 impl Configured for OpenIm {
     fn of(apps: &providers::Apps) -> &Apps {

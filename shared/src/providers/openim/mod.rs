@@ -20,10 +20,9 @@ mod user_register;
 use std::time::Duration;
 
 pub use any::Any;
+pub use apps::{AppCredentials, Apps, BASIC_PASSWORDS, BASIC_USER, Basic, BasicUserError, SECRETS};
 pub(super) use apps::{AppJson, read_apps};
-pub use apps::{Apps, BASIC_PASSWORDS, BASIC_USER, SECRETS};
 pub use command::{Command, Dialect};
-pub use credentials::{AppCredentials, Basic, BasicUserError};
 pub use rules::RULES;
 pub use user_offline::UserOffline;
 pub use user_online::UserOnline;

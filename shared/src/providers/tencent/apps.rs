@@ -4,14 +4,10 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::{Chat, Trtc};
 use crate::{
     callback::{AppWarning, AppWarnings, Secret, SecretForm, SecretKind},
     domain::{AppId, ProviderName},
-    providers::{
-        self, Configured,
-        apps::{AppsError, app_id},
-    },
+    providers::apps::{AppsError, app_id},
 };
 
 /// Keys of `UserSig`. The console shows 64 hexadecimal digits.
@@ -50,18 +46,6 @@ pub struct AppCredentials {
 
 /// Tencent's apps by `SDKAppID`.
 pub type Apps = HashMap<AppId, AppCredentials>;
-
-impl Configured for Chat {
-    fn of(apps: &providers::Apps) -> &Apps {
-        &apps.tencent
-    }
-}
-
-impl Configured for Trtc {
-    fn of(apps: &providers::Apps) -> &Apps {
-        &apps.tencent
-    }
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -48,6 +48,7 @@ impl Reader {
     ///
     /// A seat that moves while the stream is read moves towards its end, so it may come twice, but
     /// is never missed.
+    #[must_use]
     pub fn seats_of_room<'a>(
         &'a self,
         app: &App,
@@ -90,6 +91,7 @@ impl Reader {
     }
 
     /// All seats of a person, read consistently.
+    #[must_use]
     pub fn seats_of_user<'a>(
         &'a self,
         app: &App,
