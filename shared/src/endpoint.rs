@@ -4,10 +4,9 @@ use futures::{FutureExt, future::BoxFuture};
 
 use crate::{
     callback::{Callback, Routed},
-    config::{Apps, AppsOf},
     handler::Receiver,
     http::{Reply, Request},
-    providers,
+    providers::{self, Configured},
     routes::{CallbackNames, callbacks},
 };
 
@@ -47,10 +46,7 @@ callbacks!(endpoints);
 impl Endpoint {
     /// A callback type.
     #[must_use]
-    pub const fn of<C: Callback>() -> Self
-    where
-        Apps: AppsOf<C::Provider>,
-    {
+    pub const fn of<C: Callback<Provider: Configured>>() -> Self {
         Self {
             function: C::FUNCTION,
             routes: C::ROUTES,

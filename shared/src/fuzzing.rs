@@ -9,11 +9,10 @@ use http::HeaderValue;
 
 use crate::{
     callback::{Callback, Provider, Rejection, Secret},
-    config::{Apps, AppsOf},
     domain::{Change, Mark, Outcome, UnixMillis},
     http::Request,
     providers::{
-        self,
+        self, Apps, Configured,
         openim::OpenIm,
         tencent::{Chat, Trtc, sign_chat, sign_trtc},
         zego::{self, Zego},
@@ -132,12 +131,9 @@ fn is_from<C: Callback, P: Provider>() -> bool {
 
 /// Passes a request through the pipeline up to the store. Every request is answered. Its changes
 /// belong to the app that sent it, and can be written to the queue and read back.
-fn check<C: Callback>(request: &Request) -> usize
-where
-    Apps: AppsOf<C::Provider>,
-{
+fn check<C: Callback<Provider: Configured>>(request: &Request) -> usize {
     let apps = Apps::from_json(APPS).unwrap_or_default();
-    let verified = C::Provider::verify(request, apps.apps(), MAX_AGE);
+    let verified = C::Provider::verify(request, C::Provider::of(&apps), MAX_AGE);
     let parsed = verified.map_err(Rejection::from).and_then(|verified| {
         let app = verified.app();
         Ok((app, C::parse(&verified)?))

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use crate::{
     apps::AppsSource,
     callback::{Callback, ParseError, Parsed, Provider, Rejection, Unstored, VerifyError},
-    config::{Apps, AppsOf, ReplayGuard},
+    config::ReplayGuard,
     domain::{App, Change, Counts, Named, Outcome, SignatureUse},
     http::{Reply, Request},
     metrics,
+    providers::{Apps, Configured},
     spill::Queue,
     store::{Claimed, StoreError, Writer},
 };
@@ -42,10 +43,7 @@ pub struct Receiver {
 impl Receiver {
     /// Takes a callback of type `C` from request to reply, and logs one line about it. A success
     /// is answered only when the change is stored, or safe in the queue.
-    pub async fn receive<C: Callback>(&self, request: &Request) -> Reply
-    where
-        Apps: AppsOf<C::Provider>,
-    {
+    pub async fn receive<C: Callback<Provider: Configured>>(&self, request: &Request) -> Reply {
         let started = Instant::now();
         let (mut event, mut counts) = (C::EVENT, None);
         let (changes, answer) = match self.parse::<C>(request, started).await {
@@ -75,20 +73,18 @@ impl Receiver {
     }
 
     /// Verifies and parses. Returns what the request changes.
-    async fn parse<C: Callback>(
+    async fn parse<C: Callback<Provider: Configured>>(
         &self,
         request: &Request,
         started: Instant,
-    ) -> Result<Parsed, Rejection>
-    where
-        Apps: AppsOf<C::Provider>,
-    {
+    ) -> Result<Parsed, Rejection> {
         let limit = C::Provider::BODY_LIMIT;
         if request.body.len() > limit {
             return Err(Rejection::TooLarge { limit });
         }
         let now = request.received_at;
-        let verify = |apps: &Apps| C::Provider::verify(request, apps.apps(), self.max_age);
+        let verify =
+            |apps: &Apps| C::Provider::verify(request, C::Provider::of(apps), self.max_age);
         let apps = self.apps.get(now).await.ok_or(Rejection::NoSecrets(C::Provider::REDELIVERY))?;
         let verified = match verify(&apps) {
             Err(error) if error.might_match_another_secret() => {

@@ -18,20 +18,21 @@
 //! | [`payload`] | how long a request to a Lambda function and its answer may be | none |
 //! | [`routes`] | the table of all routes, and who calls them | `domain` |
 //! | [`callback`] | verified requests, the traits [`callback::Provider`] and [`callback::Callback`] | `domain`, `http` |
-//! | [`providers`] | one folder per provider: verification, wire format, reply; one file per callback type | `callback`, `domain`, `http`, `routes` |
-//! | [`config`] | the environment variables of the contract | `callback`, `domain`, `providers` |
+//! | [`providers`] | one folder per provider: its apps, verification, wire format, reply, rules for reading; one file per callback type | `callback`, `domain`, `http`, `routes` |
+//! | [`config`] | the environment variables of the contract | `providers` |
 //! | [`aws`] | what all AWS clients share: environment, HTTP client, roots, times | none |
-//! | [`apps`] | the current apps and their secrets; AWS Secrets Manager | `aws`, `config`, `domain` |
+//! | [`apps`] | the current apps and their secrets; AWS Secrets Manager | `aws`, `domain`, `providers` |
 //! | [`store`] | DynamoDB: keys, conditions, index attributes; a writer for callbacks, a reader for queries | `aws`, `domain` |
 //! | [`spill`] | SQS: the queue for what could not be stored in time | `aws`, `domain` |
 //! | [`metrics`] | the log line of a callback as `CloudWatch` metrics | `domain` |
-//! | [`handler`] | the pipeline from a request to a reply | `apps`, `callback`, `config`, `domain`, `http`, `metrics`, `spill`, `store` |
-//! | [`endpoint`] | every callback type as a value | `callback`, `config`, `handler`, `http`, `providers`, `routes` |
+//! | [`handler`] | the pipeline from a request to a reply | `apps`, `callback`, `config`, `domain`, `http`, `metrics`, `providers`, `spill`, `store` |
+//! | [`endpoint`] | every callback type as a value | `callback`, `handler`, `http`, `providers`, `routes` |
 //! | [`replay`] | the pipeline from the queue to the store | `domain`, `metrics`, `spill`, `store` |
-//! | [`query`] | the answers to a backend's queries | `domain`, `http`, `payload`, `providers`, `routes`, `store` |
-//! | [`user_sig`] | Tencent's login tickets: minted, verified, and the answers for both | `apps`, `callback`, `config`, `domain`, `http`, `routes` |
-//! | `fuzzing` | the checks that `fuzz/` and a test run on arbitrary bytes | `callback`, `config`, `domain`, `http`, `providers`, `query`, `routes`, `store`, `user_sig` |
-//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `handler`, `http`, `metrics`, `query`, `replay`, `spill`, `store`, `user_sig` |
+//! | [`record`] | what is known about an app at one moment: people, rooms, stays and how they ended | `domain`, `providers`, `store` |
+//! | [`query`] | the answers to a backend's queries | `domain`, `http`, `payload`, `record`, `routes` |
+//! | [`user_sig`] | Tencent's login tickets: minted, verified, and the answers for both | `apps`, `callback`, `domain`, `http`, `providers`, `routes` |
+//! | `fuzzing` | the checks that `fuzz/` and a test run on arbitrary bytes | `callback`, `domain`, `http`, `providers`, `query`, `routes`, `store`, `user_sig` |
+//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `handler`, `http`, `metrics`, `providers`, `query`, `record`, `replay`, `spill`, `store`, `user_sig` |
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -49,6 +50,7 @@ pub mod metrics;
 pub mod payload;
 pub mod providers;
 pub mod query;
+pub mod record;
 pub mod replay;
 pub mod routes;
 pub mod runtime;

@@ -425,6 +425,23 @@ fn the_scan_sees_comparisons_of_secrets() {
     }
 }
 
+/// What differs between providers is in their folders, and one match chooses among these.
+#[test]
+fn one_match_names_the_providers_and_nothing_outside_their_folders_does() {
+    let named = |code: &str| {
+        let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let providers = ["ProviderName::Zego", "ProviderName::OpenIm", "ProviderName::Tencent"];
+        code.map(|line| providers.iter().filter(|name| line.contains(**name)).count()).sum()
+    };
+    let folders = ["zego", "openim", "tencent"].map(|name| format!("shared/src/providers/{name}/"));
+    for (file, code) in ["shared/src", "local/src", "functions"].into_iter().flat_map(sources) {
+        let is_folder = folders.iter().any(|folder| file.starts_with(folder));
+        let may = if file == "shared/src/providers/mod.rs" { 3 } else { 0 };
+        let found: usize = named(&code);
+        assert!(is_folder || found == may, "{file} names providers {found} times");
+    }
+}
+
 #[test]
 fn nothing_scans_the_table() {
     for (file, code) in sources("shared/src") {

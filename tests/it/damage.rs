@@ -9,10 +9,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::{prelude::*, test_runner::Config};
 use rollcall::{
     callback::{Callback, FieldError, ParseError, Provider, Rejection, Secret},
-    config::AppsOf,
     domain::{Change, UnixMillis},
     http::Request,
     providers::{
+        Configured,
         openim::Any,
         tencent::{ChatState, TrtcEvent, sign_chat, sign_trtc},
         zego::{self, RoomLogin},
@@ -124,10 +124,10 @@ fn cases() -> Vec<Case> {
 }
 
 /// Verifies and parses a body with the signatures of all providers.
-fn parse<C: Callback>(body: &[u8], now: UnixMillis) -> Result<Vec<Change>, Rejection>
-where
-    rollcall::config::Apps: AppsOf<C::Provider>,
-{
+fn parse<C: Callback<Provider: Configured>>(
+    body: &[u8],
+    now: UnixMillis,
+) -> Result<Vec<Change>, Rejection> {
     let time = now.seconds().to_string();
     let sign = sign_chat(&secret(CHAT_TOKEN), &time);
     let basic = BASE64_STANDARD.encode(format!("openim:{OPENIM_PASSWORD}"));
@@ -141,7 +141,7 @@ where
         query: format!("SdkAppid=1400000000&OptPlatform=iOS&RequestTime={time}&Sign={sign}"),
         ..Request::post("", Bytes::copy_from_slice(body), now)
     };
-    let verified = C::Provider::verify(&request, apps().apps(), MAX_AGE)?;
+    let verified = C::Provider::verify(&request, C::Provider::of(&apps()), MAX_AGE)?;
     Ok(C::parse(&verified)?.changes)
 }
 

@@ -18,6 +18,7 @@ use rollcall::{
     handler::{self, Receiver},
     providers::openim::AppCredentials,
     query::Queries,
+    record::Records,
     runtime,
     spill::Queue,
     store::{self, Reader, TABLE, Writer},
@@ -104,7 +105,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         budget: config.budget,
     };
     let user_sigs = UserSigs { apps };
-    let handlers = Gateway { receiver, queries: Queries { store: reader }, user_sigs };
+    let handlers =
+        Gateway { receiver, queries: Queries { records: Records::new(reader) }, user_sigs };
     servers.spawn(async move {
         let served = handlers.serve(gateway, until(stopped)).await;
         served.map_err(|error| format!("the gateway failed: {error}"))

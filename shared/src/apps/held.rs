@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{config::Apps, domain::UnixMillis};
+use crate::{domain::UnixMillis, providers::Apps};
 
 /// The age from which a secret is read again in the background.
 pub const MAX_AGE: Duration = Duration::from_mins(5);

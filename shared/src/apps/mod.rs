@@ -18,7 +18,7 @@ use self::{
     held::{Held, Known, Need},
     secrets_manager::StoredSecret,
 };
-use crate::{aws, config::Apps, domain::UnixMillis};
+use crate::{aws, domain::UnixMillis, providers::Apps};
 
 /// Where the apps and their secrets come from.
 #[derive(Debug, Clone)]

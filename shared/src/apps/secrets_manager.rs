@@ -9,7 +9,7 @@ use aws_sdk_secretsmanager::{
     operation::get_secret_value::GetSecretValueError,
 };
 
-use crate::{aws, config::AppsError};
+use crate::{aws, providers::AppsError};
 
 /// Why a secret could not be read. It never contains any of the secret.
 #[derive(Debug, thiserror::Error)]

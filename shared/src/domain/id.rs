@@ -126,6 +126,12 @@ impl ProviderName {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Zego, Self::OpenIm, Self::Tencent];
 
+    /// The provider of that name, if there is one.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|provider| provider.as_str() == name)
+    }
+
     /// The name in routes, keys and logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {

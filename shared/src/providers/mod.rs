@@ -1,113 +1,198 @@
 //! The providers, one folder each. A provider never touches the store.
 
+mod apps;
 pub mod openim;
+mod rules;
 pub mod tencent;
 pub mod zego;
 
-use crate::domain::{Beginning, Device, Ending, Mark, ProviderName, UnixMillis, Visit};
+use std::collections::HashMap;
 
-/// The provider of that name in a route, if there is one.
+pub use apps::AppsError;
+pub use rules::{BoundaryEnds, DeviceRules, Months, RoomEnds, RoomRules, Rules, Visits};
+pub use zego::{Changes, Lost};
+
+use serde::Deserialize;
+
+use crate::{
+    callback::{AppWarnings, Provider},
+    domain::ProviderName,
+};
+
+/// The rules by which a provider's records are read.
 #[must_use]
-pub fn by_name(name: &str) -> Option<ProviderName> {
-    ProviderName::ALL.into_iter().find(|provider| provider.as_str() == name)
-}
-
-/// Derives the visits to one seat from its marks, by the provider's own rules.
-///
-/// The marks have to come in their order; what is kept of them is one session's, so that a seat may
-/// have any number.
-#[derive(Debug)]
-pub enum Visits {
-    /// In a room of ZEGO's.
-    Zego(zego::Visits),
-    /// In a room of TRTC's.
-    Tencent(tencent::Visits),
-    /// `OpenIM` has no rooms.
-    None,
-}
-
-impl Visits {
-    /// The visits to a seat of that provider's, of which no mark has come yet.
-    #[must_use]
-    pub fn new(provider: ProviderName) -> Self {
-        match provider {
-            ProviderName::Zego => Self::Zego(zego::Visits::default()),
-            ProviderName::OpenIm => Self::None,
-            ProviderName::Tencent => Self::Tencent(tencent::Visits::default()),
-        }
-    }
-
-    /// Takes the next mark; gives the visits that it completes, oldest first.
-    pub fn push(&mut self, mark: Mark) -> Vec<Visit> {
-        match self {
-            Self::Zego(visits) => visits.push(mark),
-            Self::Tencent(visits) => visits.push(&mark),
-            Self::None => Vec::new(),
-        }
-    }
-
-    /// The visits that are left when all marks have come, oldest first. Only the last one can be
-    /// open.
-    #[must_use]
-    pub fn finish(self) -> Vec<Visit> {
-        match self {
-            Self::Zego(visits) => visits.finish(),
-            Self::Tencent(visits) => visits.finish(),
-            Self::None => Vec::new(),
-        }
-    }
-
-    /// The visits that some marks of one seat tell of, oldest first.
-    #[must_use]
-    pub fn of(provider: ProviderName, marks: &[Mark]) -> Vec<Visit> {
-        Self::completed(provider, marks).flatten().collect()
-    }
-
-    /// The visits that the newest marks of a seat tell of, if any number of older ones is not known:
-    /// those that no older mark can change. What is completed first may have begun before.
-    #[must_use]
-    pub fn of_newest(provider: ProviderName, marks: &[Mark]) -> Vec<Visit> {
-        if provider == ProviderName::Tencent {
-            return tencent::Visits::of_newest(&sorted(marks));
-        }
-        let completed = Self::completed(provider, marks).filter(|visits| !visits.is_empty());
-        completed.skip(1).flatten().collect()
-    }
-
-    /// The visits that are completed with each mark, and those that are left.
-    fn completed(provider: ProviderName, marks: &[Mark]) -> impl Iterator<Item = Vec<Visit>> {
-        let mut visits = Self::new(provider);
-        let marks = sorted(marks).into_iter();
-        let mut completed: Vec<_> = marks.map(|mark| visits.push(mark)).collect();
-        completed.push(visits.finish());
-        completed.into_iter()
-    }
-}
-
-fn sorted(marks: &[Mark]) -> Vec<Mark> {
-    let mut sorted = marks.to_vec();
-    sorted.sort();
-    sorted
-}
-
-/// When a device came online.
-#[must_use]
-pub fn device_beginning(provider: ProviderName, device: &Device) -> Beginning {
+pub fn rules(provider: ProviderName) -> &'static Rules {
     match provider {
-        ProviderName::OpenIm => openim::device_beginning(device),
-        ProviderName::Tencent | ProviderName::Zego => {
-            device.online.map_or(Beginning::Unknown, |online| Beginning::Known(online.at()))
-        }
+        ProviderName::Zego => &zego::RULES,
+        ProviderName::OpenIm => &openim::RULES,
+        ProviderName::Tencent => &tencent::RULES,
     }
 }
 
-/// How a device's stay online ended; `None` while it lasts.
-#[must_use]
-pub fn device_ending(provider: ProviderName, device: &Device, now: UnixMillis) -> Option<Ending> {
-    match provider {
-        ProviderName::OpenIm => openim::device_ending(device, now),
-        ProviderName::Tencent => tencent::device_ending(device),
-        // It has no devices: nobody is online through one.
-        ProviderName::Zego => Some(Ending::Superseded { at: now }),
+/// The apps whose callbacks are accepted, with their secrets.
+#[derive(Debug, Clone, Default)]
+pub struct Apps {
+    /// ZEGOCLOUD's.
+    pub zego: zego::Apps,
+    /// `OpenIM`'s.
+    pub openim: openim::Apps,
+    /// Tencent's.
+    pub tencent: tencent::Apps,
+}
+
+/// A provider whose apps are among those that are configured.
+pub trait Configured: Provider {
+    /// The apps of that provider, and no other's secrets.
+    fn of(apps: &Apps) -> &Self::Apps;
+}
+
+impl Apps {
+    /// Reads apps from JSON.
+    ///
+    /// ```
+    /// use rollcall::providers::Apps;
+    ///
+    /// let apps = Apps::from_json(r#"{"zego":{"1":{"callback_secrets":["current","previous"]}}}"#)?;
+    /// assert_eq!(apps.zego[&"1".parse().unwrap()].len(), 2);
+    /// # Ok::<(), rollcall::providers::AppsError>(())
+    /// ```
+    ///
+    /// A byte order mark before it is skipped. A blank secret is left out: it verifies nothing. An
+    /// app that is left without any is known, but all its callbacks are refused. What is odd about
+    /// an app is logged, each thing once.
+    ///
+    /// # Errors
+    ///
+    /// [`AppsError`] if it is not such JSON.
+    pub fn from_json(json: &str) -> Result<Self, AppsError> {
+        let json = json.strip_prefix('\u{feff}').unwrap_or(json);
+        // Serde would take a list for a struct's fields, and an empty one for the defaults.
+        if !json.trim_start().starts_with('{') {
+            return Err(AppsError::Json { line: 1, column: 1 });
+        }
+        // The error's own text may quote what it found, and that may be a secret.
+        let apps: AppsJson = serde_json::from_str(json)
+            .map_err(|error| AppsError::Json { line: error.line(), column: error.column() })?;
+        // They are logged once it is certain that these apps are the ones.
+        let mut warnings = Vec::new();
+        let apps = Self {
+            zego: zego::read_apps(apps.zego, &mut warnings)?,
+            openim: openim::read_apps(apps.openim, &mut warnings)?,
+            tencent: tencent::read_apps(apps.tencent, &mut warnings)?,
+        };
+        warnings.iter().for_each(AppWarnings::log);
+        Ok(apps)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AppsJson {
+    #[serde(default)]
+    zego: HashMap<String, zego::AppJson>,
+    #[serde(default)]
+    openim: HashMap<String, openim::AppJson>,
+    #[serde(default)]
+    tencent: HashMap<String, tencent::AppJson>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::callback::Secret;
+
+    #[test]
+    fn broken_apps_are_told_by_their_place_and_never_by_their_content() {
+        for json in [
+            "",
+            "nonsense",
+            "[]",
+            r#"{"zego":{"1":{"callback_secrets":"hunter2"}}}"#,
+            r#"{"zeego":{}}"#,
+            "\u{feff}",
+            "\u{feff}[]",
+        ] {
+            let error = Apps::from_json(json).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn a_blank_secret_of_any_kind_is_left_out() {
+        for blank in ["", "   ", "\t", "\n", "\u{a0}", "\u{feff}", "\u{200b}"] {
+            let blank = serde_json::Value::from(blank);
+            let json = format!(
+                r#"{{
+                    "zego": {{"1": {{"callback_secrets": [{blank}, "x"]}}, "2": {{"callback_secrets": [{blank}]}}}},
+                    "openim": {{"main": {{"secrets": [{blank}], "basic": [
+                        {{"user": "openim", "password": {blank}}}, {{"user": {blank}, "password": "x"}}
+                    ]}}}},
+                    "tencent": {{"3": {{"secret_keys": [{blank}], "chat_tokens": [{blank}], "trtc_keys": [{blank}]}}}}
+                }}"#
+            );
+            let apps = Apps::from_json(&json).unwrap();
+            assert_eq!(apps.zego[&"1".parse().unwrap()].len(), 1);
+            assert!(apps.zego[&"2".parse().unwrap()].is_empty());
+            let openim = &apps.openim[&"main".parse().unwrap()];
+            assert!(openim.secrets.is_empty() && openim.basic.is_empty());
+            let tencent = &apps.tencent[&"3".parse().unwrap()];
+            assert!(tencent.secret_keys.is_empty() && tencent.chat_tokens.is_empty());
+            assert!(tencent.trtc_keys.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_surrounds_a_secret_of_any_kind_is_trimmed() {
+        let apps = Apps::from_json(
+            r#"{
+                "zego": {"1": {"callback_secrets": [" a\n"]}},
+                "openim": {"main": {"secrets": ["\tb"], "basic": [{"user": " u ", "password": "c\u00a0"}]}},
+                "tencent": {"3": {"secret_keys": ["d\r\n"], "chat_tokens": ["\ufeffe"], "trtc_keys": ["f "]}}
+            }"#,
+        )
+        .unwrap();
+        let text = |secrets: &[Secret]| secrets[0].expose().to_owned();
+        assert_eq!(text(&apps.zego[&"1".parse().unwrap()]), "a");
+        let openim = &apps.openim[&"main".parse().unwrap()];
+        assert_eq!(text(&openim.secrets), "b");
+        assert_eq!(openim.basic[0].user_pass(), "u:c");
+        let tencent = &apps.tencent[&"3".parse().unwrap()];
+        assert_eq!(text(&tencent.secret_keys), "d");
+        assert_eq!(text(&tencent.chat_tokens), "e");
+        assert_eq!(text(&tencent.trtc_keys), "f");
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_the_apps_is_skipped() {
+        let json = "\u{feff}{\"zego\":{\"1\":{\"callback_secrets\":[\"x\"]}}}";
+        assert_eq!(Apps::from_json(json).unwrap().zego.len(), 1);
+        assert!(Apps::from_json(&format!("\u{feff}{json}")).is_err(), "there is one at most");
+    }
+
+    #[test]
+    fn two_openim_apps_cannot_have_a_credential_in_common() {
+        for (a, b) in [
+            (r#"{"secrets":["x","y"]}"#, r#"{"secrets":["y"]}"#),
+            (
+                r#"{"basic":[{"user":"u","password":"p"}]}"#,
+                r#"{"basic":[{"user":"u","password":"p"}]}"#,
+            ),
+        ] {
+            let json = format!(r#"{{"openim":{{"one":{a},"two":{b}}}}}"#);
+            let error = Apps::from_json(&json).unwrap_err();
+            assert!(matches!(error, AppsError::SharedCredential(..)), "{error}");
+        }
+        let same_app = r#"{"openim":{"one":{"secrets":["x","x"]},"two":{"secrets":["z"]}}}"#;
+        assert!(Apps::from_json(same_app).is_ok());
+        let by_white_space = r#"{"openim":{"one":{"secrets":["x "]},"two":{"secrets":["\tx"]}}}"#;
+        let error = Apps::from_json(by_white_space).unwrap_err();
+        assert!(matches!(error, AppsError::SharedCredential(..)), "{error}");
+        let colon = r#"{"openim":{"one":{"basic":[{"user":"a:b","password":"c"}]}}}"#;
+        assert!(matches!(Apps::from_json(colon), Err(AppsError::BasicUser(_))));
+    }
+
+    #[test]
+    fn the_other_providers_may_share_the_json() {
+        assert!(Apps::from_json(r#"{"openim":{"main":{"secrets":[]}},"tencent":{}}"#).is_ok());
     }
 }

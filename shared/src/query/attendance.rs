@@ -1,18 +1,14 @@
 //! Who was where, from when to when, and why they left.
 
-use std::pin::{Pin, pin};
-
-use futures::{Stream, StreamExt, TryStreamExt, stream::Peekable};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Page, QueryError, cursor,
     rows::{Earliest, Rows},
-    visits::{RoomEnds, visits},
 };
 use crate::{
-    domain::{App, Ending, RoomId, UnixMillis, UserId, Visit},
-    store::{Member, Reader, Seat, SeatsFrom, StoreError},
+    domain::{Ending, RoomId, UserId, Visit},
+    record::{Record, RoomStay},
 };
 
 /// How many seats one page looks at. A page may end here before it is full.
@@ -82,22 +78,23 @@ impl Page<'_> {
 }
 
 impl Attendance {
-    fn new(app: &App, now: UnixMillis) -> Self {
-        let (provider, app) = (app.provider.as_str(), app.id.to_string());
-        Self { provider, app, as_of: now.0, sessions: Vec::new(), next: None }
+    fn new(record: Record<'_>) -> Self {
+        let (provider, app) = (record.app().provider.as_str(), record.app().id.to_string());
+        Self { provider, app, as_of: record.now().0, sessions: Vec::new(), next: None }
     }
 }
 
 impl Session {
-    fn new(user: &UserId, seat: &Seat, visit: &Visit, now: UnixMillis) -> Self {
+    fn new(record: Record<'_>, user: &UserId, stay: RoomStay) -> Self {
+        let RoomStay { room, life, name, visit } = stay;
         let left_at = visit.ending.map(|ending| ending.at().0);
         let entered_at = visit.beginning.at().map(|at| at.0);
-        let until = left_at.unwrap_or(now.0);
+        let until = left_at.unwrap_or(record.now().0);
         Self {
             user: user.to_string(),
-            name: seat.name.clone(),
-            room: seat.room.to_string(),
-            life: seat.life.as_ref().map(ToString::to_string),
+            name,
+            room: room.to_string(),
+            life: life.as_ref().map(ToString::to_string),
             session: visit.session.as_ref().map(ToString::to_string),
             role: visit.role.to_string(),
             entered_at,
@@ -113,46 +110,40 @@ impl Session {
 /// A page of the visits to a room: the person whose newest session is the oldest comes first, with
 /// all their visits, oldest first.
 pub(super) async fn room(
-    store: &Reader,
-    app: &App,
+    record: Record<'_>,
     room: &RoomId,
     page: &Page<'_>,
-    now: UnixMillis,
 ) -> Result<Attendance, QueryError> {
     let start = page.next.map(cursor::read::<RoomPlace>).transpose()?;
     let start = start.unwrap_or(RoomPlace { seat: String::new(), visits: 0 });
-    let (mut answer, mut rows) = (Attendance::new(app, now), Rows::new(page.limit));
-    let mut ends = RoomEnds::new(store, app, room.clone(), now);
-    let from = SeatsFrom::Place(&start.seat);
-    let mut seats = pin!(store.seats_of_room(app, room, from, page.limit.min(SEATS_AT_FIRST), now));
+    let (mut answer, mut rows) = (Attendance::new(record), Rows::new(page.limit));
+    let mut seats = record.seats_of_room(room, &start.seat, page.limit.min(SEATS_AT_FIRST));
     let mut seen = 0;
-    'page: while let Some(found) = seats.try_next().await? {
-        let place = |visits| RoomPlace { seat: found.place.clone(), visits };
+    'page: while let Some((seat, mut visits)) = seats.next().await? {
+        let place = |visits| RoomPlace { seat: seat.to_owned(), visits };
         if seen >= MAX_SEATS {
             answer.next = cursor::write(&place(0));
             break;
         }
         seen += 1;
-        let Member { user, seat } = &found.member;
-        let skipped = if found.place == start.seat { start.visits } else { 0 };
-        let mut visits = pin!(visits(store, app, user, seat, now));
+        let skipped = if seat == start.seat { start.visits } else { 0 };
         let mut number = 0;
-        while let Some(mut visit) = visits.try_next().await? {
+        while let Some(visit) = visits.next().await? {
             number += 1;
             if number <= skipped || !page.may_hold(&visit) {
                 continue;
             }
-            visit.ending = ends.ending(user, seat.life.as_ref(), &visit).await?;
-            if !page.holds(&visit) {
+            let stay = visits.decide(visit).await?;
+            if !page.holds(&stay.visit) {
                 continue;
             }
-            if rows.add(Session::new(user, seat, &visit, now)).is_break() {
+            if rows.add(Session::new(record, visits.user(), stay)).is_break() {
                 answer.next = cursor::write(&place(number - 1));
                 break 'page;
             }
         }
     }
-    if seen == 0 && page.next.is_none() && !store.has_lives(app, room, now).await? {
+    if seen == 0 && page.next.is_none() && !record.has_lives(room).await? {
         return Err(QueryError::Unknown("room"));
     }
     answer.sessions = rows.into_vec();
@@ -164,61 +155,41 @@ pub(super) async fn room(
 /// Their seats lie by room, so that every page reads all of them, but keeps no more visits than it
 /// returns.
 pub(super) async fn user(
-    store: &Reader,
-    app: &App,
+    record: Record<'_>,
     user: &UserId,
     page: &Page<'_>,
-    now: UnixMillis,
 ) -> Result<Attendance, QueryError> {
     let after = page.next.map(cursor::read::<VisitPlace>).transpose()?;
     let mut first = Earliest::<VisitPlace, Session>::new(page.limit);
     let mut is_known = false;
-    let mut rest = pin!(store.seats_of_user(app, user, now).peekable());
-    while let Some((room, seats)) = seats_of_next_room(&mut rest).await? {
+    let mut seats = record.seats_of_person(user);
+    while let Some(mut visits) = seats.next().await? {
         is_known = true;
-        let mut ends = RoomEnds::of_person(store, app, user, room, seats.clone(), now);
-        for seat in seats {
-            let mut visits = pin!(visits(store, app, user, &seat, now));
-            let mut number = 0;
-            while let Some(mut visit) = visits.try_next().await? {
-                number += 1;
-                let place = VisitPlace {
-                    entered_at: visit.place().0,
-                    room: seat.room.to_string(),
-                    life: seat.life.as_ref().map(ToString::to_string),
-                    number,
-                };
-                let is_earlier = after.as_ref().is_some_and(|after| place <= *after);
-                if is_earlier || !first.may_take(&place) || !page.may_hold(&visit) {
-                    continue;
-                }
-                visit.ending = ends.ending(user, seat.life.as_ref(), &visit).await?;
-                if page.holds(&visit) {
-                    first.take(place, Session::new(user, &seat, &visit, now));
-                }
+        let mut number = 0;
+        while let Some(visit) = visits.next().await? {
+            number += 1;
+            let place = VisitPlace {
+                entered_at: visit.place().0,
+                room: visits.room().to_string(),
+                life: visits.life().map(ToString::to_string),
+                number,
+            };
+            let is_earlier = after.as_ref().is_some_and(|after| place <= *after);
+            if is_earlier || !first.may_take(&place) || !page.may_hold(&visit) {
+                continue;
+            }
+            let stay = visits.decide(visit).await?;
+            if page.holds(&stay.visit) {
+                first.take(place, Session::new(record, user, stay));
             }
         }
     }
-    if !is_known && !super::presence::is_user_known(store, app, user, now).await? {
+    if !is_known && !record.is_known_outside_rooms(user).await? {
         return Err(QueryError::Unknown("user"));
     }
     let (sessions, last) = first.into_page();
     let next = last.and_then(|last| cursor::write(&last));
-    Ok(Attendance { sessions, next, ..Attendance::new(app, now) })
-}
-
-/// A person's seats in the next room: those of one room lie together.
-async fn seats_of_next_room(
-    rest: &mut Pin<&mut Peekable<impl Stream<Item = Result<Seat, StoreError>>>>,
-) -> Result<Option<(RoomId, Vec<Seat>)>, StoreError> {
-    let Some(first) = rest.try_next().await? else { return Ok(None) };
-    let room = first.room.clone();
-    let mut seats = vec![first];
-    let is_of_room = |seat: &Result<Seat, _>| seat.as_ref().map_or(true, |seat| seat.room == room);
-    while let Some(seat) = rest.as_mut().next_if(is_of_room).await.transpose()? {
-        seats.push(seat);
-    }
-    Ok(Some((room, seats)))
+    Ok(Attendance { sessions, next, ..Attendance::new(record) })
 }
 
 #[cfg(any(test, fuzzing))]

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::{http::Reply, store::StoreError};
+use crate::{http::Reply, record::RecordError};
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,7 @@ pub enum QueryError {
     BadParameter(&'static str, String),
     /// The records could not be read. The cause is logged, not told.
     #[error("the records cannot be read just now")]
-    Store(#[from] StoreError),
+    Record(#[from] RecordError),
 }
 
 impl QueryError {
@@ -36,7 +36,7 @@ impl QueryError {
                 (StatusCode::NOT_FOUND, "not_found")
             }
             Self::BadParameter(..) => (StatusCode::BAD_REQUEST, "bad_parameter"),
-            Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::Record(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
         Reply::error(status, code, self.to_string())
     }

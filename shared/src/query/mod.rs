@@ -7,21 +7,23 @@ mod cursor;
 mod error;
 mod presence;
 mod registrations;
+mod room;
 mod rows;
 mod usage;
-mod visits;
 
 use http::StatusCode;
 
 pub use error::QueryError;
 
-use self::presence::{CountChanges, RoomPage, SessionsPage};
+use self::{
+    presence::SessionsPage,
+    room::{CountChanges, RoomPage},
+};
 use crate::{
     domain::{App, Month, MonthError, ProviderName, RoomId, UnixMillis, UserId},
     http::{Reply, Request},
-    providers,
+    record::{self, Records},
     routes::{self, Asked},
-    store::Reader,
 };
 
 const DEFAULT_LIMIT: usize = 100;
@@ -30,11 +32,11 @@ const MAX_LIMIT: usize = 1000;
 /// The last time that a key can hold.
 const LAST_TIME: UnixMillis = UnixMillis(9_999_999_999_999_998);
 
-/// Answers questions from the store.
+/// Answers questions from the records.
 #[derive(Debug, Clone)]
 pub struct Queries {
-    /// Where the records are.
-    pub store: Reader,
+    /// What is known of all apps.
+    pub records: Records,
 }
 
 /// Which part of a list is asked for: what is in a span of time, its ends included.
@@ -64,7 +66,7 @@ impl Queries {
     pub async fn answer(&self, request: &Request) -> Reply {
         let answer = self.try_answer(request).await;
         answer.unwrap_or_else(|error| {
-            if let QueryError::Store(error) = &error {
+            if let QueryError::Record(error) = &error {
                 tracing::error!(%error, "a query could not be answered");
             }
             error.reply()
@@ -74,17 +76,17 @@ impl Queries {
     async fn try_answer(&self, request: &Request) -> Result<Reply, QueryError> {
         let parameters = Parameters::read(&request.query);
         let (app, question) = route(request, &parameters)?;
-        let now = request.received_at;
+        let record = self.records.of(&app, request.received_at);
         Ok(match question {
             Question::User(user) => {
                 let page =
                     SessionsPage { limit: parameters.limit()?, next: parameters.get("next") };
-                let answer = presence::user(&self.store, &app, &user, page, now).await?;
+                let answer = presence::user(record, &user, page).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
             Question::Users => {
                 let users = presence::read_users(&request.body)?;
-                Reply::json(StatusCode::OK, &presence::users(&self.store, &app, users, now).await?)
+                Reply::json(StatusCode::OK, &presence::users(record, users).await?)
             }
             Question::Room(room) => {
                 let page = RoomPage {
@@ -92,29 +94,29 @@ impl Queries {
                     next: parameters.get("next"),
                     changes: parameters.changes()?,
                 };
-                let answer = presence::room(&self.store, &app, &room, page, now).await?;
+                let answer = room::room(record, &room, page).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
             Question::UserAttendance(user) => {
                 let page = parameters.page()?;
-                let answer = attendance::user(&self.store, &app, &user, &page, now).await?;
+                let answer = attendance::user(record, &user, &page).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
             Question::RoomAttendance(room) => {
                 let page = parameters.page()?;
-                let answer = attendance::room(&self.store, &app, &room, &page, now).await?;
+                let answer = attendance::room(record, &room, &page).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
             Question::Registration(user) => {
-                let answer = registrations::user(&self.store, &app, &user).await?;
+                let answer = registrations::user(record, &user).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
             Question::Usage(month) => {
-                Reply::json(StatusCode::OK, &usage::month(&self.store, &app, month).await?)
+                Reply::json(StatusCode::OK, &usage::month(record, month).await?)
             }
             Question::Registrations => {
                 let page = parameters.page()?;
-                let answer = registrations::list(&self.store, &app, &page, now).await?;
+                let answer = registrations::list(record, &page).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
         })
@@ -125,6 +127,7 @@ fn route(request: &Request, parameters: &Parameters) -> Result<(App, Question), 
     let asked = Asked::at(&request.method, &request.path).ok_or(QueryError::NoRoute)?;
     let user = || id("user", asked.id.or_else(|| parameters.get("user")));
     let room = || id("room", asked.id.or_else(|| parameters.get("room")));
+    let provider = ProviderName::by_name(asked.provider);
     let question = match asked.question {
         routes::Question::User => Question::User(user()?),
         routes::Question::Users => Question::Users,
@@ -133,8 +136,7 @@ fn route(request: &Request, parameters: &Parameters) -> Result<(App, Question), 
         routes::Question::RoomAttendance => Question::RoomAttendance(room()?),
         routes::Question::Registration => Question::Registration(user()?),
         routes::Question::Registrations => Question::Registrations,
-        // Only Tencent counts its users by month.
-        routes::Question::Usage if asked.provider == ProviderName::Tencent.as_str() => {
+        routes::Question::Usage if provider.is_some_and(record::counts_months) => {
             let month =
                 parameters.get("month").map_or(Ok(Month::from(request.received_at)), str::parse);
             Question::Usage(month.map_err(|error: MonthError| {
@@ -143,7 +145,7 @@ fn route(request: &Request, parameters: &Parameters) -> Result<(App, Question), 
         }
         routes::Question::Usage => return Err(QueryError::NoRoute),
     };
-    let provider = providers::by_name(asked.provider).ok_or(QueryError::UnknownProvider)?;
+    let provider = provider.ok_or(QueryError::UnknownProvider)?;
     Ok((App { provider, id: id("app", Some(asked.app))? }, question))
 }
 
@@ -208,6 +210,7 @@ impl Parameters {
 #[cfg(any(test, fuzzing))]
 pub fn fuzz_cursors(data: &[u8]) {
     attendance::fuzz_cursors(data);
-    presence::fuzz_cursors(data);
+    presence::fuzz_cursor(data);
+    room::fuzz_cursor(data);
     registrations::fuzz_cursor(data);
 }

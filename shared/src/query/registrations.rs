@@ -1,14 +1,12 @@
 //! Who is registered.
 
-use std::pin::pin;
-
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
 use super::{Page, QueryError, cursor, rows::Rows};
 use crate::{
-    domain::{App, Registration, RegistrationSource, UnixMillis, UserId},
-    store::{Reader, RegistrationRow, RegistrationsPage},
+    domain::{Registration, RegistrationSource, UserId},
+    record::Record,
 };
 
 /// A user, as they were registered.
@@ -71,27 +69,23 @@ impl From<Registration> for UserRegistration {
 }
 
 pub(super) async fn user(
-    store: &Reader,
-    app: &App,
+    record: Record<'_>,
     user: &UserId,
 ) -> Result<UserRegistration, QueryError> {
-    let found = store.registration(app, user).await?;
+    let found = record.registration(user).await?;
     found.map(UserRegistration::from).ok_or(QueryError::Unknown("registration"))
 }
 
 pub(super) async fn list(
-    store: &Reader,
-    app: &App,
+    record: Record<'_>,
     page: &Page<'_>,
-    now: UnixMillis,
 ) -> Result<RegistrationList, QueryError> {
     let place = page.next.map(cursor::read::<Place>).transpose()?;
     let after = place.as_ref().map(|place| place.after.as_str());
     let mut rows = Rows::new(page.limit);
-    let page = RegistrationsPage { from: page.from, to: page.to, after, at_first: page.limit };
-    let mut found = pin!(store.registrations(app, &page, now));
+    let mut found = record.registrations(page.from..=page.to, after, page.limit);
     let (mut last, mut next) = (None, None);
-    while let Some(RegistrationRow { row, registration }) = found.try_next().await? {
+    while let Some((row, registration)) = found.try_next().await? {
         if rows.add(UserRegistration::from(registration)).is_break() {
             next = last.and_then(|after| cursor::write(&Place { after }));
             break;

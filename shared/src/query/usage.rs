@@ -3,10 +3,7 @@
 use serde::Serialize;
 
 use super::QueryError;
-use crate::{
-    domain::{App, Month},
-    store::Reader,
-};
+use crate::{domain::Month, record::Record};
 
 /// The users with at least one login in a calendar month (UTC), as Tencent counts MAU.
 #[derive(Debug, Serialize)]
@@ -15,7 +12,7 @@ pub(super) struct Usage {
     active_users: usize,
 }
 
-pub(super) async fn month(store: &Reader, app: &App, month: Month) -> Result<Usage, QueryError> {
-    let active_users = store.active_users(app, month).await?;
+pub(super) async fn month(record: Record<'_>, month: Month) -> Result<Usage, QueryError> {
+    let active_users = record.active_users(month).await?;
     Ok(Usage { month: month.to_string(), active_users })
 }

@@ -16,9 +16,9 @@ use serde::Serialize;
 use super::now;
 use crate::{
     callback::Callback,
-    config::{Apps, AppsOf},
     handler::Receiver,
     http::{Reply, Request},
+    providers::Configured,
     query::Queries,
     user_sig::UserSigs,
 };
@@ -49,10 +49,7 @@ impl<C> CallbackFunction<C> {
     }
 }
 
-impl<C: Callback> Function for CallbackFunction<C>
-where
-    Apps: AppsOf<C::Provider>,
-{
+impl<C: Callback<Provider: Configured>> Function for CallbackFunction<C> {
     async fn answer(&self, request: &Request) -> Reply {
         self.receiver.receive::<C>(request).await
     }

@@ -18,10 +18,12 @@ use crate::{
     apps::AppsSource,
     aws,
     callback::Callback,
-    config::{Apps, AppsFrom, AppsOf, Config, ReplayConfig},
+    config::{AppsFrom, Config, ReplayConfig},
     domain::UnixMillis,
     handler::{self, Receiver},
+    providers::Configured,
     query::Queries,
+    record::Records,
     replay::Replay,
     spill::Queue,
     store::{self, Reader, Writer},
@@ -37,10 +39,7 @@ const WARM_UP_LIMIT: Duration = Duration::from_millis(300);
 /// # Errors
 ///
 /// If the environment does not follow the contract, or the runtime API does not answer.
-pub fn run_callback<C: Callback>() -> Result<(), Error>
-where
-    Apps: AppsOf<C::Provider>,
-{
+pub fn run_callback<C: Callback<Provider: Configured>>() -> Result<(), Error> {
     run(async {
         let config = Config::from_env()?;
         let aws = aws::from_env()?;
@@ -70,7 +69,7 @@ pub fn run_query() -> Result<(), Error> {
         let client = store::connect(&aws::from_env()?, config.budget);
         let store = Reader::new(client, &config.table);
         store.warm_up(WARM_UP_LIMIT).await;
-        lambda_runtime::run(service(Queries { store })).await
+        lambda_runtime::run(service(Queries { records: Records::new(store) })).await
     })
 }
 

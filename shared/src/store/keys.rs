@@ -265,7 +265,7 @@ pub(super) fn fuzz(data: &[u8]) {
     let ids: Vec<&str> = text.splitn(4, '\u{1}').collect();
     let [a, b, c, d] = ids[..] else { return };
     let read = |id: &str, name: &str| {
-        let app = App { provider: ProviderName::Zego, id: id.parse().ok()? };
+        let app = App { provider: ProviderName::ALL[0], id: id.parse().ok()? };
         let (user_id, room_id): (UserId, RoomId) = (name.parse().ok()?, name.parse().ok()?);
         let (life_id, platform): (LifeId, Platform) = (id.parse().ok()?, id.parse().ok()?);
         let connection: SessionId = name.parse().ok()?;

@@ -11,9 +11,9 @@ use super::{
 use crate::{
     apps::AppsSource,
     callback::Secret,
-    config::Apps,
     domain::AppId,
     http::{Reply, Request},
+    providers::Apps,
     routes::{MINT, VERIFY},
 };
 

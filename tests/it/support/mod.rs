@@ -39,6 +39,7 @@ use rollcall::{
     handler::{self, Receiver},
     http::{Reply, Request},
     query::Queries,
+    record::Records,
     routes::{self, BackendFunction, CallbackNames},
     runtime,
     store::{self, Reader, TABLE, Writer},
@@ -175,7 +176,10 @@ impl Handlers {
             replay_guard: ReplayGuard::Off,
             budget: BUDGET,
         };
-        Self { receiver, queries: Queries { store: Reader::new(client, TABLE_NAME) } }
+        Self {
+            receiver,
+            queries: Queries { records: Records::new(Reader::new(client, TABLE_NAME)) },
+        }
     }
 
     pub(crate) async fn deliver(&self, callback: &Callback, received_at: UnixMillis) -> Reply {

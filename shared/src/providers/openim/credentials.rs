@@ -6,69 +6,15 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::header::AUTHORIZATION;
 
-use super::{Apps, OpenIm};
+use super::{
+    OpenIm,
+    apps::{Apps, Basic},
+};
 use crate::{
-    callback::{Fields, Secret, SecretMatch, Verified, VerifyError, find_match, trim},
+    callback::{Fields, Secret, SecretMatch, Verified, VerifyError, find_match},
     domain::AppId,
     http::Request,
 };
-
-/// The credentials that prove that a request comes from an installation.
-#[derive(Debug, Clone, Default)]
-pub struct AppCredentials {
-    /// Values of `secret` in the body.
-    pub secrets: Vec<Secret>,
-    /// Userinfo of the callback URL.
-    pub basic: Vec<Basic>,
-}
-
-/// The userinfo of a callback URL.
-#[derive(Debug, Clone)]
-pub struct Basic {
-    user: String,
-    password: Secret,
-}
-
-/// Why a text cannot be the user of [`Basic`] credentials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum BasicUserError {
-    /// It is empty, or has only characters that nobody can see.
-    #[error("is empty or blank")]
-    Blank,
-    /// It has a colon, which separates user and password.
-    #[error("has a colon")]
-    Colon,
-}
-
-impl Basic {
-    /// Makes credentials of a user, without what [`trim`] removes, and a password.
-    ///
-    /// # Errors
-    ///
-    /// [`BasicUserError`]
-    pub fn new(user: &str, password: Secret) -> Result<Self, BasicUserError> {
-        let user = trim(user).to_owned();
-        if user.is_empty() {
-            return Err(BasicUserError::Blank);
-        }
-        if user.contains(':') {
-            return Err(BasicUserError::Colon);
-        }
-        Ok(Self { user, password })
-    }
-
-    /// The user.
-    #[must_use]
-    pub fn user(&self) -> &str {
-        &self.user
-    }
-
-    /// The text that `Authorization: Basic` has in base64.
-    #[must_use]
-    pub fn user_pass(&self) -> String {
-        format!("{}:{}", self.user, self.password.expose())
-    }
-}
 
 /// Compares the credentials of a request with those of every app, and returns the app.
 pub(super) fn verify(request: &Request, apps: &Apps) -> Result<Verified<OpenIm>, VerifyError> {

@@ -79,8 +79,7 @@ fn platform(body: &Fields) -> Result<Platform, FieldError> {
 }
 
 /// When a device came online. Where being online is a lease, only its last repetition is known.
-#[must_use]
-pub fn device_beginning(device: &Device) -> Beginning {
+pub(super) fn device_beginning(device: &Device) -> Beginning {
     match device.online {
         None => Beginning::Unknown,
         Some(online) if is_lease(device, online) => Beginning::Assumed(online.at()),
@@ -98,8 +97,7 @@ fn is_lease(device: &Device, online: Stamp) -> bool {
 /// The newest event speaks, and at the same millisecond the one that says online, since the server
 /// tells of all that come before it tells of those that go. Where the server repeats the word
 /// online, that is a lease.
-#[must_use]
-pub fn device_ending(device: &Device, now: UnixMillis) -> Option<Ending> {
+pub(super) fn device_ending(device: &Device, now: UnixMillis) -> Option<Ending> {
     let left = |stamp: Stamp| Ending::Left { at: stamp.at(), reason: stamp.reason() };
     let Some(online) = device.online else { return device.offline.map(left) };
     if let Some(offline) = device.offline.filter(|offline| *offline > online) {

@@ -6,47 +6,37 @@
 //! sent; both dialects are understood, and each is answered in its own.
 
 mod any;
+mod apps;
 mod command;
 mod credentials;
 mod device;
 mod registration;
 mod reply;
+mod rules;
 mod user_offline;
 mod user_online;
 mod user_register;
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 pub use any::Any;
+pub use apps::{AppCredentials, Apps, BASIC_PASSWORDS, BASIC_USER, Basic, BasicUserError, SECRETS};
+pub(super) use apps::{AppJson, read_apps};
 pub use command::{Command, Dialect};
-pub use credentials::{AppCredentials, Basic, BasicUserError};
-pub use device::{device_beginning, device_ending};
+pub use rules::RULES;
 pub use user_offline::UserOffline;
 pub use user_online::UserOnline;
 pub use user_register::UserRegister;
 
 use crate::{
-    callback::{Fields, Provider, Redelivery, Rejection, SecretKind, Verified, VerifyError},
-    domain::{AppId, Outcome, ProviderName},
+    callback::{Fields, Provider, Redelivery, Rejection, Verified, VerifyError},
+    domain::{Outcome, ProviderName},
     http::{Reply, Request},
 };
-
-/// The platform's secrets, which are any text.
-pub const SECRETS: SecretKind = SecretKind::any("secrets");
-
-/// The name of the users of callback URLs in the apps' JSON.
-pub const BASIC_USER: &str = "basic.user";
-
-/// The passwords of callback URLs, which are any text.
-pub const BASIC_PASSWORDS: SecretKind = SecretKind::any("basic.password");
 
 /// OpenIM as a [`Provider`].
 #[derive(Debug)]
 pub struct OpenIm;
-
-/// OpenIM installations by the names that the configuration gives them. No two have a credential
-/// in common, since the credential tells which one it is.
-pub type Apps = HashMap<AppId, AppCredentials>;
 
 impl Provider for OpenIm {
     const NAME: ProviderName = ProviderName::OpenIm;

@@ -17,6 +17,7 @@ use crate::{
     },
     domain::{Outcome, ProviderName, UnixSeconds},
     http::{Reply, Request},
+    providers::{self, Configured},
 };
 
 /// How far `RequestTime` may be from our clock: Chat's own limit.
@@ -53,6 +54,12 @@ pub fn sign(token: &Secret, request_time: &str) -> String {
     hash.update(token.expose());
     hash.update(request_time);
     hex::encode(hash.finalize())
+}
+
+impl Configured for Chat {
+    fn of(apps: &providers::Apps) -> &Apps {
+        &apps.tencent
+    }
 }
 
 impl Provider for Chat {

@@ -12,8 +12,7 @@ const OLD_CLIENTS_LOGOUT: Duration = Duration::from_secs(5);
 /// The newest event speaks. But clients before 5.6.1200 (Web: 2.14.0) that are kicked also log out,
 /// and on the same platform that would end the stay of the device that kicked them: so a logout
 /// within five seconds after such a kick does not count.
-#[must_use]
-pub fn device_ending(device: &Device) -> Option<Ending> {
+pub(super) fn device_ending(device: &Device) -> Option<Ending> {
     // Of a logout before the kick the kick is the newer event anyway.
     let logged_out = device.logged_out.filter(|logout| {
         device.kicked_by_itself.is_none_or(|kick| logout.at() > kick.at().after(OLD_CLIENTS_LOGOUT))

@@ -18,6 +18,7 @@ use crate::{
     },
     domain::{Outcome, ProviderName, UnixMillis},
     http::{Reply, Request},
+    providers::{self, Configured},
 };
 
 /// TRTC as a [`Provider`].
@@ -33,6 +34,12 @@ pub fn sign(key: &Secret, body: &[u8]) -> String {
     };
     mac.update(body);
     BASE64_STANDARD.encode(mac.finalize().into_bytes())
+}
+
+impl Configured for Trtc {
+    fn of(apps: &providers::Apps) -> &Apps {
+        &apps.tencent
+    }
 }
 
 impl Provider for Trtc {

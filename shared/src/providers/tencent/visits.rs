@@ -3,8 +3,11 @@
 use std::{collections::VecDeque, time::Duration};
 
 use super::trtc_event::RoomEvent;
-use crate::domain::{
-    Beginning, Boundary, Ending, Kind, MAX_EVENT_TIME_AHEAD, Mark, UnixMillis, UserId, Visit,
+use crate::{
+    domain::{
+        Beginning, Boundary, Ending, Kind, MAX_EVENT_TIME_AHEAD, Mark, UnixMillis, UserId, Visit,
+    },
+    providers::rules::{self, Visits as _},
 };
 
 /// How long after a connection was replaced its exit may still come. Tencent does not publish the
@@ -17,7 +20,7 @@ const REPLACED_CONNECTIONS_EXIT: Duration = Duration::from_secs(5);
 /// An exit does not say which connection it ends. One that was kicked within five seconds after
 /// somebody who was in entered again is the exit of the connection which that entry replaced.
 #[derive(Debug, Default)]
-pub struct Visits {
+pub(super) struct Visits {
     /// The visits that are over, and the connections that were replaced, in the order of time: what
     /// comes behind one whose exit may still come.
     over: VecDeque<Over>,
@@ -32,9 +35,8 @@ struct Over {
     exit_until: Option<UnixMillis>,
 }
 
-impl Visits {
-    /// Takes the next mark; gives the visits that it completes, oldest first.
-    pub fn push(&mut self, mark: &Mark) -> Vec<Visit> {
+impl rules::Visits for Visits {
+    fn push(&mut self, mark: Mark) -> Vec<Visit> {
         for over in &mut self.over {
             over.exit_until = over.exit_until.filter(|until| mark.at <= *until);
         }
@@ -42,20 +44,20 @@ impl Visits {
             Kind::Enter => {
                 if let Some(visit) = self.open.take() {
                     let ending = Some(Ending::Superseded { at: mark.at });
-                    self.replaced(Some(Visit { ending, ..visit }), mark);
+                    self.replaced(Some(Visit { ending, ..visit }), &mark);
                 }
-                self.open = Some(visit(mark, Beginning::Known(mark.at)));
+                self.open = Some(visit(&mark, Beginning::Known(mark.at)));
             }
             Kind::Stay => {
                 if self.open.is_some() && mark.order.sequence == RoomEvent::Entered.rank() {
-                    self.replaced(None, mark);
+                    self.replaced(None, &mark);
                 }
                 // If nobody was in, the entry was lost.
                 let open = self.open.take();
-                let open = open.unwrap_or_else(|| visit(mark, Beginning::Assumed(mark.at)));
+                let open = open.unwrap_or_else(|| visit(&mark, Beginning::Assumed(mark.at)));
                 self.open = Some(Visit { role: mark.role, last_in: mark.at, ..open });
             }
-            Kind::Leave => self.leave(mark),
+            Kind::Leave => self.leave(&mark),
         }
         let mut completed = Vec::new();
         while let Some(over) = self.over.pop_front_if(|over| over.exit_until.is_none()) {
@@ -64,6 +66,13 @@ impl Visits {
         completed
     }
 
+    fn finish(&mut self) -> Vec<Visit> {
+        let over = std::mem::take(&mut self.over).into_iter().filter_map(|over| over.visit);
+        over.chain(self.open.take()).collect()
+    }
+}
+
+impl Visits {
     fn replaced(&mut self, visit: Option<Visit>, mark: &Mark) {
         let exit_until = Some(mark.at.after(REPLACED_CONNECTIONS_EXIT));
         self.over.push_back(Over { visit, exit_until });
@@ -83,19 +92,12 @@ impl Visits {
         self.over.push_back(Over { visit: Some(Visit { ending, ..visit }), exit_until: None });
     }
 
-    /// The visits that are left, oldest first. Only the last one can be open.
-    #[must_use]
-    pub fn finish(self) -> Vec<Visit> {
-        self.over.into_iter().filter_map(|over| over.visit).chain(self.open).collect()
-    }
-
     /// The visits that the newest marks of a seat tell of, if any number of older ones is not known:
     /// those that no older mark can change. They are given in their order.
     ///
     /// After an entry it is known that the person is in, and after an exit that they are out. What
     /// came before can matter only by a connection that was replaced, and only for five seconds.
-    #[must_use]
-    pub fn of_newest(marks: &[Mark]) -> Vec<Visit> {
+    pub(super) fn of_newest(marks: &[Mark]) -> Vec<Visit> {
         let known_from = marks.iter().enumerate().position(|(index, mark)| {
             let until = mark.at.after(REPLACED_CONNECTIONS_EXIT);
             let mut soon = marks[index + 1..].iter().take_while(|later| later.at <= until);
@@ -106,7 +108,8 @@ impl Visits {
         let is_exit = marks[known_from].kind == Kind::Leave;
         let mut visits = Self::default();
         let known = &marks[known_from + usize::from(is_exit)..];
-        let mut found: Vec<Visit> = known.iter().flat_map(|mark| visits.push(mark)).collect();
+        let mut found: Vec<Visit> =
+            known.iter().flat_map(|mark| visits.push(mark.clone())).collect();
         found.extend(visits.finish());
         found
     }
@@ -122,8 +125,7 @@ fn visit(mark: &Mark, beginning: Beginning) -> Visit {
 /// Whoever was in before the room was created or dismissed is out. But a creation does not end its
 /// own creator's stay, who may have entered a moment before, as far as clocks may differ. At the same millisecond a
 /// creation comes before all else, and a dismissal after it.
-#[must_use]
-pub fn ends(boundary: &Boundary, user: &UserId, last_in: UnixMillis) -> Option<Ending> {
+pub(super) fn ends(boundary: &Boundary, user: &UserId, last_in: UnixMillis) -> Option<Ending> {
     match boundary {
         Boundary::Created { at, creator: Some(creator) }
             if creator == user && last_in >= at.before(MAX_EVENT_TIME_AHEAD) =>
@@ -162,7 +164,8 @@ mod tests {
         let mut sorted = marks.to_vec();
         sorted.sort();
         let mut visits = Visits::default();
-        let mut found: Vec<Visit> = sorted.iter().flat_map(|mark| visits.push(mark)).collect();
+        let mut found: Vec<Visit> =
+            sorted.iter().flat_map(|mark| visits.push(mark.clone())).collect();
         found.extend(visits.finish());
         found
     }

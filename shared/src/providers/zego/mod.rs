@@ -3,6 +3,7 @@
 //! POST to one URL per event, any 2xx is success, five retries after 2, 4, 8, 16 and 32 s, then
 //! the callback is lost. Order is not guaranteed.
 
+mod apps;
 mod body;
 mod changes;
 mod event;
@@ -10,37 +11,31 @@ mod room_close;
 mod room_create;
 mod room_login;
 mod room_logout;
+mod rules;
 mod signature;
 mod visits;
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
+pub(super) use apps::{AppJson, read_apps};
+pub use apps::{Apps, CALLBACK_SECRETS};
 pub use changes::{Changes, Lost};
 pub use room_close::RoomClose;
 pub use room_create::RoomCreate;
 pub use room_login::RoomLogin;
 pub use room_logout::RoomLogout;
+pub use rules::RULES;
 pub use signature::sign;
-pub use visits::Visits;
 
 use crate::{
-    callback::{
-        Fields, Provider, Redelivery, Rejection, Secret, SecretKind, Verified, VerifyError,
-        coded_reply,
-    },
-    domain::{AppId, Outcome, ProviderName},
+    callback::{Fields, Provider, Redelivery, Rejection, Verified, VerifyError, coded_reply},
+    domain::{Outcome, ProviderName},
     http::{Reply, Request},
 };
-
-/// An app's callback secrets. ZEGO says nothing of what they look like.
-pub const CALLBACK_SECRETS: SecretKind = SecretKind::any("callback_secrets");
 
 /// ZEGOCLOUD as a [`Provider`].
 #[derive(Debug)]
 pub struct Zego;
-
-/// ZEGO's apps by `AppID`, each with its callback secrets. The first secret signs, all verify.
-pub type Apps = HashMap<AppId, Vec<Secret>>;
 
 impl Provider for Zego {
     const NAME: ProviderName = ProviderName::Zego;

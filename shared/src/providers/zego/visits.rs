@@ -1,6 +1,9 @@
 //! From the marks on a seat to the visits they tell of.
 
-use crate::domain::{Beginning, Ending, Kind, Mark, UnixMillis, Visit};
+use crate::{
+    domain::{Beginning, Ending, Kind, Mark, UnixMillis, Visit},
+    providers::rules,
+};
 
 /// Derives the visits to one seat from its marks, which have to come in their order.
 ///
@@ -12,14 +15,13 @@ use crate::domain::{Beginning, Ending, Kind, Mark, UnixMillis, Visit};
 /// A session ends at the latest when the next one begins, and within a session a stay begins no
 /// earlier than the one before it ended: somebody who logs in again may keep their `login_time`.
 #[derive(Debug, Default)]
-pub struct Visits {
+pub(super) struct Visits {
     /// The marks of the session that the last mark belongs to.
     session: Vec<Mark>,
 }
 
-impl Visits {
-    /// Takes the next mark; gives the visits that it completes, oldest first.
-    pub fn push(&mut self, mark: Mark) -> Vec<Visit> {
+impl rules::Visits for Visits {
+    fn push(&mut self, mark: Mark) -> Vec<Visit> {
         let is_same = |last: &Mark| last.order.session == mark.order.session;
         let mut visits = Vec::new();
         if !self.session.last().is_none_or(is_same) {
@@ -38,9 +40,7 @@ impl Visits {
         visits
     }
 
-    /// The visits of the newest session, oldest first. Only the last one can be open.
-    #[must_use]
-    pub fn finish(self) -> Vec<Visit> {
+    fn finish(&mut self) -> Vec<Visit> {
         let mut visits = walk(&self.session);
         let newest = self.session.last().filter(|newest| newest.kind == Kind::Leave);
         // The newest mark is a logout, though a login of an earlier time has a higher sequence.
@@ -103,7 +103,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{LeaveReason, Order, Role};
+    use crate::{
+        domain::{LeaveReason, Order, Role},
+        providers::rules::Visits as _,
+    };
 
     fn mark(kind: Kind, time: u64, session: &str, sequence: u64, at: u64) -> Mark {
         let session = Some(session.parse().unwrap());

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use futures::{
-    Stream, StreamExt, TryStreamExt,
+    StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
 
@@ -48,6 +48,7 @@ impl Reader {
     ///
     /// A seat that moves while the stream is read moves towards its end, so it may come twice, but
     /// is never missed.
+    #[must_use]
     pub fn seats_of_room<'a>(
         &'a self,
         app: &App,
@@ -55,7 +56,7 @@ impl Reader {
         from: SeatsFrom<'_>,
         at_first: usize,
         now: UnixMillis,
-    ) -> impl Stream<Item = Result<RoomSeat, StoreError>> + Send + 'a {
+    ) -> BoxStream<'a, Result<RoomSeat, StoreError>> {
         let place = match from {
             SeatsFrom::Time(time) => keys::time(time),
             SeatsFrom::Place(place) => place.to_owned(),
@@ -81,22 +82,24 @@ impl Reader {
             })
         });
         let mut last = None;
-        seats.try_flatten().try_filter(move |seat| {
+        let is_new = move |seat: &RoomSeat| {
             let is_new = last.as_ref() != Some(&seat.place);
             last = Some(seat.place.clone());
             std::future::ready(is_new)
-        })
+        };
+        seats.try_flatten().try_filter(is_new).boxed()
     }
 
     /// All seats of a person, read consistently.
+    #[must_use]
     pub fn seats_of_user<'a>(
         &'a self,
         app: &App,
         user: &UserId,
         now: UnixMillis,
-    ) -> impl Stream<Item = Result<Seat, StoreError>> + Send + 'a {
+    ) -> BoxStream<'a, Result<Seat, StoreError>> {
         let query = self.query_user(app, user, keys::SEAT);
-        items(query, None, now).and_then(async |item| read_seat(&item))
+        items(query, None, now).and_then(async |item| read_seat(&item)).boxed()
     }
 
     /// All marks of a seat in their order, including those that were moved to other items.
@@ -106,7 +109,7 @@ impl Reader {
         user: &UserId,
         seat: &Seat,
         now: UnixMillis,
-    ) -> impl Stream<Item = Result<Mark, StoreError>> + Send + 'a {
+    ) -> BoxStream<'a, Result<Mark, StoreError>> {
         let moved = if seat.moved_to.is_some() {
             let prefix = keys::moved_of(&seat.room, seat.life.as_ref());
             let query = self.query_user(app, user, &prefix);
@@ -115,7 +118,7 @@ impl Reader {
             stream::empty().boxed()
         };
         let waiting = seat.marks.iter().cloned().collect();
-        stream::try_unfold(Marks { waiting, read: None, moved }, Marks::next)
+        stream::try_unfold(Marks { waiting, read: None, moved }, Marks::next).boxed()
     }
 }
 

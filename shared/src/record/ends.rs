@@ -1,4 +1,4 @@
-//! The visits to a seat, each with its end as far as anything tells of it.
+//! How visits end whose own end never came: by the room, or by the person's next visit.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -6,15 +6,14 @@ use std::{
     time::Duration,
 };
 
-use futures::{Stream, TryStreamExt, stream};
+use futures::TryStreamExt;
 use tokio::sync::OnceCell;
 
+use super::Record;
 use crate::{
-    domain::{
-        App, Boundary, Ending, Life, LifeId, Mark, ProviderName, RoomId, UnixMillis, UserId, Visit,
-    },
-    providers::{self, tencent},
-    store::{NEWEST_BOUNDARIES, Reader, Seat, StoreError},
+    domain::{Boundary, Ending, Life, LifeId, RoomId, UnixMillis, UserId, Visit},
+    providers::{BoundaryEnds, RoomEnds as Ends},
+    store::{NEWEST_BOUNDARIES, Seat, StoreError},
 };
 
 /// How many lives of a room are remembered while its visits are read.
@@ -24,65 +23,13 @@ const REMEMBERED_LIVES: usize = 1000;
 /// next life.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(10);
 
-/// The visits that all marks of a seat tell of, oldest first.
-pub(super) fn visits<'a>(
-    store: &'a Reader,
-    app: &App,
-    user: &UserId,
-    seat: &Seat,
-    now: UnixMillis,
-) -> impl Stream<Item = Result<Visit, StoreError>> + Send + 'a {
-    let marks = Box::pin(store.marks(app, user, seat, now));
-    let state = Some((marks, providers::Visits::new(app.provider)));
-    let visits = stream::try_unfold(state, async |state| {
-        let Some((mut marks, mut visits)) = state else {
-            return Ok::<_, StoreError>(None);
-        };
-        Ok(Some(match marks.try_next().await? {
-            Some(mark) => (visits.push(mark), Some((marks, visits))),
-            None => (visits.finish(), None),
-        }))
-    });
-    visits.map_ok(|visits| stream::iter(visits.into_iter().map(Ok))).try_flatten()
-}
-
-/// Of the visits that the marks of a seat tell of: the one that is open, and the last one that ended.
-///
-/// The marks on the seat are enough, unless one of these visits may have begun among those that were
-/// moved away.
-pub(super) async fn current_visits(
-    store: &Reader,
-    app: &App,
-    user: &UserId,
-    seat: &Seat,
-    now: UnixMillis,
-) -> Result<Vec<Visit>, StoreError> {
-    let told = current(providers::Visits::of(app.provider, &seat.marks));
-    let Some(moved_to) = &seat.moved_to else { return Ok(told) };
-    let newer: Vec<Mark> = seat.marks.iter().filter(|mark| *mark > moved_to).cloned().collect();
-    let certain = providers::Visits::of_newest(app.provider, &newer);
-    if told.iter().all(|visit| certain.contains(visit)) {
-        return Ok(told);
-    }
-    Ok(current(visits(store, app, user, seat, now).try_collect().await?))
-}
-
-fn current(visits: Vec<Visit>) -> Vec<Visit> {
-    let (open, over): (Vec<_>, Vec<_>) =
-        visits.into_iter().partition(|visit| visit.ending.is_none());
-    let last = |visit: &Visit| (visit.ending.map(Ending::at), visit.place());
-    open.into_iter().chain(over.into_iter().max_by_key(last)).collect()
-}
-
 /// How the visits to a room ended: what the room itself tells of those whose own end never came, and
 /// what a person's visits to its other lives tell.
 pub(super) struct RoomEnds<'a> {
-    store: &'a Reader,
-    app: &'a App,
+    record: Record<'a>,
     room: RoomId,
     /// Logins that are known before the index shows them.
     logins: Vec<(LifeId, UnixMillis)>,
-    now: UnixMillis,
     newest: OnceCell<Option<Life>>,
     lives: HashMap<LifeId, Life>,
     boundaries: OnceCell<Vec<Boundary>>,
@@ -124,13 +71,11 @@ impl Person {
 }
 
 impl<'a> RoomEnds<'a> {
-    pub(super) fn new(store: &'a Reader, app: &'a App, room: RoomId, now: UnixMillis) -> Self {
+    pub(super) fn new(record: Record<'a>, room: RoomId) -> Self {
         Self {
-            store,
-            app,
+            record,
             room,
             logins: Vec::new(),
-            now,
             newest: OnceCell::new(),
             lives: HashMap::new(),
             boundaries: OnceCell::new(),
@@ -142,12 +87,10 @@ impl<'a> RoomEnds<'a> {
     /// The same for one person, all of whose seats in the room were just read. The logins on them
     /// count, since the index may lag behind.
     pub(super) fn of_person(
-        store: &'a Reader,
-        app: &'a App,
+        record: Record<'a>,
         user: &UserId,
         room: RoomId,
         seats: Vec<Seat>,
-        now: UnixMillis,
     ) -> Self {
         let logins = seats.iter().flat_map(|seat| {
             let times = seat.marks.iter().map(|mark| mark.order.time);
@@ -156,7 +99,7 @@ impl<'a> RoomEnds<'a> {
         Self {
             logins: logins.collect(),
             person: Some(Person::new(user.clone(), seats)),
-            ..Self::new(store, app, room, now)
+            ..Self::new(record, room)
         }
     }
 
@@ -167,10 +110,10 @@ impl<'a> RoomEnds<'a> {
         life: Option<&LifeId>,
         visit: &Visit,
     ) -> Result<Option<Ending>, StoreError> {
-        let ending = match (self.app.provider, life, visit.ending) {
+        let ending = match (self.record.room_ends(), life, visit.ending) {
             (_, _, Some(ending)) if !ending.is_assumed() => Some(ending),
-            (ProviderName::Tencent, ..) => {
-                self.boundary_ending(user, visit).await?.or(visit.ending)
+            (Ends::Boundaries(ends), ..) => {
+                self.boundary_ending(ends, user, visit).await?.or(visit.ending)
             }
             (_, Some(life), None) => self.life_ending(life, visit).await?,
             // A life lasts as long as anybody comes to it.
@@ -190,11 +133,12 @@ impl<'a> RoomEnds<'a> {
         visit: &Visit,
         ending: Ending,
     ) -> Result<Option<UnixMillis>, StoreError> {
+        let Record { store, app, now } = self.record;
         if self.person.as_ref().is_none_or(|person| person.user != *user) {
             if !self.may_overlap(life, visit, ending).await? {
                 return Ok(None);
             }
-            let seats = self.store.seats_in_room(self.app, user, &self.room, self.now).await?;
+            let seats = store.seats_in_room(app, user, &self.room, now).await?;
             self.person = Some(Person::new(user.clone(), seats));
         }
         let (began, ended) = (visit.place(), ending.at());
@@ -208,7 +152,7 @@ impl<'a> RoomEnds<'a> {
                 continue;
             }
             let beginnings = async || {
-                let visits = visits(self.store, self.app, user, &other.seat, self.now);
+                let visits = self.record.visits(user, &other.seat);
                 visits.map_ok(|visit| visit.place()).try_collect().await
             };
             let beginnings = other.beginnings.get_or_try_init(beginnings).await?;
@@ -228,6 +172,7 @@ impl<'a> RoomEnds<'a> {
         visit: &Visit,
         ending: Ending,
     ) -> Result<bool, StoreError> {
+        let Record { store, app, now } = self.record;
         let newest = self.newest.get().and_then(Option::as_ref);
         if newest.is_some_and(|newest| newest.id == *life) {
             return Ok(false);
@@ -241,7 +186,7 @@ impl<'a> RoomEnds<'a> {
         let next = if let Some(next) = self.next_lives.get(life).filter(is_known) {
             next.began
         } else {
-            let next = self.store.next_life(self.app, &self.room, life, began, self.now).await?;
+            let next = store.next_life(app, &self.room, life, began, now).await?;
             let next = NextLife { after: began, began: next.and_then(|next| next.began()) };
             if self.next_lives.len() >= REMEMBERED_LIVES {
                 self.next_lives.clear();
@@ -259,27 +204,28 @@ impl<'a> RoomEnds<'a> {
         id: &LifeId,
         visit: &Visit,
     ) -> Result<Option<Ending>, StoreError> {
+        let Record { store, app, now } = self.record;
         let life = self.life(id).await?;
         if let Some(at) = life.closed {
             return Ok(Some(Ending::RoomClosed { at: at.max(visit.place()) }));
         }
-        let newest =
-            || self.store.newest_life(self.app, &self.room, self.logins.iter().cloned(), self.now);
+        let newest = || store.newest_life(app, &self.room, self.logins.iter().cloned(), now);
         let newest = self.newest.get_or_try_init(newest).await?;
         let Some(newest) = newest.as_ref().filter(|newest| newest.id != *id) else {
             return Ok(None);
         };
         let began = life.created.unwrap_or(visit.place());
-        let next = self.store.next_life(self.app, &self.room, id, began, self.now).await?;
+        let next = store.next_life(app, &self.room, id, began, now).await?;
         let replaced_at = next.as_ref().unwrap_or(newest).began();
         Ok(replaced_at.map(|at| Ending::RoomReplaced { at: at.max(visit.place()) }))
     }
 
     async fn life(&mut self, id: &LifeId) -> Result<Life, StoreError> {
+        let Record { store, app, now } = self.record;
         if let Some(life) = self.lives.get(id) {
             return Ok(life.clone());
         }
-        let life = self.store.life(self.app, &self.room, id, self.now).await?;
+        let life = store.life(app, &self.room, id, now).await?;
         if self.lives.len() >= REMEMBERED_LIVES {
             self.lives.clear();
         }
@@ -290,20 +236,22 @@ impl<'a> RoomEnds<'a> {
     /// The first boundary of the room that ended a visit, unless the person came again before.
     async fn boundary_ending(
         &mut self,
+        ends: BoundaryEnds,
         user: &UserId,
         visit: &Visit,
     ) -> Result<Option<Ending>, StoreError> {
-        let newest = || self.store.boundaries(self.app, &self.room, self.now);
+        let Record { store, app, now } = self.record;
+        let newest = || store.boundaries(app, &self.room, now);
         let newest = self.boundaries.get_or_try_init(newest).await?;
         let is_before = |boundary: &Boundary| boundary.at() < visit.last_in;
         if newest.len() < NEWEST_BOUNDARIES || newest.last().is_some_and(is_before) {
             let mut oldest_first = newest.iter().rev();
-            return Ok(oldest_first.find_map(|boundary| cut(boundary, user, visit)));
+            return Ok(oldest_first.find_map(|boundary| cut(ends, boundary, user, visit)));
         }
-        let later = self.store.boundaries_from(self.app, &self.room, visit.last_in, self.now);
+        let later = store.boundaries_from(app, &self.room, visit.last_in, now);
         let mut later = pin!(later);
         while let Some(boundary) = later.try_next().await? {
-            let ending = cut(&boundary, user, visit);
+            let ending = cut(ends, &boundary, user, visit);
             if ending.is_some() || visit.ending.is_some_and(|ending| boundary.at() > ending.at()) {
                 return Ok(ending);
             }
@@ -314,8 +262,8 @@ impl<'a> RoomEnds<'a> {
 
 /// How a boundary ended a visit, if it did so before the person came again. At the same millisecond
 /// a creation comes before an entry, and a dismissal after it.
-fn cut(boundary: &Boundary, user: &UserId, visit: &Visit) -> Option<Ending> {
-    let ending = tencent::ends(boundary, user, visit.last_in)?;
+fn cut(ends: BoundaryEnds, boundary: &Boundary, user: &UserId, visit: &Visit) -> Option<Ending> {
+    let ending = ends(boundary, user, visit.last_in)?;
     match (visit.ending.map(Ending::at), boundary) {
         (Some(again), Boundary::Created { at, .. }) if *at > again => None,
         (Some(again), Boundary::Closed { at, .. }) if *at >= again => None,

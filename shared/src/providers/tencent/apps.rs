@@ -1,0 +1,84 @@
+//! Tencent's apps and their secrets.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use crate::{
+    callback::{AppWarning, AppWarnings, Secret, SecretForm, SecretKind},
+    domain::{AppId, ProviderName},
+    providers::apps::{AppsError, app_id},
+};
+
+/// Keys of `UserSig`. The console shows 64 hexadecimal digits.
+pub const SECRET_KEYS: SecretKind = SecretKind {
+    name: "secret_keys",
+    form: Some(SecretForm {
+        words: "64 hexadecimal digits",
+        fits: |key| key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit()),
+    }),
+};
+
+/// Tokens of Chat's callbacks, which are any text.
+pub const CHAT_TOKENS: SecretKind = SecretKind::any("chat_tokens");
+
+/// Keys of TRTC's callbacks, as the console takes them (TRTC, "Event callbacks", 39558).
+pub const TRTC_KEYS: SecretKind = SecretKind {
+    name: "trtc_keys",
+    form: Some(SecretForm {
+        words: "1 to 32 ASCII letters and digits",
+        fits: |key| {
+            (1..=32).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        },
+    }),
+};
+
+/// What belongs to one `SDKAppID`. Of each list the first signs, and all verify.
+#[derive(Debug, Clone, Default)]
+pub struct AppCredentials {
+    /// Keys of `UserSig` (console: "`SecretKey`").
+    pub secret_keys: Vec<Secret>,
+    /// Tokens of Chat's callbacks.
+    pub chat_tokens: Vec<Secret>,
+    /// Keys of TRTC's callbacks.
+    pub trtc_keys: Vec<Secret>,
+}
+
+/// Tencent's apps by `SDKAppID`.
+pub type Apps = HashMap<AppId, AppCredentials>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::providers) struct AppJson {
+    #[serde(default)]
+    secret_keys: Vec<String>,
+    #[serde(default)]
+    chat_tokens: Vec<String>,
+    #[serde(default)]
+    trtc_keys: Vec<String>,
+}
+
+/// Reads the apps, and adds what is odd about them.
+pub(in crate::providers) fn read_apps(
+    apps: HashMap<String, AppJson>,
+    all_warnings: &mut Vec<AppWarnings>,
+) -> Result<Apps, AppsError> {
+    let mut read = Apps::new();
+    for (id, app) in apps {
+        let id = app_id(&id)?;
+        let mut warnings = AppWarnings::new(ProviderName::Tencent, id.clone());
+        warnings.expect_number();
+        let credentials = AppCredentials {
+            secret_keys: SECRET_KEYS.take_all(app.secret_keys, &mut warnings),
+            chat_tokens: CHAT_TOKENS.take_all(app.chat_tokens, &mut warnings),
+            trtc_keys: TRTC_KEYS.take_all(app.trtc_keys, &mut warnings),
+        };
+        let AppCredentials { secret_keys, chat_tokens, trtc_keys } = &credentials;
+        if secret_keys.is_empty() && chat_tokens.is_empty() && trtc_keys.is_empty() {
+            warnings.add(AppWarning::NoSecret);
+        }
+        all_warnings.push(warnings);
+        read.insert(id, credentials);
+    }
+    Ok(read)
+}

@@ -1,0 +1,26 @@
+//! How Tencent's records are read.
+
+use super::{
+    device::device_ending,
+    visits::{self, Visits},
+};
+use crate::{
+    domain::{Beginning, Stamp},
+    providers::rules::{DeviceRules, Months, RoomEnds, RoomRules, Rules},
+};
+
+/// TRTC has rooms whose lives have no ids, and Chat has devices. Tencent counts its users by month.
+pub static RULES: Rules = Rules {
+    rooms: Some(RoomRules {
+        visits: || Box::<Visits>::default(),
+        of_newest: Visits::of_newest,
+        ends: RoomEnds::Boundaries(visits::ends),
+    }),
+    devices: Some(DeviceRules {
+        beginning: |device| {
+            device.online.map_or(Beginning::Unknown, |online: Stamp| Beginning::Known(online.at()))
+        },
+        ending: |device, _now| device_ending(device),
+    }),
+    months: Months::Counted,
+};

@@ -1,0 +1,24 @@
+//! How ZEGO's records are read.
+
+use super::visits::Visits;
+use crate::{
+    domain::{Mark, Visit},
+    providers::rules::{self, Months, RoomEnds, RoomRules, Rules},
+};
+
+/// ZEGO has rooms, each life of which has an id. It has no devices, and counts no months.
+pub static RULES: Rules = Rules {
+    rooms: Some(RoomRules {
+        visits: || Box::<Visits>::default(),
+        of_newest: visits_of_newest,
+        ends: RoomEnds::Lives,
+    }),
+    devices: None,
+    months: Months::NotCounted,
+};
+
+/// A visit that is completed first may have begun before the marks that are known.
+fn visits_of_newest(marks: &[Mark]) -> Vec<Visit> {
+    let completed = rules::completed(Box::<Visits>::default(), marks.to_vec());
+    completed.into_iter().filter(|visits| !visits.is_empty()).skip(1).flatten().collect()
+}

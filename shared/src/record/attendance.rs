@@ -1,0 +1,170 @@
+//! Every visit to a room, or of a person, seat by seat.
+//!
+//! To decide how a visit ended may cost requests. So a reader takes the visits as the marks show
+//! them, and has only those decided that it needs: [`SeatVisits::decide`] makes a stay of a visit.
+
+use std::{collections::VecDeque, pin::Pin};
+
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{BoxStream, Peekable},
+};
+
+use super::{Record, RecordError, RoomStay, ends::RoomEnds};
+use crate::{
+    domain::{LifeId, RoomId, UserId, Visit},
+    store::{Member, RoomSeat, Seat, SeatsFrom, StoreError},
+};
+
+/// The seats of a room, by the time when each one's newest session began, the oldest first.
+#[expect(missing_debug_implementations, reason = "it holds a stream")]
+pub struct RoomSeats<'a> {
+    record: Record<'a>,
+    seats: BoxStream<'a, Result<RoomSeat, StoreError>>,
+    ends: RoomEnds<'a>,
+    current: Option<RoomSeat>,
+}
+
+/// A person's seats, room by room.
+#[expect(missing_debug_implementations, reason = "it holds a stream")]
+pub struct PersonSeats<'a> {
+    record: Record<'a>,
+    user: UserId,
+    seats: Peekable<BoxStream<'a, Result<Seat, StoreError>>>,
+    /// How the visits to the room ended that the next seats are in.
+    ends: Option<RoomEnds<'a>>,
+    /// The seats in that room that come next.
+    of_room: VecDeque<Seat>,
+    current: Option<Seat>,
+}
+
+/// The visits to one seat, oldest first.
+#[expect(missing_debug_implementations, reason = "it holds a stream")]
+pub struct SeatVisits<'s, 'a> {
+    user: &'s UserId,
+    seat: &'s Seat,
+    visits: BoxStream<'a, Result<Visit, StoreError>>,
+    ends: &'s mut RoomEnds<'a>,
+}
+
+impl<'a> Record<'a> {
+    /// The seats of a room from a place on; from the first one, if the place is empty. About
+    /// `at_first` of them are read with the first requests.
+    #[must_use]
+    pub fn seats_of_room(self, room: &RoomId, place: &str, at_first: usize) -> RoomSeats<'a> {
+        let from = SeatsFrom::Place(place);
+        let seats = self.store.seats_of_room(self.app, room, from, at_first, self.now);
+        let ends = RoomEnds::new(self, room.clone());
+        RoomSeats { record: self, seats, ends, current: None }
+    }
+
+    /// The seats of a person. All of their seats in one room come one after the other.
+    #[must_use]
+    pub fn seats_of_person(self, user: &UserId) -> PersonSeats<'a> {
+        PersonSeats {
+            record: self,
+            user: user.clone(),
+            seats: self.store.seats_of_user(self.app, user, self.now).peekable(),
+            ends: None,
+            of_room: VecDeque::new(),
+            current: None,
+        }
+    }
+
+    /// Whether a room was ever created or closed, as far as is known.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn has_lives(self, room: &RoomId) -> Result<bool, RecordError> {
+        Ok(self.store.has_lives(self.app, room, self.now).await?)
+    }
+}
+
+impl<'a> RoomSeats<'a> {
+    /// The next seat: its place among the seats of the room, and the visits to it.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn next(&mut self) -> Result<Option<(&str, SeatVisits<'_, 'a>)>, RecordError> {
+        let Some(found) = self.seats.try_next().await? else { return Ok(None) };
+        let RoomSeat { member: Member { user, seat }, place } = self.current.insert(found);
+        let visits = self.record.visits(user, seat).boxed();
+        Ok(Some((place, SeatVisits { user, seat, visits, ends: &mut self.ends })))
+    }
+}
+
+impl<'a> PersonSeats<'a> {
+    /// The next seat: the visits to it.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn next(&mut self) -> Result<Option<SeatVisits<'_, 'a>>, RecordError> {
+        if self.of_room.is_empty() {
+            let Some(seats) = self.seats_of_next_room().await? else { return Ok(None) };
+            let room = seats[0].room.clone();
+            self.ends = Some(RoomEnds::of_person(self.record, &self.user, room, seats.clone()));
+            self.of_room = seats.into();
+        }
+        let (Some(seat), Some(ends)) = (self.of_room.pop_front(), &mut self.ends) else {
+            return Ok(None);
+        };
+        let seat = self.current.insert(seat);
+        let visits = self.record.visits(&self.user, seat).boxed();
+        Ok(Some(SeatVisits { user: &self.user, seat, visits, ends }))
+    }
+
+    async fn seats_of_next_room(&mut self) -> Result<Option<Vec<Seat>>, StoreError> {
+        let Some(first) = self.seats.try_next().await? else { return Ok(None) };
+        let room = first.room.clone();
+        let mut seats = vec![first];
+        let is_of_room =
+            |seat: &Result<Seat, _>| seat.as_ref().map_or(true, |seat| seat.room == room);
+        let mut rest = Pin::new(&mut self.seats);
+        while let Some(seat) = rest.as_mut().next_if(is_of_room).await.transpose()? {
+            seats.push(seat);
+        }
+        Ok(Some(seats))
+    }
+}
+
+impl SeatVisits<'_, '_> {
+    /// Whose seat it is.
+    #[must_use]
+    pub fn user(&self) -> &UserId {
+        self.user
+    }
+
+    /// The room that it is in.
+    #[must_use]
+    pub fn room(&self) -> &RoomId {
+        &self.seat.room
+    }
+
+    /// The life of the room, if the provider tells them apart.
+    #[must_use]
+    pub fn life(&self) -> Option<&LifeId> {
+        self.seat.life.as_ref()
+    }
+
+    /// The next visit, as the marks of the seat show it.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn next(&mut self) -> Result<Option<Visit>, RecordError> {
+        Ok(self.visits.try_next().await?)
+    }
+
+    /// The stay that a visit was: its end is decided by all that is known of the room.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn decide(&mut self, visit: Visit) -> Result<RoomStay, RecordError> {
+        let ending = self.ends.ending(self.user, self.seat.life.as_ref(), &visit).await?;
+        Ok(RoomStay::new(self.seat, Visit { ending, ..visit }))
+    }
+}

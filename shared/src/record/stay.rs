@@ -1,0 +1,86 @@
+//! One stay of a person, in a room or on a device, whose end is decided.
+
+use crate::{
+    domain::{Beginning, Ending, LifeId, Platform, RoomId, SessionId, UnixMillis, Visit},
+    store::Seat,
+};
+
+/// A stay, wherever it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stay {
+    /// In a room.
+    Room(RoomStay),
+    /// Online, on a device.
+    Device(DeviceStay),
+}
+
+/// A stay in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomStay {
+    /// Which room.
+    pub room: RoomId,
+    /// Which life of it, if the provider tells them apart.
+    pub life: Option<LifeId>,
+    /// The person's display name, by the newest event of that life.
+    pub name: Option<String>,
+    /// From when to when, and in which role.
+    pub visit: Visit,
+}
+
+/// A stay online on a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceStay {
+    /// What kind of device.
+    pub platform: Platform,
+    /// Which connection of it, if the provider says so.
+    pub connection: Option<SessionId>,
+    /// When it began, as far as that is known.
+    pub beginning: Beginning,
+    /// How it ended; `None` while it lasts.
+    pub ending: Option<Ending>,
+}
+
+impl RoomStay {
+    pub(super) fn new(seat: &Seat, visit: Visit) -> Self {
+        let Seat { room, life, name, .. } = seat.clone();
+        Self { room, life, name, visit }
+    }
+}
+
+impl Stay {
+    /// When it began, as far as that is known.
+    #[must_use]
+    pub fn beginning(&self) -> Beginning {
+        match self {
+            Self::Room(stay) => stay.visit.beginning,
+            Self::Device(stay) => stay.beginning,
+        }
+    }
+
+    /// How it ended; `None` while it lasts.
+    #[must_use]
+    pub fn ending(&self) -> Option<Ending> {
+        match self {
+            Self::Room(stay) => stay.visit.ending,
+            Self::Device(stay) => stay.ending,
+        }
+    }
+}
+
+/// Of one room or kind of device: the stays that last, and the last one that ended.
+pub(super) fn current(stays: impl IntoIterator<Item = Stay>) -> Vec<Stay> {
+    let rank = |stay: &Stay| {
+        let left_at = stay.ending().map(Ending::at);
+        (left_at, stay.beginning().at().or(left_at))
+    };
+    let (mut current, mut last_ended) = (Vec::new(), None::<((_, Option<UnixMillis>), Stay)>);
+    for stay in stays {
+        if stay.ending().is_none() {
+            current.push(stay);
+        } else if last_ended.as_ref().is_none_or(|(last, _)| rank(&stay) >= *last) {
+            last_ended = Some((rank(&stay), stay));
+        }
+    }
+    current.extend(last_ended.map(|(_, stay)| stay));
+    current
+}
