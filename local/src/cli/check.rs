@@ -312,8 +312,8 @@ impl Check {
             self.send(&format!("zego {}, one of each", word(name)), &callback, "200").await?;
         }
         let Some(wrong) = Secret::new(self.name("wrong")) else { return Ok(()) };
-        let forger = App { id: app.id, secret: &wrong };
-        let forged = forger.signed(&event(zego::EventName::RoomLogin, &options));
+        let stranger = App { id: app.id, secret: &wrong };
+        let forged = stranger.signed(&event(zego::EventName::RoomLogin, &options));
         self.send("zego room-login, with a wrong secret", &forged, "401 rejected").await
     }
 
