@@ -6,10 +6,12 @@ use clap::{Args, ValueEnum};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, Method, StatusCode};
 use rollcall::{
-    callback::Secret,
+    callback::{Provider, Secret},
     domain::{AppId, ProviderName},
     providers::{
-        openim::AppCredentials as OpenImSecrets, tencent::AppCredentials as TencentSecrets,
+        openim::{AppCredentials as OpenImSecrets, OpenIm},
+        tencent::{AppCredentials as TencentSecrets, Chat},
+        zego::Zego,
     },
     routes::{MINT, VERIFY},
     runtime,
@@ -239,7 +241,7 @@ impl Check {
         let mut rooms = zego::Rooms::default();
         let options = zego::Options::for_user(app.id.as_str(), &ada, &lobby);
         let mut event = |name, options: &zego::Options| rooms.happen(name, options, runtime::now());
-        let of = app.path(ProviderName::Zego);
+        let of = app.path(Zego::NAME);
 
         for (name, what) in [
             (zego::EventName::RoomCreate, "zego room-create"),
@@ -330,7 +332,7 @@ impl Check {
             let event = openim::Event { name, options: options.clone(), now: runtime::now() };
             event.callback(app.secret)
         };
-        let of = app.path(ProviderName::OpenIm);
+        let of = app.path(OpenIm::NAME);
 
         let register = event(openim::EventName::UserRegister, &options);
         self.send("openim user-register", &register, "200 applied").await?;
@@ -426,7 +428,7 @@ impl Check {
 
     async fn chat(&mut self, app: &App<'_, Secret>) -> Result<(), Refused> {
         let tom = self.name("tom");
-        let of = app.path(ProviderName::Tencent);
+        let of = app.path(Chat::NAME);
         let usage = || Question::get(format!("/usage/{of}"));
         let before = self.answer(&usage(), &[]).await.unwrap_or_default();
         let events = app.tencent(&tom, &self.name("lobby"));
@@ -460,7 +462,7 @@ impl Check {
         ] {
             self.send(what, &events(name), "200 applied").await?;
         }
-        let of = app.path(ProviderName::Tencent);
+        let of = app.path(Chat::NAME);
         let path = format!("/presence/{of}/rooms/{lobby}");
         let room = [("/members/0/user", tom.as_str().into())];
         self.ask("tencent room", Question::get(path), &room).await;
