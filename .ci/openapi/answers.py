@@ -1,4 +1,4 @@
-"""The answers that schemathesis cannot bring about, held against openapi.yaml: bodies that are too long, second pages, and
+"""The answers that schemathesis cannot bring about, checked against openapi.yaml: bodies that are too long, second pages, and
 what is said when DynamoDB is gone. And all answers that it should have brought about: whether it did.
 
 answers.py URL [without-dynamodb]: of the gateway, and whether its DynamoDB is gone.

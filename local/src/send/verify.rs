@@ -323,7 +323,7 @@ impl Asker<'_> {
     }
 }
 
-/// Whether what one event tells of a device is what is recorded.
+/// Whether the record says of a device what one event reports.
 fn is_told((model, end): (&Stay, Option<&End>), (found, found_end): (&Stay, Option<&End>)) -> bool {
     let is_end = match (end, found_end) {
         (Some(end), Some(found_end)) => end.allows(found_end, None),

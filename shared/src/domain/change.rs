@@ -148,9 +148,9 @@ impl DeviceChange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RegistrationSource {
-    /// The provider told of the registration. The earliest receipt stays.
+    /// The provider reported the registration. The earliest receipt stays.
     Callback,
-    /// The provider tells of no registrations: it was the first login. The earliest login stays.
+    /// The provider does not report registrations: it was the first login. The earliest login stays.
     FirstLogin,
 }
 
@@ -163,9 +163,9 @@ pub struct Registration {
     pub user: UserId,
     /// How it is known.
     pub source: RegistrationSource,
-    /// When they were registered, if whoever registered them said so.
+    /// When they were registered, if the registration says so.
     pub create_time: Option<UnixMillis>,
-    /// When we were told.
+    /// When we received it.
     pub recorded_at: UnixMillis,
     /// Display name.
     pub name: Option<String>,

@@ -20,7 +20,7 @@ pub enum DeviceEvent {
     KickedByItself,
 }
 
-/// What coming online tells of the account.
+/// What coming online says about the account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Account {

@@ -19,8 +19,7 @@ pub enum AppsError {
     /// An app's id is no id.
     #[error("names an app that cannot be: its id is empty or too long")]
     AppId,
-    /// Two `OpenIM` apps have a credential in common, so it could not tell which one a request is
-    /// for.
+    /// Two `OpenIM` apps have a credential in common, so a request could belong to either.
     #[error("gives the OpenIM apps `{0}` and `{1}` a credential in common")]
     SharedCredential(AppId, AppId),
     /// A user of Basic credentials cannot have a colon.

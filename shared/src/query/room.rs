@@ -41,7 +41,7 @@ pub(super) struct RoomPage<'a> {
     pub(super) changes: CountChanges,
 }
 
-/// Whether a room's answer tells of lost callbacks.
+/// Whether a room's answer counts lost callbacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CountChanges {
     Yes,

@@ -23,8 +23,8 @@ const REMEMBERED_LIVES: usize = 1000;
 /// next life.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(10);
 
-/// How the visits to a room ended: what the room itself tells of those whose own end never came, and
-/// what a person's visits to its other lives tell.
+/// How the visits to a room ended. The room's lives or boundaries decide for visits whose own end
+/// never arrived, and so do the person's visits to its other lives.
 pub(super) struct RoomEnds<'a> {
     record: Record<'a>,
     room: RoomId,

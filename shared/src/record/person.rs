@@ -107,7 +107,7 @@ impl Record<'_> {
         Ok(stay::current(stays))
     }
 
-    /// Somebody who is registered is known, even if no device of theirs was ever online.
+    /// A registered user is known, even if none of their devices was ever online.
     async fn on_devices(self, user: &UserId) -> Result<Option<Person>, StoreError> {
         let devices = self.store.devices(self.app, user, self.now).await?;
         if devices.is_empty() {

@@ -20,7 +20,7 @@ const CONCURRENT_MEMBERS: usize = 10;
 /// How many seats are read with one request to count their changes, if so many fit.
 const SEATS_PER_READ: usize = 1000;
 
-/// A room that is known, whoever is in it.
+/// A known room, without its members.
 #[derive(Debug, Clone)]
 pub struct Room {
     id: RoomId,
@@ -94,7 +94,7 @@ impl Room {
         matches!(self.state, State::Life(_)) && self.is_closed()
     }
 
-    /// Whoever entered well before that is not in any more.
+    /// A person who entered well before that is no longer in.
     fn since(&self) -> UnixMillis {
         let began = match &self.state {
             State::Life(life) => life.created,

@@ -1,7 +1,7 @@
 //! Random histories of many people in many rooms and on many devices, of all providers, checked against
 //! a reference model and against the truth. Both are in `tests/players`:
 //!
-//! - [`world`](rollcall_players::world): small providers that live through a history and tell of it. They
+//! - [`world`](rollcall_players::world): small providers that live through a history and report it. They
 //!   know the truth.
 //! - [`model`](rollcall_players::model): what presence means, given the callbacks that arrived in no order.
 //! - [`play`]: the callbacks' way through handlers and store, late, repeatedly, never, or at the same

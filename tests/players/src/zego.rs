@@ -53,7 +53,7 @@ impl EventName {
     }
 }
 
-/// One event in a room, with all that ZEGO tells of it.
+/// One event in a room, with everything that ZEGO reports about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// Which event.

@@ -24,7 +24,7 @@ pub const BASIC_USER: &str = "basic.user";
 pub const BASIC_PASSWORDS: SecretKind = SecretKind::any("basic.password");
 
 /// OpenIM installations by the names that the configuration gives them. No two have a credential
-/// in common, since the credential tells which one it is.
+/// in common, because the credential identifies the installation.
 pub type Apps = HashMap<AppId, AppCredentials>;
 
 /// The credentials that prove that a request comes from an installation.

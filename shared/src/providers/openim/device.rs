@@ -94,9 +94,9 @@ fn is_lease(device: &Device, online: Stamp) -> bool {
 
 /// How a device's stay online ended; `None` while it lasts.
 ///
-/// The newest event speaks, and at the same millisecond the one that says online, since the server
-/// tells of all that come before it tells of those that go. Where the server repeats the word
-/// online, that is a lease.
+/// The newest event decides. At the same millisecond an online event wins, because the server reports
+/// all arrivals before it reports departures. If the server repeats its online events, being online
+/// is a lease.
 pub(super) fn device_ending(device: &Device, now: UnixMillis) -> Option<Ending> {
     let left = |stamp: Stamp| Ending::Left { at: stamp.at(), reason: stamp.reason() };
     let Some(online) = device.online else { return device.offline.map(left) };

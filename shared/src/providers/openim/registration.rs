@@ -8,7 +8,7 @@ use crate::{
 
 const USERS: &str = "users";
 
-/// How much of a user's `ex` is kept, in bytes. More of it would make every write dear.
+/// How much of a user's `ex` is kept, in bytes. More of it would make every write expensive.
 const MAX_EXTRA_BYTES: usize = 32 << 10;
 
 /// How much of a name or an address is kept, in bytes.

@@ -1,4 +1,4 @@
-//! From the marks on a seat in a TRTC room to the visits they tell of.
+//! Derives visits from the marks on a seat in a TRTC room.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -92,8 +92,8 @@ impl Visits {
         self.over.push_back(Over { visit: Some(Visit { ending, ..visit }), exit_until: None });
     }
 
-    /// The visits that the newest marks of a seat tell of, if any number of older ones is not known:
-    /// those that no older mark can change. They are given in their order.
+    /// The visits that the newest marks of a seat show, if any number of older marks is unknown: those
+    /// that no older mark can change. The marks come in their order.
     ///
     /// After an entry it is known that the person is in, and after an exit that they are out. What
     /// came before can matter only by a connection that was replaced, and only for five seconds.
@@ -119,12 +119,12 @@ fn visit(mark: &Mark, beginning: Beginning) -> Visit {
     Visit { session: None, role: mark.role, beginning, last_in: mark.at, ending: None }
 }
 
-/// How a boundary of the room ends the stay of somebody who was last told to be in at `last_in`;
-/// `None` if it does not.
+/// How a boundary of the room ends the stay of a person who was last reported in at `last_in`; `None`
+/// if it does not.
 ///
-/// Whoever was in before the room was created or dismissed is out. But a creation does not end its
-/// own creator's stay, who may have entered a moment before, as far as clocks may differ. At the same millisecond a
-/// creation comes before all else, and a dismissal after it.
+/// A person who was in before the room was created or dismissed is out. But a creation does not end
+/// the stay of its own creator, who may have entered a moment before, because clocks differ. At the
+/// same millisecond a creation comes before all other events, and a dismissal after them.
 pub(super) fn ends(boundary: &Boundary, user: &UserId, last_in: UnixMillis) -> Option<Ending> {
     match boundary {
         Boundary::Created { at, creator: Some(creator) }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{Kind, Mark};
 
-/// The changes of one life of a room that arrived, as the marks of all its seats tell of them.
+/// The changes of one life of a room that arrived, collected from the marks of all its seats.
 #[derive(Debug, Default)]
 pub struct Changes {
     arrived: BTreeSet<u64>,
@@ -30,8 +30,8 @@ impl Changes {
         self.arrived.extend(marks.iter().map(|mark| mark.order.sequence));
     }
 
-    /// Takes the marks of one seat of a life that has ended, in their order: whoever came has left,
-    /// and whoever left had come.
+    /// Takes the marks of one seat of a life that has ended, in their order: everyone who came
+    /// has left, and everyone who left had come.
     pub fn seat_of_ended_life(&mut self, marks: &[Mark]) {
         self.seat(marks);
         for session in marks.chunk_by(|a, b| a.order.session == b.order.session) {
@@ -69,7 +69,7 @@ impl Changes {
             }
             previous = sequence;
         }
-        // Whoever has the least choice chooses first.
+        // The end with the least choice chooses first.
         self.lost.sort_unstable_by_key(|(from, to)| (*to, *from));
         let unexplained = self.lost.iter().filter(|(from, to)| !fill(&mut holes, *from, *to));
         Some(Lost { first, last, missing: missing.saturating_add(unexplained.count() as u64) })
@@ -184,7 +184,7 @@ mod tests {
                     happens(user, Kind::Leave, session);
                 }
             }
-            // Whoever comes first and last is heard of: nothing is lost without a trace.
+            // The first and the last callback arrive, so every loss leaves a trace.
             let mut first_and_last = vec![mark(Kind::Enter, 99, 0)];
             sequence += 1;
             first_and_last.push(mark(Kind::Leave, 99, sequence));

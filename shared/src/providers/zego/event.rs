@@ -34,7 +34,7 @@ pub(super) fn is_event<C: Callback<Provider = Zego>>(
     }
 }
 
-/// What tells a login from a logout.
+/// What distinguishes a login from a logout.
 pub(super) struct SeatEvent {
     pub(super) kind: Kind,
     /// The field with the event's own time, in ms.

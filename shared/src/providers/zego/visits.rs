@@ -1,4 +1,4 @@
-//! From the marks on a seat to the visits they tell of.
+//! Derives visits from the marks on a seat.
 
 use crate::{
     domain::{Beginning, Ending, Kind, Mark, UnixMillis, Visit},
@@ -8,12 +8,12 @@ use crate::{
 /// Derives the visits to one seat from its marks, which have to come in their order.
 ///
 /// The newest session is the one of the newest mark, by `login_time` and `session_id`. Within a
-/// session the higher `user_update_seq` speaks, so that a relogin may keep its session. The person
+/// session the higher `user_update_seq` decides, so that a relogin may keep its session. The person
 /// is in if the newest mark is a login and no logout of that session has its sequence or a higher
-/// one. In every older session they are out, whether or not its logout ever came.
+/// one. In every older session they are out, whether or not its logout arrived.
 ///
 /// A session ends at the latest when the next one begins, and within a session a stay begins no
-/// earlier than the one before it ended: somebody who logs in again may keep their `login_time`.
+/// earlier than the one before it ended: a person who logs in again may keep their `login_time`.
 #[derive(Debug, Default)]
 pub(super) struct Visits {
     /// The marks of the session that the last mark belongs to.

@@ -1,8 +1,8 @@
-//! Small providers: they live through what people do, know who is where, and tell of it as the real
+//! Small providers. They live through what people do, know who is where, and report it as the real
 //! ones do. Nothing here knows Rollcall's rules.
 //!
-//! What a provider's own callbacks cannot tell apart (`docs/design.md` names it) does not happen in
-//! these worlds: the clock moves on by a millisecond instead.
+//! Events that a provider's own callbacks cannot distinguish (`docs/design.md` names them) do not happen
+//! in these worlds: the clock moves on by a millisecond instead.
 
 #![expect(clippy::unwrap_used, reason = "a world knows what it has opened")]
 
