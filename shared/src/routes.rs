@@ -67,21 +67,21 @@ pub const VERIFY: &str = "/tencent/user-sig/verify";
 /// The paths that are posted to [`USER_SIG`].
 const USER_SIGS: [&str; 2] = [MINT, VERIFY];
 
-/// The routes of [`QUERY`]. The names in braces are those of [`Asked`].
-static QUESTIONS: [(Method, &str, Question); 13] = [
-    (Method::GET, "/presence/{provider}/{app}/users/{user}", Question::User),
-    (Method::GET, "/presence/{provider}/{app}/users", Question::User),
-    (Method::POST, "/presence/{provider}/{app}/users", Question::Users),
-    (Method::GET, "/presence/{provider}/{app}/rooms/{room}", Question::Room),
-    (Method::GET, "/presence/{provider}/{app}/rooms", Question::Room),
-    (Method::GET, "/attendance/{provider}/{app}/users/{user}", Question::UserAttendance),
-    (Method::GET, "/attendance/{provider}/{app}/users", Question::UserAttendance),
-    (Method::GET, "/attendance/{provider}/{app}/rooms/{room}", Question::RoomAttendance),
-    (Method::GET, "/attendance/{provider}/{app}/rooms", Question::RoomAttendance),
-    (Method::GET, "/registrations/{provider}/{app}/users/{user}", Question::Registration),
-    (Method::GET, "/registrations/{provider}/{app}/users", Question::Registration),
-    (Method::GET, "/registrations/{provider}/{app}", Question::Registrations),
-    (Method::GET, "/usage/{provider}/{app}", Question::Usage),
+/// The routes of [`QUERY`]. The names in braces are those of [`MatchedQuery`].
+static QUERIES: [(Method, &str, Query); 13] = [
+    (Method::GET, "/presence/{provider}/{app}/users/{user}", Query::User),
+    (Method::GET, "/presence/{provider}/{app}/users", Query::User),
+    (Method::POST, "/presence/{provider}/{app}/users", Query::Users),
+    (Method::GET, "/presence/{provider}/{app}/rooms/{room}", Query::Room),
+    (Method::GET, "/presence/{provider}/{app}/rooms", Query::Room),
+    (Method::GET, "/attendance/{provider}/{app}/users/{user}", Query::UserAttendance),
+    (Method::GET, "/attendance/{provider}/{app}/users", Query::UserAttendance),
+    (Method::GET, "/attendance/{provider}/{app}/rooms/{room}", Query::RoomAttendance),
+    (Method::GET, "/attendance/{provider}/{app}/rooms", Query::RoomAttendance),
+    (Method::GET, "/registrations/{provider}/{app}/users/{user}", Query::Registration),
+    (Method::GET, "/registrations/{provider}/{app}/users", Query::Registration),
+    (Method::GET, "/registrations/{provider}/{app}", Query::Registrations),
+    (Method::GET, "/usage/{provider}/{app}", Query::Usage),
 ];
 
 /// Who calls a route.
@@ -152,7 +152,7 @@ callbacks!(names);
 
 /// What a backend queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Question {
+pub enum Query {
     /// Whether a user is online.
     User,
     /// Which of several users are online.
@@ -173,9 +173,9 @@ pub enum Question {
 
 /// A query, and the parts of its path. These are not validated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked<'a> {
+pub struct MatchedQuery<'a> {
     /// What is queried.
-    pub question: Question,
+    pub query: Query,
     /// The part of the path for `{provider}`.
     pub provider: &'a str,
     /// The part of the path for `{app}`.
@@ -184,30 +184,28 @@ pub struct Asked<'a> {
     pub id: Option<&'a str>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> MatchedQuery<'a> {
     /// The query with this method and this path.
     #[must_use]
     pub fn at(method: &Method, path: &'a str) -> Option<Self> {
-        let of_method = QUESTIONS.iter().filter(|(of, ..)| of == method);
-        of_method
-            .into_iter()
-            .find_map(|(_, route, question)| Self::matching(route, *question, path))
+        let of_method = QUERIES.iter().filter(|(of, ..)| of == method);
+        of_method.into_iter().find_map(|(_, route, query)| Self::matching(route, *query, path))
     }
 
-    fn matching(route: &str, question: Question, path: &'a str) -> Option<Self> {
-        let mut asked = Self { question, provider: "", app: "", id: None };
+    fn matching(route: &str, query: Query, path: &'a str) -> Option<Self> {
+        let mut matched = Self { query, provider: "", app: "", id: None };
         let mut segments = path.trim_start_matches('/').split('/');
         for name in route.trim_start_matches('/').split('/') {
             let segment = segments.next()?;
             match name {
-                "{provider}" => asked.provider = segment,
-                "{app}" => asked.app = segment,
-                "{user}" | "{room}" => asked.id = Some(segment),
+                "{provider}" => matched.provider = segment,
+                "{app}" => matched.app = segment,
+                "{user}" | "{room}" => matched.id = Some(segment),
                 literal if literal == segment => {}
                 _ => return None,
             }
         }
-        segments.next().is_none().then_some(asked)
+        segments.next().is_none().then_some(matched)
     }
 }
 
@@ -221,15 +219,15 @@ pub fn all() -> impl Iterator<Item = Route> {
             caller: Caller::Provider(names.provider),
         })
     });
-    let asked = |method: &Method, path, function| Route {
+    let of_backend = |method: &Method, path, function| Route {
         method: method.clone(),
         path,
         function,
         caller: Caller::Backend,
     };
-    let questions = QUESTIONS.iter().map(move |(method, path, _)| asked(method, path, QUERY));
-    let user_sigs = USER_SIGS.iter().map(move |path| asked(&Method::POST, path, USER_SIG));
-    callbacks.chain(questions).chain(user_sigs)
+    let queries = QUERIES.iter().map(move |(method, path, _)| of_backend(method, path, QUERY));
+    let user_sigs = USER_SIGS.iter().map(move |path| of_backend(&Method::POST, path, USER_SIG));
+    callbacks.chain(queries).chain(user_sigs)
 }
 
 /// The functions of all routes, and the one that has no route, each once.
@@ -266,7 +264,7 @@ pub fn backend_function(path: &str) -> Option<BackendFunction> {
     if USER_SIGS.contains(&path) {
         Some(BackendFunction::UserSig)
     } else {
-        QUESTIONS.iter().any(|(_, of, _)| root(of)).then_some(BackendFunction::Query)
+        QUERIES.iter().any(|(_, of, _)| root(of)).then_some(BackendFunction::Query)
     }
 }
 
@@ -286,25 +284,28 @@ mod tests {
 
     #[test]
     fn every_query_is_found_at_its_own_route() {
-        for (method, route, question) in &QUESTIONS {
-            let asked = Asked::at(method, route).unwrap();
+        for (method, route, query) in &QUERIES {
+            let matched = MatchedQuery::at(method, route).unwrap();
             assert_eq!(
-                (asked.question, asked.provider, asked.app),
-                (*question, "{provider}", "{app}")
+                (matched.query, matched.provider, matched.app),
+                (*query, "{provider}", "{app}")
             );
-            assert_eq!(asked.id.is_some(), route.ends_with("{user}") || route.ends_with("{room}"));
+            assert_eq!(
+                matched.id.is_some(),
+                route.ends_with("{user}") || route.ends_with("{room}")
+            );
         }
     }
 
     #[test]
     fn a_path_that_is_not_a_route_is_no_query() {
         for path in ["", "/", "/presence/zego/1", "/presence/zego/1/users/a/b", "/usage/zego/1/"] {
-            assert_eq!(Asked::at(&Method::GET, path), None, "{path}");
+            assert_eq!(MatchedQuery::at(&Method::GET, path), None, "{path}");
         }
-        assert_eq!(Asked::at(&Method::PUT, "/usage/tencent/1"), None);
+        assert_eq!(MatchedQuery::at(&Method::PUT, "/usage/tencent/1"), None);
         // An API Gateway does not route these; a function answers that there is no such id.
-        assert_eq!(Asked::at(&Method::GET, "/presence/zego/1/users/").unwrap().id, Some(""));
-        assert_eq!(Asked::at(&Method::GET, "//usage//1").unwrap().provider, "");
+        assert_eq!(MatchedQuery::at(&Method::GET, "/presence/zego/1/users/").unwrap().id, Some(""));
+        assert_eq!(MatchedQuery::at(&Method::GET, "//usage//1").unwrap().provider, "");
     }
 
     #[test]

@@ -120,7 +120,7 @@ const RANKS: u64 = 4;
 const REASONS: u64 = 8;
 
 /// The reason bits of an online that is reported once. Older stamps have 0, and so have leases.
-const TOLD_ONCE: u64 = 1;
+const REPORTED_ONCE: u64 = 1;
 
 impl Stamp {
     /// The stamp of an event.
@@ -133,7 +133,7 @@ impl Stamp {
             DeviceEvent::KickedByItself => (0, code(LeaveReason::Kicked)),
             // Where accounts register themselves, there are no leases.
             DeviceEvent::Online(Account::Registered) if *connection == Connection::Unnamed => {
-                (1, TOLD_ONCE)
+                (1, REPORTED_ONCE)
             }
             DeviceEvent::Online(_) => (1, 0),
             DeviceEvent::Kicked => (2, code(LeaveReason::Kicked)),
@@ -161,8 +161,8 @@ impl Stamp {
     /// Of an online without the id of a connection: whether it lasts until an offline. Otherwise it
     /// is a lease.
     #[must_use]
-    pub fn is_told_once(self) -> bool {
-        self.0 % REASONS == TOLD_ONCE
+    pub fn was_reported_once(self) -> bool {
+        self.0 % REASONS == REPORTED_ONCE
     }
 
     /// The number as it is stored.

@@ -1,10 +1,10 @@
-//! What can be wrong with a question, and how it is said.
+//! What can be wrong with a query, and how it is said.
 
 use http::StatusCode;
 
 use crate::{http::Reply, record::RecordError};
 
-/// Why a question has no answer.
+/// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     /// No such path, or not with this method.

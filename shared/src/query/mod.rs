@@ -1,6 +1,6 @@
-//! The answers to a backend's questions: who is online, who is in this room, who is registered.
+//! The answers to a backend's queries: who is online, who is in this room, who is registered.
 //!
-//! [`Queries::answer`] takes every question of the table in `routes`.
+//! [`Queries::answer`] takes every query of the table in `routes`.
 
 mod attendance;
 mod cursor;
@@ -23,7 +23,7 @@ use crate::{
     domain::{App, Month, MonthError, ProviderName, RoomId, UnixMillis, UserId},
     http::{Reply, Request},
     record::{self, Records},
-    routes::{self, Asked},
+    routes::{self, MatchedQuery},
 };
 
 const DEFAULT_LIMIT: usize = 100;
@@ -32,7 +32,7 @@ const MAX_LIMIT: usize = 1000;
 /// The last time that a key can hold.
 const LAST_TIME: UnixMillis = UnixMillis(9_999_999_999_999_998);
 
-/// Answers questions from the records.
+/// Answers queries from the records.
 #[derive(Debug, Clone)]
 pub struct Queries {
     /// What is known of all apps.
@@ -50,7 +50,7 @@ struct Page<'a> {
 }
 
 /// What is asked, in the words of the contract.
-enum Question {
+enum Query {
     User(UserId),
     Users,
     Room(RoomId),
@@ -62,7 +62,7 @@ enum Question {
 }
 
 impl Queries {
-    /// Answers a question; every failure becomes an error body.
+    /// Answers a query; every failure becomes an error body.
     pub async fn answer(&self, request: &Request) -> Reply {
         let answer = self.try_answer(request).await;
         answer.unwrap_or_else(|error| {
@@ -75,20 +75,20 @@ impl Queries {
 
     async fn try_answer(&self, request: &Request) -> Result<Reply, QueryError> {
         let parameters = Parameters::read(&request.query);
-        let (app, question) = route(request, &parameters)?;
+        let (app, query) = route(request, &parameters)?;
         let record = self.records.of(&app, request.received_at);
-        Ok(match question {
-            Question::User(user) => {
+        Ok(match query {
+            Query::User(user) => {
                 let page =
                     SessionsPage { limit: parameters.limit()?, next: parameters.get("next") };
                 let answer = presence::user(record, &user, page).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
-            Question::Users => {
+            Query::Users => {
                 let users = presence::read_users(&request.body)?;
                 Reply::json(StatusCode::OK, &presence::users(record, users).await?)
             }
-            Question::Room(room) => {
+            Query::Room(room) => {
                 let page = RoomPage {
                     limit: parameters.limit()?,
                     next: parameters.get("next"),
@@ -97,24 +97,22 @@ impl Queries {
                 let answer = room::room(record, &room, page).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
-            Question::UserAttendance(user) => {
+            Query::UserAttendance(user) => {
                 let page = parameters.page()?;
                 let answer = attendance::user(record, &user, &page).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
-            Question::RoomAttendance(room) => {
+            Query::RoomAttendance(room) => {
                 let page = parameters.page()?;
                 let answer = attendance::room(record, &room, &page).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
-            Question::Registration(user) => {
+            Query::Registration(user) => {
                 let answer = registrations::user(record, &user).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
-            Question::Usage(month) => {
-                Reply::json(StatusCode::OK, &usage::month(record, month).await?)
-            }
-            Question::Registrations => {
+            Query::Usage(month) => Reply::json(StatusCode::OK, &usage::month(record, month).await?),
+            Query::Registrations => {
                 let page = parameters.page()?;
                 let answer = registrations::list(record, &page).await?;
                 Reply::json(StatusCode::OK, &answer)
@@ -123,30 +121,30 @@ impl Queries {
     }
 }
 
-fn route(request: &Request, parameters: &Parameters) -> Result<(App, Question), QueryError> {
-    let asked = Asked::at(&request.method, &request.path).ok_or(QueryError::NoRoute)?;
-    let user = || id("user", asked.id.or_else(|| parameters.get("user")));
-    let room = || id("room", asked.id.or_else(|| parameters.get("room")));
-    let provider = ProviderName::by_name(asked.provider);
-    let question = match asked.question {
-        routes::Question::User => Question::User(user()?),
-        routes::Question::Users => Question::Users,
-        routes::Question::Room => Question::Room(room()?),
-        routes::Question::UserAttendance => Question::UserAttendance(user()?),
-        routes::Question::RoomAttendance => Question::RoomAttendance(room()?),
-        routes::Question::Registration => Question::Registration(user()?),
-        routes::Question::Registrations => Question::Registrations,
-        routes::Question::Usage if provider.is_some_and(record::counts_months) => {
+fn route(request: &Request, parameters: &Parameters) -> Result<(App, Query), QueryError> {
+    let matched = MatchedQuery::at(&request.method, &request.path).ok_or(QueryError::NoRoute)?;
+    let user = || id("user", matched.id.or_else(|| parameters.get("user")));
+    let room = || id("room", matched.id.or_else(|| parameters.get("room")));
+    let provider = ProviderName::by_name(matched.provider);
+    let query = match matched.query {
+        routes::Query::User => Query::User(user()?),
+        routes::Query::Users => Query::Users,
+        routes::Query::Room => Query::Room(room()?),
+        routes::Query::UserAttendance => Query::UserAttendance(user()?),
+        routes::Query::RoomAttendance => Query::RoomAttendance(room()?),
+        routes::Query::Registration => Query::Registration(user()?),
+        routes::Query::Registrations => Query::Registrations,
+        routes::Query::Usage if provider.is_some_and(record::counts_months) => {
             let month =
                 parameters.get("month").map_or(Ok(Month::from(request.received_at)), str::parse);
-            Question::Usage(month.map_err(|error: MonthError| {
+            Query::Usage(month.map_err(|error: MonthError| {
                 QueryError::BadParameter("month", error.to_string())
             })?)
         }
-        routes::Question::Usage => return Err(QueryError::NoRoute),
+        routes::Query::Usage => return Err(QueryError::NoRoute),
     };
     let provider = provider.ok_or(QueryError::UnknownProvider)?;
-    Ok((App { provider, id: id("app", Some(asked.app))? }, question))
+    Ok((App { provider, id: id("app", Some(matched.app))? }, query))
 }
 
 fn id<I: std::str::FromStr<Err = crate::domain::IdError>>(

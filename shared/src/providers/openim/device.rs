@@ -89,7 +89,7 @@ pub(super) fn device_beginning(device: &Device) -> Beginning {
 
 /// Whether the server repeats that the device is online.
 fn is_lease(device: &Device, online: Stamp) -> bool {
-    device.connection.is_none() && !online.is_told_once()
+    device.connection.is_none() && !online.was_reported_once()
 }
 
 /// How a device's stay online ended; `None` while it lasts.
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn what_was_stored_before_leases_were_told_apart_is_one() {
         let before = Stamp::from_number((NOW.0 * 4 + 1) * 8);
-        assert!(!before.is_told_once());
+        assert!(!before.was_reported_once());
         assert_eq!(before, Stamp::new(NOW, ONLINE, &Connection::Leased));
     }
 }
