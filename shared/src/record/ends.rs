@@ -33,14 +33,7 @@ pub(super) struct RoomEnds<'a> {
     newest: OnceCell<Option<Life>>,
     lives: HashMap<LifeId, Life>,
     boundaries: OnceCell<Vec<Boundary>>,
-    /// Of a life: the first other one that is known to have begun after a time.
-    next_lives: HashMap<LifeId, NextLife>,
     person: Option<Person>,
-}
-
-struct NextLife {
-    after: UnixMillis,
-    began: Option<UnixMillis>,
 }
 
 /// Somebody, and all their seats in the room.
@@ -79,7 +72,6 @@ impl<'a> RoomEnds<'a> {
             newest: OnceCell::new(),
             lives: HashMap::new(),
             boundaries: OnceCell::new(),
-            next_lives: HashMap::new(),
             person: None,
         }
     }
@@ -135,7 +127,7 @@ impl<'a> RoomEnds<'a> {
     ) -> Result<Option<UnixMillis>, StoreError> {
         let Record { store, app, now } = self.record;
         if self.person.as_ref().is_none_or(|person| person.user != *user) {
-            if !self.may_overlap(life, visit, ending).await? {
+            if !self.may_overlap(life, ending).await? {
                 return Ok(None);
             }
             let seats = store.seats_in_room(app, user, &self.room, now).await?;
@@ -164,38 +156,23 @@ impl<'a> RoomEnds<'a> {
     }
 
     /// Whether the person may have come to another life of the room before a visit ended. That is
-    /// seldom, since one life ends before the next begins; so their other seats are only read of a
-    /// visit whose own end never came, or if another life is known to have begun by then.
-    async fn may_overlap(
-        &mut self,
-        life: &LifeId,
-        visit: &Visit,
-        ending: Ending,
-    ) -> Result<bool, StoreError> {
-        let Record { store, app, now } = self.record;
-        let newest = self.newest.get().and_then(Option::as_ref);
-        if newest.is_some_and(|newest| newest.id == *life) {
+    /// seldom, since one life ends before the next begins. So their other seats are only read of a
+    /// visit whose own end never came, or whose end was not clearly before the life's.
+    ///
+    /// When the next life began does not help: its creation and its close may both be lost.
+    async fn may_overlap(&mut self, life: &LifeId, ending: Ending) -> Result<bool, StoreError> {
+        if let Some(newest) = self.newest.get()
+            && newest.as_ref().is_some_and(|newest| newest.id == *life)
+        {
             return Ok(false);
         }
         if let Ending::RoomClosed { .. } | Ending::RoomReplaced { .. } = ending {
             return Ok(true);
         }
-        let began = visit.place();
-        let is_known =
-            |next: &&NextLife| next.after <= began && next.began.is_none_or(|next| began < next);
-        let next = if let Some(next) = self.next_lives.get(life).filter(is_known) {
-            next.began
-        } else {
-            let next = store.next_life(app, &self.room, life, began, now).await?;
-            let next = NextLife { after: began, began: next.and_then(|next| next.began()) };
-            if self.next_lives.len() >= REMEMBERED_LIVES {
-                self.next_lives.clear();
-            }
-            let next_began = next.began;
-            self.next_lives.insert(life.clone(), next);
-            next_began
-        };
-        Ok(next.is_some_and(|next| next <= ending.at().after(CLOCKS_DIFFER)))
+        if let Some(closed) = self.life(life).await?.closed {
+            return Ok(closed <= ending.at().after(CLOCKS_DIFFER));
+        }
+        Ok(self.newest().await?.is_some_and(|newest| newest.id != *life))
     }
 
     /// Two servers' clocks may differ, but nobody leaves before they came.
@@ -209,15 +186,19 @@ impl<'a> RoomEnds<'a> {
         if let Some(at) = life.closed {
             return Ok(Some(Ending::RoomClosed { at: at.max(visit.place()) }));
         }
-        let newest = || store.newest_life(app, &self.room, self.logins.iter().cloned(), now);
-        let newest = self.newest.get_or_try_init(newest).await?;
-        let Some(newest) = newest.as_ref().filter(|newest| newest.id != *id) else {
+        let Some(newest) = self.newest().await?.filter(|newest| newest.id != *id) else {
             return Ok(None);
         };
         let began = life.created.unwrap_or(visit.place());
         let next = store.next_life(app, &self.room, id, began, now).await?;
         let replaced_at = next.as_ref().unwrap_or(newest).began();
         Ok(replaced_at.map(|at| Ending::RoomReplaced { at: at.max(visit.place()) }))
+    }
+
+    async fn newest(&self) -> Result<Option<&Life>, StoreError> {
+        let Record { store, app, now } = self.record;
+        let newest = || store.newest_life(app, &self.room, self.logins.iter().cloned(), now);
+        Ok(self.newest.get_or_try_init(newest).await?.as_ref())
     }
 
     async fn life(&mut self, id: &LifeId) -> Result<Life, StoreError> {
