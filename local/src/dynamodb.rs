@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use dynoxide::{Database, server};
+use dynoxide::{Database, actions::get_item::GetItemRequest, server};
+use serde_json::Value;
 use tokio::net::TcpListener;
 
 /// Why the embedded DynamoDB cannot start.
@@ -21,7 +22,8 @@ pub enum OpenError {
     Memory(String),
 }
 
-/// An embedded DynamoDB.
+/// An embedded DynamoDB. Its clones are the same one.
+#[derive(Clone)]
 pub struct Embedded(Database);
 
 impl Embedded {
@@ -50,6 +52,21 @@ impl Embedded {
     /// [`OpenError::Memory`] if `SQLite` fails.
     pub fn in_memory() -> Result<Self, OpenError> {
         Database::memory().map(Self).map_err(|error| OpenError::Memory(error.to_string()))
+    }
+
+    /// An item with all attributes, in DynamoDB's JSON; `None` if there is none with this key.
+    ///
+    /// # Errors
+    ///
+    /// The database's own message if it cannot be read.
+    pub fn item(&self, table: &str, key: Value) -> Result<Option<Value>, String> {
+        let request = GetItemRequest {
+            table_name: table.to_owned(),
+            key: serde_json::from_value(key).map_err(|error| error.to_string())?,
+            ..GetItemRequest::default()
+        };
+        let item = self.0.get_item(request).map_err(|error| error.to_string())?.item;
+        item.map(serde_json::to_value).transpose().map_err(|error| error.to_string())
     }
 
     /// Serves DynamoDB's HTTP API until `stop` resolves.

@@ -25,6 +25,8 @@ use rollcall::{
 use serde::Serialize;
 use tokio::net::TcpListener;
 
+use crate::events::{self, Journal};
+
 /// The longest body that API Gateway accepts.
 const MAX_BODY_BYTES: usize = 10 << 20;
 
@@ -53,7 +55,8 @@ impl Gateway {
         Router::new().fallback(answer).with_state(Arc::new(self))
     }
 
-    /// Serves until `stop` resolves and all requests in progress are answered.
+    /// Serves until `stop` resolves and all requests in progress are answered. `GET /events` is a
+    /// stream of the journal's events; without a journal, events are off.
     ///
     /// # Errors
     ///
@@ -61,9 +64,11 @@ impl Gateway {
     pub async fn serve(
         self,
         listener: TcpListener,
+        journal: Option<Arc<Journal>>,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
-        axum::serve(listener, self.router()).with_graceful_shutdown(stop).await
+        let router = events::router(journal).fallback_service(self.router());
+        axum::serve(listener, router).with_graceful_shutdown(stop).await
     }
 }
 

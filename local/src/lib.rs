@@ -2,6 +2,7 @@
 //! embedded DynamoDB, and a sender that plays the providers.
 
 pub mod dynamodb;
+pub mod events;
 pub mod gateway;
 pub mod send;
 

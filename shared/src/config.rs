@@ -19,6 +19,7 @@ const APPS: &str = "ROLLCALL_APPS";
 const REPLAY_GUARD: &str = "ROLLCALL_REPLAY_GUARD";
 const SPILL_QUEUE_URL: &str = "ROLLCALL_SPILL_QUEUE_URL";
 const DEAD_LETTER_QUEUE_URL: &str = "ROLLCALL_SPILL_DEAD_LETTER_QUEUE_URL";
+const EVENT_BUS: &str = "ROLLCALL_EVENT_BUS";
 
 const DAY: Duration = Duration::from_hours(24);
 const DEFAULT_RETENTION_DAYS: u32 = 30;
@@ -146,6 +147,25 @@ impl ReplayConfig {
             spill_queue_url: required(SPILL_QUEUE_URL)?,
             dead_letter_queue_url: required(DEAD_LETTER_QUEUE_URL)?,
         })
+    }
+}
+
+/// Where the function that relays sends events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayConfig {
+    /// `ROLLCALL_EVENT_BUS`: the name of the EventBridge bus.
+    pub event_bus: String,
+}
+
+impl RelayConfig {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the variable is missing.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let event_bus = variable(EVENT_BUS)?.ok_or(ConfigError::Missing(EVENT_BUS))?;
+        Ok(Self { event_bus })
     }
 }
 

@@ -58,6 +58,9 @@ pub const USER_SIG: &str = "tencent-user-sig";
 /// The function that stores what was spilled. It has no route.
 pub const SPILL_REPLAY: &str = "spill-replay";
 
+/// The function that sends the table's changes as events. It has no route.
+pub const RELAY: &str = "relay";
+
 /// Where a UserSig is minted.
 pub const MINT: &str = "/tencent/user-sig";
 
@@ -230,10 +233,10 @@ pub fn all() -> impl Iterator<Item = Route> {
     callbacks.chain(queries).chain(user_sigs)
 }
 
-/// The functions of all routes, and the one that has no route, each once.
+/// The functions of all routes, and those that have no route, each once.
 pub fn functions() -> impl Iterator<Item = &'static str> {
     let callbacks = CALLBACKS.iter().map(|names| names.function);
-    callbacks.chain([QUERY, USER_SIG, SPILL_REPLAY])
+    callbacks.chain([QUERY, USER_SIG, SPILL_REPLAY, RELAY])
 }
 
 /// A function that a backend calls.

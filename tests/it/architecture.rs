@@ -339,6 +339,7 @@ fn the_players_name_none_of_rollcalls_rules() {
 fn each_service_lambda_and_the_environment_are_named_in_one_place() {
     let places = [
         ("aws_sdk_dynamodb", "shared/src/store/"),
+        ("aws_sdk_eventbridge", "shared/src/relay/event_bus.rs"),
         ("aws_sdk_secretsmanager", "shared/src/apps/secrets_manager.rs"),
         ("aws_sdk_sqs", "shared/src/spill/"),
         ("lambda_http", "shared/src/runtime/"),

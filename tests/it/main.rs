@@ -23,6 +23,7 @@ mod pages;
 mod panics;
 mod policies;
 mod queries;
+mod relay;
 mod replay_guard;
 mod seats;
 mod secrets;

@@ -10,15 +10,16 @@ use http::Method;
 use rollcall::{
     callback::Secret,
     endpoint::Endpoint,
-    routes::{self, MINT, QUERY, Route, SPILL_REPLAY, USER_SIG},
+    routes::{self, MINT, QUERY, RELAY, Route, SPILL_REPLAY, USER_SIG},
 };
 use serde_json::{Value, json};
 
 use crate::{
+    relay,
     seats::comings_and_goings,
     support::{
-        Fleet, Moment, Outage, Proxy, SECRET, SecretsManager, TABLE_NAME, TestQueue, apps_json,
-        callback_event, gateway_event, iam, one_of_each, secrets,
+        BUS, EventBridge, Fleet, Moment, Outage, Proxy, SECRET, SecretsManager, TABLE_NAME,
+        TestQueue, apps_json, callback_event, gateway_event, iam, one_of_each, secrets,
     },
     template::{functions, template},
 };
@@ -38,7 +39,8 @@ fn environment(template: &Value, function: &Value, names: &Names) -> Vec<(&'stat
         // The table is the one that the stack creates.
         let value = value.get("!If").map_or(value, |branches| &branches[1]);
         // The others are derived from the stack's name.
-        if let Some(resource) = value["!Ref"].as_str() {
+        let name_of = value["!GetAtt"].as_str().and_then(|of| of.strip_suffix(".Name"));
+        if let Some(resource) = value["!Ref"].as_str().or(name_of) {
             environment.push((name.clone().leak() as &'static str, names[resource].clone()));
         }
     }
@@ -51,17 +53,19 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
     let mut outage = Outage::start(LIMIT).await;
     let manager = SecretsManager::start().await;
     let secrets_manager = Proxy::before(&manager.url).await;
+    let bus = EventBridge::start().await;
+    let event_bridge = Proxy::before(&bus.url).await;
     let template = template();
 
     let mut names = Names::from([
         ("Table".to_owned(), TABLE_NAME.to_owned()),
+        ("EventBus".to_owned(), BUS.to_owned()),
         ("SpillQueue".to_owned(), outage.queue.url.clone()),
         ("SpillDeadLetters".to_owned(), outage.dead_letters.url.clone()),
     ]);
     for (name, resource) in template["Resources"].as_object().unwrap() {
-        if resource["Type"] == "AWS::SecretsManager::Secret" {
+        if let Some(written) = resource["Properties"]["SecretString"].as_str() {
             // Each secret has the apps of one provider, as in the template.
-            let written = resource["Properties"]["SecretString"].as_str().unwrap();
             let mut apps: Value = serde_json::from_str(written).unwrap();
             let all: Value = serde_json::from_str(&apps_json()).unwrap();
             for (provider, apps) in apps.as_object_mut().unwrap() {
@@ -84,6 +88,7 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
             ("ROLLCALL_BUDGET_MS", LIMIT.as_millis().to_string()),
             ("AWS_ENDPOINT_URL_DYNAMODB", outage.store.url.clone()),
             ("AWS_ENDPOINT_URL_SQS", outage.sqs.url.clone()),
+            ("AWS_ENDPOINT_URL_EVENTBRIDGE", event_bridge.url.clone()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", secrets_manager.url.clone()),
             ("AWS_REGION", "us-east-1".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", secrets::AWS_SECRET.to_owned()),
@@ -156,8 +161,12 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
     let mint = gateway_event("POST", MINT, "", Some(&mint));
     assert_eq!(invoke(USER_SIG, mint).await["statusCode"], 200);
 
+    let records = relay::records().await.1;
+    let answer = invoke(RELAY, json!({ "Records": records })).await;
+    assert_eq!(answer, json!({ "batchItemFailures": [] }));
+
     let mut done = BTreeMap::<String, BTreeSet<iam::Permission>>::new();
-    for proxy in [&outage.store, &outage.sqs, &secrets_manager] {
+    for proxy in [&outage.store, &outage.sqs, &secrets_manager, &event_bridge] {
         for request in proxy.take() {
             done.entry(request.signed_by.clone()).or_default().insert(request.permission());
         }

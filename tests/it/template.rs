@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use aws_sdk_dynamodb::types::KeySchemaElement;
 use rollcall::{
     domain::ProviderName,
-    routes::{self, CALLBACKS, CallbackNames, Caller, QUERY, Route, SPILL_REPLAY, USER_SIG},
+    routes::{self, CALLBACKS, CallbackNames, Caller, QUERY, RELAY, Route, SPILL_REPLAY, USER_SIG},
     spill,
 };
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
@@ -172,13 +172,17 @@ pub(crate) fn statements<'a>(template: &'a Value, function: &Value) -> Vec<&'a V
     statements.flat_map(|statements| statements.as_array().unwrap()).collect()
 }
 
-/// The condition under which something of a provider's is there, by the beginning of its name.
+/// The condition under which something of a provider's or of events is there, by the beginning of its
+/// name.
 fn condition_of(name: &str) -> Option<&'static str> {
     let is = |prefix: &str| name.to_lowercase().starts_with(prefix);
     match name {
         _ if is("zego") => Some("HasZego"),
         _ if is("openim") => Some("HasOpenIm"),
         _ if is("tencent") || is("usersig") => Some("HasTencent"),
+        _ if is("webhook") => Some("HasWebhook"),
+        _ if is("eventarchive") => Some("HasArchive"),
+        _ if is("relay") || is("event") || is("unsentrecords") => Some("HasEvents"),
         _ => None,
     }
 }
@@ -305,8 +309,13 @@ fn the_template_has_the_contracts_routes() {
     let mut routes = BTreeSet::new();
     for (function, properties) in functions(&template()) {
         for event in properties["Events"].as_object().unwrap().values() {
-            assert_eq!(event["Type"] == "HttpApi", function != SPILL_REPLAY, "{function}");
-            if function == SPILL_REPLAY {
+            let source = match function.as_str() {
+                SPILL_REPLAY => "SQS",
+                RELAY => "DynamoDB",
+                _ => "HttpApi",
+            };
+            assert_eq!(event["Type"], source, "{function}");
+            if source != "HttpApi" {
                 continue;
             }
             let properties = &event["Properties"];
@@ -559,7 +568,11 @@ fn every_function_has_a_role_with_its_own_log_group_and_queue_and_no_managed_pol
         let allowed = iam::policy(&template, &properties);
         for permission in iam::BY_LAMBDA {
             let is_allowed = allowed.contains(&(permission.0.to_owned(), permission.1.to_owned()));
-            let is_needed = permission.0.starts_with("logs:") || function == SPILL_REPLAY;
+            let is_needed = match permission.0.split(':').next().unwrap() {
+                "logs" => true,
+                "sqs" => function == SPILL_REPLAY,
+                _ => function == RELAY,
+            };
             assert_eq!(is_allowed, is_needed, "{permission:?} by {function}");
         }
         let of_logs = allowed.iter().filter(|(action, _)| action.starts_with("logs:"));
@@ -567,6 +580,8 @@ fn every_function_has_a_role_with_its_own_log_group_and_queue_and_no_managed_pol
         used.insert(properties["Role"]["!GetAtt"].as_str().unwrap().to_owned());
     }
     let resources = template["Resources"].as_object().unwrap();
+    // EventBridge's own, to post events.
+    used.insert("WebhookRole.Arn".to_owned());
     let written = resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::IAM::Role");
     assert_eq!(used, written.map(|(name, _)| format!("{name}.Arn")).collect());
     let forbidden = ["AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"];
@@ -604,7 +619,12 @@ fn what_belongs_to_a_provider_is_left_out_with_it() {
 #[test]
 fn what_holds_data_outlives_the_stack() {
     let template = template();
-    let kept = ["AWS::SecretsManager::Secret", "AWS::SQS::Queue", "AWS::DynamoDB::Table"];
+    let kept = [
+        "AWS::SecretsManager::Secret",
+        "AWS::SQS::Queue",
+        "AWS::DynamoDB::Table",
+        "AWS::S3::Bucket",
+    ];
     let mut names = BTreeSet::new();
     for (name, resource) in template["Resources"].as_object().unwrap() {
         if !kept.iter().any(|kind| resource["Type"] == *kind) {
@@ -626,6 +646,9 @@ fn what_holds_data_outlives_the_stack() {
         "Table",
         "TencentApps",
         "TencentUserSigKeys",
+        "UnsentRecords",
+        "WebhookDeadLetters",
+        "WebhookKey",
         "ZegoApps",
     ];
     assert_eq!(names.into_iter().collect::<Vec<_>>(), expected);
@@ -646,7 +669,9 @@ fn a_table_that_exists_takes_the_place_of_the_stacks_own_everywhere() {
                 {
                     assert!(branches[1].to_string().contains("Table"), "{branches}");
                     assert!(!branches[2].to_string().contains("Table.Arn"), "{branches}");
-                    assert!(branches[2].to_string().contains("TableName"), "{branches}");
+                    let parameters = ["TableName", "TableStreamArn"];
+                    let other = branches[2].to_string();
+                    assert!(parameters.iter().any(|name| other.contains(name)), "{branches}");
                     uses += 1;
                     continue;
                 }
@@ -662,7 +687,7 @@ fn a_table_that_exists_takes_the_place_of_the_stacks_own_everywhere() {
             _ => {}
         }
     }
-    assert_eq!(uses, 9, "the environment, the output, and one in each statement of a policy");
+    assert_eq!(uses, 11, "environment, output, events, and one in each statement of a policy");
 }
 
 /// A stack's name has at most 128 characters. Every name that contains it must stay within the
@@ -675,7 +700,8 @@ fn a_stack_may_have_the_longest_name_there_is() {
     let limits = [
         ("LogGroupName", 512),
         ("DashboardName", 255),
-        ("Name", 512), // of a secret
+        ("EventBusName", 256),
+        ("Name", 256), // of an event bus; 512 of a secret
     ];
     for (name, resource) in template["Resources"].as_object().unwrap() {
         for (property, value) in resource["Properties"].as_object().unwrap() {
@@ -686,7 +712,8 @@ fn a_stack_may_have_the_longest_name_there_is() {
             }
             let limit = limits.iter().find(|(named, _)| named == property);
             let (_, limit) = limit.unwrap_or_else(|| panic!("{name} has a {property}"));
-            let text = value["!Sub"].as_str().or(value["!Ref"].as_str()).unwrap();
+            let text = ["!Sub", "!Ref", "!GetAtt"].iter().find_map(|tag| value[tag].as_str());
+            let text = text.unwrap();
             let longest = text.replace("AWS::StackName", "").len() + 128;
             assert!(longest <= *limit, "{property} of {name}");
         }
@@ -702,6 +729,8 @@ fn the_templates_secrets_can_be_read() {
         .unwrap()
         .values()
         .filter(|resource| resource["Type"] == "AWS::SecretsManager::Secret")
+        // What a webhook is posted with is made by Secrets Manager.
+        .filter(|resource| resource["Properties"]["GenerateSecretString"].is_null())
         .collect();
     assert_eq!(secrets.len(), 4);
     for secret in secrets {
@@ -719,7 +748,7 @@ fn callbacks_end_before_their_provider_gives_up() {
     assert!(timeout.as_u64().unwrap() <= 4);
     for (function, properties) in functions(&template) {
         match function.as_str() {
-            QUERY | SPILL_REPLAY => {}
+            QUERY | SPILL_REPLAY | RELAY => {}
             // Chat gives up after 2 s, and an answer takes at most 1.5 s.
             "tencent-chat-state" => assert_eq!(properties["Timeout"], 2),
             _ => assert!(properties["Timeout"].is_null(), "{function} has the common timeout"),
@@ -775,6 +804,29 @@ fn promise_5_never_lost_every_callback_has_the_queue_and_an_outage_never_empties
     let dead_letters = &template["Resources"]["SpillDeadLetters"]["Properties"];
     assert_eq!(dead_letters["MessageRetentionPeriod"], fourteen_days);
     assert_eq!(dead_letters["SqsManagedSseEnabled"], true);
+}
+
+/// Promise 9: no record is given up while a bus is down for an hour, and none is dropped then.
+#[test]
+fn promise_9_reported_records_are_tried_for_longer_than_an_hour_and_then_kept() {
+    let template = template();
+    let relay = functions(&template).into_iter().find(|(name, _)| name == RELAY).unwrap().1;
+    let source = &relay["Events"]["Changes"]["Properties"];
+    assert_eq!(source["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+    assert_eq!(source["BisectBatchOnFunctionError"], true);
+    assert_eq!(source["StartingPosition"], "TRIM_HORIZON");
+    let failed = json!({ "OnFailure": { "Destination": { "!GetAtt": "UnsentRecords.Arn" } } });
+    assert_eq!(source["DestinationConfig"], failed);
+    // The relay itself tries for nine tenths of its time.
+    let tries = 1 + source["MaximumRetryAttempts"].as_u64().unwrap();
+    assert!(tries * relay["Timeout"].as_u64().unwrap() * 9 / 10 > 3600);
+    let resources = &template["Resources"];
+    let behind = &resources["RelayBehind"]["Properties"];
+    assert_eq!(behind["MetricName"], "IteratorAge");
+    assert_eq!(behind["Threshold"], 3_600_000);
+    let target = &resources["WebhookRule"]["Properties"]["Targets"][0];
+    assert_eq!(target["RetryPolicy"]["MaximumEventAgeInSeconds"], 24 * 60 * 60);
+    assert_eq!(target["DeadLetterConfig"]["Arn"], json!({ "!GetAtt": "WebhookDeadLetters.Arn" }));
 }
 
 /// OpenIM and Chat lose an event that gets a 429. So only queries and UserSigs are throttled, and

@@ -5,10 +5,11 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use rollcall::{
     apps::AppsSource,
     aws,
@@ -24,7 +25,13 @@ use rollcall::{
     store::{self, Reader, TABLE, Writer},
     user_sig::UserSigs,
 };
-use rollcall_local::{EXAMPLE_APPS, dynamodb::Embedded, gateway::Gateway, send::DEFAULT_URL};
+use rollcall_local::{
+    EXAMPLE_APPS,
+    dynamodb::Embedded,
+    events::{self, Feed, Images, Journal},
+    gateway::Gateway,
+    send::DEFAULT_URL,
+};
 use rollcall_players::{openim, tencent, zego};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tracing::Level;
@@ -54,6 +61,27 @@ pub(crate) struct ServeArgs {
     /// Use a running DynamoDB instead of the embedded one
     #[arg(long, value_name = "URL", conflicts_with_all = ["dynamodb_port", "data", "in_memory"])]
     dynamodb_endpoint: Option<String>,
+    /// Whether each new fact is an event at GET /events
+    #[arg(long, value_name = "ON|OFF", value_enum, default_value_t = Events::On)]
+    events: Events,
+    /// Post each event to this URL, too
+    #[arg(long, value_name = "URL", value_parser = url)]
+    webhook: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Events {
+    On,
+    Off,
+}
+
+/// An address that can be posted to.
+fn url(text: &str) -> Result<String, String> {
+    let url = reqwest::Url::parse(text).map_err(|error| error.to_string())?;
+    match url.scheme() {
+        "http" | "https" => Ok(text.to_owned()),
+        other => Err(format!("{other} is neither http nor https")),
+    }
 }
 
 pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
@@ -70,19 +98,31 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let (stop, stopped) = watch::channel(());
     let mut servers = JoinSet::<Result<(), String>>::new();
 
-    let dynamodb = if let Some(url) = args.dynamodb_endpoint {
-        url
+    let (dynamodb, images) = if let Some(url) = args.dynamodb_endpoint {
+        (url, Images::Remote)
     } else {
         let listener = bind(args.dynamodb_port, "--dynamodb-port").await?;
         let database =
             if args.in_memory { Embedded::in_memory()? } else { Embedded::in_folder(&args.data)? };
         let url = format!("http://{}", listener.local_addr()?);
-        servers.spawn(database.serve(listener, until(stopped.clone())));
-        url
+        servers.spawn(database.clone().serve(listener, until(stopped.clone())));
+        (url, Images::Embedded(database))
     };
     // No client waits for an answer yet.
     TABLE.create(&store::connect(&aws::at(&dynamodb), START_LIMIT), &config.table).await?;
-    let client = store::connect(&aws::at(&dynamodb), handler::store_limit(config.budget));
+    let journal = (args.events == Events::On).then(Arc::<Journal>::default);
+    let mut watched = aws::at(&dynamodb);
+    if let Some(journal) = &journal {
+        watched = Feed::into(journal.clone(), images).watch(watched);
+        if let Some(url) = args.webhook {
+            let (http, events) = (rollcall_players::client()?, journal.from_now());
+            servers.spawn(async move {
+                events::post_all(&http, &url, events).await;
+                Ok(())
+            });
+        }
+    }
+    let client = store::connect(&watched, handler::store_limit(config.budget));
     let reader = Reader::new(client.clone(), &config.table);
     let writer = Writer::new(client, &config.table, config.retention);
 
@@ -107,8 +147,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let user_sigs = UserSigs { apps };
     let handlers =
         Gateway { receiver, queries: Queries { records: Records::new(reader) }, user_sigs };
+    let events = journal.clone();
     servers.spawn(async move {
-        let served = handlers.serve(gateway, until(stopped)).await;
+        let served = handlers.serve(gateway, events, until(stopped)).await;
         served.map_err(|error| format!("the gateway failed: {error}"))
     });
 
@@ -118,6 +159,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     }
     println!("Stopping.");
     stop.send_replace(());
+    if let Some(journal) = journal {
+        journal.close();
+    }
     let all_ended = async { while servers.join_next().await.is_some() {} };
     if tokio::time::timeout(GRACE, all_ended).await.is_err() {
         eprintln!("rollcall: requests were still in progress after {} s", GRACE.as_secs());
@@ -171,6 +215,7 @@ fn introduce(url: &str, apps: &Apps, is_example: bool, max_age: Duration) {
         commands
             .push(format!("cargo run -- send zego room-login --user ada --room lobby{app}{to}"));
         commands.push(format!("curl {url}/presence/zego/{id}/rooms/lobby"));
+        commands.push(format!("curl -N {url}/events"));
     }
     let may_send = |app: &AppCredentials| !app.secrets.is_empty() || !app.basic.is_empty();
     if let Some(id) = openim.into_iter().find(|id| is_plain(id) && may_send(&apps.openim[*id])) {

@@ -4,6 +4,7 @@
 mod http;
 mod log;
 mod sqs;
+mod stream;
 
 use std::time::{Duration, SystemTime};
 
@@ -13,17 +14,19 @@ use lambda_http::lambda_runtime;
 pub use self::{
     http::{CallbackFunction, Function, service},
     sqs::{SqsEvent, replay_service},
+    stream::{StreamEvent, relay_service},
 };
 use crate::{
     apps::AppsSource,
     aws,
     callback::Callback,
-    config::{AppsFrom, Config, ReplayConfig},
+    config::{AppsFrom, Config, RelayConfig, ReplayConfig},
     domain::UnixMillis,
     handler::{self, Receiver},
     providers::Configured,
     query::Queries,
     record::Records,
+    relay::{EventBus, Relay},
     replay::Replay,
     spill::Queue,
     store::{self, Reader, Writer},
@@ -93,6 +96,19 @@ pub fn run_spill_replay() -> Result<(), Error> {
     })
 }
 
+/// Runs the function that sends the table's changes as events until Lambda ends it.
+///
+/// # Errors
+///
+/// As [`run_callback`].
+pub fn run_relay() -> Result<(), Error> {
+    run(async {
+        let config = RelayConfig::from_env()?;
+        let bus = EventBus::new(&aws::from_env()?, config.event_bus, PUT_LIMIT);
+        lambda_runtime::run(relay_service(Relay { bus })).await
+    })
+}
+
 /// Runs the function that mints and verifies UserSigs until Lambda ends it.
 ///
 /// # Errors
@@ -108,6 +124,9 @@ pub fn run_user_sig() -> Result<(), Error> {
 
 /// How long one write of a replay may take: no provider waits for it.
 const REPLAY_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long handing over events may take: no provider waits for it.
+const PUT_LIMIT: Duration = Duration::from_secs(10);
 
 /// The time by the machine's clock.
 #[must_use]

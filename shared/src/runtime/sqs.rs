@@ -32,11 +32,19 @@ struct SqsMessage {
     attributes: HashMap<String, String>,
 }
 
-/// The messages that stay in the queue: Lambda's partial batch response.
+/// What has to be delivered again: Lambda's partial batch response.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct SqsBatchResponse {
+pub(super) struct BatchResponse {
     batch_item_failures: Vec<BatchItemFailure>,
+}
+
+impl BatchResponse {
+    /// The messages or records with these ids have to be delivered again.
+    pub(super) fn of(ids: Vec<String>) -> Self {
+        let failure = |item_identifier| BatchItemFailure { item_identifier };
+        Self { batch_item_failures: ids.into_iter().map(failure).collect() }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -77,9 +85,7 @@ pub fn replay_service(
             let left = event.context.deadline.saturating_sub(received_at.0);
             let after = |percent| Instant::now() + Duration::from_millis(left * percent / 100);
             let kept = replay.replay(messages, after(70), after(90)).await;
-            let failure = |item_identifier| BatchItemFailure { item_identifier };
-            let batch_item_failures = kept.into_iter().map(failure).collect();
-            Ok::<_, Infallible>(SqsBatchResponse { batch_item_failures })
+            Ok::<_, Infallible>(BatchResponse::of(kept))
         }
     })
 }

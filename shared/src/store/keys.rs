@@ -21,7 +21,8 @@ use sha1::{Digest, Sha1};
 
 use super::StoreError;
 use crate::domain::{
-    App, Boundary, LifeId, Mark, Month, Platform, RoomId, SessionId, UnixMillis, UserId,
+    App, Boundary, LifeId, Mark, Month, Platform, ProviderName, RoomId, SessionId, UnixMillis,
+    UserId,
 };
 
 /// The number of partitions of the index that a room is spread over.
@@ -42,6 +43,9 @@ pub(super) const SIGNATURE_USE: &str = "use";
 
 /// The prefix of the sort keys of devices.
 pub(super) const DEVICE: &str = "device#";
+
+/// The prefix of the sort keys of lives.
+pub(super) const LIFE: &str = "life#";
 
 /// The prefix of the sort keys of seats.
 pub(super) const SEAT: &str = "seat#";
@@ -96,7 +100,7 @@ pub(super) fn moved_of(room: &RoomId, life: Option<&LifeId>) -> String {
 }
 
 pub(super) fn life(life: &LifeId) -> String {
-    format!("life#{}", escape(life.as_str()))
+    format!("{LIFE}{}", escape(life.as_str()))
 }
 
 /// A device without a connection has an empty last part, which no id can be.
@@ -228,6 +232,30 @@ pub(super) fn life_row(began: UnixMillis, life: &LifeId) -> String {
     format!("{}#{}", time(began), escape(life.as_str()))
 }
 
+/// Whose items a partition holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A person's.
+    User(UserId),
+    /// A room's.
+    Room(RoomId),
+}
+
+/// The app of a partition, and whose items it holds. `None` if they are neither a person's nor a
+/// room's.
+pub(super) fn parse_partition(pk: &str) -> Result<Option<(App, Owner)>, StoreError> {
+    let mut parts = pk.split('#');
+    let provider = parts.next().and_then(ProviderName::by_name);
+    let provider = provider.ok_or(StoreError::Item("its key names no provider"))?;
+    let app = App { provider, id: unescape(parts.next())? };
+    let owner = match parts.next() {
+        Some("user") => Owner::User(unescape(parts.next())?),
+        Some("room") => Owner::Room(unescape(parts.next())?),
+        _ => return Ok(None),
+    };
+    Ok(Some((app, owner)))
+}
+
 /// The user of a partition.
 pub(super) fn parse_user(pk: &str) -> Result<UserId, StoreError> {
     unescape(pk.split('#').nth(3))
@@ -259,8 +287,6 @@ pub(super) fn parse_life(sk: &str) -> Result<LifeId, StoreError> {
 #[cfg(any(test, fuzzing))]
 #[expect(clippy::unwrap_used, reason = "a target is to fail")]
 pub(super) fn fuzz(data: &[u8]) {
-    use crate::domain::ProviderName;
-
     let Ok(text) = std::str::from_utf8(data) else { return };
     let ids: Vec<&str> = text.splitn(4, '\u{1}').collect();
     let [a, b, c, d] = ids[..] else { return };
@@ -305,7 +331,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::domain::{AppId, ProviderName};
+    use crate::domain::AppId;
 
     fn app(id: &str) -> App {
         App { provider: ProviderName::Zego, id: id.parse::<AppId>().unwrap() }
@@ -345,6 +371,11 @@ mod tests {
         for id in ["a", "a#b%23", "ä\u{0}", "😀 ", "in#"] {
             let user_id: UserId = id.parse().unwrap();
             assert_eq!(parse_user(&user(&app(id), &user_id)).unwrap(), user_id);
+            let of_user = parse_partition(&user(&app(id), &user_id)).unwrap();
+            assert_eq!(of_user, Some((app(id), Owner::User(user_id))));
+            let of_room = parse_partition(&room(&app(id), &id.parse().unwrap())).unwrap();
+            assert_eq!(of_room, Some((app(id), Owner::Room(id.parse().unwrap()))));
+            assert_eq!(parse_partition(&signature(&app(id), &[0; 32])).unwrap(), None);
             let (room_id, life_id) = (id.parse().unwrap(), "7".parse().ok());
             assert_eq!(
                 parse_seat(&seat(&room_id, life_id.as_ref())).unwrap(),

@@ -5,6 +5,8 @@
 //! arrival gives the same result. A *life* is one life of a room. Each of its two ends is written
 //! once.
 //!
+//! A [`StreamRecord`] says which facts a write added.
+//!
 //! Callbacks hold a [`Writer`], queries a [`Reader`]. A writer cannot query and a reader cannot
 //! write, as in the IAM policies of their functions.
 
@@ -12,6 +14,7 @@ mod error;
 mod item;
 mod keys;
 mod read;
+mod stream;
 mod table;
 mod write;
 
@@ -24,6 +27,7 @@ pub use read::{
     Member, NEWEST_BOUNDARIES, Reader, RegistrationRow, RegistrationsPage, RoomSeat, Roster,
     RosterPage, RosterRow, Seat, SeatsFrom,
 };
+pub use stream::{Fact, NewFact, StreamRecord};
 pub use table::{INDEX, TABLE, TableDefinition};
 pub use write::{AppliedAll, Claimed, Writer};
 

@@ -6,6 +6,7 @@
 //! - [`model`](rollcall_players::model): what presence means, given the callbacks that arrived in no order.
 //! - [`play`]: the callbacks' way through handlers and store, late, repeatedly, never, or at the same
 //!   moment as others; and the questions.
+//! - [`relay`]: the store's stream on its way to a backend's copy of the answers.
 //!
 //! Whatever arrived, the answers are the model's. If everything arrived, they are the truth.
 //!
@@ -19,8 +20,13 @@
 //! ROLLCALL_REPLAY=history.txt cargo test -p rollcall-tests --test it replay -- --nocapture
 //! ```
 
+/// The logic of `cargo run --example consumer`.
+#[path = "../../../local/examples/consumer/copy.rs"]
+#[allow(dead_code, reason = "a history has no index that lags, and no restart")]
+mod copy;
 mod history;
 mod play;
+pub(crate) mod relay;
 mod side_by_side;
 
 use std::path::Path;

@@ -58,7 +58,15 @@ impl System {
         }
     }
 
-    fn handlers(&self) -> &Handlers {
+    /// The simulated store.
+    pub(super) fn store(&self) -> &Simulated {
+        match self {
+            Self::Simulated(simulated, _) => simulated,
+            Self::Real(..) => panic!("a real store has no stream here"),
+        }
+    }
+
+    pub(super) fn handlers(&self) -> &Handlers {
         match self {
             Self::Simulated(_, handlers) | Self::Real(_, handlers) => handlers,
         }
@@ -249,12 +257,24 @@ impl Played {
 
     /// Delivers as the history has it: by the time of arrival, several at the same time.
     pub(super) async fn deliver(&self, history: &History, system: &System) {
+        self.deliver_with(history, system, async |_, _| {}).await;
+    }
+
+    /// The same, with something that is done after each time, with the time of arrival.
+    pub(super) async fn deliver_with(
+        &self,
+        history: &History,
+        system: &System,
+        mut after: impl AsyncFnMut(&mut Schedule, u64),
+    ) {
         let mut arrived = self.arrived.clone();
         arrived.sort_by_key(|arrived| arrived.received_at);
         let random = fastrand::Rng::with_seed(history.seed);
         let mut schedule = Schedule { random, has_faults: history.has_faults };
         for together in arrived.chunks(history.at_once) {
             system.deliver(together, &mut schedule).await;
+            let now = together.iter().map(|arrived| arrived.received_at).max().unwrap();
+            after(&mut schedule, now).await;
         }
     }
 

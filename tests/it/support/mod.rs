@@ -1,6 +1,7 @@
 //! Shared by the tests: a gateway with its own store, and events to send to it.
 
 pub(crate) mod draft;
+mod event_bridge;
 mod events;
 mod fleet;
 pub(crate) mod iam;
@@ -21,6 +22,7 @@ use axum::{
     middleware::{self, Next},
     response::Response,
 };
+pub(crate) use event_bridge::{BUS, EventBridge};
 pub(crate) use events::{
     Moment, callback_event, gateway_event, one_of_each, openim_event, tencent_event, zego_event,
 };
@@ -49,7 +51,7 @@ use rollcall_local::{dynamodb::Embedded, gateway::Gateway};
 use rollcall_players::{Answer, Callback, Secrets, zego::Event};
 pub(crate) use secrets_manager::{Mood, SecretsManager};
 use serde_json::Value;
-pub(crate) use simulated::{Schedule, Simulated};
+pub(crate) use simulated::{Item, Schedule, Simulated};
 pub(crate) use sqs::{Sqs, TestQueue};
 pub(crate) use table::{dump, simulated_dump, union};
 use tokio::net::TcpListener;

@@ -54,6 +54,8 @@ pub(crate) struct Simulated(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     items: BTreeMap<Key, Item>,
+    /// The records of the stream, in the order of the writes.
+    stream: Vec<Value>,
     is_scheduled: bool,
     waiting: Vec<Waiting>,
 }
@@ -102,6 +104,20 @@ impl Simulated {
     /// Forgets everything.
     pub(crate) fn clear(&self) {
         *self.state() = State::default();
+    }
+
+    /// The records of the stream from the one with this number on, as Lambda passes them, in the
+    /// order of the writes. DynamoDB keeps this order within each shard.
+    pub(crate) fn stream(&self, from: usize) -> Vec<Value> {
+        self.state().stream[from..].to_vec()
+    }
+
+    /// Deletes an item, as a person or DynamoDB's TTL does it.
+    pub(crate) fn delete(&self, key: [&str; 2], by_ttl: bool) {
+        let mut state = self.state();
+        let key = (key[0].to_owned(), key[1].to_owned());
+        let old = state.items.remove(&key).unwrap();
+        state.record(&key, Some(&old), None, by_ttl);
     }
 
     pub(crate) fn items(&self) -> Vec<Item> {
@@ -333,7 +349,47 @@ impl State {
             let is_empty = value.get("BS").and_then(Value::as_array).is_some_and(Vec::is_empty);
             assert!(!is_empty, "an empty set: {item:?}");
         }
-        self.items.insert(key, item);
+        let old = self.items.insert(key.clone(), item.clone());
+        self.record(&key, old.as_ref(), Some(&item), false);
+    }
+
+    /// Adds a record to the stream. A write that changes nothing has none.
+    fn record(&mut self, key: &Key, old: Option<&Item>, new: Option<&Item>, by_ttl: bool) {
+        if old == new {
+            return;
+        }
+        let name = match (old, new) {
+            (None, _) => "INSERT",
+            (_, None) => "REMOVE",
+            _ => "MODIFY",
+        };
+        let number = self.stream.len() as u128;
+        let [pk, sk] = TABLE.key;
+        let mut record = json!({
+            "eventID": format!("{number:032x}"),
+            "eventName": name,
+            "eventVersion": "1.1",
+            "eventSource": "aws:dynamodb",
+            "awsRegion": "us-east-1",
+            "dynamodb": {
+                "ApproximateCreationDateTime": 1_764_000_000.0,
+                "Keys": { pk: { "S": key.0 }, sk: { "S": key.1 } },
+                "SequenceNumber": (10_u128.pow(20) + number).to_string(),
+                "SizeBytes": 100,
+                "StreamViewType": "NEW_AND_OLD_IMAGES",
+            },
+            "eventSourceARN": "arn:aws:dynamodb:us-east-1:123456789012:table/rollcall/stream/1",
+        });
+        for (image, item) in [("OldImage", old), ("NewImage", new)] {
+            if let Some(item) = item {
+                record["dynamodb"][image] = json!(item);
+            }
+        }
+        if by_ttl {
+            record["userIdentity"] =
+                json!({ "type": "Service", "principalId": "dynamodb.amazonaws.com" });
+        }
+        self.stream.push(record);
     }
 
     fn query(&self, request: &mut Request) -> Answer {

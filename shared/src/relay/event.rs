@@ -1,0 +1,300 @@
+//! The events: one type for each kind of fact, with the field names of the queries.
+
+use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
+
+use crate::domain::{AppId, LifeId, ProviderName, RegistrationSource, RoomId, SessionId, UserId};
+
+/// A fact that a provider reported, as the backend gets it.
+///
+/// Facts never need a correction. They may come twice, late and in any order. What follows from
+/// them is asked at `href`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "type")]
+pub enum Event {
+    /// Somebody entered a room.
+    #[serde(rename = "presence.entered")]
+    #[strum(serialize = "presence.entered")]
+    Entered(Reported<Presence>),
+    /// Somebody left a room.
+    #[serde(rename = "presence.left")]
+    #[strum(serialize = "presence.left")]
+    Left(Reported<Presence>),
+    /// The role or the network of somebody in a room changed.
+    #[serde(rename = "presence.changed")]
+    #[strum(serialize = "presence.changed")]
+    Changed(Reported<Presence>),
+    /// A room was created.
+    #[serde(rename = "room.opened")]
+    #[strum(serialize = "room.opened")]
+    Opened(Reported<Room>),
+    /// A room was closed or dismissed.
+    #[serde(rename = "room.closed")]
+    #[strum(serialize = "room.closed")]
+    Closed(Reported<Room>),
+    /// A device came online, or still is.
+    #[serde(rename = "device.online")]
+    #[strum(serialize = "device.online")]
+    Online(Reported<DeviceOnline>),
+    /// A device went offline, was kicked, or its user logged out.
+    #[serde(rename = "device.offline")]
+    #[strum(serialize = "device.offline")]
+    Offline(Reported<DeviceOffline>),
+    /// A user was registered.
+    #[serde(rename = "user.registered")]
+    #[strum(serialize = "user.registered")]
+    Registered(Reported<Registered>),
+    /// An item about a user was deleted on request: one event for each item.
+    #[serde(rename = "user.erased")]
+    #[strum(serialize = "user.erased")]
+    Erased(Reported<Person>),
+}
+
+impl Event {
+    /// The names of all types.
+    pub const NAMES: &[&str] = <Self as VariantNames>::VARIANTS;
+
+    /// The name of its type, such as `presence.entered`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.into()
+    }
+
+    /// What identifies it: the same when it is delivered again.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.common().id
+    }
+
+    /// The app that it happened in.
+    #[must_use]
+    pub fn app(&self) -> (ProviderName, &AppId) {
+        let common = self.common();
+        (common.provider, common.app)
+    }
+
+    fn common(&self) -> Common<'_> {
+        match self {
+            Self::Entered(event) | Self::Left(event) | Self::Changed(event) => event.common(),
+            Self::Opened(event) | Self::Closed(event) => event.common(),
+            Self::Online(event) => event.common(),
+            Self::Offline(event) => event.common(),
+            Self::Registered(event) => event.common(),
+            Self::Erased(event) => event.common(),
+        }
+    }
+}
+
+/// What every event says.
+struct Common<'a> {
+    id: &'a str,
+    provider: ProviderName,
+    app: &'a AppId,
+}
+
+/// An event about `T`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Reported<T> {
+    /// What identifies the event. It is the same when the event is delivered again.
+    pub id: String,
+    /// When it happened, by the provider's clock, in Unix milliseconds.
+    pub at: u64,
+    /// Whether something newer of the same seat, life or device was known when it arrived.
+    pub late: bool,
+    /// Whose app it happened in.
+    #[cfg_attr(test, schemars(with = "schema::Provider"))]
+    pub provider: ProviderName,
+    /// The app that it happened in.
+    #[cfg_attr(test, schemars(with = "schema::Id"))]
+    pub app: AppId,
+    /// What it is about.
+    #[serde(flatten)]
+    pub about: T,
+    /// A whole number of 21 to 40 digits. Of two events about one seat, life, boundary, device or
+    /// registration, the one with the greater number was stored later. It says nothing about other
+    /// events.
+    #[cfg_attr(test, schemars(regex(pattern = "^[0-9]{21,40}$")))]
+    pub version: String,
+    /// The query that gives the present truth about the room or the person.
+    #[cfg_attr(test, schemars(regex(pattern = "^/")))]
+    pub href: String,
+}
+
+impl<T> Reported<T> {
+    fn common(&self) -> Common<'_> {
+        Common { id: &self.id, provider: self.provider, app: &self.app }
+    }
+}
+
+/// Somebody in a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Presence {
+    /// Who.
+    #[cfg_attr(test, schemars(with = "schema::Id"))]
+    pub user: UserId,
+    /// In which room.
+    #[cfg_attr(test, schemars(with = "schema::Id"))]
+    pub room: RoomId,
+    /// In which life of the room. Null if the provider does not distinguish lives.
+    #[cfg_attr(test, schemars(with = "Option<schema::Id>"))]
+    pub life: Option<LifeId>,
+    /// In which session. Null if the provider has no sessions.
+    #[cfg_attr(test, schemars(with = "Option<schema::Id>"))]
+    pub session: Option<SessionId>,
+    /// The person's role: `anchor`, `audience`, `admin`, `unspecified` or `role_` and a code.
+    pub role: String,
+    /// Why they left. Null if they did not.
+    pub reason: Option<String>,
+    /// Whether the fact was inferred, because its own callback never arrived.
+    pub assumed: bool,
+}
+
+/// A room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Room {
+    /// Which room.
+    #[cfg_attr(test, schemars(with = "schema::Id"))]
+    pub room: RoomId,
+    /// Which life of the room. Null if the provider does not distinguish lives.
+    #[cfg_attr(test, schemars(with = "Option<schema::Id>"))]
+    pub life: Option<LifeId>,
+}
+
+/// A device that is online.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct DeviceOnline {
+    /// Whose device.
+    #[cfg_attr(test, schemars(with = "schema::Id"))]
+    pub user: UserId,
+    /// What kind of device, such as `iOS`.
+    pub device: String,
+    /// Which connection of it. Null if the provider does not say so.
+    #[cfg_attr(test, schemars(with = "Option<schema::Id>"))]
+    pub session: Option<SessionId>,
+    /// When being online ends if it is not reported again, in Unix milliseconds. Null if it holds
+    /// until the device is reported as offline.
+    pub until: Option<u64>,
+}
+
+/// A device that is offline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct DeviceOffline {
+    /// Whose device.
+    #[cfg_attr(test, schemars(with = "schema::Id"))]
+    pub user: UserId,
+    /// What kind of device, such as `iOS`.
+    pub device: String,
+    /// Which connection of it. Null if the provider does not say so.
+    #[cfg_attr(test, schemars(with = "Option<schema::Id>"))]
+    pub session: Option<SessionId>,
+    /// Why.
+    pub reason: String,
+}
+
+/// A user who was registered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Registered {
+    /// Who.
+    #[cfg_attr(test, schemars(with = "schema::Id"))]
+    pub user: UserId,
+    /// How it is known: the provider reported it, or it was the user's first login.
+    #[cfg_attr(test, schemars(with = "schema::Source"))]
+    pub source: RegistrationSource,
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Person {
+    /// Who.
+    #[cfg_attr(test, schemars(with = "schema::Id"))]
+    pub user: UserId,
+}
+
+/// The schemas of the model's types, which know nothing of JSON Schema.
+#[cfg(test)]
+mod schema {
+    use schemars::JsonSchema;
+
+    /// 1 to 255 bytes.
+    #[derive(JsonSchema)]
+    #[schemars(inline)]
+    pub(super) struct Id(
+        #[schemars(length(min = 1, max = 255))]
+        #[expect(dead_code, reason = "only its schema is used")]
+        String,
+    );
+
+    #[derive(JsonSchema)]
+    #[schemars(inline, rename_all = "lowercase")]
+    #[expect(dead_code, reason = "only its schema is used")]
+    pub(super) enum Provider {
+        Zego,
+        OpenIm,
+        Tencent,
+    }
+
+    #[derive(JsonSchema)]
+    #[schemars(inline, rename_all = "snake_case")]
+    #[expect(dead_code, reason = "only its schema is used")]
+    pub(super) enum Source {
+        Callback,
+        FirstLogin,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use schemars::generate::SchemaSettings;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// The schema of each type, by its name.
+    fn schemas() -> Vec<(String, Value)> {
+        let mut settings = SchemaSettings::draft2020_12().for_serialize();
+        settings.inline_subschemas = true;
+        let whole = settings.into_generator().into_root_schema_for::<Event>().to_value();
+        let types = whole["oneOf"].as_array().unwrap().iter().map(|schema| {
+            let name = schema["properties"]["type"]["const"].as_str().unwrap().to_owned();
+            let mut schema = schema.clone();
+            schema["$schema"] = whole["$schema"].clone();
+            schema["title"] = json!(name);
+            (name, schema)
+        });
+        types.collect()
+    }
+
+    #[test]
+    fn the_schema_of_each_event_is_the_one_in_docs() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/events");
+        let mut names = Vec::new();
+        assert!(schemas().iter().map(|(name, _)| name).eq(Event::NAMES));
+        for (name, schema) in schemas() {
+            let file = folder.join(format!("{name}.json"));
+            let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+            if std::env::var_os("ROLLCALL_WRITE").is_some() {
+                fs::write(&file, &text).unwrap();
+            }
+            let written = fs::read_to_string(&file).unwrap_or_default();
+            assert_eq!(written, text, "{}: run this with ROLLCALL_WRITE=1", file.display());
+            names.push(format!("{name}.json"));
+        }
+        names.sort();
+        let mut files: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        assert_eq!(files, names, "docs/events has the schemas of all types and nothing else");
+    }
+}

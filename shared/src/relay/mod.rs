@@ -1,0 +1,151 @@
+//! The pipeline from the table's stream to the backend: each new fact is one event.
+//!
+//! ```text
+//! record -> facts -> events -> bus
+//! ```
+//!
+//! [`events`] is the whole rule. It looks at one record and nothing else, so it gives the same
+//! events whenever the record is delivered. [`Relay`] sends the events of a batch of records and
+//! says which records must be delivered again. In the cloud they go to an EventBridge bus
+//! ([`EventBus`]).
+
+mod batch;
+mod event;
+mod event_bus;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+pub use batch::{Received, Relay};
+pub use event::{DeviceOffline, DeviceOnline, Event, Person, Presence, Registered, Reported, Room};
+pub use event_bus::{Bus, BusError, Entry, EventBus};
+
+use crate::{
+    domain::{App, Device, Ending, Kind, Mark, Platform, SessionId, Stamp, UnixMillis, UserId},
+    providers,
+    store::{Fact, NewFact, StoreError, StreamRecord},
+};
+
+/// What needs no escape in a path or a query.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The events of a record of the table's stream: one for each fact that is new in it.
+///
+/// # Errors
+///
+/// [`StoreError::Item`] if the record's item is not one that Rollcall writes.
+pub fn events(record: &StreamRecord) -> Result<Vec<Event>, StoreError> {
+    let facts = record.facts()?.into_iter();
+    Ok(facts.map(|fact| event(record, fact)).collect())
+}
+
+fn event(record: &StreamRecord, new: NewFact) -> Event {
+    let NewFact { app, name, at, is_late, fact } = new;
+    let source = Source { record, name, at, is_late };
+    match fact {
+        Fact::Seat { user, room, life, mark } => {
+            let href = href("presence", &app, "room", room.as_str());
+            let Mark { order, kind, role, reason, .. } = mark;
+            let about = Presence {
+                user,
+                room,
+                life,
+                session: order.session,
+                role: role.to_string(),
+                reason: (kind == Kind::Leave).then(|| reason.to_string()),
+                assumed: false,
+            };
+            let event = source.report(app, about, href);
+            match kind {
+                Kind::Enter => Event::Entered(event),
+                Kind::Leave => Event::Left(event),
+                Kind::Stay => Event::Changed(event),
+            }
+        }
+        Fact::Opened { room, life } => {
+            let href = href("presence", &app, "room", room.as_str());
+            Event::Opened(source.report(app, Room { room, life }, href))
+        }
+        Fact::Closed { room, life } => {
+            let href = href("presence", &app, "room", room.as_str());
+            Event::Closed(source.report(app, Room { room, life }, href))
+        }
+        Fact::Online { user, platform, connection, stamp } => {
+            let href = of_user("presence", &app, &user);
+            let device = platform.to_string();
+            let until = lease(&app, platform, connection.clone(), stamp).map(|at| at.0);
+            let about = DeviceOnline { user, device, session: connection, until };
+            Event::Online(source.report(app, about, href))
+        }
+        Fact::Offline { user, platform, connection, stamp } => {
+            let href = of_user("presence", &app, &user);
+            let (device, reason) = (platform.to_string(), stamp.reason().to_string());
+            let about = DeviceOffline { user, device, session: connection, reason };
+            Event::Offline(source.report(app, about, href))
+        }
+        Fact::Registered { user, source: known_by } => {
+            let href = of_user("registrations", &app, &user);
+            Event::Registered(source.report(app, Registered { user, source: known_by }, href))
+        }
+        Fact::Erased { user } => {
+            let href = of_user("presence", &app, &user);
+            Event::Erased(source.report(app, Person { user }, href))
+        }
+    }
+}
+
+/// Where a fact comes from.
+struct Source<'a> {
+    record: &'a StreamRecord,
+    /// The name of the fact in its record.
+    name: String,
+    at: UnixMillis,
+    is_late: bool,
+}
+
+impl Source<'_> {
+    fn report<T>(self, app: App, about: T, href: String) -> Reported<T> {
+        Reported {
+            id: format!("{}-{}", self.record.id(), self.name),
+            at: self.at.0,
+            late: self.is_late,
+            provider: app.provider,
+            app: app.id,
+            about,
+            version: self.record.sequence_number().to_owned(),
+            href,
+        }
+    }
+}
+
+/// When a device's being online ends by itself; `None` if it does not.
+fn lease(
+    app: &App,
+    platform: Platform,
+    connection: Option<SessionId>,
+    online: Stamp,
+) -> Option<UnixMillis> {
+    let rules = providers::rules(app.provider).devices?;
+    let device = Device {
+        platform,
+        connection,
+        online: Some(online),
+        offline: None,
+        logged_out: None,
+        kicked_by_itself: None,
+    };
+    match (rules.ending)(&device, UnixMillis(u64::MAX)) {
+        Some(Ending::LeaseExpired { at }) => Some(at),
+        _ => None,
+    }
+}
+
+fn of_user(root: &str, app: &App, user: &UserId) -> String {
+    href(root, app, "user", user.as_str())
+}
+
+/// A query. The id is a parameter, because not every id is safe in a path.
+fn href(root: &str, app: &App, of: &str, id: &str) -> String {
+    let escape = |id| utf8_percent_encode(id, PLAIN);
+    let (provider, app, id) = (app.provider, escape(app.id.as_str()), escape(id));
+    format!("/{root}/{provider}/{app}/{of}s?{of}={id}")
+}

@@ -1,0 +1,247 @@
+//! The facts that a write added.
+
+use std::collections::HashSet;
+
+use sha1::{Digest, Sha1};
+
+use super::{
+    super::{
+        StoreError,
+        item::{
+            self, CLOSED_AT, CREATE_TIME, CREATED_AT, Item, KICKED_STAMP, LOGOUT_STAMP,
+            OFFLINE_STAMP, ONLINE_STAMP, RECORDED_AT, SOURCE,
+        },
+        keys::{self, BOUNDARY, DEVICE, LIFE, Owner, REGISTRATION, SEAT},
+        table::{PK, SK},
+    },
+    StreamRecord,
+};
+use crate::domain::{
+    App, LifeId, Mark, Platform, RegistrationSource, RoomId, SessionId, Stamp, UnixMillis, UserId,
+};
+
+/// A fact that a write added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFact {
+    /// The app it happened in.
+    pub app: App,
+    /// Distinguishes it from the other facts of its record.
+    pub name: String,
+    /// When it happened, by the provider's clock.
+    pub at: UnixMillis,
+    /// Whether something newer of the same seat, life or device was known when it arrived.
+    pub is_late: bool,
+    /// What happened.
+    pub fact: Fact,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// Somebody took or left a seat, or changed on it.
+    Seat {
+        /// Who.
+        user: UserId,
+        /// In which room.
+        room: RoomId,
+        /// In which life of it, if the provider distinguishes lives.
+        life: Option<LifeId>,
+        /// What the provider reported.
+        mark: Mark,
+    },
+    /// A room was created.
+    Opened {
+        /// Which room.
+        room: RoomId,
+        /// Which life of it, if the provider distinguishes lives.
+        life: Option<LifeId>,
+    },
+    /// A room was closed or dismissed.
+    Closed {
+        /// Which room.
+        room: RoomId,
+        /// Which life of it, if the provider distinguishes lives.
+        life: Option<LifeId>,
+    },
+    /// A device came online, or still is.
+    Online {
+        /// Whose device.
+        user: UserId,
+        /// What kind of device.
+        platform: Platform,
+        /// Which connection of it, if the provider says so.
+        connection: Option<SessionId>,
+        /// When, and whether it is reported once.
+        stamp: Stamp,
+    },
+    /// A device went offline, was kicked, or its user logged out.
+    Offline {
+        /// Whose device.
+        user: UserId,
+        /// What kind of device.
+        platform: Platform,
+        /// Which connection of it, if the provider says so.
+        connection: Option<SessionId>,
+        /// When, and why.
+        stamp: Stamp,
+    },
+    /// A user was registered.
+    Registered {
+        /// Who.
+        user: UserId,
+        /// How it is known.
+        source: RegistrationSource,
+    },
+    /// An item about a user was deleted on request.
+    Erased {
+        /// Whom it was about.
+        user: UserId,
+    },
+}
+
+/// What a record is about.
+struct Subject<'a> {
+    app: App,
+    sk: &'a str,
+    old: Option<&'a Item>,
+    new: &'a Item,
+}
+
+pub(super) fn of(record: &StreamRecord) -> Result<Vec<NewFact>, StoreError> {
+    let images = &record.dynamodb;
+    let (pk, sk) = (item::text(&images.keys, PK)?, item::text(&images.keys, SK)?);
+    let Some((app, owner)) = keys::parse_partition(pk)? else { return Ok(Vec::new()) };
+    let Some(new) = &images.new_image else {
+        return Ok(match owner {
+            Owner::User(user) if !record.is_expiry() => vec![NewFact {
+                app,
+                name: "erased".to_owned(),
+                at: record.written_at(),
+                is_late: false,
+                fact: Fact::Erased { user },
+            }],
+            _ => Vec::new(),
+        });
+    };
+    let subject = Subject { app, sk, old: images.old_image.as_ref(), new };
+    match owner {
+        Owner::User(user) if sk.starts_with(SEAT) => subject.marks(&user),
+        Owner::User(user) if sk.starts_with(DEVICE) => subject.registers(&user),
+        Owner::User(user) if sk == REGISTRATION => subject.registration(user),
+        Owner::Room(room) if sk.starts_with(LIFE) => subject.ends_of_life(&room),
+        Owner::Room(room) if sk.starts_with(BOUNDARY) => subject.boundary(&room),
+        // Marks that were moved, months, and what later versions add.
+        _ => Ok(Vec::new()),
+    }
+}
+
+impl Subject<'_> {
+    fn fact(&self, name: impl Into<String>, at: UnixMillis, is_late: bool, fact: Fact) -> NewFact {
+        NewFact { app: self.app.clone(), name: name.into(), at, is_late, fact }
+    }
+
+    /// The marks that are new on a seat.
+    fn marks(&self, user: &UserId) -> Result<Vec<NewFact>, StoreError> {
+        let (room, life) = keys::parse_seat(self.sk)?;
+        let known: HashSet<&[u8]> = self
+            .old
+            .map(|old| item::mark_bytes(old).iter().map(AsRef::as_ref).collect())
+            .unwrap_or_default();
+        let marks = item::mark_bytes(self.new).iter().map(AsRef::as_ref);
+        let mut added: Vec<&[u8]> = marks.filter(|mark| !known.contains(mark)).collect();
+        added.sort_unstable();
+        let newest = item::newest(self.new)?;
+        let fact = |bytes: &[u8]| {
+            let mark = item::read_mark(bytes)?;
+            let (at, is_late) = (mark.at, mark < newest);
+            let (user, room, life) = (user.clone(), room.clone(), life.clone());
+            Ok(self.fact(mark_name(bytes), at, is_late, Fact::Seat { user, room, life, mark }))
+        };
+        added.into_iter().map(fact).collect()
+    }
+
+    /// The ends of a life that became known.
+    fn ends_of_life(&self, room: &RoomId) -> Result<Vec<NewFact>, StoreError> {
+        let life = keys::parse_life(self.sk)?;
+        let (room, life) = (|| room.clone(), || Some(life.clone()));
+        let mut facts = Vec::new();
+        if let Some(at) = self.added(CREATED_AT, item::millis)? {
+            let is_late = self.old.is_some_and(|old| old.contains_key(CLOSED_AT));
+            let opened = Fact::Opened { room: room(), life: life() };
+            facts.push(self.fact(CREATED_AT, at, is_late, opened));
+        }
+        if let Some(at) = self.added(CLOSED_AT, item::millis)? {
+            let closed = Fact::Closed { room: room(), life: life() };
+            facts.push(self.fact(CLOSED_AT, at, false, closed));
+        }
+        Ok(facts)
+    }
+
+    /// A room without named lives was created or dismissed.
+    fn boundary(&self, room: &RoomId) -> Result<Vec<NewFact>, StoreError> {
+        let (room, life) = (|| room.clone(), None);
+        if let Some(at) = self.added(CREATED_AT, item::millis)? {
+            return Ok(vec![self.fact(CREATED_AT, at, false, Fact::Opened { room: room(), life })]);
+        }
+        let closed = self.added(CLOSED_AT, item::millis)?;
+        let fact = |at| self.fact(CLOSED_AT, at, false, Fact::Closed { room: room(), life });
+        Ok(closed.map(fact).into_iter().collect())
+    }
+
+    /// The registers of a device that have a newer event.
+    fn registers(&self, user: &UserId) -> Result<Vec<NewFact>, StoreError> {
+        let (platform, connection) = keys::parse_device(self.sk)?;
+        let registers = [ONLINE_STAMP, OFFLINE_STAMP, LOGOUT_STAMP, KICKED_STAMP];
+        let mut newest = None;
+        for register in registers {
+            newest = newest.max(item::stamp(self.new, register)?);
+        }
+        let mut facts = Vec::new();
+        for register in registers {
+            let Some(stamp) = self.added(register, item::stamp)? else { continue };
+            let (user, platform) = (user.clone(), platform.clone());
+            let connection = connection.clone();
+            let fact = if register == ONLINE_STAMP {
+                Fact::Online { user, platform, connection, stamp }
+            } else {
+                Fact::Offline { user, platform, connection, stamp }
+            };
+            facts.push(self.fact(register, stamp.at(), Some(stamp) < newest, fact));
+        }
+        Ok(facts)
+    }
+
+    /// A registration, when it is inserted. An earlier receipt that replaces it is no other
+    /// registration.
+    fn registration(&self, user: UserId) -> Result<Vec<NewFact>, StoreError> {
+        if self.old.is_some() {
+            return Ok(Vec::new());
+        }
+        let created = item::millis(self.new, CREATE_TIME)?;
+        let at = match created {
+            None => item::millis(self.new, RECORDED_AT)?,
+            created => created,
+        };
+        let at = at.ok_or(StoreError::Item("a registration has no time"))?;
+        let source = match item::text(self.new, SOURCE)? {
+            item::FIRST_LOGIN => RegistrationSource::FirstLogin,
+            _ => RegistrationSource::Callback,
+        };
+        Ok(vec![self.fact(REGISTRATION, at, false, Fact::Registered { user, source })])
+    }
+
+    /// An attribute's value, if it was not there before the write or was another one.
+    fn added<T: PartialEq>(
+        &self,
+        name: &str,
+        read: fn(&Item, &str) -> Result<Option<T>, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let old = self.old.map_or(Ok(None), |old| read(old, name))?;
+        Ok(read(self.new, name)?.filter(|new| old.as_ref() != Some(new)))
+    }
+}
+
+/// A short name of a mark among those of its seat.
+fn mark_name(mark: &[u8]) -> String {
+    hex::encode(&Sha1::digest(mark)[..8])
+}
