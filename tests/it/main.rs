@@ -16,6 +16,7 @@ mod faults;
 mod histories;
 mod hostile;
 mod lambda_events;
+mod laptop_events;
 mod large_rooms;
 mod metrics;
 mod openim;

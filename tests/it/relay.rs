@@ -35,7 +35,7 @@ pub(crate) async fn records() -> (Simulated, Vec<Value>) {
 }
 
 /// The events of records, as the backend gets them.
-fn events_of(records: &[Value]) -> Vec<Value> {
+pub(crate) fn events_of(records: &[Value]) -> Vec<Value> {
     let of = |record: &Value| -> Vec<Event> {
         events(&serde_json::from_value::<StreamRecord>(record.clone()).unwrap()).unwrap()
     };

@@ -15,6 +15,9 @@ use serde_json::Value;
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const SCHEMA: &str = "
+    -- The copy can be asked for again, so no statement waits for the disk.
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL;
     CREATE TABLE IF NOT EXISTS answers (
         href TEXT PRIMARY KEY,
         -- When it was asked, in Unix milliseconds.
