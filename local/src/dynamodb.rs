@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use dynoxide::{Database, actions::get_item::GetItemRequest, server};
-use serde_json::Value;
+use dynoxide::{Database, actions::get_item::GetItemRequest, server, types::AttributeValue};
+use rollcall::store::TABLE;
 use tokio::net::TcpListener;
 
 /// Why the embedded DynamoDB cannot start.
@@ -54,19 +54,21 @@ impl Embedded {
         Database::memory().map(Self).map_err(|error| OpenError::Memory(error.to_string()))
     }
 
-    /// An item with all attributes, in DynamoDB's JSON; `None` if there is none with this key.
+    /// The item of Rollcall's table with this key, in DynamoDB's JSON; `None` if there is none.
     ///
     /// # Errors
     ///
     /// The database's own message if it cannot be read.
-    pub fn item(&self, table: &str, key: Value) -> Result<Option<Value>, String> {
+    pub fn item(&self, table: &str, pk: &str, sk: &str) -> Result<Option<String>, String> {
+        let [pk_name, sk_name] = TABLE.key.map(str::to_owned);
+        let [pk, sk] = [pk, sk].map(|text| AttributeValue::S(text.to_owned()));
         let request = GetItemRequest {
             table_name: table.to_owned(),
-            key: serde_json::from_value(key).map_err(|error| error.to_string())?,
+            key: [(pk_name, pk), (sk_name, sk)].into(),
             ..GetItemRequest::default()
         };
         let item = self.0.get_item(request).map_err(|error| error.to_string())?.item;
-        item.map(serde_json::to_value).transpose().map_err(|error| error.to_string())
+        item.map(|item| serde_json::to_string(&item)).transpose().map_err(|error| error.to_string())
     }
 
     /// Serves DynamoDB's HTTP API until `stop` resolves.

@@ -5,7 +5,7 @@
 //! before and after it is written, while no other write of the gateway touches it.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -21,13 +21,10 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
-use rollcall::{
-    aws,
-    relay::events,
-    runtime,
-    store::{StreamRecord, TABLE},
-};
-use serde_json::{Map, Value, json};
+use http_body_util::BodyExt;
+use rollcall::{aws, relay::events, runtime, store::StreamRecord};
+use serde::{Deserialize, Serialize};
+use serde_json::{json, value::RawValue};
 use tokio::sync::{Mutex, mpsc};
 
 use super::Journal;
@@ -53,7 +50,7 @@ pub enum Images {
 pub struct Feed {
     images: Images,
     locks: Arc<Vec<Mutex<()>>>,
-    changes: mpsc::UnboundedSender<Value>,
+    changes: mpsc::UnboundedSender<Record>,
     /// The number of the next record. It begins with the time, so that a restart repeats none.
     next: Arc<AtomicU64>,
 }
@@ -64,7 +61,7 @@ impl Feed {
         let (changes, mut records) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             while let Some(record) = records.recv().await {
-                relay(record, &journal);
+                relay(&record, &journal);
             }
         });
         let locks = (0..LOCKS).map(|_| Mutex::default()).collect();
@@ -101,39 +98,60 @@ impl Feed {
         let response = to.call(request).await;
         // A refused write changes nothing. Of one that failed nothing is known.
         if !response.as_ref().is_ok_and(|response| response.status().is_client_error()) {
-            for (key, old) in keys.iter().zip(before) {
-                let new = reader.read(key).await?;
-                if new != old {
-                    // The receiver is there as long as the process.
-                    let _ = self.changes.send(self.record(key, old, new));
-                }
+            for (key, old) in keys.into_iter().zip(before) {
+                let new = reader.read(&key).await?;
+                // The receiver is there as long as the process.
+                let _ = self.changes.send(self.record(key, old, new));
             }
         }
         response
     }
 
     /// A record as the table's stream has it.
-    fn record(&self, key: &Key, old: Option<Value>, new: Option<Value>) -> Value {
+    fn record(&self, keys: Key, old_image: Option<Image>, new_image: Option<Image>) -> Record {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let [pk, sk] = TABLE.key;
-        let mut images = Map::from_iter([
-            ("ApproximateCreationDateTime".to_owned(), json!(runtime::now().seconds().0)),
-            ("Keys".to_owned(), json!({ pk: key.pk, sk: key.sk })),
-            (
-                "SequenceNumber".to_owned(),
-                json!((FIRST_SEQUENCE_NUMBER + u128::from(number)).to_string()),
-            ),
-        ]);
-        images.extend(old.map(|old| ("OldImage".to_owned(), old)));
-        images.extend(new.map(|new| ("NewImage".to_owned(), new)));
-        json!({ "eventID": format!("{number:032x}"), "dynamodb": images })
+        Record {
+            event_id: format!("{number:032x}"),
+            dynamodb: Changed {
+                approximate_creation_date_time: runtime::now().seconds().0,
+                keys,
+                old_image,
+                new_image,
+                sequence_number: (FIRST_SEQUENCE_NUMBER + u128::from(number)).to_string(),
+            },
+        }
     }
 }
 
+/// An item in DynamoDB's JSON.
+type Image = Box<RawValue>;
+
+/// A record of a stream, as Lambda passes it.
+#[derive(Debug, Serialize)]
+struct Record {
+    #[serde(rename = "eventID")]
+    event_id: String,
+    dynamodb: Changed,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Changed {
+    approximate_creation_date_time: u64,
+    keys: Key,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old_image: Option<Image>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new_image: Option<Image>,
+    sequence_number: String,
+}
+
 /// The events of a record go to the journal.
-fn relay(record: Value, journal: &Journal) {
-    let added = serde_json::from_value::<StreamRecord>(record).map_err(|error| error.to_string());
-    let added = added.and_then(|record| events(&record).map_err(|error| error.to_string()));
+fn relay(record: &Record, journal: &Journal) {
+    let read = serde_json::to_string(record)
+        .and_then(|json| serde_json::from_str::<StreamRecord>(&json))
+        .map_err(|error| error.to_string());
+    let added = read.and_then(|record| events(&record).map_err(|error| error.to_string()));
     match added {
         Ok(events) => {
             for event in events {
@@ -157,50 +175,69 @@ impl Write {
     /// What a request writes; `None` if it only reads.
     fn of(request: &HttpRequest) -> Option<Self> {
         let operation = request.headers().get("x-amz-target")?.rsplit('.').next()?;
-        let name = match operation {
-            "UpdateItem" | "DeleteItem" => "Key",
-            "PutItem" => "Item",
-            "BatchWriteItem" => "RequestItems",
-            _ => return None,
-        };
-        let body: Value = serde_json::from_slice(request.body().bytes()?).ok()?;
-        if operation != "BatchWriteItem" {
-            let table = body["TableName"].as_str()?.to_owned();
-            return Some(Self { table, keys: Key::of(&body[name]).into_iter().collect() });
+        if !["UpdateItem", "DeleteItem", "PutItem", "BatchWriteItem"].contains(&operation) {
+            return None;
         }
+        let body: Body = serde_json::from_slice(request.body().bytes()?).ok()?;
         // Rollcall has one table.
-        let (table, requests) = body[name].as_object()?.iter().next()?;
-        let keys = requests.as_array()?.iter().filter_map(|request| {
-            Key::of(&request["PutRequest"]["Item"])
-                .or_else(|| Key::of(&request["DeleteRequest"]["Key"]))
-        });
-        Some(Self { table: table.clone(), keys: keys.collect() })
+        let (table, keys) = match body.request_items.and_then(|items| items.into_iter().next()) {
+            Some((table, requests)) => {
+                let keys = requests.into_iter().filter_map(|one| {
+                    let put = one.put_request.map(|put| put.item);
+                    put.or_else(|| one.delete_request.map(|delete| delete.key))
+                });
+                (table, keys.collect())
+            }
+            None => (body.table_name?, body.key.or(body.item).into_iter().collect()),
+        };
+        Some(Self { table, keys })
     }
 }
 
-/// The key of an item, in DynamoDB's JSON.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// What names the written items in a request.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Body {
+    table_name: Option<String>,
+    key: Option<Key>,
+    item: Option<Key>,
+    request_items: Option<HashMap<String, Vec<OneOfBatch>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OneOfBatch {
+    put_request: Option<Put>,
+    delete_request: Option<Delete>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Put {
+    item: Key,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Delete {
+    key: Key,
+}
+
+/// The key of an item, in DynamoDB's JSON. The names are those of `TABLE`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct Key {
     pk: KeyValue,
     sk: KeyValue,
 }
 
 /// `{"S":"text"}`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct KeyValue {
     #[serde(rename = "S")]
     text: String,
 }
 
 impl Key {
-    /// The key among an item's attributes.
-    fn of(attributes: &Value) -> Option<Self> {
-        let [pk, sk] = TABLE.key.map(|name| {
-            Some(KeyValue { text: attributes.get(name)?.get("S")?.as_str()?.to_owned() })
-        });
-        Some(Self { pk: pk?, sk: sk? })
-    }
-
     /// The place of its lock.
     fn place(&self) -> usize {
         use std::hash::{DefaultHasher, Hash, Hasher};
@@ -240,11 +277,12 @@ fn failed(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Connector
 }
 
 impl ImageReader<'_> {
-    async fn read(&self, key: &Key) -> Result<Option<Value>, ConnectorError> {
-        let [pk, sk] = TABLE.key;
-        let key = json!({ pk: key.pk, sk: key.sk });
+    async fn read(&self, key: &Key) -> Result<Option<Image>, ConnectorError> {
         match self {
-            Self::Embedded { database, table } => database.item(table, key).map_err(failed),
+            Self::Embedded { database, table } => {
+                let item = database.item(table, &key.pk.text, &key.sk.text).map_err(failed)?;
+                item.map(RawValue::from_string).transpose().map_err(failed)
+            }
             Self::Remote { to, like, table } => {
                 let body = json!({ "TableName": table, "Key": key, "ConsistentRead": true });
                 remote(to, like, body.to_string()).await
@@ -258,20 +296,24 @@ async fn remote(
     to: &SharedHttpConnector,
     like: &HttpRequest,
     body: String,
-) -> Result<Option<Value>, ConnectorError> {
+) -> Result<Option<Image>, ConnectorError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        #[serde(rename = "Item")]
+        item: Option<Image>,
+    }
     let mut request = like.try_clone().ok_or_else(|| failed("a request cannot be repeated"))?;
     request.headers_mut().insert("x-amz-target", "DynamoDB_20120810.GetItem");
     request.headers_mut().insert("content-length", body.len().to_string());
     *request.body_mut() = body.into();
     let mut response = to.call(request).await?;
-    let body = response.take_body();
-    let body = http_body_util::BodyExt::collect(body).await;
+    let body = BodyExt::collect(response.take_body()).await;
     let body = body.map_err(failed)?.to_bytes();
     if !response.status().is_success() {
         return Err(failed("an item could not be read"));
     }
-    let mut answer: Value = serde_json::from_slice(&body).map_err(failed)?;
-    Ok(answer.get_mut("Item").map(Value::take))
+    let answer: Answer = serde_json::from_slice(&body).map_err(failed)?;
+    Ok(answer.item)
 }
 
 /// An HTTP client whose writes are watched.
