@@ -1,4 +1,4 @@
-//! Keeps a copy of rooms and people in SQLite, from the events of a gateway:
+//! Keeps a copy of rooms and people in `SQLite`, from the events of a gateway:
 //!
 //! ```text
 //! cargo run                                     # in one terminal
@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The rule that keeps the copy right is in `consumer/copy.rs`; `docs/events.md` has it in thirty
-//! lines of Python. A consumer behind EventBridge takes the same events from its webhook or queue.
+//! lines of Python. A consumer behind `EventBridge` takes the same events from its webhook or queue.
 
 #[path = "consumer/copy.rs"]
 mod copy;
@@ -43,6 +43,7 @@ struct Args {
 async fn main() -> Result<(), Failure> {
     let args = Args::parse();
     let copy = Copy::of(Connection::open(args.file)?)?;
+    println!("{} answers so far", copy.answers()?.len());
     let http = rollcall_players::client()?;
     loop {
         if let Err(error) = follow(&copy, &http, &args.url).await {

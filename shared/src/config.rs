@@ -153,7 +153,7 @@ impl ReplayConfig {
 /// Where the function that relays sends events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayConfig {
-    /// `ROLLCALL_EVENT_BUS`: the name of the EventBridge bus.
+    /// `ROLLCALL_EVENT_BUS`: the name of the `EventBridge` bus.
     pub event_bus: String,
 }
 

@@ -206,7 +206,7 @@ async fn the_filters_let_every_event_through_and_nothing_else() {
     }
 }
 
-/// Whether a value is as a pattern of EventBridge says, of which the template uses this part.
+/// Whether a value is as a pattern of `EventBridge` says, of which the template uses this part.
 fn matches(pattern: &Value, value: Option<&Value>) -> bool {
     match pattern {
         Value::Object(fields) => fields

@@ -36,7 +36,7 @@ const SCHEMA: &str = "
 /// Why the copy could not follow an event. The event can be taken again.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CopyError<E> {
-    /// SQLite failed.
+    /// `SQLite` failed.
     #[error("SQLite: {0}")]
     Sqlite(#[from] rusqlite::Error),
     /// What came is not an event or an answer.

@@ -251,7 +251,7 @@ impl Key {
 /// Reads items of the table that a write is for.
 enum ImageReader<'a> {
     Embedded { database: &'a Embedded, table: &'a str },
-    Remote { to: &'a SharedHttpConnector, like: HttpRequest, table: &'a str },
+    Remote { to: &'a SharedHttpConnector, like: Box<HttpRequest>, table: &'a str },
 }
 
 impl Images {
@@ -266,7 +266,7 @@ impl Images {
             Self::Remote => {
                 let like = write.try_clone();
                 let like = like.ok_or_else(|| failed("a request cannot be repeated"))?;
-                Ok(ImageReader::Remote { to, like, table })
+                Ok(ImageReader::Remote { to, like: Box::new(like), table })
             }
         }
     }

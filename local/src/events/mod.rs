@@ -1,4 +1,4 @@
-//! Events on a laptop: what function `relay`, the table's stream and EventBridge do in the cloud.
+//! Events on a laptop: what function `relay`, the table's stream and `EventBridge` do in the cloud.
 //!
 //! ```text
 //! a write of the gateway -> Feed (old and new image) -> rollcall::relay::events -> Journal

@@ -54,7 +54,6 @@ pub fn router(journal: Option<Arc<Journal>>) -> Router {
 }
 
 /// The events from now on, or those after `Last-Event-ID`.
-#[expect(clippy::unused_async, reason = "axum's handlers are futures")]
 async fn events(
     State(journal): State<Option<Arc<Journal>>>,
     Query(wanted): Query<Wanted>,

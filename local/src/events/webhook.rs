@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use super::{Line, Reader};
 
-/// How long an answer may take, as for an API destination of EventBridge.
+/// How long an answer may take, as for an API destination of `EventBridge`.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// The pause before an event is posted again. It doubles with each further failure.
@@ -15,7 +15,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// How often an event is posted before it is given up, as EventBridge does it.
+/// How often an event is posted before it is given up, as `EventBridge` does it.
 const TRIES: u32 = 185;
 
 /// Posts events until no more come. An event that is not taken is posted again.

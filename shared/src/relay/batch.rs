@@ -89,7 +89,7 @@ impl<B: Bus> Relay<B> {
 
     /// Hands over all of these once; returns those that were not taken.
     async fn put_all(&self, pending: Vec<Pending>, deadline: Instant) -> Vec<Pending> {
-        let calls = stream::iter(self.calls(pending)).map(|call| self.put(call, deadline));
+        let calls = stream::iter(Self::calls(pending)).map(|call| self.put(call, deadline));
         let left: Vec<Vec<Pending>> = calls.buffered(CONCURRENT_CALLS).collect().await;
         left.into_iter().flatten().collect()
     }
@@ -114,7 +114,7 @@ impl<B: Bus> Relay<B> {
     }
 
     /// Events in as few calls as the bus allows.
-    fn calls(&self, pending: Vec<Pending>) -> Vec<Vec<Pending>> {
+    fn calls(pending: Vec<Pending>) -> Vec<Vec<Pending>> {
         let (mut calls, mut bytes) = (Vec::<Vec<Pending>>::new(), 0);
         for one in pending {
             bytes += one.entry.bytes();

@@ -1,4 +1,4 @@
-//! Where events go. This is the only place that names EventBridge.
+//! Where events go. This is the only place that names `EventBridge`.
 
 use std::time::Duration;
 
@@ -84,14 +84,14 @@ impl Entry {
         })
     }
 
-    /// Its size, as EventBridge counts it.
+    /// Its size, as `EventBridge` counts it.
     #[must_use]
     pub fn bytes(&self) -> usize {
         SOURCE.len() + self.detail_type.len() + self.detail.len() + self.app.len()
     }
 }
 
-/// An EventBridge bus.
+/// An `EventBridge` bus.
 #[derive(Debug, Clone)]
 pub struct EventBus {
     client: Client,

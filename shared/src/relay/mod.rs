@@ -6,7 +6,7 @@
 //!
 //! [`events`] is the whole rule. It looks at one record and nothing else, so it gives the same
 //! events whenever the record is delivered. [`Relay`] sends the events of a batch of records and
-//! says which records must be delivered again. In the cloud they go to an EventBridge bus
+//! says which records must be delivered again. In the cloud they go to a bus of `EventBridge`
 //! ([`EventBus`]).
 
 mod batch;

@@ -47,15 +47,19 @@ pub fn relay_service<B: Bus + Send + Sync + 'static>(
     service_fn(move |event: LambdaEvent<StreamEvent>| {
         let relay = relay.clone();
         async move {
-            let received = |json: &Box<RawValue>| {
+            let received = |json: &RawValue| {
                 let Named { dynamodb } = serde_json::from_str(json.get())?;
                 Ok::<_, serde_json::Error>(Received {
                     sequence_number: dynamodb.sequence_number,
                     record: serde_json::from_str(json.get()),
                 })
             };
-            let records: Vec<Received> =
-                event.payload.records.iter().map(received).collect::<Result<_, _>>()?;
+            let records: Vec<Received> = event
+                .payload
+                .records
+                .iter()
+                .map(|json| received(json))
+                .collect::<Result<_, _>>()?;
             // Lambda ends a function that takes longer, and then the whole batch counts as failed.
             let left = event.context.deadline.saturating_sub(now().0);
             let deadline = Instant::now() + Duration::from_millis(left * 9 / 10);

@@ -1,4 +1,4 @@
-//! An EventBridge bus over HTTP: at `ROLLCALL_TEST_EVENT_BRIDGE_URL`, or else a small double.
+//! An `EventBridge` bus over HTTP: at `ROLLCALL_TEST_EVENT_BRIDGE_URL`, or else a small double.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -27,7 +27,7 @@ pub(crate) struct EventBridge {
     double: Option<Arc<Double>>,
 }
 
-/// The part of EventBridge that a sender needs.
+/// The part of `EventBridge` that a sender needs.
 #[derive(Default)]
 struct Double {
     taken: Mutex<Vec<Value>>,

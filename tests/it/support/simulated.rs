@@ -349,8 +349,9 @@ impl State {
             let is_empty = value.get("BS").and_then(Value::as_array).is_some_and(Vec::is_empty);
             assert!(!is_empty, "an empty set: {item:?}");
         }
-        let old = self.items.insert(key.clone(), item.clone());
+        let old = self.items.get(&key).cloned();
         self.record(&key, old.as_ref(), Some(&item), false);
+        self.items.insert(key, item);
     }
 
     /// Adds a record to the stream. A write that changes nothing has none.
