@@ -8,15 +8,19 @@ use lambda_http::{
     lambda_runtime::{Context, Service},
 };
 use rollcall::{
+    callback::Secret,
     relay::{Event, EventBus, Relay, events},
     routes::RELAY,
     runtime::{self, StreamEvent, relay_service},
     store::StreamRecord,
 };
+use rollcall_players::zego::{self, EventName};
 use serde_json::{Value, json};
 
+use crate::histories::copy::Copy;
 use crate::support::{
-    BUS, EventBridge, Fault, Handlers, Moment, Proxy, Simulated, iam, one_of_each,
+    BUS, EventBridge, Fault, Handlers, Moment, Proxy, SECRET, Simulated, iam, one_of_each,
+    zego_event,
 };
 
 const LIMIT: Duration = Duration::from_secs(5);
@@ -241,6 +245,42 @@ async fn an_events_href_answers_about_what_the_event_is_about() {
         let about = if path.ends_with("/rooms") { "room" } else { "user" };
         assert_eq!(answer[about], event[about], "{event}");
     }
+}
+
+/// When a room closes, visits end, and the people have no event of their own.
+#[tokio::test]
+async fn promise_9_reported_a_copy_learns_whom_a_room_that_closes_puts_out() {
+    let store = Simulated::default();
+    let handlers = Handlers::with(store.client());
+    let copy = Copy::of(rusqlite::Connection::open_in_memory().unwrap()).unwrap();
+    let (start, now) = (Moment::recent(), runtime::now());
+    let secret = Secret::new(SECRET.to_owned()).unwrap();
+    let mut seen = 0;
+    let people = ["ada", "bob"];
+    let logins = people.map(|user| zego::Event {
+        user: user.to_owned(),
+        ..zego_event(EventName::RoomLogin, start.plus(1))
+    });
+    let close = zego_event(EventName::RoomClose, start.plus(2));
+    for (step, event) in logins.into_iter().chain([close]).enumerate() {
+        let callback = event.callback(&secret, now.seconds(), &step.to_string());
+        assert_eq!(handlers.deliver(&callback, now).await.outcome, Some("applied"));
+        let events = events_of(&store.stream(seen));
+        seen = store.stream(0).len();
+        let ask = async |href: &str| {
+            let (path, query) = href.split_once('?').unwrap();
+            let (status, answer) = handlers.get(path, query, now).await;
+            Ok::<_, String>((status == StatusCode::OK).then_some(answer))
+        };
+        copy.take(&events, now.0, ask).await.unwrap();
+    }
+    let mut online = Vec::new();
+    for (href, _, answer) in copy.answers().unwrap() {
+        if href.contains("/users?") {
+            online.push(answer.unwrap()["online"].as_bool().unwrap());
+        }
+    }
+    assert_eq!(online, [false, false], "of {people:?}");
 }
 
 /// The blocks of a language in a page.

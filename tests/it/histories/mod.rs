@@ -23,7 +23,7 @@
 /// The logic of `cargo run --example consumer`.
 #[path = "../../../local/examples/consumer/copy.rs"]
 #[allow(dead_code, reason = "a history has no index that lags, and no restart")]
-mod copy;
+pub(crate) mod copy;
 mod history;
 mod play;
 pub(crate) mod relay;
