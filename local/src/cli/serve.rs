@@ -133,6 +133,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
 
     let url = format!("http://{}", gateway.local_addr()?);
     println!("Rollcall listens on {url}, its DynamoDB on {dynamodb} (table {}).", config.table);
+    if journal.is_some() {
+        println!("Events are at {url}/events.");
+    }
     introduce(&url, &apps, is_example, config.max_age);
 
     let apps = AppsSource::from(apps);
@@ -215,7 +218,6 @@ fn introduce(url: &str, apps: &Apps, is_example: bool, max_age: Duration) {
         commands
             .push(format!("cargo run -- send zego room-login --user ada --room lobby{app}{to}"));
         commands.push(format!("curl {url}/presence/zego/{id}/rooms/lobby"));
-        commands.push(format!("curl -N {url}/events"));
     }
     let may_send = |app: &AppCredentials| !app.secrets.is_empty() || !app.basic.is_empty();
     if let Some(id) = openim.into_iter().find(|id| is_plain(id) && may_send(&apps.openim[*id])) {
