@@ -80,7 +80,8 @@ fn hold(
     match result {
         Ok(()) => {}
         Err(TestError::Fail(why, history)) => {
-            panic!("{why}\n\n{history}\n{}", Played::new(&history).story(&history))
+            // The history comes last: of a long log, CI keeps the end.
+            panic!("{why}\n\n{}\n{history}", Played::new(&history).story(&history))
         }
         Err(abort) => panic!("{abort}"),
     }
