@@ -4,8 +4,8 @@ use super::Zego;
 use crate::{
     callback::{Callback, FieldError, Fields, ParseError, Parsed, Provider, Verified},
     domain::{
-        Boundary, Change, Details, Kind, LeaveReason, LifeChange, LifeId, Mark, Order, Role,
-        Roster, SeatChange, UnixMillis,
+        Boundary, Change, Detail, Details, Kind, LeaveReason, LifeChange, LifeId, Mark, Order,
+        Role, Roster, SeatChange, UnixMillis,
     },
     routes::CALLBACKS,
 };
@@ -64,7 +64,7 @@ pub(super) fn seat(request: &Verified<Zego>, event: &SeatEvent) -> Result<Parsed
     let mut details = Details::new();
     for &name in event.details {
         if let Some(text) = kept(body, name)? {
-            details.insert(name.into(), text);
+            details.insert(name.into(), Detail::Text(text));
         }
     }
     Ok(Parsed::from(Change::Seat(SeatChange {
