@@ -49,7 +49,7 @@ pub(super) struct SeatEvent {
 pub(super) fn seat(request: &Verified<Zego>, event: &SeatEvent) -> Result<Parsed, ParseError> {
     let body = request.body();
     let now = request.received_at();
-    let role = body.integer::<u16>("user_role")?.map_or(Role::Unspecified, Role::from);
+    let role = body.integer("user_role")?.map(Role).unwrap_or_default();
     let mark = Mark {
         order: Order {
             time: body.event_time("login_time", now)?,
