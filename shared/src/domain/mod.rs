@@ -12,8 +12,8 @@ mod time;
 mod visit;
 
 pub use change::{
-    Boundary, BoundaryChange, Change, Details, DeviceChange, LifeChange, Named, Registration,
-    RegistrationSource, Roster, SeatChange,
+    Boundary, BoundaryChange, Change, Detail, Details, DeviceChange, LifeChange, Named,
+    Registration, RegistrationSource, Roster, SeatChange,
 };
 pub use device::{Account, Connection, Device, DeviceEvent, Stamp};
 pub use id::{App, AppId, IdError, LifeId, Platform, ProviderName, RoomId, SessionId, UserId};

@@ -9,7 +9,7 @@ pub mod zego;
 use std::collections::HashMap;
 
 pub use apps::AppsError;
-pub use rules::{BoundaryEnds, DeviceRules, Months, RoomEnds, RoomRules, Rules, Visits};
+pub use rules::{BoundaryEnds, DeviceRules, Months, RoleRules, RoomEnds, RoomRules, Rules, Visits};
 pub use zego::{Changes, Lost};
 
 use serde::Deserialize;

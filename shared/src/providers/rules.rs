@@ -2,9 +2,9 @@
 //!
 //! Each provider has a `RULES` in its `rules.rs`. Callbacks do not use them.
 
-use std::fmt::Debug;
+use std::{borrow::Cow, fmt::Debug};
 
-use crate::domain::{Beginning, Boundary, Device, Ending, Mark, UnixMillis, UserId, Visit};
+use crate::domain::{Beginning, Boundary, Device, Ending, Mark, Role, UnixMillis, UserId, Visit};
 
 /// The rules by which one provider's records are read.
 #[derive(Debug)]
@@ -27,6 +27,18 @@ pub struct RoomRules {
     pub of_newest: fn(&[Mark]) -> Vec<Visit>,
     /// How a room ends visits whose own end never came.
     pub ends: RoomEnds,
+    /// What the roles of people mean.
+    pub roles: RoleRules,
+}
+
+/// What the roles in a room mean.
+#[derive(Debug, Clone, Copy)]
+pub struct RoleRules {
+    /// What answers call a role. They call one that is not listed by its code, such as `role_9`.
+    pub names: &'static [(Role, &'static str)],
+    /// The roles that no person has: they are services, such as cloud recording. Their visits are
+    /// kept, and not counted as people in a room.
+    pub services: &'static [Role],
 }
 
 /// How a room ends visits whose own end never came.
@@ -88,6 +100,22 @@ impl Visits for NoVisits {
 }
 
 impl Rules {
+    /// What answers call a role.
+    #[must_use]
+    pub fn role_name(&self, role: Role) -> Cow<'static, str> {
+        let names = self.rooms.map_or(&[][..], |rooms| rooms.roles.names);
+        match names.iter().find(|(named, _)| *named == role) {
+            Some((_, name)) => Cow::Borrowed(name),
+            None => Cow::Owned(format!("role_{}", role.0)),
+        }
+    }
+
+    /// Whether someone with this role counts as a person in a room.
+    #[must_use]
+    pub fn is_person(&self, role: Role) -> bool {
+        self.rooms.is_none_or(|rooms| !rooms.roles.services.contains(&role))
+    }
+
     /// The visits to a seat, of which no mark has come yet.
     #[must_use]
     pub fn visits(&self) -> Box<dyn Visits> {

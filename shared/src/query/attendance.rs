@@ -86,7 +86,7 @@ impl Attendance {
 
 impl Session {
     fn new(record: Record<'_>, user: &UserId, stay: RoomStay) -> Self {
-        let RoomStay { room, life, name, visit } = stay;
+        let RoomStay { room, life, name, role, visit } = stay;
         let left_at = visit.ending.map(|ending| ending.at().0);
         let entered_at = visit.beginning.at().map(|at| at.0);
         let until = left_at.unwrap_or(record.now().0);
@@ -96,7 +96,7 @@ impl Session {
             room: room.to_string(),
             life: life.as_ref().map(ToString::to_string),
             session: visit.session.as_ref().map(ToString::to_string),
-            role: visit.role.to_string(),
+            role: role.into_owned(),
             entered_at,
             entered_assumed: visit.beginning.is_assumed(),
             left_at,

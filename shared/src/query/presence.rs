@@ -1,6 +1,6 @@
 //! Whether people are online, and where.
 
-use std::cmp::Reverse;
+use std::{borrow::Cow, cmp::Reverse};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -149,8 +149,8 @@ impl From<Stay> for Session {
     fn from(stay: Stay) -> Self {
         let (beginning, ending) = (stay.beginning(), stay.ending());
         let (room, life, session, device, name, role) = match stay {
-            Stay::Room(RoomStay { room, life, name, visit }) => {
-                (Some(room), life, visit.session, None, name, Some(visit.role))
+            Stay::Room(RoomStay { room, life, name, role, visit }) => {
+                (Some(room), life, visit.session, None, name, Some(role))
             }
             Stay::Device(DeviceStay { platform, connection, .. }) => {
                 (None, None, connection, Some(platform), None, None)
@@ -162,7 +162,7 @@ impl From<Stay> for Session {
             session: session.as_ref().map(ToString::to_string),
             device: device.as_ref().map(ToString::to_string),
             name,
-            role: role.as_ref().map(ToString::to_string),
+            role: role.map(Cow::into_owned),
             entered_at: beginning.at().map(|at| at.0),
             entered_assumed: beginning.is_assumed(),
             left_at: ending.map(|ending| ending.at().0),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Page, QueryError, cursor, rows::Rows};
 use crate::{
-    domain::{Registration, RegistrationSource, UserId},
+    domain::{Detail, Registration, RegistrationSource, UserId},
     record::Record,
 };
 
@@ -19,8 +19,8 @@ pub(super) struct UserRegistration {
     avatar_url: Option<String>,
     extra: Option<String>,
     extra_truncated: bool,
-    manager_level: Option<i32>,
-    receive_option: Option<i32>,
+    manager_level: Option<i64>,
+    receive_option: Option<i64>,
     registered_at: u64,
     /// Where `registered_at` is from: what the provider said, or when we were told.
     registered_at_from: &'static str,
@@ -43,6 +43,9 @@ struct Place {
 
 impl From<Registration> for UserRegistration {
     fn from(registration: Registration) -> Self {
+        let detail = |name| registration.details.get(name);
+        let text = |name| detail(name).and_then(Detail::as_text).map(str::to_owned);
+        let number = |name| detail(name).and_then(Detail::as_number);
         Self {
             provider: registration.app.provider.as_str(),
             registered_at: registration.registered_at().0,
@@ -54,11 +57,11 @@ impl From<Registration> for UserRegistration {
             app: registration.app.id.to_string(),
             user: registration.user.to_string(),
             name: registration.name,
-            avatar_url: registration.avatar_url,
-            extra: registration.extra,
-            extra_truncated: registration.extra_truncated,
-            manager_level: registration.manager_level,
-            receive_option: registration.receive_option,
+            avatar_url: text("avatar_url"),
+            extra: text("extra"),
+            extra_truncated: detail("extra_truncated") == Some(&Detail::Flag(true)),
+            manager_level: number("manager_level"),
+            receive_option: number("receive_option"),
             recorded_at: registration.recorded_at.0,
             source: match registration.source {
                 RegistrationSource::Callback => "callback",

@@ -122,11 +122,11 @@ impl From<record::Changes> for Changes {
 }
 
 impl From<Member> for RoomMember {
-    fn from(Member { user, stay: RoomStay { name, visit, .. } }: Member) -> Self {
+    fn from(Member { user, stay: RoomStay { name, role, visit, .. } }: Member) -> Self {
         Self {
             user: user.to_string(),
             name,
-            role: visit.role.to_string(),
+            role: role.into_owned(),
             session: visit.session.as_ref().map(ToString::to_string),
             entered_at: visit.beginning.at().map(|at| at.0),
             entered_assumed: visit.beginning.is_assumed(),

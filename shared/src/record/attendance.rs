@@ -13,6 +13,7 @@ use futures::{
 use super::{Record, RecordError, RoomStay, ends::RoomEnds};
 use crate::{
     domain::{LifeId, RoomId, UserId, Visit},
+    providers::Rules,
     store::{Member, RoomSeat, Seat, SeatsFrom, StoreError},
 };
 
@@ -45,6 +46,7 @@ pub struct SeatVisits<'s, 'a> {
     seat: &'s Seat,
     visits: BoxStream<'a, Result<Visit, StoreError>>,
     ends: &'s mut RoomEnds<'a>,
+    rules: &'static Rules,
 }
 
 impl<'a> Record<'a> {
@@ -91,7 +93,8 @@ impl<'a> RoomSeats<'a> {
         let Some(found) = self.seats.try_next().await? else { return Ok(None) };
         let RoomSeat { member: Member { user, seat }, place } = self.current.insert(found);
         let visits = self.record.visits(user, seat).boxed();
-        Ok(Some((place, SeatVisits { user, seat, visits, ends: &mut self.ends })))
+        let (ends, rules) = (&mut self.ends, self.record.rules());
+        Ok(Some((place, SeatVisits { user, seat, visits, ends, rules })))
     }
 }
 
@@ -113,7 +116,8 @@ impl<'a> PersonSeats<'a> {
         };
         let seat = self.current.insert(seat);
         let visits = self.record.visits(&self.user, seat).boxed();
-        Ok(Some(SeatVisits { user: &self.user, seat, visits, ends }))
+        let rules = self.record.rules();
+        Ok(Some(SeatVisits { user: &self.user, seat, visits, ends, rules }))
     }
 
     async fn seats_of_next_room(&mut self) -> Result<Option<Vec<Seat>>, StoreError> {
@@ -165,6 +169,6 @@ impl SeatVisits<'_, '_> {
     /// [`RecordError`] if the records cannot be read.
     pub async fn decide(&mut self, visit: Visit) -> Result<RoomStay, RecordError> {
         let ending = self.ends.ending(self.user, self.seat.life.as_ref(), &visit).await?;
-        Ok(RoomStay::new(self.seat, Visit { ending, ..visit }))
+        Ok(RoomStay::new(self.rules, self.seat, Visit { ending, ..visit }))
     }
 }

@@ -101,7 +101,7 @@ impl Record<'_> {
         for Occupied { seat, visits } in seats {
             for mut visit in visits {
                 visit.ending = ends.ending(user, seat.life.as_ref(), &visit).await?;
-                stays.push(Stay::Room(RoomStay::new(&seat, visit)));
+                stays.push(Stay::Room(RoomStay::new(self.rules(), &seat, visit)));
             }
         }
         Ok(stay::current(stays))

@@ -113,7 +113,7 @@ impl Room {
                 .iter()
                 .any(|boundary| ends(boundary, &member.user, last.last_in).is_some()),
         };
-        is_here && last.ending.is_none() && last.role.is_person()
+        is_here && last.ending.is_none() && rules.is_person(last.role)
     }
 }
 
@@ -164,7 +164,10 @@ impl<'a> Record<'a> {
         let store::Member { user, seat } = member;
         let visits = self.current_visits(&user, &seat).await?;
         let visit = visits.into_iter().find(|visit| visit.ending.is_none());
-        Ok((row, visit.map(|visit| Member { user, stay: RoomStay::new(&seat, visit) })))
+        Ok((
+            row,
+            visit.map(|visit| Member { user, stay: RoomStay::new(self.rules(), &seat, visit) }),
+        ))
     }
 
     /// What of the changes that the provider numbered in the newest life of a room has arrived;

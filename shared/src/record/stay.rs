@@ -1,7 +1,10 @@
 //! One stay of a person, in a room or on a device, whose end is decided.
 
+use std::borrow::Cow;
+
 use crate::{
     domain::{Beginning, Ending, LifeId, Platform, RoomId, SessionId, UnixMillis, Visit},
+    providers::Rules,
     store::Seat,
 };
 
@@ -23,7 +26,9 @@ pub struct RoomStay {
     pub life: Option<LifeId>,
     /// The person's display name, by the newest event of that life.
     pub name: Option<String>,
-    /// From when to when, and in which role.
+    /// The person's role, as answers call it.
+    pub role: Cow<'static, str>,
+    /// From when to when.
     pub visit: Visit,
 }
 
@@ -41,9 +46,9 @@ pub struct DeviceStay {
 }
 
 impl RoomStay {
-    pub(super) fn new(seat: &Seat, visit: Visit) -> Self {
+    pub(super) fn new(rules: &Rules, seat: &Seat, visit: Visit) -> Self {
         let Seat { room, life, name, .. } = seat.clone();
-        Self { room, life, name, visit }
+        Self { room, life, name, role: rules.role_name(visit.role), visit }
     }
 }
 

@@ -1,14 +1,14 @@
 //! Reading and writing attributes.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use aws_sdk_dynamodb::{
     primitives::Blob,
-    types::AttributeValue::{self, B, Bs, M, N, S},
+    types::AttributeValue::{self, B, Bool, Bs, M, N, S},
 };
 
 use super::StoreError;
-use crate::domain::{Details, Mark, Stamp, UnixMillis, UnixSeconds};
+use crate::domain::{Detail, Mark, Stamp, UnixMillis, UnixSeconds};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -46,6 +46,10 @@ pub(super) const EXTRA: &str = "extra";
 pub(super) const EXTRA_TRUNCATED: &str = "extra_truncated";
 pub(super) const MANAGER_LEVEL: &str = "manager_level";
 pub(super) const RECEIVE_OPTION: &str = "receive_option";
+/// The details of a registration that are attributes of their own: they were, before there were
+/// details. All others are in `details`.
+pub(super) const OLD_DETAILS: [&str; 5] =
+    [AVATAR_URL, EXTRA, EXTRA_TRUNCATED, MANAGER_LEVEL, RECEIVE_OPTION];
 
 /// An item with these attributes.
 pub(super) fn of(attributes: impl IntoIterator<Item = (&'static str, AttributeValue)>) -> Item {
@@ -65,8 +69,30 @@ pub(super) fn mark_set(marks: Vec<Blob>) -> AttributeValue {
     Bs(marks)
 }
 
-pub(super) fn texts(texts: &Details) -> AttributeValue {
-    M(texts.iter().map(|(name, text)| (name.to_string(), string(text))).collect())
+/// A detail, if it is to be stored.
+pub(super) fn detail(detail: &Detail) -> Option<AttributeValue> {
+    match detail {
+        Detail::Missing => None,
+        Detail::Flag(flag) => Some(Bool(*flag)),
+        Detail::Number(number) => Some(N(number.to_string())),
+        Detail::Text(text) => Some(string(text)),
+    }
+}
+
+pub(super) fn read_detail(value: &AttributeValue) -> Detail {
+    match value {
+        Bool(flag) => Detail::Flag(*flag),
+        N(number) => number.parse().map_or(Detail::Missing, Detail::Number),
+        S(text) => Detail::Text(text.clone()),
+        _ => Detail::Missing,
+    }
+}
+
+pub(super) fn details<'a>(
+    details: impl IntoIterator<Item = (&'a Cow<'static, str>, &'a Detail)>,
+) -> AttributeValue {
+    let stored = |(name, value): (&Cow<'_, str>, _)| Some((name.to_string(), detail(value)?));
+    M(details.into_iter().filter_map(stored).collect())
 }
 
 pub(super) fn number(number: u64) -> AttributeValue {

@@ -2,11 +2,12 @@
 
 use super::{
     device::device_ending,
+    trtc_event::{ANCHOR, AUDIENCE},
     visits::{self, Visits},
 };
 use crate::{
-    domain::{Beginning, Stamp},
-    providers::rules::{DeviceRules, Months, RoomEnds, RoomRules, Rules},
+    domain::{Beginning, Role, Stamp},
+    providers::rules::{DeviceRules, Months, RoleRules, RoomEnds, RoomRules, Rules},
 };
 
 /// TRTC has rooms whose lives have no ids, and Chat has devices. Tencent counts its users by month.
@@ -15,6 +16,10 @@ pub static RULES: Rules = Rules {
         visits: || Box::<Visits>::default(),
         of_newest: Visits::of_newest,
         ends: RoomEnds::Boundaries(visits::ends),
+        roles: RoleRules {
+            names: &[(Role(0), "unspecified"), (ANCHOR, "anchor"), (AUDIENCE, "audience")],
+            services: &[],
+        },
     }),
     devices: Some(DeviceRules {
         beginning: |device| {

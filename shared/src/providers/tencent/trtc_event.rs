@@ -12,6 +12,12 @@ use crate::{
 /// The group of the room events; others are about media, recording and more.
 const ROOM_EVENTS: u32 = 1;
 
+/// As TRTC's role 20 is stored.
+pub(super) const ANCHOR: Role = Role(1);
+
+/// As TRTC's role 21 is stored.
+pub(super) const AUDIENCE: Role = Role(2);
+
 /// The callback of TRTC's room events; the other groups are acknowledged.
 #[derive(Debug)]
 pub struct TrtcEvent;
@@ -71,12 +77,11 @@ fn seat(request: &Verified<Trtc>, event: RoomEvent) -> Result<Change, FieldError
         RoomEvent::Left => leave_reason(code),
         RoomEvent::Entered | RoomEvent::ChangedRole => LeaveReason::Unspecified,
     };
-    let role = match info.integer::<u16>("Role")? {
-        None => Role::Unspecified,
-        Some(20) => Role::Anchor,
-        Some(21) => Role::Audience,
-        // As it is read from its stored code.
-        Some(other) => Role::from(other),
+    let role = match info.integer("Role")? {
+        None => Role::default(),
+        Some(20) => ANCHOR,
+        Some(21) => AUDIENCE,
+        Some(other) => Role(other),
     };
     let order = Order { time: at, session: None, sequence: event.rank() };
     Ok(Change::Seat(SeatChange {

@@ -151,7 +151,7 @@ mod tests {
             order: Order { time: UnixMillis(ms), session: None, sequence: rank },
             kind,
             at: UnixMillis(ms),
-            role: Role::Audience,
+            role: Role(2),
             reason: LeaveReason::Unspecified,
         }
     }

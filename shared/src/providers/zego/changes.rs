@@ -109,7 +109,7 @@ mod tests {
             order: Order { time, session: session.to_string().parse().ok(), sequence },
             kind,
             at: time,
-            role: Role::Audience,
+            role: Role(2),
             reason: LeaveReason::Unspecified,
         }
     }

@@ -2,9 +2,12 @@
 
 use super::visits::Visits;
 use crate::{
-    domain::{Mark, Visit},
-    providers::rules::{self, Months, RoomEnds, RoomRules, Rules},
+    domain::{Mark, Role, Visit},
+    providers::rules::{self, Months, RoleRules, RoomEnds, RoomRules, Rules},
 };
+
+/// The `user_role` of cloud recording and moderation.
+const ADMIN: Role = Role(4);
 
 /// ZEGO has rooms, each life of which has an id. It has no devices, and counts no months.
 pub static RULES: Rules = Rules {
@@ -12,6 +15,15 @@ pub static RULES: Rules = Rules {
         visits: || Box::<Visits>::default(),
         of_newest: visits_of_newest,
         ends: RoomEnds::Lives,
+        roles: RoleRules {
+            names: &[
+                (Role(0), "unspecified"),
+                (Role(1), "anchor"),
+                (Role(2), "audience"),
+                (ADMIN, "admin"),
+            ],
+            services: &[ADMIN],
+        },
     }),
     devices: None,
     months: Months::NotCounted,

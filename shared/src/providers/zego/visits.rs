@@ -114,7 +114,7 @@ mod tests {
             order: Order { time: UnixMillis(time), session, sequence },
             kind,
             at: UnixMillis(at),
-            role: Role::Audience,
+            role: Role(2),
             reason: LeaveReason::Unspecified,
         }
     }

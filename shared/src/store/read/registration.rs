@@ -1,14 +1,13 @@
 //! Registrations: one of a user, or all of an app in the order of time.
 
-use aws_sdk_dynamodb::types::AttributeValue::Bool;
 use futures::{Stream, TryStreamExt, stream};
 
 use super::{
     super::{
         StoreError,
         item::{
-            self, AVATAR_URL, CREATE_TIME, DISPLAY_NAME, EXTRA, EXTRA_TRUNCATED, FIRST_LOGIN, Item,
-            MANAGER_LEVEL, RECEIVE_OPTION, RECORDED_AT, SOURCE,
+            self, CREATE_TIME, DETAILS, DISPLAY_NAME, FIRST_LOGIN, Item, OLD_DETAILS, RECORDED_AT,
+            SOURCE,
         },
         keys::{self, SHARDS},
         table::PK,
@@ -88,7 +87,9 @@ impl Reader {
 }
 
 fn read_registration(app: &App, item: &Item) -> Result<Registration, StoreError> {
-    let integer = |name: &str| item.get(name).and_then(|value| value.as_n().ok()?.parse().ok());
+    let old = OLD_DETAILS.into_iter().filter_map(|name| Some((name.into(), item.get(name)?)));
+    let others = item.get(DETAILS).and_then(|details| details.as_m().ok()).into_iter().flatten();
+    let details = old.chain(others.map(|(name, value)| (name.clone().into(), value)));
     Ok(Registration {
         app: app.clone(),
         user: keys::parse_user(item::text(item, PK)?)?,
@@ -100,10 +101,6 @@ fn read_registration(app: &App, item: &Item) -> Result<Registration, StoreError>
         recorded_at: item::millis(item, RECORDED_AT)?
             .ok_or(StoreError::Item("a registration has no time"))?,
         name: item::optional_text(item, DISPLAY_NAME),
-        avatar_url: item::optional_text(item, AVATAR_URL),
-        extra: item::optional_text(item, EXTRA),
-        extra_truncated: item.get(EXTRA_TRUNCATED) == Some(&Bool(true)),
-        manager_level: integer(MANAGER_LEVEL),
-        receive_option: integer(RECEIVE_OPTION),
+        details: details.map(|(name, value)| (name, item::read_detail(value))).collect(),
     })
 }

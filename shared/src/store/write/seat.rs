@@ -79,7 +79,7 @@ impl Writer {
             .set(INDEX_PK, item::string(keys::shard_of(app, room, user)))
             .set(INDEX_SK, item::string(row))
             .set(item::EXPIRES_AT, item::number(self.seat_expiry(received_at).0))
-            .set(DETAILS, item::texts(&roster.details))
+            .set(DETAILS, item::details(&roster.details))
             .set_or_remove(DISPLAY_NAME, roster.name.as_deref().map(item::string))
             .add(MARKS, item::mark_set(vec![mark.clone()]))
             .only_if(format!("attribute_not_exists({NEWEST}) OR {NEWEST} < :{NEWEST}"));
