@@ -1,7 +1,8 @@
 //! One stay of a person, in a room or on a device, whose end is decided.
 
 use crate::{
-    domain::{Beginning, Ending, LifeId, Platform, RoomId, SessionId, UnixMillis, Visit},
+    domain::{Beginning, Device, Ending, LifeId, Platform, RoomId, SessionId, UnixMillis, Visit},
+    providers::DeviceRules,
     store::Seat,
 };
 
@@ -44,6 +45,20 @@ impl RoomStay {
     pub(super) fn new(seat: &Seat, visit: Visit) -> Self {
         let Seat { room, life, name, .. } = seat.clone();
         Self { room, life, name, visit }
+    }
+}
+
+impl DeviceStay {
+    /// The place of the device among those of its person.
+    #[must_use]
+    pub fn place(&self) -> (&str, Option<&str>) {
+        (self.platform.as_str(), self.connection.as_ref().map(SessionId::as_str))
+    }
+
+    pub(super) fn new(device: Device, rules: DeviceRules, ending: Option<Ending>) -> Self {
+        let beginning = (rules.beginning)(&device);
+        let Device { platform, connection, .. } = device;
+        Self { platform, connection, beginning, ending }
     }
 }
 

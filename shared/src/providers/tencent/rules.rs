@@ -1,7 +1,7 @@
 //! How Tencent's records are read.
 
 use super::{
-    device::device_ending,
+    device, says,
     visits::{self, Visits},
 };
 use crate::{
@@ -15,12 +15,14 @@ pub static RULES: Rules = Rules {
         visits: || Box::<Visits>::default(),
         of_newest: Visits::of_newest,
         ends: RoomEnds::Boundaries(visits::ends),
+        says: says::mark,
     }),
     devices: Some(DeviceRules {
         beginning: |device| {
             device.online.map_or(Beginning::Unknown, |online: Stamp| Beginning::Known(online.at()))
         },
-        ending: |device, _now| device_ending(device),
+        decide: |device, _now| device::decide(device),
+        says: says::register,
     }),
     months: Months::Counted,
 };

@@ -1,6 +1,6 @@
 //! How ZEGO's records are read.
 
-use super::visits::Visits;
+use super::{says::says, visits::Visits};
 use crate::{
     domain::{Mark, Visit},
     providers::rules::{self, Months, RoomEnds, RoomRules, Rules},
@@ -12,6 +12,7 @@ pub static RULES: Rules = Rules {
         visits: || Box::<Visits>::default(),
         of_newest: visits_of_newest,
         ends: RoomEnds::Lives,
+        says,
     }),
     devices: None,
     months: Months::NotCounted,
