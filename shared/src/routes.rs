@@ -68,7 +68,7 @@ pub const VERIFY: &str = "/tencent/user-sig/verify";
 const USER_SIGS: [&str; 2] = [MINT, VERIFY];
 
 /// The routes of [`QUERY`]. The names in braces are those of [`MatchedQuery`].
-static QUERIES: [(Method, &str, Query); 13] = [
+static QUERIES: [(Method, &str, Query); 15] = [
     (Method::GET, "/presence/{provider}/{app}/users/{user}", Query::User),
     (Method::GET, "/presence/{provider}/{app}/users", Query::User),
     (Method::POST, "/presence/{provider}/{app}/users", Query::Users),
@@ -82,6 +82,8 @@ static QUERIES: [(Method, &str, Query); 13] = [
     (Method::GET, "/registrations/{provider}/{app}/users", Query::Registration),
     (Method::GET, "/registrations/{provider}/{app}", Query::Registrations),
     (Method::GET, "/usage/{provider}/{app}", Query::Usage),
+    (Method::GET, "/explain/{provider}/{app}/users/{user}", Query::Explain),
+    (Method::GET, "/explain/{provider}/{app}/users", Query::Explain),
 ];
 
 /// Who calls a route.
@@ -169,6 +171,8 @@ pub enum Query {
     Registrations,
     /// How many users were active in a month.
     Usage,
+    /// Why the answers about a user are as they are.
+    Explain,
 }
 
 /// A query, and the parts of its path. These are not validated.

@@ -119,6 +119,9 @@ pub struct Stamp(u64);
 const RANKS: u64 = 4;
 const REASONS: u64 = 8;
 
+/// The rank of being pushed offline by another platform.
+const PUSHED: u64 = 2;
+
 /// The reason bits of an online that is reported once. Older stamps have 0, and so have leases.
 const REPORTED_ONCE: u64 = 1;
 
@@ -136,7 +139,7 @@ impl Stamp {
                 (1, REPORTED_ONCE)
             }
             DeviceEvent::Online(_) => (1, 0),
-            DeviceEvent::Kicked => (2, code(LeaveReason::Kicked)),
+            DeviceEvent::Kicked => (PUSHED, code(LeaveReason::Kicked)),
         };
         Self(
             (at.0.saturating_mul(RANKS).saturating_add(rank))
@@ -156,6 +159,12 @@ impl Stamp {
     pub fn reason(self) -> LeaveReason {
         let code = u16::try_from(self.0 % REASONS).unwrap_or_default();
         LeaveReason::from_code(code).unwrap_or(LeaveReason::Unspecified)
+    }
+
+    /// Of an offline: whether a login on another platform pushed the device offline.
+    #[must_use]
+    pub fn is_pushed_by_other_platform(self) -> bool {
+        self.0 / REASONS % RANKS == PUSHED
     }
 
     /// Of an online without the id of a connection: whether it lasts until an offline. Otherwise it

@@ -9,6 +9,7 @@ mod month;
 mod outcome;
 mod signature_use;
 mod time;
+mod verdict;
 mod visit;
 
 pub use change::{
@@ -23,4 +24,7 @@ pub use month::{Month, MonthError};
 pub use outcome::{Counts, Outcome};
 pub use signature_use::SignatureUse;
 pub use time::{MAX_EVENT_TIME_AHEAD, UnixMillis, UnixSeconds};
+pub use verdict::{
+    Because, By, DeviceVerdict, EndRule, MarkRule, Moved, Register, RegisterRule, Verdict, Verdicts,
+};
 pub use visit::{Beginning, Ending, Visit};

@@ -4,7 +4,10 @@
 
 use std::{borrow::Cow, fmt::Debug};
 
-use crate::domain::{Beginning, Boundary, Device, Ending, Mark, Role, UnixMillis, UserId, Visit};
+use crate::domain::{
+    Beginning, Boundary, Device, DeviceVerdict, Ending, Mark, Register, Role, Stamp, UnixMillis,
+    UserId, Verdicts, Visit,
+};
 
 /// The rules by which one provider's records are read.
 #[derive(Debug)]
@@ -29,6 +32,8 @@ pub struct RoomRules {
     pub ends: RoomEnds,
     /// What the roles of people mean.
     pub roles: RoleRules,
+    /// What a mark says, in the provider's terms. Its role is given as answers call it.
+    pub says: fn(&Mark, &str) -> String,
 }
 
 /// What the roles in a room mean.
@@ -59,8 +64,10 @@ pub type BoundaryEnds = fn(&Boundary, &UserId, UnixMillis) -> Option<Ending>;
 pub struct DeviceRules {
     /// When the device came online.
     pub beginning: fn(&Device) -> Beginning,
-    /// How its stay online ended by now; `None` while it lasts.
-    pub ending: fn(&Device, UnixMillis) -> Option<Ending>,
+    /// How its stay online ended by now, and what became of each register.
+    pub decide: fn(&Device, UnixMillis) -> DeviceVerdict,
+    /// What a register says, in the provider's terms.
+    pub says: fn(&Device, Register, Stamp) -> String,
 }
 
 /// Whether active users are counted by month.
@@ -83,11 +90,15 @@ pub trait Visits: Debug + Send {
     /// The visits that are left when all marks have come, oldest first. Only the last one can be
     /// open.
     fn finish(&mut self) -> Vec<Visit>;
+
+    /// What became of the marks so far, if that is asked for. There is one verdict for each mark, at
+    /// the latest when its visit is completed.
+    fn verdicts(&mut self) -> &mut Verdicts;
 }
 
 /// Of a provider without rooms.
-#[derive(Debug)]
-struct NoVisits;
+#[derive(Debug, Default)]
+struct NoVisits(Verdicts);
 
 impl Visits for NoVisits {
     fn push(&mut self, _mark: Mark) -> Vec<Visit> {
@@ -96,6 +107,10 @@ impl Visits for NoVisits {
 
     fn finish(&mut self) -> Vec<Visit> {
         Vec::new()
+    }
+
+    fn verdicts(&mut self) -> &mut Verdicts {
+        &mut self.0
     }
 }
 
@@ -110,6 +125,12 @@ impl Rules {
         }
     }
 
+    /// What a mark says, in the provider's terms. There are no marks without rooms.
+    #[must_use]
+    pub fn says(&self, mark: &Mark) -> Option<String> {
+        Some((self.rooms?.says)(mark, &self.role_name(mark.role)))
+    }
+
     /// Whether someone with this role counts as a person in a room.
     #[must_use]
     pub fn is_person(&self, role: Role) -> bool {
@@ -119,7 +140,8 @@ impl Rules {
     /// The visits to a seat, of which no mark has come yet.
     #[must_use]
     pub fn visits(&self) -> Box<dyn Visits> {
-        self.rooms.map_or_else(|| Box::new(NoVisits) as Box<dyn Visits>, |rooms| (rooms.visits)())
+        let none = || Box::<NoVisits>::default() as Box<dyn Visits>;
+        self.rooms.map_or_else(none, |rooms| (rooms.visits)())
     }
 
     /// The visits that some marks of one seat show, oldest first.

@@ -29,7 +29,7 @@ pub(super) struct Attendance {
 }
 
 #[derive(Debug, Serialize)]
-struct Session {
+pub(super) struct Session {
     user: String,
     name: Option<String>,
     room: String,
@@ -85,7 +85,7 @@ impl Attendance {
 }
 
 impl Session {
-    fn new(record: Record<'_>, user: &UserId, stay: RoomStay) -> Self {
+    pub(super) fn new(record: Record<'_>, user: &UserId, stay: RoomStay) -> Self {
         let RoomStay { room, life, name, role, visit } = stay;
         let left_at = visit.ending.map(|ending| ending.at().0);
         let entered_at = visit.beginning.at().map(|at| at.0);

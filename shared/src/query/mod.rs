@@ -5,7 +5,9 @@
 mod attendance;
 mod cursor;
 mod error;
+mod explain;
 mod presence;
+mod reasons;
 mod registrations;
 mod room;
 mod rows;
@@ -16,6 +18,7 @@ use http::StatusCode;
 pub use error::QueryError;
 
 use self::{
+    explain::MarksPage,
     presence::SessionsPage,
     room::{CountChanges, RoomPage},
 };
@@ -59,6 +62,7 @@ enum Query {
     Registration(UserId),
     Registrations,
     Usage(Month),
+    Explain(UserId, Option<RoomId>),
 }
 
 impl Queries {
@@ -111,6 +115,11 @@ impl Queries {
                 let answer = registrations::user(record, &user).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
+            Query::Explain(user, room) => {
+                let (limit, next) = (parameters.limit()?, parameters.get("next"));
+                let page = MarksPage { room: room.as_ref(), limit, next };
+                Reply::json(StatusCode::OK, &explain::user(record, &user, page).await?)
+            }
             Query::Usage(month) => Reply::json(StatusCode::OK, &usage::month(record, month).await?),
             Query::Registrations => {
                 let page = parameters.page()?;
@@ -134,6 +143,10 @@ fn route(request: &Request, parameters: &Parameters) -> Result<(App, Query), Que
         routes::Query::RoomAttendance => Query::RoomAttendance(room()?),
         routes::Query::Registration => Query::Registration(user()?),
         routes::Query::Registrations => Query::Registrations,
+        routes::Query::Explain => {
+            let room = parameters.get("room").map(|room| id("room", Some(room))).transpose()?;
+            Query::Explain(user()?, room)
+        }
         routes::Query::Usage if provider.is_some_and(record::counts_months) => {
             let month =
                 parameters.get("month").map_or(Ok(Month::from(request.received_at)), str::parse);
@@ -208,6 +221,7 @@ impl Parameters {
 #[cfg(any(test, fuzzing))]
 pub fn fuzz_cursors(data: &[u8]) {
     attendance::fuzz_cursors(data);
+    explain::fuzz_cursor(data);
     presence::fuzz_cursor(data);
     room::fuzz_cursor(data);
     registrations::fuzz_cursor(data);

@@ -63,14 +63,7 @@ impl<'a> Record<'a> {
     /// The seats of a person. All of their seats in one room come one after the other.
     #[must_use]
     pub fn seats_of_person(self, user: &UserId) -> PersonSeats<'a> {
-        PersonSeats {
-            record: self,
-            user: user.clone(),
-            seats: self.store.seats_of_user(self.app, user, self.now).peekable(),
-            ends: None,
-            of_room: VecDeque::new(),
-            current: None,
-        }
+        PersonSeats::new(self, user, self.store.seats_of_user(self.app, user, self.now))
     }
 
     /// Whether a room was ever created or closed, as far as is known.
@@ -99,25 +92,52 @@ impl<'a> RoomSeats<'a> {
 }
 
 impl<'a> PersonSeats<'a> {
+    /// Of seats that come room by room, with all of a room.
+    pub(super) fn new(
+        record: Record<'a>,
+        user: &UserId,
+        seats: BoxStream<'a, Result<Seat, StoreError>>,
+    ) -> Self {
+        let (ends, of_room, current) = (None, VecDeque::new(), None);
+        Self { record, user: user.clone(), seats: seats.peekable(), ends, of_room, current }
+    }
+
+    pub(super) fn record(&self) -> Record<'a> {
+        self.record
+    }
+
     /// The next seat: the visits to it.
     ///
     /// # Errors
     ///
     /// [`RecordError`] if the records cannot be read.
     pub async fn next(&mut self) -> Result<Option<SeatVisits<'_, 'a>>, RecordError> {
+        let record = self.record;
+        let Some((user, seat, ends)) = self.next_seat().await? else { return Ok(None) };
+        let visits = record.visits(user, seat).boxed();
+        Ok(Some(SeatVisits { user, seat, visits, ends, rules: record.rules() }))
+    }
+
+    /// The person, their next seat, and how the visits to its room ended.
+    pub(super) async fn next_seat(
+        &mut self,
+    ) -> Result<Option<(&UserId, &Seat, &mut RoomEnds<'a>)>, StoreError> {
         if self.of_room.is_empty() {
-            let Some(seats) = self.seats_of_next_room().await? else { return Ok(None) };
+            let Some(seats) = self.seats_of_next_room().await? else {
+                self.current = None;
+                return Ok(None);
+            };
             let room = seats[0].room.clone();
             self.ends = Some(RoomEnds::of_person(self.record, &self.user, room, seats.clone()));
             self.of_room = seats.into();
         }
-        let (Some(seat), Some(ends)) = (self.of_room.pop_front(), &mut self.ends) else {
-            return Ok(None);
-        };
-        let seat = self.current.insert(seat);
-        let visits = self.record.visits(&self.user, seat).boxed();
-        let rules = self.record.rules();
-        Ok(Some(SeatVisits { user: &self.user, seat, visits, ends, rules }))
+        self.current = self.of_room.pop_front();
+        Ok(self.current())
+    }
+
+    /// The person, the seat that was taken last, and how the visits to its room ended.
+    pub(super) fn current(&mut self) -> Option<(&UserId, &Seat, &mut RoomEnds<'a>)> {
+        Some((&self.user, self.current.as_ref()?, self.ends.as_mut()?))
     }
 
     async fn seats_of_next_room(&mut self) -> Result<Option<Vec<Seat>>, StoreError> {
@@ -168,7 +188,7 @@ impl SeatVisits<'_, '_> {
     ///
     /// [`RecordError`] if the records cannot be read.
     pub async fn decide(&mut self, visit: Visit) -> Result<RoomStay, RecordError> {
-        let ending = self.ends.ending(self.user, self.seat.life.as_ref(), &visit).await?;
-        Ok(RoomStay::new(self.rules, self.seat, Visit { ending, ..visit }))
+        let visit = self.ends.decide(self.user, self.seat.life.as_ref(), visit).await?;
+        Ok(RoomStay::new(self.rules, self.seat, visit))
     }
 }

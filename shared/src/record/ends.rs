@@ -11,7 +11,9 @@ use tokio::sync::OnceCell;
 
 use super::Record;
 use crate::{
-    domain::{Boundary, Ending, Life, LifeId, RoomId, UnixMillis, UserId, Visit},
+    domain::{
+        Boundary, By, EndRule, Ending, Life, LifeId, Moved, RoomId, UnixMillis, UserId, Visit,
+    },
     providers::{BoundaryEnds, RoomEnds as Ends},
     store::{NEWEST_BOUNDARIES, Seat, StoreError},
 };
@@ -95,36 +97,40 @@ impl<'a> RoomEnds<'a> {
         }
     }
 
-    /// How a visit ended, or `None` if it lasts.
-    pub(super) async fn ending(
+    /// Decides how a visit ended, and why so.
+    pub(super) async fn decide(
         &mut self,
         user: &UserId,
         life: Option<&LifeId>,
-        visit: &Visit,
-    ) -> Result<Option<Ending>, StoreError> {
-        let ending = match (self.record.room_ends(), life, visit.ending) {
-            (_, _, Some(ending)) if !ending.is_assumed() => Some(ending),
+        mut visit: Visit,
+    ) -> Result<Visit, StoreError> {
+        match (self.record.room_ends(), life, visit.ending) {
+            (_, _, Some(ending)) if !ending.is_assumed() => {}
             (Ends::Boundaries(ends), ..) => {
-                self.boundary_ending(ends, user, visit).await?.or(visit.ending)
+                if let Some(ending) = self.boundary_ending(ends, user, &visit).await? {
+                    end_with_room(&mut visit, ending, None);
+                }
             }
-            (_, Some(life), None) => self.life_ending(life, visit).await?,
+            (_, Some(life), None) => self.life_ending(life, &mut visit).await?,
             // A life lasts as long as anybody comes to it.
-            (_, _, ending) => ending,
-        };
-        let (Some(life), Some(ending)) = (life, ending) else { return Ok(ending) };
-        let next = self.next_beginning(user, life, visit, ending).await?;
-        Ok(Some(next.map_or(ending, |next| ending.moved_to(next.min(ending.at())))))
+            _ => {}
+        }
+        let (Some(life), Some(ending)) = (life, visit.ending) else { return Ok(visit) };
+        if let Some((next, life)) = self.next_visit(user, life, &visit, ending).await? {
+            visit.move_end(next.min(ending.at()), Moved::ToOtherLife, life.map(By::Life).as_ref());
+        }
+        Ok(visit)
     }
 
-    /// When the person's next visit to another life of the room began, if that may have been before
-    /// this one ended.
-    async fn next_beginning(
+    /// When the person's next visit to another life of the room began, and which life, if that may
+    /// have been before this one ended.
+    async fn next_visit(
         &mut self,
         user: &UserId,
         life: &LifeId,
         visit: &Visit,
         ending: Ending,
-    ) -> Result<Option<UnixMillis>, StoreError> {
+    ) -> Result<Option<(UnixMillis, Option<LifeId>)>, StoreError> {
         let Record { store, app, now } = self.record;
         if self.person.as_ref().is_none_or(|person| person.user != *user) {
             if !self.may_overlap(life, ending).await? {
@@ -134,7 +140,7 @@ impl<'a> RoomEnds<'a> {
             self.person = Some(Person::new(user.clone(), seats));
         }
         let (began, ended) = (visit.place(), ending.at());
-        let mut next = None;
+        let mut next = None::<(UnixMillis, &Seat)>;
         for other in self.person.iter().flat_map(|person| &person.seats) {
             let is_later = other.seat.life.as_ref() > Some(life);
             if other.seat.life.as_ref() == Some(life)
@@ -150,9 +156,10 @@ impl<'a> RoomEnds<'a> {
             let beginnings = other.beginnings.get_or_try_init(beginnings).await?;
             // Of two that began at the same moment one has to end.
             let later = beginnings.range(began..).find(|other| is_later || **other > began);
-            next = next.into_iter().chain(later.copied()).min();
+            let later = later.map(|later| (*later, &other.seat));
+            next = next.into_iter().chain(later).min_by_key(|(began, _)| *began);
         }
-        Ok(next)
+        Ok(next.map(|(began, seat)| (began, seat.life.clone())))
     }
 
     /// Whether the person may have come to another life of the room before a visit ended. That is
@@ -175,24 +182,26 @@ impl<'a> RoomEnds<'a> {
         Ok(self.newest().await?.is_some_and(|newest| newest.id != *life))
     }
 
-    /// Two servers' clocks may differ, but nobody leaves before they came.
-    async fn life_ending(
-        &mut self,
-        id: &LifeId,
-        visit: &Visit,
-    ) -> Result<Option<Ending>, StoreError> {
+    /// Ends a visit with its life, or with the next one. Two servers' clocks may differ, but nobody
+    /// leaves before they came.
+    async fn life_ending(&mut self, id: &LifeId, visit: &mut Visit) -> Result<(), StoreError> {
         let Record { store, app, now } = self.record;
         let life = self.life(id).await?;
-        if let Some(at) = life.closed {
-            return Ok(Some(Ending::RoomClosed { at: at.max(visit.place()) }));
-        }
-        let Some(newest) = self.newest().await?.filter(|newest| newest.id != *id) else {
-            return Ok(None);
+        let (ending, by) = if let Some(at) = life.closed {
+            (Ending::RoomClosed { at }, None)
+        } else {
+            let Some(newest) = self.newest().await?.filter(|newest| newest.id != *id) else {
+                return Ok(());
+            };
+            let began = life.created.unwrap_or(visit.place());
+            let next = store.next_life(app, &self.room, id, began, now).await?;
+            let next = next.as_ref().unwrap_or(newest);
+            let Some(at) = next.began() else { return Ok(()) };
+            (Ending::RoomReplaced { at }, Some(next.id.clone()))
         };
-        let began = life.created.unwrap_or(visit.place());
-        let next = store.next_life(app, &self.room, id, began, now).await?;
-        let replaced_at = next.as_ref().unwrap_or(newest).began();
-        Ok(replaced_at.map(|at| Ending::RoomReplaced { at: at.max(visit.place()) }))
+        end_with_room(visit, ending, by);
+        visit.move_end(ending.at().max(visit.place()), Moved::ToBeginning, None);
+        Ok(())
     }
 
     async fn newest(&self) -> Result<Option<&Life>, StoreError> {
@@ -239,6 +248,15 @@ impl<'a> RoomEnds<'a> {
         }
         Ok(None)
     }
+}
+
+/// Ends a visit as its room did.
+fn end_with_room(visit: &mut Visit, ending: Ending, by: Option<LifeId>) {
+    let rule = match ending {
+        Ending::RoomReplaced { .. } => EndRule::RoomReplaced,
+        _ => EndRule::RoomClosed,
+    };
+    visit.end(ending, rule, by.map(By::Life));
 }
 
 /// How a boundary ended a visit, if it did so before the person came again. At the same millisecond

@@ -4,6 +4,7 @@
 
 mod attendance;
 mod ends;
+mod explain;
 mod person;
 mod registrations;
 mod room;
@@ -12,6 +13,7 @@ mod visits;
 
 pub use self::{
     attendance::{PersonSeats, RoomSeats, SeatVisits},
+    explain::{ExplainedDevice, ExplainedMark, ExplainedRegister, SeatMarks, Seats},
     person::Person,
     room::{Changes, Member, Members, Room},
     stay::{DeviceStay, RoomStay, Stay},

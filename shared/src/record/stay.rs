@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use crate::{
-    domain::{Beginning, Ending, LifeId, Platform, RoomId, SessionId, UnixMillis, Visit},
-    providers::Rules,
+    domain::{Beginning, Device, Ending, LifeId, Platform, RoomId, SessionId, UnixMillis, Visit},
+    providers::{DeviceRules, Rules},
     store::Seat,
 };
 
@@ -49,6 +49,20 @@ impl RoomStay {
     pub(super) fn new(rules: &Rules, seat: &Seat, visit: Visit) -> Self {
         let Seat { room, life, name, .. } = seat.clone();
         Self { room, life, name, role: rules.role_name(visit.role), visit }
+    }
+}
+
+impl DeviceStay {
+    /// The place of the device among those of its person.
+    #[must_use]
+    pub fn place(&self) -> (&str, Option<&str>) {
+        (self.platform.as_str(), self.connection.as_ref().map(SessionId::as_str))
+    }
+
+    pub(super) fn new(device: Device, rules: DeviceRules, ending: Option<Ending>) -> Self {
+        let beginning = (rules.beginning)(&device);
+        let Device { platform, connection, .. } = device;
+        Self { platform, connection, beginning, ending }
     }
 }
 

@@ -46,6 +46,9 @@ pub(super) const DEVICE: &str = "device#";
 /// The prefix of the sort keys of seats.
 pub(super) const SEAT: &str = "seat#";
 
+/// It comes after the sort keys of all seats: `$` is the character after `#`.
+pub(super) const SEATS_END: &str = "seat$";
+
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'#').add(b'%');
 
 fn escape(id: &str) -> String {

@@ -13,6 +13,7 @@ mod device;
 mod registration;
 mod reply;
 mod rules;
+mod says;
 mod user_offline;
 mod user_online;
 mod user_register;

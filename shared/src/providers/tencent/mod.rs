@@ -9,6 +9,7 @@ mod chat_state;
 mod device;
 mod platform;
 mod rules;
+mod says;
 mod trtc;
 mod trtc_event;
 mod visits;

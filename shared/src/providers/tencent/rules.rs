@@ -1,7 +1,7 @@
 //! How Tencent's records are read.
 
 use super::{
-    device::device_ending,
+    device, says,
     trtc_event::{ANCHOR, AUDIENCE},
     visits::{self, Visits},
 };
@@ -20,12 +20,14 @@ pub static RULES: Rules = Rules {
             names: &[(Role(0), "unspecified"), (ANCHOR, "anchor"), (AUDIENCE, "audience")],
             services: &[],
         },
+        says: says::mark,
     }),
     devices: Some(DeviceRules {
         beginning: |device| {
             device.online.map_or(Beginning::Unknown, |online: Stamp| Beginning::Known(online.at()))
         },
-        ending: |device, _now| device_ending(device),
+        decide: |device, _now| device::decide(device),
+        says: says::register,
     }),
     months: Months::Counted,
 };

@@ -128,7 +128,7 @@ fn room(info: &Fields) -> Result<RoomId, FieldError> {
     id.parse().map_err(|error| FieldError::Id(FIELD, error))
 }
 
-fn leave_reason(code: Option<u8>) -> LeaveReason {
+pub(super) fn leave_reason(code: Option<u8>) -> LeaveReason {
     match code {
         None => LeaveReason::Unspecified,
         Some(1) => LeaveReason::Normal,

@@ -5,7 +5,8 @@ use std::{collections::VecDeque, time::Duration};
 use super::trtc_event::RoomEvent;
 use crate::{
     domain::{
-        Beginning, Boundary, Ending, Kind, MAX_EVENT_TIME_AHEAD, Mark, UnixMillis, UserId, Visit,
+        Beginning, Boundary, EndRule, Ending, Kind, MAX_EVENT_TIME_AHEAD, Mark, MarkRule,
+        UnixMillis, UserId, Verdicts, Visit,
     },
     providers::rules::{self, Visits as _},
 };
@@ -25,12 +26,17 @@ pub(super) struct Visits {
     /// comes behind one whose exit may still come.
     over: VecDeque<Over>,
     open: Option<Visit>,
+    /// How many visits have begun.
+    begun: usize,
+    verdicts: Verdicts,
 }
 
 #[derive(Debug)]
 struct Over {
     /// The visit that ended; none if it went on over another connection.
     visit: Option<Visit>,
+    /// The number of that visit.
+    number: usize,
     /// Until when the exit of a replaced connection may still come.
     exit_until: Option<UnixMillis>,
 }
@@ -42,20 +48,30 @@ impl rules::Visits for Visits {
         }
         match mark.kind {
             Kind::Enter => {
-                if let Some(visit) = self.open.take() {
-                    let ending = Some(Ending::Superseded { at: mark.at });
-                    self.replaced(Some(Visit { ending, ..visit }), &mark);
+                let mut rule = MarkRule::Begins;
+                if let Some(mut visit) = self.open.take() {
+                    visit.end(Ending::Superseded { at: mark.at }, EndRule::Superseded, None);
+                    self.replaced(Some(visit), &mark);
+                    rule = MarkRule::BeginsAnew;
                 }
-                self.open = Some(visit(&mark, Beginning::Known(mark.at)));
+                self.open = Some(self.begin(&mark, Beginning::Known(mark.at)));
+                self.judge(&mark, rule);
             }
             Kind::Stay => {
-                if self.open.is_some() && mark.order.sequence == RoomEvent::Entered.rank() {
+                let is_entry = mark.order.sequence == RoomEvent::Entered.rank();
+                let rule = match (&self.open, is_entry) {
+                    (Some(_), true) => MarkRule::ChangesConnection,
+                    (Some(_), false) => MarkRule::ChangesRole,
+                    // Nobody was in, so the entry was lost.
+                    (None, _) => MarkRule::BeginsUnreported,
+                };
+                if rule == MarkRule::ChangesConnection {
                     self.replaced(None, &mark);
                 }
-                // If nobody was in, the entry was lost.
                 let open = self.open.take();
-                let open = open.unwrap_or_else(|| visit(&mark, Beginning::Assumed(mark.at)));
+                let open = open.unwrap_or_else(|| self.begin(&mark, Beginning::Assumed(mark.at)));
                 self.open = Some(Visit { role: mark.role, last_in: mark.at, ..open });
+                self.judge(&mark, rule);
             }
             Kind::Leave => self.leave(&mark),
         }
@@ -70,26 +86,63 @@ impl rules::Visits for Visits {
         let over = std::mem::take(&mut self.over).into_iter().filter_map(|over| over.visit);
         over.chain(self.open.take()).collect()
     }
+
+    fn verdicts(&mut self) -> &mut Verdicts {
+        &mut self.verdicts
+    }
 }
 
 impl Visits {
+    fn begin(&mut self, mark: &Mark, beginning: Beginning) -> Visit {
+        self.begun += 1;
+        Visit {
+            session: None,
+            role: mark.role,
+            beginning,
+            last_in: mark.at,
+            ending: None,
+            because: None,
+        }
+    }
+
+    /// The number of the visit that began last.
+    fn newest(&self) -> usize {
+        self.begun.saturating_sub(1)
+    }
+
+    /// A mark of the visit that began last.
+    fn judge(&mut self, mark: &Mark, rule: MarkRule) {
+        self.verdicts.give(mark, self.newest(), rule);
+    }
+
     fn replaced(&mut self, visit: Option<Visit>, mark: &Mark) {
         let exit_until = Some(mark.at.after(REPLACED_CONNECTIONS_EXIT));
-        self.over.push_back(Over { visit, exit_until });
+        self.over.push_back(Over { visit, number: self.newest(), exit_until });
     }
 
     fn leave(&mut self, mark: &Mark) {
         let mut replaced = self.over.iter_mut().filter(|over| over.exit_until.is_some());
         if let Some(over) = replaced.next().filter(|_| !mark.leaves_for_certain()) {
             over.exit_until = None;
-            if let Some(ending) = over.visit.as_mut().and_then(|visit| visit.ending.as_mut()) {
-                *ending = Ending::Left { at: ending.at(), reason: mark.reason };
+            let mut rule = MarkRule::EndsReplacedConnection;
+            if let Some(visit) = &mut over.visit {
+                let at = visit.ending.map_or(mark.at, Ending::at);
+                let ending = Ending::Left { at, reason: mark.reason };
+                visit.end(ending, EndRule::LeftConnection, None);
+                rule = MarkRule::EndsReplaced;
             }
+            self.verdicts.give(mark, over.number, rule);
             return;
         }
-        let visit = self.open.take().unwrap_or_else(|| visit(mark, Beginning::Unknown));
-        let ending = Some(Ending::Left { at: mark.at, reason: mark.reason });
-        self.over.push_back(Over { visit: Some(Visit { ending, ..visit }), exit_until: None });
+        let mut rule = MarkRule::Ends;
+        let mut visit = self.open.take().unwrap_or_else(|| {
+            rule = MarkRule::EndsUnknown;
+            self.begin(mark, Beginning::Unknown)
+        });
+        let ending = Ending::Left { at: mark.at, reason: mark.reason };
+        visit.end(ending, EndRule::Left, None);
+        self.over.push_back(Over { visit: Some(visit), number: self.newest(), exit_until: None });
+        self.judge(mark, rule);
     }
 
     /// The visits that the newest marks of a seat show, if any number of older marks is unknown: those
@@ -113,10 +166,6 @@ impl Visits {
         found.extend(visits.finish());
         found
     }
-}
-
-fn visit(mark: &Mark, beginning: Beginning) -> Visit {
-    Visit { session: None, role: mark.role, beginning, last_in: mark.at, ending: None }
 }
 
 /// How a boundary of the room ends the stay of a person who was last reported in at `last_in`; `None`

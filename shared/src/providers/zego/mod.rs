@@ -12,6 +12,7 @@ mod room_create;
 mod room_login;
 mod room_logout;
 mod rules;
+mod says;
 mod signature;
 mod visits;
 

@@ -1,13 +1,13 @@
 //! How ZEGO's records are read.
 
-use super::visits::Visits;
+use super::{says::says, visits::Visits};
 use crate::{
     domain::{Mark, Role, Visit},
     providers::rules::{self, Months, RoleRules, RoomEnds, RoomRules, Rules},
 };
 
 /// The `user_role` of cloud recording and moderation.
-const ADMIN: Role = Role(4);
+pub(super) const ADMIN: Role = Role(4);
 
 /// ZEGO has rooms, each life of which has an id. It has no devices, and counts no months.
 pub static RULES: Rules = Rules {
@@ -24,6 +24,7 @@ pub static RULES: Rules = Rules {
             ],
             services: &[ADMIN],
         },
+        says,
     }),
     devices: None,
     months: Months::NotCounted,

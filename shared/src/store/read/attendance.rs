@@ -3,7 +3,7 @@
 //! All results are streams, so a room with a hundred thousand visits needs no more memory than one
 //! with a hundred.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use futures::{
     StreamExt, TryStreamExt,
@@ -14,6 +14,7 @@ use super::{
     super::{
         StoreError, item,
         keys::{self, SHARDS, Section},
+        table::{PK, SK},
     },
     Reader,
     roster::{Member, read_member},
@@ -99,6 +100,39 @@ impl Reader {
         now: UnixMillis,
     ) -> BoxStream<'a, Result<Seat, StoreError>> {
         let query = self.query_user(app, user, keys::SEAT);
+        items(query, None, now).and_then(async |item| read_seat(&item)).boxed()
+    }
+
+    /// The seats of a person from a room on, in the order of their keys, read consistently.
+    #[must_use]
+    pub fn seats_of_user_from<'a>(
+        &'a self,
+        app: &App,
+        user: &UserId,
+        room: &RoomId,
+        now: UnixMillis,
+    ) -> BoxStream<'a, Result<Seat, StoreError>> {
+        let query = self
+            .query_user(app, user, keys::SEAT)
+            .key_condition_expression(format!("{PK} = :pk AND {SK} BETWEEN :from AND :to"))
+            .set_expression_attribute_values(Some(HashMap::from([
+                (":pk".to_owned(), item::string(keys::user(app, user))),
+                (":from".to_owned(), item::string(keys::seats_of(room))),
+                (":to".to_owned(), item::string(keys::SEATS_END)),
+            ])));
+        items(query, None, now).and_then(async |item| read_seat(&item)).boxed()
+    }
+
+    /// The seats of a person in one room, read consistently.
+    #[must_use]
+    pub fn seats_of_user_in<'a>(
+        &'a self,
+        app: &App,
+        user: &UserId,
+        room: &RoomId,
+        now: UnixMillis,
+    ) -> BoxStream<'a, Result<Seat, StoreError>> {
+        let query = self.query_user(app, user, &keys::seats_of(room));
         items(query, None, now).and_then(async |item| read_seat(&item)).boxed()
     }
 

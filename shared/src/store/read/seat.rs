@@ -27,6 +27,14 @@ pub struct Seat {
     pub moved_to: Option<Mark>,
 }
 
+impl Seat {
+    /// Whether it comes before another seat of the same person, in the order in which they are read.
+    #[must_use]
+    pub fn is_before(&self, room: &RoomId, life: Option<&LifeId>) -> bool {
+        keys::seat(&self.room, self.life.as_ref()) < keys::seat(room, life)
+    }
+}
+
 impl Reader {
     /// All seats of a user, read consistently; none if nothing is known of them.
     ///
