@@ -47,6 +47,8 @@ pub mod fuzzing;
 pub mod handler;
 pub mod http;
 pub mod metrics;
+#[cfg(test)]
+mod openapi;
 pub mod payload;
 pub mod providers;
 pub mod query;

@@ -182,6 +182,7 @@ impl DeviceChange {
 
 /// How it is known that a user is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RegistrationSource {
     /// The provider reported the registration. The earliest receipt stays.

@@ -3,5 +3,7 @@
 mod reply;
 mod request;
 
-pub use reply::Reply;
+#[cfg(test)]
+pub(crate) use reply::schemas;
+pub use reply::{ErrorCode, Reply};
 pub use request::Request;

@@ -40,17 +40,8 @@ impl Reply {
 
     /// The error body of every route that a backend calls: `{"error":{"code":...,"message":...}}`.
     #[must_use]
-    pub fn error(status: StatusCode, code: &'static str, message: String) -> Self {
-        #[derive(Serialize)]
-        struct Body {
-            error: Content,
-        }
-        #[derive(Serialize)]
-        struct Content {
-            code: &'static str,
-            message: String,
-        }
-        Self::json(status, &Body { error: Content { code, message } })
+    pub fn error(status: StatusCode, code: ErrorCode, message: String) -> Self {
+        Self::json(status, &ErrorBody { error: ErrorContent { code, message } })
     }
 
     /// The same reply, with the outcome header.
@@ -58,6 +49,48 @@ impl Reply {
     pub fn with_outcome(self, outcome: &'static str) -> Self {
         Self { outcome: Some(outcome), ..self }
     }
+}
+
+/// The kind of an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The user, room, registration, app, key or provider is unknown, or there is no such route.
+    NotFound,
+    /// A parameter or the body is wrong.
+    BadParameter,
+    /// The body is too long.
+    TooLarge,
+    /// The records or the keys cannot be read at the moment.
+    Unavailable,
+    /// A fault of ours.
+    Internal,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Error"))]
+struct ErrorBody {
+    /// The error.
+    error: ErrorContent,
+}
+
+/// The kind of an error, and what exactly is wrong.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ErrorContent {
+    /// The kind of the error, for programs.
+    code: ErrorCode,
+    /// What is wrong and what to do about it, in English, for people.
+    #[cfg_attr(test, schemars(length(min = 1)))]
+    message: String,
+}
+
+/// Generates the schema of the error body.
+#[cfg(test)]
+pub(crate) fn schemas(generator: &mut schemars::SchemaGenerator) {
+    generator.subschema_for::<ErrorBody>();
 }
 
 impl From<Reply> for http::Response<String> {

@@ -2,7 +2,10 @@
 
 use http::StatusCode;
 
-use crate::{http::Reply, record::RecordError};
+use crate::{
+    http::{ErrorCode, Reply},
+    record::RecordError,
+};
 
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -33,10 +36,10 @@ impl QueryError {
     pub fn reply(&self) -> Reply {
         let (status, code) = match self {
             Self::NoRoute | Self::UnknownProvider | Self::Unknown(_) => {
-                (StatusCode::NOT_FOUND, "not_found")
+                (StatusCode::NOT_FOUND, ErrorCode::NotFound)
             }
-            Self::BadParameter(..) => (StatusCode::BAD_REQUEST, "bad_parameter"),
-            Self::Record(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::BadParameter(..) => (StatusCode::BAD_REQUEST, ErrorCode::BadParameter),
+            Self::Record(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
         };
         Reply::error(status, code, self.to_string())
     }

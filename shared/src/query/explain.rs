@@ -78,7 +78,7 @@ struct Order {
 #[derive(Debug, Serialize)]
 struct RoomStayRow {
     #[serde(flatten)]
-    session: attendance::Session,
+    session: attendance::AttendanceSession,
     #[serde(flatten)]
     reasons: Reasons,
 }
@@ -225,7 +225,7 @@ async fn add_marks(
         while let Some(explained) = marks.next(after).await? {
             let stay = explained.is_first.then(|| RoomStayRow {
                 reasons: Reasons::of_visit(&explained.stay.visit),
-                session: attendance::Session::new(record, user, explained.stay.clone()),
+                session: attendance::AttendanceSession::new(record, user, explained.stay.clone()),
             });
             let row = Row::Mark {
                 room: room.to_string(),

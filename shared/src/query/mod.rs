@@ -2,10 +2,12 @@
 //!
 //! [`Queries::answer`] takes every query of the table in `routes`.
 
+mod answer;
 mod attendance;
 mod cursor;
 mod error;
 mod explain;
+mod names;
 mod presence;
 mod reasons;
 mod registrations;
@@ -13,11 +15,10 @@ mod room;
 mod rows;
 mod usage;
 
-use http::StatusCode;
-
 pub use error::QueryError;
 
 use self::{
+    answer::{Answer, answers},
     explain::MarksPage,
     presence::SessionsPage,
     room::{CountChanges, RoomPage},
@@ -28,6 +29,16 @@ use crate::{
     record::{self, Records},
     routes::{self, MatchedQuery},
 };
+
+answers! {
+    presence::UserPresence,
+    presence::UsersPresence,
+    room::RoomPresence,
+    attendance::Attendance,
+    registrations::UserRegistration,
+    registrations::Registrations,
+    usage::Usage,
+}
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
@@ -85,12 +96,11 @@ impl Queries {
             Query::User(user) => {
                 let page =
                     SessionsPage { limit: parameters.limit()?, next: parameters.get("next") };
-                let answer = presence::user(record, &user, page).await?;
-                Reply::json(StatusCode::OK, &answer)
+                presence::user(record, &user, page).await?.reply()
             }
             Query::Users => {
                 let users = presence::read_users(&request.body)?;
-                Reply::json(StatusCode::OK, &presence::users(record, users).await?)
+                presence::users(record, users).await?.reply()
             }
             Query::Room(room) => {
                 let page = RoomPage {
@@ -98,34 +108,27 @@ impl Queries {
                     next: parameters.get("next"),
                     changes: parameters.changes()?,
                 };
-                let answer = room::room(record, &room, page).await?;
-                Reply::json(StatusCode::OK, &answer)
+                room::room(record, &room, page).await?.reply()
             }
             Query::UserAttendance(user) => {
                 let page = parameters.page()?;
-                let answer = attendance::user(record, &user, &page).await?;
-                Reply::json(StatusCode::OK, &answer)
+                attendance::user(record, &user, &page).await?.reply()
             }
             Query::RoomAttendance(room) => {
                 let page = parameters.page()?;
-                let answer = attendance::room(record, &room, &page).await?;
-                Reply::json(StatusCode::OK, &answer)
-            }
-            Query::Registration(user) => {
-                let answer = registrations::user(record, &user).await?;
-                Reply::json(StatusCode::OK, &answer)
+                attendance::room(record, &room, &page).await?.reply()
             }
             Query::Explain(user, room) => {
                 let (limit, next) = (parameters.limit()?, parameters.get("next"));
                 let page = MarksPage { room: room.as_ref(), limit, next };
-                Reply::json(StatusCode::OK, &explain::user(record, &user, page).await?)
+                Reply::json(http::StatusCode::OK, &explain::user(record, &user, page).await?)
             }
-            Query::Usage(month) => Reply::json(StatusCode::OK, &usage::month(record, month).await?),
+            Query::Registration(user) => registrations::user(record, &user).await?.reply(),
             Query::Registrations => {
                 let page = parameters.page()?;
-                let answer = registrations::list(record, &page).await?;
-                Reply::json(StatusCode::OK, &answer)
+                registrations::list(record, &page).await?.reply()
             }
+            Query::Usage(month) => usage::month(record, month).await?.reply(),
         })
     }
 }
