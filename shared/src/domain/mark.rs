@@ -1,6 +1,6 @@
 //! The mark that an event leaves on a seat, and its order among the marks of that seat.
 
-use std::{cmp::Ordering, fmt};
+use std::{cmp::Ordering, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +90,23 @@ impl From<u16> for Role {
             4 => Self::Admin,
             other => Self::Other(other),
         }
+    }
+}
+
+/// The text names no role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is no role: unspecified, anchor, audience, admin, or role_ and a provider's number")]
+pub struct RoleError;
+
+/// By its name in answers.
+impl FromStr for Role {
+    type Err = RoleError;
+
+    fn from_str(name: &str) -> Result<Self, RoleError> {
+        let code = name.strip_prefix("role_").and_then(|code| code.parse::<u16>().ok());
+        let named = [Self::Unspecified, Self::Anchor, Self::Audience, Self::Admin];
+        let mut roles = named.into_iter().chain(code.map(Self::from));
+        roles.find(|role| role.to_string() == name).ok_or(RoleError)
     }
 }
 

@@ -18,7 +18,7 @@ pub use change::{
 pub use device::{Account, Connection, Device, DeviceEvent, Stamp};
 pub use id::{App, AppId, IdError, LifeId, Platform, ProviderName, RoomId, SessionId, UserId};
 pub use life::Life;
-pub use mark::{Kind, LeaveReason, Mark, MarkError, Order, Role};
+pub use mark::{Kind, LeaveReason, Mark, MarkError, Order, Role, RoleError};
 pub use month::{Month, MonthError};
 pub use outcome::{Counts, Outcome};
 pub use signature_use::SignatureUse;

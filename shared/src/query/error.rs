@@ -22,6 +22,9 @@ pub enum QueryError {
     /// A parameter or the body is wrong.
     #[error("`{0}` {1}")]
     BadParameter(&'static str, String),
+    /// It would take too much time or memory: this says what to ask instead.
+    #[error("{0}")]
+    TooLarge(String),
     /// The records could not be read. The cause is logged, not told.
     #[error("the records cannot be read just now")]
     Record(#[from] RecordError),
@@ -36,6 +39,7 @@ impl QueryError {
                 (StatusCode::NOT_FOUND, "not_found")
             }
             Self::BadParameter(..) => (StatusCode::BAD_REQUEST, "bad_parameter"),
+            Self::TooLarge(_) => (StatusCode::SERVICE_UNAVAILABLE, "too_large"),
             Self::Record(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
         Reply::error(status, code, self.to_string())

@@ -38,6 +38,31 @@ pub(super) struct RoomEnds<'a> {
     person: Option<Person>,
 }
 
+/// How a life of a room ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LifeEnd {
+    /// The room was closed.
+    Closed(UnixMillis),
+    /// The callback of the end never came, but a newer life began.
+    Replaced(UnixMillis),
+}
+
+impl LifeEnd {
+    /// When it ended.
+    pub(super) fn at(self) -> UnixMillis {
+        let (Self::Closed(at) | Self::Replaced(at)) = self;
+        at
+    }
+
+    /// The same end, at `at` if it was before.
+    pub(super) fn no_earlier_than(self, at: UnixMillis) -> Self {
+        match self {
+            Self::Closed(end) => Self::Closed(end.max(at)),
+            Self::Replaced(end) => Self::Replaced(end.max(at)),
+        }
+    }
+}
+
 struct NextLife {
     after: UnixMillis,
     began: Option<UnixMillis>,
@@ -204,20 +229,35 @@ impl<'a> RoomEnds<'a> {
         id: &LifeId,
         visit: &Visit,
     ) -> Result<Option<Ending>, StoreError> {
-        let Record { store, app, now } = self.record;
         let life = self.life(id).await?;
+        let end = self.life_end(&life, life.created.unwrap_or(visit.place())).await?;
+        Ok(end.map(|end| match end.no_earlier_than(visit.place()) {
+            LifeEnd::Closed(at) => Ending::RoomClosed { at },
+            LifeEnd::Replaced(at) => Ending::RoomReplaced { at },
+        }))
+    }
+
+    /// How a life ended; `None` while it lasts. It began at `began` at the earliest.
+    pub(super) async fn life_end(
+        &mut self,
+        life: &Life,
+        began: UnixMillis,
+    ) -> Result<Option<LifeEnd>, StoreError> {
         if let Some(at) = life.closed {
-            return Ok(Some(Ending::RoomClosed { at: at.max(visit.place()) }));
+            return Ok(Some(LifeEnd::Closed(at)));
         }
+        let Record { store, app, now } = self.record;
+        let newest = self.newest().await?.filter(|newest| newest.id != life.id);
+        let Some(newest_began) = newest.map(Life::began) else { return Ok(None) };
+        let next = store.next_life(app, &self.room, &life.id, began, now).await?;
+        Ok(next.map_or(newest_began, |next| next.began()).map(LifeEnd::Replaced))
+    }
+
+    /// The newest life of the room; `None` if nothing is known of it.
+    pub(super) async fn newest(&self) -> Result<Option<&Life>, StoreError> {
+        let Record { store, app, now } = self.record;
         let newest = || store.newest_life(app, &self.room, self.logins.iter().cloned(), now);
-        let newest = self.newest.get_or_try_init(newest).await?;
-        let Some(newest) = newest.as_ref().filter(|newest| newest.id != *id) else {
-            return Ok(None);
-        };
-        let began = life.created.unwrap_or(visit.place());
-        let next = store.next_life(app, &self.room, id, began, now).await?;
-        let replaced_at = next.as_ref().unwrap_or(newest).began();
-        Ok(replaced_at.map(|at| Ending::RoomReplaced { at: at.max(visit.place()) }))
+        Ok(self.newest.get_or_try_init(newest).await?.as_ref())
     }
 
     async fn life(&mut self, id: &LifeId) -> Result<Life, StoreError> {

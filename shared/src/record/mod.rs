@@ -6,6 +6,7 @@ mod attendance;
 mod ends;
 mod person;
 mod registrations;
+mod report;
 mod room;
 mod stay;
 mod visits;
@@ -13,6 +14,11 @@ mod visits;
 pub use self::{
     attendance::{PersonSeats, RoomSeats, SeatVisits},
     person::Person,
+    report::{
+        DayReport, Digest, Figures, MAX_PEOPLE, Peak, PersonDays, PersonReport, ReportError,
+        RoomDays, RoomQuestion, RoomReport, RoomTotals, Span, Timezone, TimezoneError, Together,
+        Whom, Window, share,
+    },
     room::{Changes, Member, Members, Room},
     stay::{DeviceStay, RoomStay, Stay},
 };
