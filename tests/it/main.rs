@@ -24,6 +24,7 @@ mod panics;
 mod policies;
 mod queries;
 mod replay_guard;
+mod reports;
 mod seats;
 mod secrets;
 mod spill;

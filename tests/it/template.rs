@@ -137,6 +137,7 @@ fn to_json(yaml: &Yaml<'_>) -> Value {
         Yaml::Tagged(tag, node) => json!({ format!("!{}", tag.suffix): to_json(node) }),
         Yaml::Value(Scalar::String(text)) => json!(text),
         Yaml::Value(Scalar::Integer(number)) => json!(number),
+        Yaml::Value(Scalar::FloatingPoint(number)) => json!(number.into_inner()),
         Yaml::Value(Scalar::Boolean(flag)) => json!(flag),
         Yaml::Value(Scalar::Null) => Value::Null,
         other => panic!("{other:?} in a YAML file"),

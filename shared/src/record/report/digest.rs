@@ -54,3 +54,33 @@ impl fmt::Display for Digest {
         write!(f, "sha256:{}", hex::encode(self.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Span;
+
+    /// The expected digest was computed by the Python in `docs/design.md`.
+    #[test]
+    fn any_id_has_one_form() {
+        let mut users = ["\u{1}\"\\/\u{7f}", "a\tb", "dée", "e😀", "role:x\u{2028}"];
+        users.sort_unstable();
+        let people: Vec<(&str, Figures)> = (0_u64..)
+            .zip(users)
+            .map(|(number, user)| {
+                let figures = Figures {
+                    first_entered_at: (number != 0).then_some(UnixMillis(1000 + number)),
+                    last_left_at: (number != 1).then_some(UnixMillis(2000)),
+                    visits: 1,
+                    present: vec![Span { from: UnixMillis(1), to: UnixMillis(1 + number) }],
+                };
+                (user, figures)
+            })
+            .collect();
+        let people = people.iter().map(|(user, figures)| (*user, figures));
+        assert_eq!(
+            Digest::new(None, None, None, people).to_string(),
+            "sha256:8e3b79a1c0f1bdd224d03f0ce984b75b8ba0be078c527d9616ad2a5b31d24742"
+        );
+    }
+}
