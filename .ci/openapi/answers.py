@@ -104,6 +104,15 @@ def what_was_sent_is_known():
     assert ask(by_id("verifyUserSig"), 200, ticket | {"user_sig": minted["user_sig"]})["valid"]
 
 
+def the_docs_recompute_a_digest():
+    with open("docs/design.md") as file:
+        python = file.read().split("```python\n")[1].split("```")[0]
+    docs = {}
+    exec(python, docs)
+    report = ask(by_id("roomReport"), 200)
+    assert report["rows"] and docs["digest"](report, report["rows"]) == report["digest"], report
+
+
 def other_methods():
     """A method without a route is none of openapi.yaml's, and a 404."""
     for path in {operation.path for operation in operations}:
@@ -128,4 +137,5 @@ else:
     what_was_sent_is_known()
     too_long_bodies()
     second_pages()
+    the_docs_recompute_a_digest()
     other_methods()
