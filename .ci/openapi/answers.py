@@ -28,7 +28,7 @@ def declared(operation):
 
 def ask(operation, status, body=None, **parameters):
     """Asks, signs if it is a callback, and expects this status and an answer as openapi.yaml describes it."""
-    names = {"provider": "zego", "user": hooks.USER, "room": hooks.ROOM, "proxy": "other"} | parameters
+    names = {"provider": "zego", "user": hooks.USER, "room": hooks.ROOM, "proxy": "other", "a": "ada", "b": "bob"} | parameters
     names.setdefault("app", hooks.APPS[names["provider"]])
     path = operation.path.format(**names)
     query = {p.name: names[p.name] for p in operation.query if p.name in names}
@@ -77,7 +77,8 @@ def too_long_bodies():
 
 def second_pages():
     pages = {"roomPresence": "members", "roomPresenceByParameter": "members", "userAttendance": "sessions",
-             "userAttendanceByParameter": "sessions", "roomAttendance": "sessions", "roomAttendanceByParameter": "sessions"}
+             "userAttendanceByParameter": "sessions", "roomAttendance": "sessions", "roomAttendanceByParameter": "sessions",
+             "userReport": "rows", "userReportByParameter": "rows", "roomReport": "rows", "roomReportByParameter": "rows"}
     for operation, items in pages.items():
         first = ask(by_id(operation), 200, limit=1)
         second = ask(by_id(operation), 200, limit=1, next=first["next"])
@@ -92,11 +93,24 @@ def what_was_sent_is_known():
     assert room["online"] == 2 and room["changes"] == {"first": 1, "last": 2, "missing": 0}, room
     user = ask(by_id("userAttendance"), 200)
     assert {visit["reason"] for visit in user["sessions"]} >= {None, "normal"}, user
+    report = ask(by_id("roomReport"), 200)
+    assert report["people"] == 2 and report["peak"]["online"] == 2 and not report["final"], report
+    together = ask(by_id("together"), 200)
+    assert len(together["spans"]) == 1 and together["together_ms"] > 0, together
     assert ask(by_id("userPresence"), 200, provider="openim")["sessions"][0]["device"] == "IOS"
     assert ask(by_id("usage"), 200, provider="tencent")["active_users"] >= 1
     ticket = {"sdk_app_id": 1400000000, "user_id": hooks.USER}
     minted = ask(by_id("mintUserSig"), 200, ticket)
     assert ask(by_id("verifyUserSig"), 200, ticket | {"user_sig": minted["user_sig"]})["valid"]
+
+
+def the_docs_recompute_a_digest():
+    with open("docs/design.md") as file:
+        python = file.read().split("```python\n")[1].split("```")[0]
+    docs = {}
+    exec(python, docs)
+    report = ask(by_id("roomReport"), 200)
+    assert report["rows"] and docs["digest"](report, report["rows"]) == report["digest"], report
 
 
 def other_methods():
@@ -123,4 +137,5 @@ else:
     what_was_sent_is_known()
     too_long_bodies()
     second_pages()
+    the_docs_recompute_a_digest()
     other_methods()

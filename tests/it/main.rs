@@ -25,6 +25,7 @@ mod panics;
 mod policies;
 mod queries;
 mod replay_guard;
+mod reports;
 mod seats;
 mod secrets;
 mod spill;

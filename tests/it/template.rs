@@ -137,6 +137,7 @@ fn to_json(yaml: &Yaml<'_>) -> Value {
         Yaml::Tagged(tag, node) => json!({ format!("!{}", tag.suffix): to_json(node) }),
         Yaml::Value(Scalar::String(text)) => json!(text),
         Yaml::Value(Scalar::Integer(number)) => json!(number),
+        Yaml::Value(Scalar::FloatingPoint(number)) => json!(number.into_inner()),
         Yaml::Value(Scalar::Boolean(flag)) => json!(flag),
         Yaml::Value(Scalar::Null) => Value::Null,
         other => panic!("{other:?} in a YAML file"),
@@ -709,6 +710,13 @@ fn the_templates_secrets_can_be_read() {
         let apps = rollcall::config::Apps::from_json(text).unwrap();
         assert!(apps.zego.is_empty() && apps.openim.is_empty() && apps.tencent.is_empty());
     }
+}
+
+#[test]
+fn a_report_ends_before_its_function_does() {
+    let template = yaml("template.yaml");
+    let timeout = template["Resources"]["Query"]["Properties"]["Timeout"].as_u64().unwrap();
+    assert!(rollcall::query::REPORT_LIMIT.as_secs() + 2 <= timeout);
 }
 
 /// Timeouts above the provider's would hide our own 503.

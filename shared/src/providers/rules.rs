@@ -131,6 +131,15 @@ impl Rules {
         Some((self.rooms?.says)(mark, &self.role_name(mark.role)))
     }
 
+    /// The role that answers call so; `None` if they call no role so.
+    #[must_use]
+    pub fn role_named(&self, name: &str) -> Option<Role> {
+        let named = self.rooms.map_or(&[][..], |rooms| rooms.roles.names).iter();
+        let code = name.strip_prefix("role_").and_then(|code| code.parse().ok()).map(Role);
+        let mut roles = named.map(|(role, _)| *role).chain(code);
+        roles.find(|role| self.role_name(*role) == name)
+    }
+
     /// Whether someone with this role counts as a person in a room.
     #[must_use]
     pub fn is_person(&self, role: Role) -> bool {

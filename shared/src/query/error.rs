@@ -25,6 +25,9 @@ pub enum QueryError {
     /// A parameter or the body is wrong.
     #[error("`{0}` {1}")]
     BadParameter(&'static str, String),
+    /// It would take too much time or memory: this says what to ask instead.
+    #[error("{0}")]
+    TooLarge(String),
     /// The records could not be read. The cause is logged, not told.
     #[error("the records cannot be read just now")]
     Record(#[from] RecordError),
@@ -39,6 +42,7 @@ impl QueryError {
                 (StatusCode::NOT_FOUND, ErrorCode::NotFound)
             }
             Self::BadParameter(..) => (StatusCode::BAD_REQUEST, ErrorCode::BadParameter),
+            Self::TooLarge(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TooLarge),
             Self::Record(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
         };
         Reply::error(status, code, self.to_string())

@@ -11,11 +11,13 @@ mod names;
 mod presence;
 mod reasons;
 mod registrations;
+mod reports;
 mod room;
 mod rows;
 mod usage;
 
 pub use error::QueryError;
+pub use reports::REPORT_LIMIT;
 
 use self::{
     answer::{Answer, answers},
@@ -70,6 +72,9 @@ enum Query {
     Room(RoomId),
     UserAttendance(UserId),
     RoomAttendance(RoomId),
+    UserReport(UserId),
+    RoomReport(RoomId),
+    Together(RoomId),
     Registration(UserId),
     Registrations,
     Usage(Month),
@@ -81,8 +86,12 @@ impl Queries {
     pub async fn answer(&self, request: &Request) -> Reply {
         let answer = self.try_answer(request).await;
         answer.unwrap_or_else(|error| {
-            if let QueryError::Record(error) = &error {
-                tracing::error!(%error, "a query could not be answered");
+            match &error {
+                QueryError::Record(error) => {
+                    tracing::error!(%error, "a query could not be answered");
+                }
+                QueryError::TooLarge(_) => tracing::warn!(%error, "a query asks for too much"),
+                _ => {}
             }
             error.reply()
         })
@@ -123,6 +132,18 @@ impl Queries {
                 let page = MarksPage { room: room.as_ref(), limit, next };
                 Reply::json(http::StatusCode::OK, &explain::user(record, &user, page).await?)
             }
+            Query::UserReport(user) => {
+                let answer = reports::user(record, &user, &parameters).await?;
+                Reply::json(http::StatusCode::OK, &answer)
+            }
+            Query::RoomReport(room) => {
+                let answer = reports::room(record, &room, &parameters).await?;
+                Reply::json(http::StatusCode::OK, &answer)
+            }
+            Query::Together(room) => {
+                let answer = reports::together(record, &room, &parameters).await?;
+                Reply::json(http::StatusCode::OK, &answer)
+            }
             Query::Registration(user) => registrations::user(record, &user).await?.reply(),
             Query::Registrations => {
                 let page = parameters.page()?;
@@ -144,6 +165,9 @@ fn route(request: &Request, parameters: &Parameters) -> Result<(App, Query), Que
         routes::Query::Room => Query::Room(room()?),
         routes::Query::UserAttendance => Query::UserAttendance(user()?),
         routes::Query::RoomAttendance => Query::RoomAttendance(room()?),
+        routes::Query::UserReport => Query::UserReport(user()?),
+        routes::Query::RoomReport => Query::RoomReport(room()?),
+        routes::Query::Together => Query::Together(room()?),
         routes::Query::Registration => Query::Registration(user()?),
         routes::Query::Registrations => Query::Registrations,
         routes::Query::Explain => {
@@ -183,6 +207,15 @@ impl Parameters {
     fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter that is parsed.
+    fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<T>, QueryError> {
+        let parsed = self.get(name).map(str::parse::<T>).transpose();
+        parsed.map_err(|error| QueryError::BadParameter(name, error.to_string()))
     }
 
     /// A time in Unix ms.
@@ -228,4 +261,5 @@ pub fn fuzz_cursors(data: &[u8]) {
     presence::fuzz_cursor(data);
     room::fuzz_cursor(data);
     registrations::fuzz_cursor(data);
+    reports::fuzz_cursors(data);
 }

@@ -38,6 +38,35 @@ pub(super) struct RoomEnds<'a> {
     person: Option<Person>,
 }
 
+/// How a life of a room ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum LifeEnd {
+    /// The room was closed.
+    Closed(UnixMillis),
+    /// The callback of the end never came, but a newer life began.
+    Replaced {
+        /// When it began.
+        at: UnixMillis,
+        /// Which one it is.
+        by: LifeId,
+    },
+}
+
+impl LifeEnd {
+    /// When it ended.
+    pub(super) fn at(&self) -> UnixMillis {
+        let (Self::Closed(at) | Self::Replaced { at, .. }) = self;
+        *at
+    }
+
+    /// The same end, at `earliest` if it was before.
+    pub(super) fn no_earlier_than(mut self, earliest: UnixMillis) -> Self {
+        let (Self::Closed(at) | Self::Replaced { at, .. }) = &mut self;
+        *at = earliest.max(*at);
+        self
+    }
+}
+
 /// Somebody, and all their seats in the room.
 struct Person {
     user: UserId,
@@ -185,26 +214,38 @@ impl<'a> RoomEnds<'a> {
     /// Ends a visit with its life, or with the next one. Two servers' clocks may differ, but nobody
     /// leaves before they came.
     async fn life_ending(&mut self, id: &LifeId, visit: &mut Visit) -> Result<(), StoreError> {
-        let Record { store, app, now } = self.record;
         let life = self.life(id).await?;
-        let (ending, by) = if let Some(at) = life.closed {
-            (Ending::RoomClosed { at }, None)
-        } else {
-            let Some(newest) = self.newest().await?.filter(|newest| newest.id != *id) else {
-                return Ok(());
-            };
-            let began = life.created.unwrap_or(visit.place());
-            let next = store.next_life(app, &self.room, id, began, now).await?;
-            let next = next.as_ref().unwrap_or(newest);
-            let Some(at) = next.began() else { return Ok(()) };
-            (Ending::RoomReplaced { at }, Some(next.id.clone()))
+        let began = life.created.unwrap_or(visit.place());
+        let (ending, by) = match self.life_end(&life, began).await? {
+            None => return Ok(()),
+            Some(LifeEnd::Closed(at)) => (Ending::RoomClosed { at }, None),
+            Some(LifeEnd::Replaced { at, by }) => (Ending::RoomReplaced { at }, Some(by)),
         };
         end_with_room(visit, ending, by);
         visit.move_end(ending.at().max(visit.place()), Moved::ToBeginning, None);
         Ok(())
     }
 
-    async fn newest(&self) -> Result<Option<&Life>, StoreError> {
+    /// How a life ended; `None` while it lasts. It began at `began` at the earliest.
+    pub(super) async fn life_end(
+        &mut self,
+        life: &Life,
+        began: UnixMillis,
+    ) -> Result<Option<LifeEnd>, StoreError> {
+        if let Some(at) = life.closed {
+            return Ok(Some(LifeEnd::Closed(at)));
+        }
+        let Record { store, app, now } = self.record;
+        let Some(newest) = self.newest().await?.filter(|newest| newest.id != life.id) else {
+            return Ok(None);
+        };
+        let next = store.next_life(app, &self.room, &life.id, began, now).await?;
+        let next = next.as_ref().unwrap_or(newest);
+        Ok(next.began().map(|at| LifeEnd::Replaced { at, by: next.id.clone() }))
+    }
+
+    /// The newest life of the room; `None` if nothing is known of it.
+    pub(super) async fn newest(&self) -> Result<Option<&Life>, StoreError> {
         let Record { store, app, now } = self.record;
         let newest = || store.newest_life(app, &self.room, self.logins.iter().cloned(), now);
         Ok(self.newest.get_or_try_init(newest).await?.as_ref())

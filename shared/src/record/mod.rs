@@ -7,19 +7,27 @@ mod ends;
 mod explain;
 mod person;
 mod registrations;
+mod report;
 mod room;
 mod stay;
 mod visits;
+
+use std::borrow::Cow;
 
 pub use self::{
     attendance::{PersonSeats, RoomSeats, SeatVisits},
     explain::{ExplainedDevice, ExplainedMark, ExplainedRegister, SeatMarks, Seats},
     person::Person,
+    report::{
+        DayReport, Digest, Figures, MAX_PEOPLE, Peak, PersonDays, PersonReport, ReportError,
+        RoomDays, RoomQuestion, RoomReport, RoomTotals, Span, Timezone, TimezoneError, Together,
+        Whom, Window, share,
+    },
     room::{Changes, Member, Members, Room},
     stay::{DeviceStay, RoomStay, Stay},
 };
 use crate::{
-    domain::{App, ProviderName, UnixMillis},
+    domain::{App, ProviderName, Role, UnixMillis},
     providers::{self, Months, RoomEnds, Rules},
     store::{Reader, StoreError},
 };
@@ -61,6 +69,18 @@ impl Record<'_> {
     #[must_use]
     pub fn now(&self) -> UnixMillis {
         self.now
+    }
+
+    /// What answers call a role.
+    #[must_use]
+    pub fn role_name(&self, role: Role) -> Cow<'static, str> {
+        self.rules().role_name(role)
+    }
+
+    /// The role that answers call so; `None` if they call no role so.
+    #[must_use]
+    pub fn role_named(&self, name: &str) -> Option<Role> {
+        self.rules().role_named(name)
     }
 
     /// The rules by which these records are read.

@@ -21,6 +21,7 @@
 
 mod history;
 mod play;
+mod reports;
 mod side_by_side;
 
 use std::path::Path;

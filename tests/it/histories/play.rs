@@ -16,7 +16,7 @@ use rollcall_players::{
 };
 use serde_json::Value;
 
-use super::history::History;
+use super::{history::History, reports::Questions};
 use crate::support::{
     Database, Handlers, Schedule, Simulated, dump, player_secrets, simulated_dump, union,
 };
@@ -107,7 +107,7 @@ impl System {
         }
     }
 
-    async fn ask(&self, path: &str, query: &str, now: u64) -> Option<Value> {
+    pub(super) async fn ask(&self, path: &str, query: &str, now: u64) -> Option<Value> {
         let (status, answer) = self.handlers().get(path, query, UnixMillis(now)).await;
         assert!(status == 200 || status == 404, "{path}?{query}: {status}: {answer}");
         (status == 200).then_some(answer)
@@ -174,7 +174,7 @@ fn secrets() -> &'static Secrets {
     &SECRETS
 }
 
-fn encode(text: &str) -> String {
+pub(super) fn encode(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
@@ -282,6 +282,7 @@ impl Played {
             user.map_err(|wrong| format!("{path}: {wrong}"))?;
         }
         self.check_attendance(&asked, &expected, system).await?;
+        self.check_reports(history, &asked, &expected, system).await?;
         if !self.has_losses(history) {
             self.check_truth(&asked, &answers)?;
         }
@@ -329,6 +330,27 @@ impl Played {
             if !is_same {
                 return Err(format!("attendance of {path}: got {got:#?}\nexpected {expected:#?}"));
             }
+        }
+        Ok(())
+    }
+
+    /// One report of each room and person.
+    async fn check_reports(
+        &self,
+        history: &History,
+        asked: &Asked,
+        model: &Answers,
+        system: &System,
+    ) -> Result<(), String> {
+        let random = fastrand::Rng::with_seed(history.seed);
+        let mut questions = Questions { system, model, random, now: self.now };
+        for path in asked.rooms.iter().filter(|path| !path.starts_with("openim")) {
+            let (app, room) = path.split_at(path.match_indices('/').nth(1).unwrap().0);
+            questions.of_room(app, &room[1..]).await?;
+        }
+        for path in asked.users.iter().filter(|path| !path.starts_with("openim")) {
+            let (app, user) = path.split_at(path.match_indices('/').nth(1).unwrap().0);
+            questions.of_user(app, &user[1..]).await?;
         }
         Ok(())
     }

@@ -13,6 +13,8 @@ pub struct Answers {
     pub users: BTreeMap<String, User>,
     /// The users who are registered.
     pub registrations: BTreeMap<String, Registration>,
+    /// The lives of the rooms, of the model only: the newest comes last.
+    pub lives: BTreeMap<String, Vec<Life>>,
     /// How many users were active in a month, by `PROVIDER/APP/YYYY-MM`.
     pub active_users: BTreeMap<String, usize>,
 }
@@ -26,6 +28,17 @@ pub struct Room {
     pub open: bool,
     /// Who is in it.
     pub members: BTreeMap<String, Stay>,
+}
+
+/// One life of a room, as the model knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Life {
+    /// ZEGO's number of it.
+    pub id: String,
+    /// When it was created, if that arrived.
+    pub created: Option<u64>,
+    /// How it ended, unless it lasts.
+    pub end: Option<End>,
 }
 
 /// Where somebody is and was.

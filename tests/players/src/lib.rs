@@ -9,6 +9,7 @@ pub mod crowd;
 pub mod delivery;
 pub mod model;
 pub mod openim;
+pub mod report;
 pub mod tencent;
 pub mod world;
 pub mod zego;

@@ -9,7 +9,7 @@ use crate::zego::{
 };
 
 use super::Arrived;
-use crate::answers::{Answers, End, Room, Stay};
+use crate::answers::{self, Answers, End, Room, Stay};
 
 pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
     let events = arrived.iter().filter_map(|arrived| match &arrived.event {
@@ -58,6 +58,12 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
                 }
             }
         }
+        let known = lives.iter().map(|life| answers::Life {
+            id: life.id.clone(),
+            created: life.created,
+            end: assumed_end(life, &lives, life.created.unwrap_or(0)),
+        });
+        answers.lives.insert(format!("zego/{app}/{name}"), known.collect());
         answers.rooms.insert(format!("zego/{app}/{name}"), room);
     }
 }
