@@ -9,8 +9,10 @@ pub mod zego;
 use std::collections::HashMap;
 
 pub use apps::AppsError;
-pub use rules::{BoundaryEnds, DeviceRules, Months, RoleRules, RoomEnds, RoomRules, Rules, Visits};
-pub use zego::{Changes, Lost};
+pub use rules::{
+    BoundaryEnds, DeviceRules, Lost, Months, NewestMark, Numbered, RoleRules, RoomEnds, RoomRules,
+    Rules, SeatRules, Visits,
+};
 
 use serde::Deserialize;
 
@@ -22,10 +24,20 @@ use crate::{
 /// The rules by which a provider's records are read.
 #[must_use]
 pub fn rules(provider: ProviderName) -> &'static Rules {
+    of(provider, &zego::RULES, &openim::RULES, &tencent::RULES)
+}
+
+/// What the store has to know of a provider's marks.
+#[must_use]
+pub fn seat_rules(provider: ProviderName) -> &'static SeatRules {
+    of(provider, &zego::SEATS, &openim::SEATS, &tencent::SEATS)
+}
+
+fn of<T>(provider: ProviderName, zego: T, openim: T, tencent: T) -> T {
     match provider {
-        ProviderName::Zego => &zego::RULES,
-        ProviderName::OpenIm => &openim::RULES,
-        ProviderName::Tencent => &tencent::RULES,
+        ProviderName::Zego => zego,
+        ProviderName::OpenIm => openim,
+        ProviderName::Tencent => tencent,
     }
 }
 

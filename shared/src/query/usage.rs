@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::QueryError;
 use crate::{domain::Month, record::Record};
 
-/// The users with at least one login in a calendar month (UTC), as Tencent counts MAU.
+/// The users with at least one login in a calendar month (UTC).
 #[derive(Debug, Serialize)]
 pub(super) struct Usage {
     month: String,

@@ -1,7 +1,7 @@
 //! How `OpenIM`'s records are read.
 
 use super::device::{device_beginning, device_ending};
-use crate::providers::rules::{DeviceRules, Months, Rules};
+use crate::providers::rules::{DeviceRules, Months, NO_SEATS, Rules, SeatRules};
 
 /// `OpenIM` has devices and no rooms.
 pub static RULES: Rules = Rules {
@@ -9,3 +9,6 @@ pub static RULES: Rules = Rules {
     devices: Some(DeviceRules { beginning: device_beginning, ending: device_ending }),
     months: Months::NotCounted,
 };
+
+/// Nobody takes a seat.
+pub static SEATS: SeatRules = NO_SEATS;

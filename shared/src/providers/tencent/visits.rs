@@ -5,7 +5,8 @@ use std::{collections::VecDeque, time::Duration};
 use super::trtc_event::RoomEvent;
 use crate::{
     domain::{
-        Beginning, Boundary, Ending, Kind, MAX_EVENT_TIME_AHEAD, Mark, UnixMillis, UserId, Visit,
+        Beginning, Boundary, Ending, Kind, LeaveReason, MAX_EVENT_TIME_AHEAD, Mark, UnixMillis,
+        UserId, Visit,
     },
     providers::rules::{self, Visits as _},
 };
@@ -80,7 +81,7 @@ impl Visits {
 
     fn leave(&mut self, mark: &Mark) {
         let mut replaced = self.over.iter_mut().filter(|over| over.exit_until.is_some());
-        if let Some(over) = replaced.next().filter(|_| !mark.leaves_for_certain()) {
+        if let Some(over) = replaced.next().filter(|_| !leaves_for_certain(mark)) {
             over.exit_until = None;
             if let Some(ending) = over.visit.as_mut().and_then(|visit| visit.ending.as_mut()) {
                 *ending = Ending::Left { at: ending.at(), reason: mark.reason };
@@ -101,8 +102,8 @@ impl Visits {
         let known_from = marks.iter().enumerate().position(|(index, mark)| {
             let until = mark.at.after(REPLACED_CONNECTIONS_EXIT);
             let mut soon = marks[index + 1..].iter().take_while(|later| later.at <= until);
-            let is_certain = mark.kind == Kind::Enter || mark.leaves_for_certain();
-            is_certain && soon.all(|later| later.kind != Kind::Leave || later.leaves_for_certain())
+            let is_certain = mark.kind == Kind::Enter || leaves_for_certain(mark);
+            is_certain && soon.all(|later| later.kind != Kind::Leave || leaves_for_certain(later))
         });
         let Some(known_from) = known_from else { return Vec::new() };
         let is_exit = marks[known_from].kind == Kind::Leave;
@@ -113,6 +114,13 @@ impl Visits {
         found.extend(visits.finish());
         found
     }
+}
+
+/// Whether a mark says beyond doubt that the person left. An exit with the reason
+/// [`LeaveReason::Kicked`] may belong to a connection that a newer one replaced. Then the person is
+/// still in.
+pub(super) fn leaves_for_certain(mark: &Mark) -> bool {
+    mark.kind == Kind::Leave && mark.reason != LeaveReason::Kicked
 }
 
 fn visit(mark: &Mark, beginning: Beginning) -> Visit {
