@@ -38,6 +38,27 @@ async fn a_path_and_a_query_parameter_mean_the_same() {
 }
 
 #[tokio::test]
+async fn the_body_of_a_query_is_one_object_with_or_without_a_byte_order_mark() {
+    let app = TestApp::start().await;
+    somebody(&app, "ada", "lobby", Moment::recent(), 0).await;
+    let ask = async |body: &str| {
+        let answer = app.post("/presence/zego/1/users", "application/json", body.to_owned()).await;
+        (answer.status.as_u16(), serde_json::from_str::<Value>(&answer.body).unwrap())
+    };
+    let good = r#"{"users":["ada"]}"#;
+    for body in [good.to_owned(), format!("\u{feff}{good}"), format!(" \n{good}")] {
+        let (status, answer) = ask(&body).await;
+        assert_eq!((status, &answer["users"][0]["online"]), (200, &json!(true)), "{body:?}");
+    }
+    let twice = format!("\u{feff}\u{feff}{good}");
+    for body in [twice.as_str(), "\u{feff}", r#"[["ada"]]"#, r#"{"users":["\ud83d"]}"#] {
+        let (status, answer) = ask(body).await;
+        assert_eq!((status, &answer["error"]["code"]), (400, &json!("bad_parameter")), "{body}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains("`users`"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_slash_in_a_path_is_a_separator_as_in_an_api_gateway() {
     let app = TestApp::start().await;
     somebody(&app, "a/b", "lobby", Moment::recent(), 0).await;

@@ -7,15 +7,10 @@
 use std::borrow::Cow;
 
 use super::Unreadable;
+use crate::http::without_byte_order_mark;
 
 /// Replaces a part of a text that cannot be read.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
-
-/// A body without the byte order mark that some editors and libraries add.
-#[must_use]
-pub fn without_byte_order_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
-}
 
 /// The same JSON in valid UTF-8: each invalid sequence becomes the escape of an unpaired surrogate,
 /// so that one kind of damage is left for [`string`] to find. Nothing is copied if there is none.

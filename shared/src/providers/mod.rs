@@ -19,6 +19,7 @@ use serde::Deserialize;
 use crate::{
     callback::{AppWarnings, Provider},
     domain::ProviderName,
+    http::read_object,
 };
 
 /// The rules by which a provider's records are read.
@@ -77,14 +78,12 @@ impl Apps {
     ///
     /// [`AppsError`] if it is not such JSON.
     pub fn from_json(json: &str) -> Result<Self, AppsError> {
-        let json = json.strip_prefix('\u{feff}').unwrap_or(json);
-        // Serde would take a list for a struct's fields, and an empty one for the defaults.
-        if !json.trim_start().starts_with('{') {
-            return Err(AppsError::Json { line: 1, column: 1 });
-        }
-        // The error's own text may quote what it found, and that may be a secret.
-        let apps: AppsJson = serde_json::from_str(json)
-            .map_err(|error| AppsError::Json { line: error.line(), column: error.column() })?;
+        // The error's own text may quote what it found, and that may be a secret. It has no place
+        // if this is no object.
+        let apps: AppsJson = read_object(json.as_bytes()).map_err(|error| AppsError::Json {
+            line: error.line().max(1),
+            column: error.column().max(1),
+        })?;
         // They are logged once it is certain that these apps are the ones.
         let mut warnings = Vec::new();
         let apps = Self {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{QueryError, cursor, rows::Rows};
 use crate::{
     domain::{Ending, UserId},
+    http::read_object,
     record::{DeviceStay, Person, Record, RecordError, RoomStay, Stay},
 };
 
@@ -179,7 +180,7 @@ pub(super) fn read_users(body: &[u8]) -> Result<Vec<UserId>, QueryError> {
         users: Vec<String>,
     }
     let bad = |why: &str| QueryError::BadParameter("users", why.to_owned());
-    let body: Body = serde_json::from_slice(body)
+    let body: Body = read_object(body)
         .map_err(|_| bad(r#"is missing: the body has to be {"users":["..."]}"#))?;
     if body.users.len() > MAX_USERS {
         return Err(bad(&format!("holds more than {MAX_USERS} ids")));
