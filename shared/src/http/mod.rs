@@ -1,9 +1,11 @@
 //! The request and the reply, independent of any server's types.
 
 mod body;
+mod form;
 mod reply;
 mod request;
 
 pub use body::{read_object, without_byte_order_mark};
+pub use form::{Text, form, percent_decoded};
 pub use reply::Reply;
 pub use request::Request;

@@ -4,8 +4,8 @@
 //! be had on request, is a form; all are understood.
 
 use crate::{
-    callback::{Fields, Unreadable, percent_decoded},
-    http::without_byte_order_mark,
+    callback::{Fields, Unreadable},
+    http::{percent_decoded, without_byte_order_mark},
 };
 
 /// Reads a body: JSON, else percent-encoded JSON, else a form. JSON comes first, since a name in it
