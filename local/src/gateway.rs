@@ -76,10 +76,8 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: axum::extract::Req
     if body.len() > MAX_BODY_BYTES || call_bytes(&parts, &body) > payload::LIMIT {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Too Long");
     }
-    // API Gateway decodes the path as a whole.
-    let Ok(path) = percent_decode_str(parts.uri.path()).decode_utf8() else {
-        return message(StatusCode::BAD_REQUEST, "the path is not UTF-8");
-    };
+    // API Gateway decodes the path as a whole, into a text.
+    let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy();
     let request = Request {
         path: path.into_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),

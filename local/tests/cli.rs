@@ -272,7 +272,7 @@ async fn a_start_that_fails_says_why_in_one_line() {
     std::fs::write(folder.join("broken/dynamodb.sqlite"), "no database ".repeat(999)).unwrap();
 
     let free = ["--port", "0", "--dynamodb-port", "0"];
-    let failures: [(&str, &[&str], &str); 10] = [
+    let failures: [(&str, &[&str], &str); 11] = [
         ("", &["--port", &port, "--dynamodb-port", "0"], "choose another port with --port"),
         (
             "",
@@ -286,6 +286,11 @@ async fn a_start_that_fails_says_why_in_one_line() {
         ("[]", &free, "ROLLCALL_APPS is broken"),
         (r#"{"zego":{"1":{"callback_secrets":"hunter2"}}}"#, &free, "ROLLCALL_APPS is broken"),
         (r#"{"zego":{"":{"callback_secrets":["hunter2"]}}}"#, &free, "ROLLCALL_APPS names an app"),
+        (
+            r#"{"openim":{"a":{"secrets":["hunter2"]},"a":{"secrets":["x"]}}}"#,
+            &free,
+            "ROLLCALL_APPS names the openim app `a` twice",
+        ),
         (
             r#"{"openim":{"a":{"secrets":["hunter2"]},"b":{"secrets":["hunter2"]}}}"#,
             &free,

@@ -22,7 +22,7 @@
 //! | [`config`] | the environment variables of the contract | `providers` |
 //! | [`aws`] | what all AWS clients share: environment, HTTP client, roots, times | none |
 //! | [`apps`] | the current apps and their secrets; AWS Secrets Manager | `aws`, `domain`, `providers` |
-//! | [`store`] | DynamoDB: keys, conditions, index attributes; a writer for callbacks, a reader for queries | `aws`, `domain` |
+//! | [`store`] | DynamoDB: keys, conditions, index attributes; a writer for callbacks, a reader for queries | `aws`, `domain`, `providers` |
 //! | [`spill`] | SQS: the queue for what could not be stored in time | `aws`, `domain` |
 //! | [`metrics`] | the log line of a callback as `CloudWatch` metrics | `domain` |
 //! | [`handler`] | the pipeline from a request to a reply | `apps`, `callback`, `config`, `domain`, `http`, `metrics`, `providers`, `spill`, `store` |

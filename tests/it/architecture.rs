@@ -444,6 +444,34 @@ fn one_match_names_the_providers_and_nothing_outside_their_folders_does() {
     }
 }
 
+/// A rule need not name its provider to be one. What a role, a reason, the kind of a mark or a
+/// provider's own number means is such a rule, so nothing between a provider and an answer asks.
+/// The modules that all providers share do not name them, in comments either.
+#[test]
+fn what_a_mark_means_is_asked_in_the_providers_folders_only() {
+    let shared = ["store", "record", "query", "handler.rs", "replay.rs", "spill"];
+    let meanings = ["Kind::", "LeaveReason::", "Role(", ".sequence", ".reason ", "roles."];
+    let names = ["zego", "openim", "trtc", "tencent", "chat"];
+    for (file, code) in
+        shared.map(|name| format!("shared/src/{name}")).iter().flat_map(|f| sources(f))
+    {
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        for line in lines {
+            let found = meanings.iter().find(|meaning| line.contains(**meaning));
+            assert!(found.is_none(), "{file} asks what a mark means: {line}");
+        }
+        let lower = code.to_ascii_lowercase();
+        let words: BTreeSet<&str> = lower.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+        let found = names.iter().find(|name| words.contains(**name));
+        assert!(found.is_none(), "{file} names {found:?}");
+    }
+    // The rules of one provider are not passed on as if they were everyone's.
+    let (_, providers) = sources("shared/src/providers/mod.rs").pop_first().unwrap();
+    for name in names {
+        assert!(!providers.contains(&format!("pub use {name}")), "{name} is taken for all");
+    }
+}
+
 #[test]
 fn nothing_scans_the_table() {
     for (file, code) in sources("shared/src") {

@@ -160,15 +160,6 @@ pub struct Mark {
 pub struct MarkError;
 
 impl Mark {
-    /// Whether it says beyond doubt that the person left. An exit that names no session and has the
-    /// reason [`LeaveReason::Kicked`] may belong to a connection that a newer one replaced. Then
-    /// the person is still in.
-    #[must_use]
-    pub fn leaves_for_certain(&self) -> bool {
-        let names_connection = self.order.session.is_some();
-        self.kind == Kind::Leave && (names_connection || self.reason != LeaveReason::Kicked)
-    }
-
     /// The mark as it is stored: big-endian numbers in the order of the fields, the session
     /// preceded by its length in one byte.
     ///

@@ -1,12 +1,13 @@
 //! How a provider's records are read: what its marks, its rooms and its devices mean.
 //!
-//! Each provider has a `RULES` in its `rules.rs`. Callbacks do not use them.
+//! Each provider has `RULES` in its `rules.rs`, which callbacks do not use, and `SEATS`, which they
+//! do.
 
 use std::{borrow::Cow, fmt::Debug};
 
 use crate::domain::{
-    Beginning, Boundary, Device, DeviceVerdict, Ending, Mark, Register, Role, Stamp, UnixMillis,
-    UserId, Verdicts, Visit,
+    Beginning, Boundary, Device, DeviceVerdict, Ending, Kind, Mark, Register, Role, Stamp,
+    UnixMillis, UserId, Verdicts, Visit,
 };
 
 /// The rules by which one provider's records are read.
@@ -34,6 +35,70 @@ pub struct RoomRules {
     pub roles: RoleRules,
     /// What a mark says, in the provider's terms. Its role is given as answers call it.
     pub says: fn(&Mark, &str) -> String,
+    /// What counts the lost callbacks of a room's life, of which no mark has come yet; `None` if
+    /// the provider does not number them.
+    pub numbered: Option<fn() -> Box<dyn Numbered>>,
+}
+
+/// What the store has to know of the marks of a seat. Callbacks use these rules when they write, so
+/// they are few, and apart from the [`Rules`].
+#[derive(Debug, Clone, Copy)]
+pub struct SeatRules {
+    /// What the newest mark of a seat says.
+    pub newest: fn(&Mark) -> NewestMark,
+    /// Of all marks of a seat, in their order: those that decide whether the person is in, and in
+    /// which role. They stay on the seat when its oldest marks are moved.
+    pub deciding: for<'m> fn(&[&'m Mark]) -> Vec<&'m Mark>,
+}
+
+/// What the newest mark of a seat says, if it is all that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewestMark {
+    /// The person is in.
+    In,
+    /// The person has left.
+    Left,
+    /// Older marks decide.
+    Unclear,
+}
+
+/// Of a provider without rooms.
+pub(super) const NO_SEATS: SeatRules =
+    SeatRules { newest: |_| NewestMark::Unclear, deciding: |_| Vec::new() };
+
+/// The last departure and the last of the other marks in the newest session, by their sequence.
+pub(super) fn last_by_sequence<'m>(marks: &[&'m Mark]) -> Vec<&'m Mark> {
+    let session = marks.last().map(|newest| &newest.order.session);
+    let of_newest = marks.iter().copied().filter(|mark| Some(&mark.order.session) == session);
+    let (left, others): (Vec<&Mark>, Vec<&Mark>) =
+        of_newest.partition(|mark| mark.kind == Kind::Leave);
+    let last =
+        |marks: Vec<&'m Mark>| marks.into_iter().max_by_key(|mark| (mark.order.sequence, *mark));
+    [left, others].into_iter().filter_map(last).collect()
+}
+
+/// Counts the callbacks of one life of a room that were lost, by the provider's own numbers.
+pub trait Numbered: Debug + Send {
+    /// Takes the marks of one seat, in their order.
+    fn seat(&mut self, marks: &[Mark]);
+
+    /// Takes the marks of one seat of a life that has ended, in their order: everyone who came
+    /// has left, and everyone who left had come.
+    fn seat_of_ended_life(&mut self, marks: &[Mark]);
+
+    /// What arrived, and how much did not; `None` if nothing arrived.
+    fn lost(self: Box<Self>) -> Option<Lost>;
+}
+
+/// What of the numbered changes of a room's life has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// The lowest number that arrived.
+    pub first: u64,
+    /// The highest number that arrived.
+    pub last: u64,
+    /// The least number of callbacks whose loss explains what arrived.
+    pub missing: u64,
 }
 
 /// What the roles in a room mean.

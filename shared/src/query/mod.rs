@@ -27,7 +27,7 @@ use self::{
 };
 use crate::{
     domain::{App, Month, MonthError, ProviderName, RoomId, UnixMillis, UserId},
-    http::{Reply, Request},
+    http::{Reply, Request, Text, form},
     record::{self, Records},
     routes::{self, MatchedQuery},
 };
@@ -104,7 +104,7 @@ impl Queries {
         Ok(match query {
             Query::User(user) => {
                 let page =
-                    SessionsPage { limit: parameters.limit()?, next: parameters.get("next") };
+                    SessionsPage { limit: parameters.limit()?, next: parameters.get("next")? };
                 presence::user(record, &user, page).await?.reply()
             }
             Query::Users => {
@@ -114,7 +114,7 @@ impl Queries {
             Query::Room(room) => {
                 let page = RoomPage {
                     limit: parameters.limit()?,
-                    next: parameters.get("next"),
+                    next: parameters.get("next")?,
                     changes: parameters.changes()?,
                 };
                 room::room(record, &room, page).await?.reply()
@@ -128,7 +128,7 @@ impl Queries {
                 attendance::room(record, &room, &page).await?.reply()
             }
             Query::Explain(user, room) => {
-                let (limit, next) = (parameters.limit()?, parameters.get("next"));
+                let (limit, next) = (parameters.limit()?, parameters.get("next")?);
                 let page = MarksPage { room: room.as_ref(), limit, next };
                 Reply::json(http::StatusCode::OK, &explain::user(record, &user, page).await?)
             }
@@ -156,8 +156,12 @@ impl Queries {
 
 fn route(request: &Request, parameters: &Parameters) -> Result<(App, Query), QueryError> {
     let matched = MatchedQuery::at(&request.method, &request.path).ok_or(QueryError::NoRoute)?;
-    let user = || id("user", matched.id.or_else(|| parameters.get("user")));
-    let room = || id("room", matched.id.or_else(|| parameters.get("room")));
+    let text = |name| match matched.id {
+        Some(text) => in_path(name, text).map(Some),
+        None => parameters.get(name),
+    };
+    let user = || id("user", text("user")?);
+    let room = || id("room", text("room")?);
     let provider = ProviderName::by_name(matched.provider);
     let query = match matched.query {
         routes::Query::User => Query::User(user()?),
@@ -171,12 +175,12 @@ fn route(request: &Request, parameters: &Parameters) -> Result<(App, Query), Que
         routes::Query::Registration => Query::Registration(user()?),
         routes::Query::Registrations => Query::Registrations,
         routes::Query::Explain => {
-            let room = parameters.get("room").map(|room| id("room", Some(room))).transpose()?;
+            let room = parameters.get("room")?.map(|room| id("room", Some(room))).transpose()?;
             Query::Explain(user()?, room)
         }
         routes::Query::Usage if provider.is_some_and(record::counts_months) => {
             let month =
-                parameters.get("month").map_or(Ok(Month::from(request.received_at)), str::parse);
+                parameters.get("month")?.map_or(Ok(Month::from(request.received_at)), str::parse);
             Query::Usage(month.map_err(|error: MonthError| {
                 QueryError::BadParameter("month", error.to_string())
             })?)
@@ -184,7 +188,7 @@ fn route(request: &Request, parameters: &Parameters) -> Result<(App, Query), Que
         routes::Query::Usage => return Err(QueryError::NoRoute),
     };
     let provider = provider.ok_or(QueryError::UnknownProvider)?;
-    Ok((App { provider, id: id("app", Some(matched.app))? }, query))
+    Ok((App { provider, id: id("app", Some(in_path("app", matched.app)?))? }, query))
 }
 
 fn id<I: std::str::FromStr<Err = crate::domain::IdError>>(
@@ -196,17 +200,37 @@ fn id<I: std::str::FromStr<Err = crate::domain::IdError>>(
         .map_err(|error: crate::domain::IdError| QueryError::BadParameter(name, error.to_string()))
 }
 
+/// An id that is a part of the path. A gateway decodes the path, and replaces what is not UTF-8.
+fn in_path<'a>(name: &'static str, text: &'a str) -> Result<&'a str, QueryError> {
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        let why = "is not valid Unicode in the path: an id with U+FFFD is asked for as a parameter";
+        return Err(QueryError::BadParameter(name, why.to_owned()));
+    }
+    Ok(text)
+}
+
 /// The query parameters, decoded. Of several with one name the first counts.
-struct Parameters(Vec<(String, String)>);
+struct Parameters(Vec<(String, Text)>);
 
 impl Parameters {
     fn read(query: &str) -> Self {
-        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+        let named = form(query.as_bytes()).filter_map(|(name, value)| match name {
+            Text::Sent(name) => Some((name, value)),
+            Text::Repaired(_) => None,
+        });
+        Self(named.collect())
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str())
+    /// A value that was repaired is refused: it could be another id than the one that was meant.
+    fn get(&self, name: &'static str) -> Result<Option<&str>, QueryError> {
+        match self.0.iter().find(|(key, _)| key == name) {
+            None => Ok(None),
+            Some((_, Text::Sent(value))) => Ok(Some(value)),
+            Some((_, Text::Repaired(_))) => {
+                let why = "is not valid Unicode: it may have been cut inside a character";
+                Err(QueryError::BadParameter(name, why.to_owned()))
+            }
+        }
     }
 
     /// A parameter that is parsed.
@@ -214,13 +238,13 @@ impl Parameters {
         &self,
         name: &'static str,
     ) -> Result<Option<T>, QueryError> {
-        let parsed = self.get(name).map(str::parse::<T>).transpose();
+        let parsed = self.get(name)?.map(str::parse::<T>).transpose();
         parsed.map_err(|error| QueryError::BadParameter(name, error.to_string()))
     }
 
     /// A time in Unix ms.
     fn time(&self, name: &'static str) -> Result<Option<UnixMillis>, QueryError> {
-        let Some(text) = self.get(name) else { return Ok(None) };
+        let Some(text) = self.get(name)? else { return Ok(None) };
         match text.parse() {
             Ok(time) if UnixMillis(time) <= LAST_TIME => Ok(Some(UnixMillis(time))),
             _ => Err(QueryError::BadParameter(name, "is not a time in Unix ms".to_owned())),
@@ -232,12 +256,12 @@ impl Parameters {
             from: self.time("from")?.unwrap_or(UnixMillis(0)),
             to: self.time("to")?.unwrap_or(LAST_TIME),
             limit: self.limit()?,
-            next: self.get("next"),
+            next: self.get("next")?,
         })
     }
 
     fn changes(&self) -> Result<CountChanges, QueryError> {
-        match self.get("changes") {
+        match self.get("changes")? {
             Some("true") => Ok(CountChanges::Yes),
             None | Some("false") => Ok(CountChanges::No),
             Some(_) => Err(QueryError::BadParameter("changes", "is not true or false".to_owned())),
@@ -245,7 +269,7 @@ impl Parameters {
     }
 
     fn limit(&self) -> Result<usize, QueryError> {
-        let Some(text) = self.get("limit") else { return Ok(DEFAULT_LIMIT) };
+        let Some(text) = self.get("limit")? else { return Ok(DEFAULT_LIMIT) };
         match text.parse() {
             Ok(limit @ 1..=MAX_LIMIT) => Ok(limit),
             _ => Err(QueryError::BadParameter("limit", format!("is not 1 to {MAX_LIMIT}"))),

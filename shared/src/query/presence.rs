@@ -14,6 +14,7 @@ use crate::{
     domain::{
         AppId, Ending, LifeId, Platform, ProviderName, RoomId, SessionId, UnixMillis, UserId,
     },
+    http::read_object,
     record::{DeviceStay, Person, Record, RecordError, RoomStay, Stay},
 };
 
@@ -222,7 +223,7 @@ pub(super) fn read_users(body: &[u8]) -> Result<Vec<UserId>, QueryError> {
         users: Vec<String>,
     }
     let bad = |why: &str| QueryError::BadParameter("users", why.to_owned());
-    let body: Body = serde_json::from_slice(body)
+    let body: Body = read_object(body)
         .map_err(|_| bad(r#"is missing: the body has to be {"users":["..."]}"#))?;
     if body.users.len() > MAX_USERS {
         return Err(bad(&format!("holds more than {MAX_USERS} ids")));

@@ -10,7 +10,7 @@ use futures::{
 use super::{Record, RecordError, RoomStay};
 use crate::{
     domain::{Boundary, Life, LifeId, MAX_EVENT_TIME_AHEAD, RoomId, UnixMillis, UserId},
-    providers::{self, BoundaryEnds, RoomEnds, Rules},
+    providers::{BoundaryEnds, RoomEnds, Rules},
     store::{self, RosterPage, RosterRow, SeatsFrom},
 };
 
@@ -171,15 +171,16 @@ impl<'a> Record<'a> {
     }
 
     /// What of the changes that the provider numbered in the newest life of a room has arrived;
-    /// `None` if lives have no names. It reads all seats that were taken since the life began.
+    /// `None` if it does not number them. It reads all seats that were taken since the life began.
     ///
     /// # Errors
     ///
     /// [`RecordError`] if the records cannot be read.
     pub async fn lost_changes(self, room: &Room) -> Result<Option<Changes>, RecordError> {
         let Self { store, app, now } = self;
-        let State::Life(life) = &room.state else { return Ok(None) };
-        let mut changes = providers::Changes::default();
+        let numbered = self.rules().rooms.and_then(|rooms| rooms.numbered);
+        let (State::Life(life), Some(numbered)) = (&room.state, numbered) else { return Ok(None) };
+        let mut changes = numbered();
         let from = SeatsFrom::Time(room.since());
         let mut seats = pin!(store.seats_of_room(app, &room.id, from, SEATS_PER_READ, now));
         while let Some(found) = seats.try_next().await? {

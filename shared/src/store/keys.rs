@@ -20,8 +20,9 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use sha1::{Digest, Sha1};
 
 use super::StoreError;
-use crate::domain::{
-    App, Boundary, LifeId, Mark, Month, Platform, RoomId, SessionId, UnixMillis, UserId,
+use crate::{
+    domain::{App, Boundary, LifeId, Month, Platform, RoomId, SessionId, UnixMillis, UserId},
+    providers::NewestMark,
 };
 
 /// The number of partitions of the index that a room is spread over.
@@ -189,8 +190,11 @@ pub(super) enum Section {
 impl Section {
     /// The section of a seat with this newest mark. Members are read from one section only, so
     /// everyone who may be in is in that section. Readers check the marks.
-    pub(super) fn of(newest: &Mark) -> Self {
-        if newest.leaves_for_certain() { Self::Left } else { Self::In }
+    pub(super) fn of(newest: NewestMark) -> Self {
+        match newest {
+            NewestMark::Left => Self::Left,
+            NewestMark::In | NewestMark::Unclear => Self::In,
+        }
     }
 
     pub(super) fn prefix(self) -> &'static str {

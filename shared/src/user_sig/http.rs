@@ -12,7 +12,7 @@ use crate::{
     apps::AppsSource,
     callback::Secret,
     domain::{AppId, UnixSeconds},
-    http::{ErrorCode, Reply, Request},
+    http::{ErrorCode, Reply, Request, read_object},
     providers::Apps,
     routes::{MINT, VERIFY},
 };
@@ -230,10 +230,8 @@ pub(crate) fn schemas(generator: &mut schemars::SchemaGenerator) {
 }
 
 fn read<B: Fields>(body: &[u8]) -> Result<B, Error> {
-    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
-    // Serde would accept a list for the fields. Its errors quote the input, perhaps a ticket.
-    let object = body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body));
-    object.and_then(Result::ok).ok_or(Error::Body(B::NAMES))
+    // The error may quote a ticket.
+    read_object(body).map_err(|_| Error::Body(B::NAMES))
 }
 
 fn app(value: Option<Value>) -> Result<SdkAppId, Error> {

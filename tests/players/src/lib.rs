@@ -37,6 +37,17 @@ pub enum Event {
     Tencent(tencent::Event),
 }
 
+/// An event that its options describe.
+#[derive(Debug, Clone)]
+pub struct Sent<N, O> {
+    /// Which event.
+    pub name: N,
+    /// To whom it happens, and what the callback says of it.
+    pub options: O,
+    /// When it is sent. It happens at the same time, unless the options say otherwise.
+    pub now: UnixMillis,
+}
+
 /// What the callbacks of one app of each provider are signed with, as far as it is known.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {

@@ -4,13 +4,12 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::{Args, ValueEnum};
 use rollcall::{
     callback::{Routed, Secret},
-    domain::UnixMillis,
     providers::openim::{Any, AppCredentials, UserOffline, UserOnline, UserRegister},
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::Callback;
+use super::{Callback, Sent};
 
 /// The webhooks that Rollcall records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -127,15 +126,7 @@ pub enum Server {
 }
 
 /// One webhook.
-#[derive(Debug, Clone)]
-pub struct Event {
-    /// Which one.
-    pub name: EventName,
-    /// What it tells.
-    pub options: Options,
-    /// When it happens.
-    pub now: UnixMillis,
-}
+pub type Event = Sent<EventName, Options>;
 
 impl Event {
     /// What `connID` holds, if the key is there at all. While it is empty, a device is online only as

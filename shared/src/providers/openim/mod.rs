@@ -24,7 +24,7 @@ pub use any::Any;
 pub use apps::{AppCredentials, Apps, BASIC_PASSWORDS, BASIC_USER, Basic, BasicUserError, SECRETS};
 pub(super) use apps::{AppJson, read_apps};
 pub use command::{Command, Dialect};
-pub use rules::RULES;
+pub use rules::{RULES, SEATS};
 pub use user_offline::UserOffline;
 pub use user_online::UserOnline;
 pub use user_register::UserRegister;

@@ -4,7 +4,7 @@ use super::{
     device::{decide, device_beginning},
     says::says,
 };
-use crate::providers::rules::{DeviceRules, Months, Rules};
+use crate::providers::rules::{DeviceRules, Months, NO_SEATS, Rules, SeatRules};
 
 /// `OpenIM` has devices and no rooms.
 pub static RULES: Rules = Rules {
@@ -12,3 +12,6 @@ pub static RULES: Rules = Rules {
     devices: Some(DeviceRules { beginning: device_beginning, decide, says }),
     months: Months::NotCounted,
 };
+
+/// Nobody takes a seat.
+pub static SEATS: SeatRules = NO_SEATS;

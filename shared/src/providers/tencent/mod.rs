@@ -18,6 +18,6 @@ pub use apps::{AppCredentials, Apps, CHAT_TOKENS, SECRET_KEYS, TRTC_KEYS};
 pub(super) use apps::{AppJson, read_apps};
 pub use chat::{Chat, StateChange, sign as sign_chat};
 pub use chat_state::ChatState;
-pub use rules::RULES;
+pub use rules::{RULES, SEATS};
 pub use trtc::{Trtc, sign as sign_trtc};
 pub use trtc_event::TrtcEvent;

@@ -6,8 +6,10 @@ use super::{
     visits::{self, Visits},
 };
 use crate::{
-    domain::{Beginning, Role, Stamp},
-    providers::rules::{DeviceRules, Months, RoleRules, RoomEnds, RoomRules, Rules},
+    domain::{Beginning, Kind, Role, Stamp},
+    providers::rules::{
+        self, DeviceRules, Months, NewestMark, RoleRules, RoomEnds, RoomRules, Rules, SeatRules,
+    },
 };
 
 /// TRTC has rooms whose lives have no ids, and Chat has devices. Tencent counts its users by month.
@@ -21,6 +23,7 @@ pub static RULES: Rules = Rules {
             services: &[],
         },
         says: says::mark,
+        numbered: None,
     }),
     devices: Some(DeviceRules {
         beginning: |device| {
@@ -30,4 +33,15 @@ pub static RULES: Rules = Rules {
         says: says::register,
     }),
     months: Months::Counted,
+};
+
+/// The newest entry and the newest exit stay on the seat: an exit that may belong to a replaced
+/// connection depends on the entry before it.
+pub static SEATS: SeatRules = SeatRules {
+    newest: |mark| match mark.kind {
+        Kind::Enter | Kind::Stay => NewestMark::In,
+        Kind::Leave if visits::leaves_for_certain(mark) => NewestMark::Left,
+        Kind::Leave => NewestMark::Unclear,
+    },
+    deciding: rules::last_by_sequence,
 };

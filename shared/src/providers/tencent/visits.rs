@@ -5,8 +5,8 @@ use std::{collections::VecDeque, time::Duration};
 use super::trtc_event::RoomEvent;
 use crate::{
     domain::{
-        Beginning, Boundary, EndRule, Ending, Kind, MAX_EVENT_TIME_AHEAD, Mark, MarkRule,
-        UnixMillis, UserId, Verdicts, Visit,
+        Beginning, Boundary, EndRule, Ending, Kind, LeaveReason, MAX_EVENT_TIME_AHEAD, Mark,
+        MarkRule, UnixMillis, UserId, Verdicts, Visit,
     },
     providers::rules::{self, Visits as _},
 };
@@ -122,7 +122,7 @@ impl Visits {
 
     fn leave(&mut self, mark: &Mark) {
         let mut replaced = self.over.iter_mut().filter(|over| over.exit_until.is_some());
-        if let Some(over) = replaced.next().filter(|_| !mark.leaves_for_certain()) {
+        if let Some(over) = replaced.next().filter(|_| !leaves_for_certain(mark)) {
             over.exit_until = None;
             let mut rule = MarkRule::EndsReplacedConnection;
             if let Some(visit) = &mut over.visit {
@@ -154,8 +154,8 @@ impl Visits {
         let known_from = marks.iter().enumerate().position(|(index, mark)| {
             let until = mark.at.after(REPLACED_CONNECTIONS_EXIT);
             let mut soon = marks[index + 1..].iter().take_while(|later| later.at <= until);
-            let is_certain = mark.kind == Kind::Enter || mark.leaves_for_certain();
-            is_certain && soon.all(|later| later.kind != Kind::Leave || later.leaves_for_certain())
+            let is_certain = mark.kind == Kind::Enter || leaves_for_certain(mark);
+            is_certain && soon.all(|later| later.kind != Kind::Leave || leaves_for_certain(later))
         });
         let Some(known_from) = known_from else { return Vec::new() };
         let is_exit = marks[known_from].kind == Kind::Leave;
@@ -166,6 +166,13 @@ impl Visits {
         found.extend(visits.finish());
         found
     }
+}
+
+/// Whether a mark says beyond doubt that the person left. An exit with the reason
+/// [`LeaveReason::Kicked`] may belong to a connection that a newer one replaced. Then the person is
+/// still in.
+pub(super) fn leaves_for_certain(mark: &Mark) -> bool {
+    mark.kind == Kind::Leave && mark.reason != LeaveReason::Kicked
 }
 
 /// How a boundary of the room ends the stay of a person who was last reported in at `last_in`; `None`

@@ -1,9 +1,11 @@
 //! How ZEGO's records are read.
 
-use super::{says::says, visits::Visits};
+use super::{changes::Changes, says::says, visits::Visits};
 use crate::{
-    domain::{Mark, Role, Visit},
-    providers::rules::{self, Months, RoleRules, RoomEnds, RoomRules, Rules},
+    domain::{Kind, Mark, Role, Visit},
+    providers::rules::{
+        self, Months, NewestMark, RoleRules, RoomEnds, RoomRules, Rules, SeatRules,
+    },
 };
 
 /// The `user_role` of cloud recording and moderation.
@@ -25,9 +27,17 @@ pub static RULES: Rules = Rules {
             services: &[ADMIN],
         },
         says,
+        numbered: Some(|| Box::<Changes>::default()),
     }),
     devices: None,
     months: Months::NotCounted,
+};
+
+/// Within a session the higher sequence decides, so the last login and the last logout by sequence
+/// stay on the seat.
+pub static SEATS: SeatRules = SeatRules {
+    newest: |mark| if mark.kind == Kind::Leave { NewestMark::Left } else { NewestMark::In },
+    deciding: rules::last_by_sequence,
 };
 
 /// A visit that is completed first may have begun before the marks that are known.

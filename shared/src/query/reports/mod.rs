@@ -45,7 +45,7 @@ impl Parameters {
     }
 
     fn settle(&self) -> Result<Duration, QueryError> {
-        let Some(text) = self.get("settle") else { return Ok(Duration::from_secs(SETTLE)) };
+        let Some(text) = self.get("settle")? else { return Ok(Duration::from_secs(SETTLE)) };
         match text.parse() {
             Ok(seconds @ 0..=MAX_SETTLE) => Ok(Duration::from_secs(seconds)),
             _ => Err(QueryError::BadParameter("settle", format!("is not 0 to {MAX_SETTLE}"))),

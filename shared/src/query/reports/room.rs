@@ -100,7 +100,7 @@ pub(in crate::query) async fn room(
     room: &RoomId,
     parameters: &Parameters,
 ) -> Result<RoomReport, QueryError> {
-    let place = parameters.get("next").map(cursor::read::<Place>).transpose()?;
+    let place = parameters.get("next")?.map(cursor::read::<Place>).transpose()?;
     let as_of = place.as_ref().map_or(record.now(), |place| place.as_of.min(record.now()));
     let (window, asked) = (parameters.window(as_of)?, parameters.life()?);
     if let Some(place) = &place {

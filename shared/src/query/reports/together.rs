@@ -42,7 +42,7 @@ fn whom(
     name: &'static str,
 ) -> Result<Whom, QueryError> {
     let bad = |why: String| QueryError::BadParameter(name, why);
-    let text = parameters.get(name).ok_or_else(|| bad("is missing".to_owned()))?;
+    let text = parameters.get(name)?.ok_or_else(|| bad("is missing".to_owned()))?;
     if let Some(role) = text.strip_prefix("role:") {
         return record.role_named(role).map(Whom::Role).ok_or_else(|| {
             bad("names no role, such as `role:audience` or `role:role_9`; a user whose id begins \
@@ -73,7 +73,7 @@ pub(in crate::query) async fn together(
         )));
     }
     let (provider, app) = app(record);
-    let asked = |name| parameters.get(name).unwrap_or_default().to_owned();
+    let asked = |name| Ok::<_, QueryError>(parameters.get(name)?.unwrap_or_default().to_owned());
     Ok(TogetherReport {
         provider,
         app,
@@ -81,8 +81,8 @@ pub(in crate::query) async fn together(
         life: report.life.map(|life| life.to_string()),
         as_of: window.as_of.0,
         is_final: report.is_final,
-        a: asked("a"),
-        b: asked("b"),
+        a: asked("a")?,
+        b: asked("b")?,
         together_ms: report.spans.iter().map(|span| span.ms()).sum(),
         assumed: report.is_assumed,
         spans: report

@@ -61,7 +61,7 @@ pub(in crate::query) async fn user(
     user: &UserId,
     parameters: &Parameters,
 ) -> Result<UserReport, QueryError> {
-    let place = parameters.get("next").map(cursor::read::<Place>).transpose()?;
+    let place = parameters.get("next")?.map(cursor::read::<Place>).transpose()?;
     let as_of = place.as_ref().map_or(record.now(), |place| place.as_of.min(record.now()));
     let window = parameters.window(as_of)?;
     let timezone = parameters.parsed("timezone")?.unwrap_or_else(Timezone::utc);

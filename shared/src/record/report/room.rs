@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{LifeId, Mark, RoomId, UnixMillis, UserId, Visit},
-    providers::{Changes, RoomEnds as Ends},
+    providers::Numbered,
     record::{
         Record, RecordError,
         ends::{LifeEnd, RoomEnds},
@@ -111,7 +111,7 @@ pub struct RoomReport<'a> {
     first_visit: Option<UnixMillis>,
     is_anyone_in: bool,
     settle: std::time::Duration,
-    changes: Option<Changes>,
+    changes: Option<Box<dyn Numbered>>,
     admins: BTreeSet<String>,
     people: BTreeMap<String, Figures>,
 }
@@ -160,7 +160,7 @@ impl<'a> Record<'a> {
         let RoomQuestion { life, window, settle } = question;
         let occupants = self.occupants(room, life, window, &[]).await?;
         Ok(RoomReport {
-            changes: matches!(self.room_ends(), Ends::Lives).then(Changes::default),
+            changes: self.rules().rooms.and_then(|rooms| rooms.numbered).map(|numbered| numbered()),
             occupants,
             window,
             first_visit: None,

@@ -15,7 +15,10 @@ use super::{
     rows::{Direction, Merged, rows_per_shard},
     seat::{Seat, read_seat},
 };
-use crate::domain::{App, Kind, Mark, RoomId, UnixMillis, UserId};
+use crate::{
+    domain::{App, Mark, RoomId, UnixMillis, UserId},
+    providers::{NewestMark, seat_rules},
+};
 
 /// A row of a room's roster: a person and their seat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,13 +120,12 @@ impl Reader {
     }
 
     /// A member, with all marks that decide whether they are in. The marks on the seat are enough,
-    /// unless the newest is an exit that may belong to another connection: that depends on older
-    /// ones.
+    /// unless the newest one leaves that to older ones.
     async fn member(&self, app: &App, item: &Item, now: UnixMillis) -> Result<Member, StoreError> {
         let Member { user, seat } = read_member(item)?;
-        let is_doubtful =
-            |newest: &Mark| newest.kind == Kind::Leave && !newest.leaves_for_certain();
-        if seat.moved_to.is_none() || !seat.marks.iter().max().is_some_and(is_doubtful) {
+        let says = seat_rules(app.provider).newest;
+        let is_unclear = |newest: &Mark| says(newest) == NewestMark::Unclear;
+        if seat.moved_to.is_none() || !seat.marks.iter().max().is_some_and(is_unclear) {
             return Ok(Member { user, seat });
         }
         let marks = self.marks(app, &user, &seat, now).try_collect().await?;

@@ -141,17 +141,5 @@ impl OpenIm {
 }
 
 fn options() -> Options {
-    Options {
-        app: "main".to_owned(),
-        users: Vec::new(),
-        name: None,
-        face_url: String::new(),
-        ex: "ex".to_owned(),
-        create_time: 0,
-        platform: Platform::Ios,
-        conn_id: String::new(),
-        server: Server::V3,
-        seq: None,
-        documented: false,
-    }
+    Options { ex: "ex".to_owned(), ..Options::default() }
 }
