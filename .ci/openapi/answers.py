@@ -82,6 +82,10 @@ def second_pages():
         first = ask(by_id(operation), 200, limit=1)
         second = ask(by_id(operation), 200, limit=1, next=first["next"])
         assert first[items] and second[items] and first[items] != second[items], operation
+    for name in ("explanation", "explanationByParameter"):
+        first = ask(by_id(name), 200, limit=1)
+        second = ask(by_id(name), 200, limit=1, next=first["next"])
+        assert first["rooms"][0]["marks"] != second["rooms"][0]["marks"], name
     first = ask(by_id("registrations"), 200, provider="openim", limit=1)
     second = ask(by_id("registrations"), 200, provider="openim", limit=1, next=first["next"])
     assert first["registrations"][0]["user"] != second["registrations"][0]["user"]
@@ -93,6 +97,9 @@ def what_was_sent_is_known():
     user = ask(by_id("userAttendance"), 200)
     assert {visit["reason"] for visit in user["sessions"]} >= {None, "normal"}, user
     assert ask(by_id("userPresence"), 200, provider="openim")["sessions"][0]["device"] == "IOS"
+    explained = ask(by_id("explanation"), 200)
+    assert all(mark["rules"] for room in explained["rooms"] for mark in room["marks"]), explained
+    assert ask(by_id("explanation"), 200, provider="openim")["devices"][0]["device"] == "IOS"
     assert ask(by_id("usage"), 200, provider="tencent")["active_users"] >= 1
     ticket = {"sdk_app_id": 1400000000, "user_id": hooks.USER}
     minted = ask(by_id("mintUserSig"), 200, ticket)

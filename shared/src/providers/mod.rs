@@ -9,7 +9,9 @@ pub mod zego;
 use std::collections::HashMap;
 
 pub use apps::AppsError;
-pub use rules::{BoundaryEnds, DeviceRules, Months, RoomEnds, RoomRules, Rules, Visits};
+pub use rules::{
+    BoundaryEffect, BoundaryEnds, DeviceRules, Months, RoomEnds, RoomRules, Rules, Visits,
+};
 pub use zego::{Changes, Lost};
 
 use serde::Deserialize;

@@ -16,7 +16,7 @@ use rollcall_players::{
 };
 use serde_json::Value;
 
-use super::history::History;
+use super::{explained, history::History};
 use crate::support::{
     Database, Handlers, Schedule, Simulated, dump, player_secrets, simulated_dump, union,
 };
@@ -107,7 +107,7 @@ impl System {
         }
     }
 
-    async fn ask(&self, path: &str, query: &str, now: u64) -> Option<Value> {
+    pub(super) async fn ask(&self, path: &str, query: &str, now: u64) -> Option<Value> {
         let (status, answer) = self.handlers().get(path, query, UnixMillis(now)).await;
         assert!(status == 200 || status == 404, "{path}?{query}: {status}: {answer}");
         (status == 200).then_some(answer)
@@ -156,7 +156,13 @@ impl System {
     }
 
     /// All pages of an answer as one.
-    async fn pages(&self, path: &str, query: &str, list: &str, now: u64) -> Option<Value> {
+    pub(super) async fn pages(
+        &self,
+        path: &str,
+        query: &str,
+        list: &str,
+        now: u64,
+    ) -> Option<Value> {
         let mut answer = self.ask(path, query, now).await?;
         while let Some(next) = answer["next"].as_str() {
             let next = format!("{query}&next={}", encode(next));
@@ -174,7 +180,7 @@ fn secrets() -> &'static Secrets {
     &SECRETS
 }
 
-fn encode(text: &str) -> String {
+pub(super) fn encode(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
@@ -282,6 +288,7 @@ impl Played {
             user.map_err(|wrong| format!("{path}: {wrong}"))?;
         }
         self.check_attendance(&asked, &expected, system).await?;
+        explained::check(system, &asked.users, self.now).await?;
         if !self.has_losses(history) {
             self.check_truth(&asked, &answers)?;
         }
