@@ -83,6 +83,10 @@ def second_pages():
         first = ask(by_id(operation), 200, limit=1)
         second = ask(by_id(operation), 200, limit=1, next=first["next"])
         assert first[items] and second[items] and first[items] != second[items], operation
+    for name in ("explanation", "explanationByParameter"):
+        first = ask(by_id(name), 200, limit=1)
+        second = ask(by_id(name), 200, limit=1, next=first["next"])
+        assert first["rooms"][0]["marks"] != second["rooms"][0]["marks"], name
     first = ask(by_id("registrations"), 200, provider="openim", limit=1)
     second = ask(by_id("registrations"), 200, provider="openim", limit=1, next=first["next"])
     assert first["registrations"][0]["user"] != second["registrations"][0]["user"]
@@ -98,6 +102,9 @@ def what_was_sent_is_known():
     together = ask(by_id("together"), 200)
     assert len(together["spans"]) == 1 and together["together_ms"] > 0, together
     assert ask(by_id("userPresence"), 200, provider="openim")["sessions"][0]["device"] == "IOS"
+    explained = ask(by_id("explanation"), 200)
+    assert all(mark["rules"] for room in explained["rooms"] for mark in room["marks"]), explained
+    assert ask(by_id("explanation"), 200, provider="openim")["devices"][0]["device"] == "IOS"
     assert ask(by_id("usage"), 200, provider="tencent")["active_users"] >= 1
     ticket = {"sdk_app_id": 1400000000, "user_id": hooks.USER}
     minted = ask(by_id("mintUserSig"), 200, ticket)

@@ -7,7 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rollcall::domain::{EndRule, MarkRule, Moved, RegisterRule, UnixMillis};
+use aws_sdk_dynamodb::types::AttributeValue;
+use rollcall::domain::{EndRule, LastsRule, MarkRule, Moved, RegisterRule, UnixMillis};
 use rollcall_players::{
     Event,
     openim::{
@@ -90,10 +91,12 @@ struct Case {
     events: Vec<Event>,
     /// When it is asked, in ms since the start.
     asked_at: u64,
+    /// A register of the iPhone that could not be stored.
+    lost: Option<&'static str>,
 }
 
 fn case(name: &'static str, path: &'static str, events: Vec<Event>) -> Case {
-    Case { name, path, events, asked_at: 100_000 }
+    Case { name, path, events, asked_at: 100_000, lost: None }
 }
 
 fn zego_cases() -> Vec<Case> {
@@ -224,6 +227,14 @@ fn chat_cases() -> Vec<Case> {
                 }
             },
         ),
+        Case {
+            lost: Some("online_stamp"),
+            ..with(
+                "chat_a_login_on_its_own_platform_that_could_not_be_stored_itself",
+                vec![(ChatLogin, 9000)],
+                |_, options| options.kick = vec!["iOS".to_owned()],
+            )
+        },
         with(
             "chat_an_old_clients_logout_after_a_login_on_its_platform",
             vec![(ChatLogin, 1000), (ChatLogin, 9000), (ChatLogout, 10_000)],
@@ -281,6 +292,12 @@ async fn explained(case: &Case) -> Value {
     let database = Database::start().await;
     let handlers = Handlers::on(&database.url);
     deliver(&handlers, &case.events).await;
+    if let Some(lost) = case.lost {
+        let item = database.client.update_item().table_name(crate::support::TABLE_NAME);
+        let key = |text: &str| AttributeValue::S(text.to_owned());
+        let item = item.key("pk", key("tencent#1400000000#user#ada")).key("sk", key("device#iOS#"));
+        item.update_expression(format!("REMOVE {lost}")).send().await.unwrap();
+    }
     let (status, answer) = handlers.get(case.path, "", at(case.asked_at)).await;
     assert_eq!(status, 200, "{}: {answer}", case.name);
     answer
@@ -324,10 +341,11 @@ async fn every_rule_explains_itself_as_it_did_before() {
 /// All rules that can be named in an answer.
 fn all_rules() -> BTreeSet<&'static str> {
     let marks = MarkRule::ALL.iter().map(|rule| rule.name());
+    let lasts = LastsRule::ALL.iter().map(|rule| rule.name());
     let ends = EndRule::ALL.iter().map(|rule| rule.name());
     let moved = Moved::ALL.iter().map(|rule| rule.name());
     let registers = RegisterRule::ALL.iter().map(|rule| rule.name());
-    marks.chain(ends).chain(moved).chain(registers).chain(["lasts"]).collect()
+    marks.chain(lasts).chain(ends).chain(moved).chain(registers).collect()
 }
 
 #[test]

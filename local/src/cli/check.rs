@@ -321,6 +321,13 @@ impl Check {
             self.ask(&format!("zego minutes together, {what}"), Question::get(path), &together)
                 .await;
         }
+        let explained = [
+            ("/rooms/0/room", lobby.as_str().into()),
+            ("/rooms/0/marks/0/rules/0", "begins".into()),
+            ("/rooms/0/stays/0/rules/0", "left".into()),
+        ];
+        let path = format!("/explain/{of}/users/{ada}?room={lobby}");
+        self.ask("zego user, explained", Question::get(path), &explained).await;
         let nowhere = Question {
             status: StatusCode::NOT_FOUND,
             ..Question::get(format!("/presence/{of}/rooms/{}", self.name("nowhere")))

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LeaveReason, Platform, SessionId, UnixMillis};
+use super::{Ending, LeaveReason, Platform, RegisterRule, SessionId, UnixMillis};
 
 /// What can happen to a device. Of each the newest is kept, whichever came first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +104,49 @@ pub struct Device {
     pub logged_out: Option<Stamp>,
     /// When a login on its platform last kicked another device of that platform.
     pub kicked_by_itself: Option<Stamp>,
+}
+
+/// A register of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Register {
+    /// When it was last reported as online.
+    Online,
+    /// When it last went offline, or was pushed offline by another platform.
+    Offline,
+    /// When its user last logged out.
+    LoggedOut,
+    /// When a login on its platform last pushed another device of that platform offline.
+    KickedByItself,
+}
+
+impl Register {
+    /// Its name in answers.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Offline => "offline",
+            Self::LoggedOut => "logged_out",
+            Self::KickedByItself => "kicked_by_itself",
+        }
+    }
+}
+
+/// What became of the registers of a device, by now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeviceVerdict {
+    /// How its stay online ended; `None` while it lasts.
+    pub ending: Option<Ending>,
+    /// Until when it is online, if that has to be repeated.
+    pub lease_until: Option<UnixMillis>,
+    /// What became of [`Register::Online`], if there is one.
+    pub online: Option<RegisterRule>,
+    /// What became of [`Register::Offline`], if there is one.
+    pub offline: Option<RegisterRule>,
+    /// What became of [`Register::LoggedOut`], if there is one.
+    pub logged_out: Option<RegisterRule>,
+    /// What became of [`Register::KickedByItself`], if there is one.
+    pub kicked_by_itself: Option<RegisterRule>,
 }
 
 /// When an event happened to a device, its rank at that millisecond, and its reason, in one number

@@ -16,7 +16,7 @@ pub use change::{
     Boundary, BoundaryChange, Change, Detail, Details, DeviceChange, LifeChange, Named,
     Registration, RegistrationSource, Roster, SeatChange,
 };
-pub use device::{Account, Connection, Device, DeviceEvent, Stamp};
+pub use device::{Account, Connection, Device, DeviceEvent, DeviceVerdict, Register, Stamp};
 pub use id::{App, AppId, IdError, LifeId, Platform, ProviderName, RoomId, SessionId, UserId};
 pub use life::Life;
 pub use mark::{Kind, LeaveReason, Mark, MarkError, Order, Role};
@@ -25,6 +25,6 @@ pub use outcome::{Counts, Outcome};
 pub use signature_use::SignatureUse;
 pub use time::{MAX_EVENT_TIME_AHEAD, UnixMillis, UnixSeconds};
 pub use verdict::{
-    Because, By, DeviceVerdict, EndRule, MarkRule, Moved, Register, RegisterRule, Verdict, Verdicts,
+    Because, By, EndRule, LastsRule, MarkRule, Moved, RegisterRule, Verdict, Verdicts,
 };
 pub use visit::{Beginning, Ending, Visit};

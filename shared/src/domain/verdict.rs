@@ -3,7 +3,7 @@
 //!
 //! The code that decides gives these verdicts; a query only words them.
 
-use super::{Ending, LifeId, Mark, SessionId, UnixMillis};
+use super::{LifeId, Mark, SessionId, UnixMillis};
 
 /// An enum of rules, each with its name in answers.
 macro_rules! rules {
@@ -62,6 +62,16 @@ rules! {
 }
 
 rules! {
+    /// Why a visit has not ended.
+    LastsRule {
+        /// No other rule has ended it.
+        Lasts = "lasts",
+        /// The person created the room a moment after they came, and that does not end their visit.
+        SparesCreator = "spares_creator",
+    }
+}
+
+rules! {
     /// Which rule ended a visit.
     EndRule {
         /// A mark says when and why.
@@ -112,7 +122,7 @@ rules! {
         PushedBySamePlatform = "pushed_by_same_platform",
         /// A newer event decides.
         Older = "older",
-        /// Online happened at the same millisecond, and wins.
+        /// Another event of the same millisecond has priority.
         LosesTie = "loses_tie",
         /// An old client logs out when it is pushed offline. That does not end the stay of the
         /// device that pushed it.
@@ -180,49 +190,4 @@ pub struct Because {
     pub by: Option<By>,
     /// Why it ended at another time than that rule says, and because of what.
     pub moved: Option<(Moved, Option<By>)>,
-}
-
-/// A register of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Register {
-    /// When it was last reported as online.
-    Online,
-    /// When it last went offline, or was pushed offline by another platform.
-    Offline,
-    /// When its user last logged out.
-    LoggedOut,
-    /// When a login on its platform last pushed another device of that platform offline.
-    KickedByItself,
-}
-
-impl Register {
-    /// Its name in answers.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Online => "online",
-            Self::Offline => "offline",
-            Self::LoggedOut => "logged_out",
-            Self::KickedByItself => "kicked_by_itself",
-        }
-    }
-}
-
-/// What became of the registers of a device, by now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct DeviceVerdict {
-    /// How its stay online ended; `None` while it lasts.
-    pub ending: Option<Ending>,
-    /// Until when it is online, if that has to be repeated.
-    pub lease_until: Option<UnixMillis>,
-    /// When the event happened that decides.
-    pub decided_at: Option<UnixMillis>,
-    /// What became of [`Register::Online`], if there is one.
-    pub online: Option<RegisterRule>,
-    /// What became of [`Register::Offline`], if there is one.
-    pub offline: Option<RegisterRule>,
-    /// What became of [`Register::LoggedOut`], if there is one.
-    pub logged_out: Option<RegisterRule>,
-    /// What became of [`Register::KickedByItself`], if there is one.
-    pub kicked_by_itself: Option<RegisterRule>,
 }

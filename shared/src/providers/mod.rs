@@ -8,8 +8,8 @@ pub mod zego;
 
 pub use apps::AppsError;
 pub use rules::{
-    BoundaryEnds, DeviceRules, Lost, Months, NewestMark, Numbered, RoleRules, RoomEnds, RoomRules,
-    Rules, SeatRules, Visits,
+    BoundaryEffect, BoundaryEnds, DeviceRules, Lost, Months, NewestMark, Numbered, RoleRules,
+    RoomEnds, RoomRules, Rules, SeatRules, Visits,
 };
 
 use apps::AppsJson;

@@ -120,9 +120,28 @@ pub enum RoomEnds {
     Boundaries(BoundaryEnds),
 }
 
-/// How a creation or dismissal of a room ends the stay of a person who was last known to be in at a
-/// time; `None` if it does not.
-pub type BoundaryEnds = fn(&Boundary, &UserId, UnixMillis) -> Option<Ending>;
+/// What a creation or dismissal of a room does to the stay of a person who was last known to be in
+/// at a time.
+pub type BoundaryEnds = fn(&Boundary, &UserId, UnixMillis) -> BoundaryEffect;
+
+/// What a creation or dismissal of a room does to a stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoundaryEffect {
+    /// Nothing: it was before.
+    Nothing,
+    /// It ends the stay.
+    Ends(Ending),
+    /// It would end the stay of anybody but the person who created the room.
+    SparesCreator,
+}
+
+impl BoundaryEffect {
+    /// Whether it ends the stay.
+    #[must_use]
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::Ends(_))
+    }
+}
 
 /// How stays online on devices begin and end.
 #[derive(Debug, Clone, Copy)]

@@ -3,12 +3,11 @@
 use serde::Serialize;
 
 use crate::{
-    domain::{Because, By, EndRule, Ending, MarkRule, Moved, RegisterRule, UnixMillis, Visit},
+    domain::{
+        Because, By, EndRule, Ending, LastsRule, MarkRule, Moved, RegisterRule, UnixMillis, Visit,
+    },
     record::{ExplainedDevice, ExplainedMark},
 };
-
-/// The name of the rule that a stay lasts, since no other one has ended it.
-const LASTS: &str = "lasts";
 
 /// The rules that made something of a mark, of a register or of a stay: in words, and their names.
 #[derive(Debug, Serialize)]
@@ -53,14 +52,22 @@ impl Reasons {
 
     /// Of the end of a visit.
     pub(super) fn of_visit(visit: &Visit) -> Self {
-        let Some(because) = &visit.because else { return Self::lasts() };
-        let mut reasons = Self::new(end(because), because.rule.name());
-        reasons.and_moved(visit, because);
+        let mut reasons = visit.because.as_ref().map_or_else(Self::lasts, |because| {
+            let mut reasons = Self::new(end(because), because.rule.name());
+            reasons.and_moved(visit, because);
+            reasons
+        });
+        if let Some(at) = visit.spared_at {
+            let rule = format!(
+                "the room's creation at {at} does not end it, because the person created the room"
+            );
+            reasons.and(&rule, LastsRule::SparesCreator.name());
+        }
         reasons
     }
 
     fn lasts() -> Self {
-        Self::new("lasts: nothing has ended it".to_owned(), LASTS)
+        Self::new("lasts: nothing has ended it".to_owned(), LastsRule::Lasts.name())
     }
 
     fn and_moved(&mut self, visit: &Visit, because: &Because) {
@@ -108,9 +115,7 @@ fn ends(rule: MarkRule) -> bool {
 fn mark(rule: MarkRule, visit: &Visit) -> String {
     let text = match rule {
         MarkRule::Begins => "begins a visit",
-        MarkRule::BeginsAnew => {
-            "begins a visit; the person was in already, so it also ends the visit before"
-        }
+        MarkRule::BeginsAnew => "begins a visit; since the entry before, no exit has arrived",
         MarkRule::BeginsAfterLast => {
             return format!(
                 "begins a visit at {}, when the visit before in this session ended: a login that \
@@ -163,7 +168,7 @@ fn mark(rule: MarkRule, visit: &Visit) -> String {
 fn end(because: &Because) -> String {
     let at = because.at;
     match (because.rule, &because.by) {
-        (EndRule::Left, _) => format!("ended by its own event at {at}"),
+        (EndRule::Left, _) => format!("its own end arrived: the person left at {at}"),
         (EndRule::LeftConnection, _) => {
             format!("ended by the entry at {at}; the exit of the replaced connection says why")
         }
@@ -213,15 +218,17 @@ fn decides(rule: RegisterRule) -> bool {
 }
 
 fn register(device: &ExplainedDevice, rule: RegisterRule) -> String {
-    let time = |time: Option<UnixMillis>| time.map_or_else(String::new, |time| format!(" {time}"));
-    let (until, decided_at) = (time(device.lease_until), time(device.decided_at));
+    let until = device.lease_until.map_or_else(String::new, |until| format!(" {until}"));
+    let decides = device.registers.iter().find(|register| decides(register.rule));
+    let (newest, at) =
+        decides.map_or(("-", UnixMillis(0)), |register| (register.register.name(), register.at));
     match rule {
         RegisterRule::Online => "online, until an event says otherwise".to_owned(),
         RegisterRule::Lease => format!("online: lease until{until}"),
         RegisterRule::LeaseExpired => {
             format!("offline: the lease ended at{until}, and no repetition has arrived")
         }
-        RegisterRule::CameOnline => format!("came online; the event at{decided_at} ended that"),
+        RegisterRule::CameOnline => format!("came online; `{newest}` at {at} ended that"),
         RegisterRule::WentOffline => "offline: it is the newest event".to_owned(),
         RegisterRule::LoggedOut => "logged out: it is the newest event".to_owned(),
         RegisterRule::PushedByOtherPlatform => {
@@ -230,9 +237,9 @@ fn register(device: &ExplainedDevice, rule: RegisterRule) -> String {
         RegisterRule::PushedBySamePlatform => {
             "pushed offline by a login on the same platform: it is the newest event".to_owned()
         }
-        RegisterRule::Older => format!("stale: the event at{decided_at} is newer"),
+        RegisterRule::Older => format!("stale: `{newest}` at {at} is newer"),
         RegisterRule::LosesTie => {
-            "stale: the device came online at the same millisecond, and that wins".to_owned()
+            format!("stale: `{newest}` at the same millisecond has priority")
         }
         RegisterRule::OldClientsLogout => {
             "ignored: an old client also logs out when a login on its own platform pushes it offline"

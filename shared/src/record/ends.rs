@@ -14,7 +14,7 @@ use crate::{
     domain::{
         Boundary, By, EndRule, Ending, Life, LifeId, Moved, RoomId, UnixMillis, UserId, Visit,
     },
-    providers::{BoundaryEnds, RoomEnds as Ends},
+    providers::{BoundaryEffect, BoundaryEnds, RoomEnds as Ends},
     store::{NEWEST_BOUNDARIES, Seat, StoreError},
 };
 
@@ -136,9 +136,7 @@ impl<'a> RoomEnds<'a> {
         match (self.record.room_ends(), life, visit.ending) {
             (_, _, Some(ending)) if !ending.is_assumed() => {}
             (Ends::Boundaries(ends), ..) => {
-                if let Some(ending) = self.boundary_ending(ends, user, &visit).await? {
-                    end_with_room(&mut visit, ending, None);
-                }
+                self.boundary_ending(ends, user, &mut visit).await?;
             }
             (_, Some(life), None) => self.life_ending(life, &mut visit).await?,
             // A life lasts as long as anybody comes to it.
@@ -264,30 +262,34 @@ impl<'a> RoomEnds<'a> {
         Ok(life)
     }
 
-    /// The first boundary of the room that ended a visit, unless the person came again before.
+    /// Ends a visit with the first boundary of the room that does so, unless the person came again
+    /// before.
     async fn boundary_ending(
         &mut self,
         ends: BoundaryEnds,
         user: &UserId,
-        visit: &Visit,
-    ) -> Result<Option<Ending>, StoreError> {
+        visit: &mut Visit,
+    ) -> Result<(), StoreError> {
         let Record { store, app, now } = self.record;
         let newest = || store.boundaries(app, &self.room, now);
         let newest = self.boundaries.get_or_try_init(newest).await?;
         let is_before = |boundary: &Boundary| boundary.at() < visit.last_in;
         if newest.len() < NEWEST_BOUNDARIES || newest.last().is_some_and(is_before) {
             let mut oldest_first = newest.iter().rev();
-            return Ok(oldest_first.find_map(|boundary| cut(ends, boundary, user, visit)));
+            oldest_first.find(|boundary| cut(ends, boundary, user, visit));
+            return Ok(());
         }
+        let came_again = visit.ending.map(Ending::at);
         let later = store.boundaries_from(app, &self.room, visit.last_in, now);
         let mut later = pin!(later);
         while let Some(boundary) = later.try_next().await? {
-            let ending = cut(ends, &boundary, user, visit);
-            if ending.is_some() || visit.ending.is_some_and(|ending| boundary.at() > ending.at()) {
-                return Ok(ending);
+            if cut(ends, &boundary, user, visit)
+                || came_again.is_some_and(|again| boundary.at() > again)
+            {
+                break;
             }
         }
-        Ok(None)
+        Ok(())
     }
 }
 
@@ -300,13 +302,23 @@ fn end_with_room(visit: &mut Visit, ending: Ending, by: Option<LifeId>) {
     visit.end(ending, rule, by.map(By::Life));
 }
 
-/// How a boundary ended a visit, if it did so before the person came again. At the same millisecond
-/// a creation comes before an entry, and a dismissal after it.
-fn cut(ends: BoundaryEnds, boundary: &Boundary, user: &UserId, visit: &Visit) -> Option<Ending> {
-    let ending = ends(boundary, user, visit.last_in)?;
-    match (visit.ending.map(Ending::at), boundary) {
-        (Some(again), Boundary::Created { at, .. }) if *at > again => None,
-        (Some(again), Boundary::Closed { at, .. }) if *at >= again => None,
-        _ => Some(ending),
+/// Whether a boundary ends a visit, because it came before the person came again. At the same
+/// millisecond a creation comes before an entry, and a dismissal after it.
+fn cut(ends: BoundaryEnds, boundary: &Boundary, user: &UserId, visit: &mut Visit) -> bool {
+    let is_later = match (visit.ending.map(Ending::at), boundary) {
+        (Some(again), Boundary::Created { at, .. }) => *at > again,
+        (Some(again), Boundary::Closed { at, .. }) => *at >= again,
+        (None, _) => false,
+    };
+    match ends(boundary, user, visit.last_in) {
+        BoundaryEffect::Ends(ending) if !is_later => {
+            end_with_room(visit, ending, None);
+            true
+        }
+        BoundaryEffect::SparesCreator if !is_later => {
+            visit.spared_at = Some(boundary.at());
+            false
+        }
+        _ => false,
     }
 }

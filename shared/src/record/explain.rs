@@ -84,8 +84,6 @@ pub struct ExplainedDevice {
     pub stay: DeviceStay,
     /// Until when it is online, if that has to be repeated.
     pub lease_until: Option<UnixMillis>,
-    /// When the event happened that decides.
-    pub decided_at: Option<UnixMillis>,
     /// The registers that it has.
     pub registers: Vec<ExplainedRegister>,
 }
@@ -141,9 +139,9 @@ impl<'a> Record<'a> {
                 Some(ExplainedRegister { register, at: stamp.at(), says, rule })
             };
             let registers = registers.into_iter().filter_map(explained).collect();
-            let DeviceVerdict { ending, lease_until, decided_at, .. } = verdict;
+            let DeviceVerdict { ending, lease_until, .. } = verdict;
             let stay = DeviceStay::new(device, rules, ending);
-            ExplainedDevice { stay, lease_until, decided_at, registers }
+            ExplainedDevice { stay, lease_until, registers }
         });
         let mut explained: Vec<_> = explained.collect();
         explained.sort_by(|a, b| a.stay.place().cmp(&b.stay.place()));

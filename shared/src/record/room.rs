@@ -111,7 +111,7 @@ impl Room {
             State::Life(life) => member.seat.life.as_ref() == Some(&life.id),
             State::Boundaries(boundaries, ends) => !boundaries
                 .iter()
-                .any(|boundary| ends(boundary, &member.user, last.last_in).is_some()),
+                .any(|boundary| ends(boundary, &member.user, last.last_in).is_end()),
         };
         is_here && last.ending.is_none() && rules.is_person(last.role)
     }

@@ -16,7 +16,7 @@ use rollcall_players::{
 };
 use serde_json::Value;
 
-use super::{history::History, reports::Questions};
+use super::{explained, history::History, reports::Questions};
 use crate::support::{
     Database, Handlers, Schedule, Simulated, dump, player_secrets, simulated_dump, union,
 };
@@ -156,7 +156,13 @@ impl System {
     }
 
     /// All pages of an answer as one.
-    async fn pages(&self, path: &str, query: &str, list: &str, now: u64) -> Option<Value> {
+    pub(super) async fn pages(
+        &self,
+        path: &str,
+        query: &str,
+        list: &str,
+        now: u64,
+    ) -> Option<Value> {
         let mut answer = self.ask(path, query, now).await?;
         while let Some(next) = answer["next"].as_str() {
             let next = format!("{query}&next={}", encode(next));
@@ -283,6 +289,7 @@ impl Played {
         }
         self.check_attendance(&asked, &expected, system).await?;
         self.check_reports(history, &asked, &expected, system).await?;
+        explained::check(system, &asked.users, self.now).await?;
         if !self.has_losses(history) {
             self.check_truth(&asked, &answers)?;
         }

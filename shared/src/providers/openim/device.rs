@@ -103,7 +103,6 @@ pub(super) fn decide(device: &Device, now: UnixMillis) -> DeviceVerdict {
     if let Some(offline) = offline.filter(|offline| online.is_none_or(|online| *offline > online)) {
         return DeviceVerdict {
             ending: Some(left(offline)),
-            decided_at: Some(offline.at()),
             online: online.map(|_| RegisterRule::CameOnline),
             offline: Some(RegisterRule::WentOffline),
             ..DeviceVerdict::default()
@@ -115,7 +114,6 @@ pub(super) fn decide(device: &Device, now: UnixMillis) -> DeviceVerdict {
     DeviceVerdict {
         ending: expired.map(|at| Ending::LeaseExpired { at }),
         lease_until,
-        decided_at: Some(online.at()),
         online: Some(match (lease_until, expired) {
             (_, Some(_)) => RegisterRule::LeaseExpired,
             (Some(_), None) => RegisterRule::Lease,

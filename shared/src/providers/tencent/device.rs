@@ -20,12 +20,15 @@ pub(super) fn decide(device: &Device) -> DeviceVerdict {
     });
     let last: Option<Stamp> = (*offline).max(counted_logout).max(*kicked_by_itself);
     let last = last.filter(|last| online.is_none_or(|online| *last > online));
-    let decides = |register: &Stamp| last == Some(*register);
-    let rule = |register: Stamp, rule| if decides(&register) { rule } else { RegisterRule::Older };
+    let newest = last.or(*online);
+    let rule = |register: Stamp, rule| match newest {
+        Some(newest) if newest == register => rule,
+        Some(newest) if newest.at() == register.at() => RegisterRule::LosesTie,
+        _ => RegisterRule::Older,
+    };
     DeviceVerdict {
         ending: last.map(|last| Ending::Left { at: last.at(), reason: last.reason() }),
         lease_until: None,
-        decided_at: last.or(*online).map(Stamp::at),
         online: online.map(|_| match last {
             Some(_) => RegisterRule::CameOnline,
             None => RegisterRule::Online,
@@ -44,8 +47,6 @@ pub(super) fn decide(device: &Device) -> DeviceVerdict {
                 && kicked_by_itself.is_some_and(|kick| logout.at() >= kick.at());
             if is_old_clients {
                 RegisterRule::OldClientsLogout
-            } else if counted_logout.is_none() {
-                RegisterRule::Older
             } else {
                 rule(logout, RegisterRule::LoggedOut)
             }

@@ -8,7 +8,7 @@ use crate::{
         Beginning, Boundary, EndRule, Ending, Kind, LeaveReason, MAX_EVENT_TIME_AHEAD, Mark,
         MarkRule, UnixMillis, UserId, Verdicts, Visit,
     },
-    providers::rules::{self, Visits as _},
+    providers::rules::{self, BoundaryEffect, Visits as _},
 };
 
 /// How long after a connection was replaced its exit may still come. Tencent does not publish the
@@ -102,6 +102,7 @@ impl Visits {
             last_in: mark.at,
             ending: None,
             because: None,
+            spared_at: None,
         }
     }
 
@@ -175,22 +176,22 @@ pub(super) fn leaves_for_certain(mark: &Mark) -> bool {
     mark.kind == Kind::Leave && mark.reason != LeaveReason::Kicked
 }
 
-/// How a boundary of the room ends the stay of a person who was last reported in at `last_in`; `None`
-/// if it does not.
+/// What a boundary of the room does to the stay of a person who was last reported in at `last_in`.
 ///
 /// A person who was in before the room was created or dismissed is out. But a creation does not end
 /// the stay of its own creator, who may have entered a moment before, because clocks differ. At the
 /// same millisecond a creation comes before all other events, and a dismissal after them.
-pub(super) fn ends(boundary: &Boundary, user: &UserId, last_in: UnixMillis) -> Option<Ending> {
+pub(super) fn ends(boundary: &Boundary, user: &UserId, last_in: UnixMillis) -> BoundaryEffect {
     match boundary {
+        Boundary::Created { at, .. } if *at <= last_in => BoundaryEffect::Nothing,
+        Boundary::Closed { at, .. } if *at < last_in => BoundaryEffect::Nothing,
         Boundary::Created { at, creator: Some(creator) }
             if creator == user && last_in >= at.before(MAX_EVENT_TIME_AHEAD) =>
         {
-            None
+            BoundaryEffect::SparesCreator
         }
-        Boundary::Created { at, .. } if *at > last_in => Some(Ending::RoomReplaced { at: *at }),
-        Boundary::Closed { at, .. } if *at >= last_in => Some(Ending::RoomClosed { at: *at }),
-        Boundary::Created { .. } | Boundary::Closed { .. } => None,
+        Boundary::Created { at, .. } => BoundaryEffect::Ends(Ending::RoomReplaced { at: *at }),
+        Boundary::Closed { at, .. } => BoundaryEffect::Ends(Ending::RoomClosed { at: *at }),
     }
 }
 
@@ -344,7 +345,7 @@ mod tests {
         let (ada, bob) = ("ada".parse().unwrap(), "bob".parse().unwrap());
         let created = Boundary::Created { at, creator: Some(ada) };
         let ada = "ada".parse().unwrap();
-        let ends = |user: &UserId, ms: u64| ends(&created, user, UnixMillis(ms)).is_some();
+        let ends = |user: &UserId, ms: u64| ends(&created, user, UnixMillis(ms)).is_end();
         assert!(!ends(&ada, 10_000_000 - 600_000));
         assert!(ends(&ada, 10_000_000 - 600_001));
         assert!(ends(&bob, 9_999_999));

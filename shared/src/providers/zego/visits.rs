@@ -141,6 +141,7 @@ fn walk<'a>(
                     last_in: mark.at,
                     ending: None,
                     because: None,
+                    spared_at: None,
                 };
                 let mut rule = MarkRule::Begins;
                 if kind == Kind::Leave {
