@@ -222,7 +222,7 @@ fn chat_cases() -> Vec<Case> {
             vec![(ChatLogin, 1000), (ChatLogin, 9000)],
             |index, options| {
                 if index == 1 {
-                    options.platform = "Web".to_owned();
+                    "Web".clone_into(&mut options.platform);
                     options.kick = vec!["iOS".to_owned()];
                 }
             },
@@ -259,7 +259,7 @@ fn openim_cases() -> Vec<Case> {
             ..with("openim_a_lease_that_ended", vec![(UserOnline, 1000)], leased)
         },
         with("openim_a_named_connection", vec![(UserOnline, 1000)], |options| {
-            options.conn_id = "c1".to_owned();
+            "c1".clone_into(&mut options.conn_id);
         }),
         with("openim_a_server_that_reports_once", vec![(UserOnline, 1000)], |options| {
             options.server = openim::Server::V2;

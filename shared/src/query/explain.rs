@@ -51,8 +51,17 @@ struct ExplainedRoom {
 /// A row of a page.
 #[derive(Debug, Serialize)]
 enum Row {
-    Mark { room: String, life: Option<String>, mark: MarkRow, stay: Option<RoomStayRow> },
+    Mark(Box<MarkOfRoom>),
     Device(DeviceRow),
+}
+
+#[derive(Debug, Serialize)]
+struct MarkOfRoom {
+    room: String,
+    life: Option<String>,
+    mark: MarkRow,
+    /// If it is the first mark of that stay.
+    stay: Option<RoomStayRow>,
 }
 
 #[derive(Debug, Serialize)]
@@ -227,12 +236,12 @@ async fn add_marks(
                 reasons: Reasons::of_visit(&explained.stay.visit),
                 session: attendance::AttendanceSession::new(record, user, explained.stay.clone()),
             });
-            let row = Row::Mark {
+            let row = Row::Mark(Box::new(MarkOfRoom {
                 room: room.to_string(),
                 life: life.as_ref().map(ToString::to_string),
                 mark: MarkRow::new(&explained),
                 stay,
-            };
+            }));
             let (room, life) = (room.clone(), life.clone());
             rowed.add(row, Place::Mark { room, life, mark: explained.mark });
             if rowed.is_full {
@@ -275,7 +284,8 @@ fn grouped(rows: Vec<Row>) -> (Vec<ExplainedRoom>, Vec<DeviceRow>) {
     for row in rows {
         match row {
             Row::Device(device) => devices.push(device),
-            Row::Mark { room, life, mark, stay } => {
+            Row::Mark(of_room) => {
+                let MarkOfRoom { room, life, mark, stay } = *of_room;
                 if rooms.last().is_none_or(|last| last.room != room || last.life != life) {
                     rooms.push(ExplainedRoom { room, life, marks: Vec::new(), stays: Vec::new() });
                 }
