@@ -282,7 +282,10 @@ impl Played {
             user.map_err(|wrong| format!("{path}: {wrong}"))?;
         }
         self.check_attendance(&asked, &expected, system).await?;
-        self.check_reports(history, &asked, &expected, system).await?;
+        // They take as long as all the rest.
+        if history.seed.is_multiple_of(2) {
+            self.check_reports(history, &asked, &expected, system).await?;
+        }
         if !self.has_losses(history) {
             self.check_truth(&asked, &answers)?;
         }
