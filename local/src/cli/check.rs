@@ -292,35 +292,7 @@ impl Check {
             let what = format!("zego user's attendance, {what}");
             self.ask(&what, Question::get(path), &visit).await;
         }
-        let report = [
-            ("/people", 1.into()),
-            ("/rows/0/user", ada.as_str().into()),
-            ("/rows/0/visits", 1.into()),
-            ("/rows/0/reason", "normal".into()),
-            ("/digest", Part::Text),
-        ];
-        for (what, path) in [
-            ("by path", format!("/reports/{of}/rooms/{lobby}")),
-            ("by parameter", format!("/reports/{of}/rooms?room={lobby}")),
-        ] {
-            self.ask(&format!("zego room's report, {what}"), Question::get(path), &report).await;
-        }
-        let days =
-            [("/rows/0/room", lobby.as_str().into()), ("/rows/0/present_ms", Part::AtLeast(0))];
-        for (what, path) in [
-            ("by path", format!("/reports/{of}/users/{ada}?timezone=Europe/Berlin")),
-            ("by parameter", format!("/reports/{of}/users?user={ada}")),
-        ] {
-            self.ask(&format!("zego user's report, {what}"), Question::get(path), &days).await;
-        }
-        let together = [("/together_ms", 0.into()), ("/a", ada.as_str().into())];
-        for (what, path) in [
-            ("by path", format!("/reports/{of}/rooms/{lobby}/together?a={ada}&b=nobody")),
-            ("by parameter", format!("/reports/{of}/together?room={lobby}&a={ada}&b=nobody")),
-        ] {
-            self.ask(&format!("zego minutes together, {what}"), Question::get(path), &together)
-                .await;
-        }
+        self.reports(&of, &ada, &lobby).await;
         let explained = [
             ("/rooms/0/room", lobby.as_str().into()),
             ("/rooms/0/marks/0/rules/0", "begins".into()),
@@ -353,6 +325,38 @@ impl Check {
         let stranger = App { id: app.id, secret: &wrong };
         let forged = stranger.signed(&event(zego::EventName::RoomLogin, &options));
         self.send("zego room-login, with a wrong secret", &forged, "401 rejected").await
+    }
+
+    /// Asks for the reports of a room that Ada alone was in.
+    async fn reports(&mut self, of: &str, ada: &str, lobby: &str) {
+        let report = [
+            ("/people", 1.into()),
+            ("/rows/0/user", ada.into()),
+            ("/rows/0/visits", 1.into()),
+            ("/rows/0/reason", "normal".into()),
+            ("/digest", Part::Text),
+        ];
+        for (what, path) in [
+            ("by path", format!("/reports/{of}/rooms/{lobby}")),
+            ("by parameter", format!("/reports/{of}/rooms?room={lobby}")),
+        ] {
+            self.ask(&format!("zego room's report, {what}"), Question::get(path), &report).await;
+        }
+        let days = [("/rows/0/room", lobby.into()), ("/rows/0/present_ms", Part::AtLeast(0))];
+        for (what, path) in [
+            ("by path", format!("/reports/{of}/users/{ada}?timezone=Europe/Berlin")),
+            ("by parameter", format!("/reports/{of}/users?user={ada}")),
+        ] {
+            self.ask(&format!("zego user's report, {what}"), Question::get(path), &days).await;
+        }
+        let together = [("/together_ms", 0.into()), ("/a", ada.into())];
+        for (what, path) in [
+            ("by path", format!("/reports/{of}/rooms/{lobby}/together?a={ada}&b=nobody")),
+            ("by parameter", format!("/reports/{of}/together?room={lobby}&a={ada}&b=nobody")),
+        ] {
+            self.ask(&format!("zego minutes together, {what}"), Question::get(path), &together)
+                .await;
+        }
     }
 
     async fn openim(&mut self, app: &App<'_, OpenImSecrets>) -> Result<(), Refused> {

@@ -21,7 +21,7 @@ pub use self::{
     report::{
         DayReport, Digest, Figures, MAX_PEOPLE, Peak, PersonDays, PersonReport, ReportError,
         RoomDays, RoomQuestion, RoomReport, RoomTotals, Span, Timezone, TimezoneError, Together,
-        Whom, Window, share,
+        Whom, Window,
     },
     room::{Changes, Member, Members, Room},
     stay::{DeviceStay, RoomStay, Stay},

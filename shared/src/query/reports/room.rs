@@ -6,7 +6,7 @@ use super::{app, in_time, question};
 use crate::{
     domain::{Ending, LifeId, RoomId, UnixMillis},
     query::{Parameters, QueryError, cursor, rows::Earliest},
-    record::{PersonReport, Record, RoomTotals, Span, Window, share},
+    record::{PersonReport, Record, RoomTotals, Span, Window},
 };
 
 /// A page of the people who were in a room.
@@ -115,7 +115,7 @@ pub(in crate::query) async fn room(
     // The newest life may be another one by now.
     let life = place.as_ref().map_or(asked, |place| place.life.clone());
     let question = question(parameters, life.as_ref(), window)?;
-    let report = async {
+    let report = Box::pin(async {
         let mut report = record.room_report(room, question).await?;
         let mut rows = Earliest::<String, PersonRow>::new(limit);
         while let Some(person) = report.next().await? {
@@ -125,16 +125,14 @@ pub(in crate::query) async fn room(
             }
         }
         Ok((rows.into_page(), report))
-    };
+    });
     let instead = ", or for /attendance, which has every visit page by page";
     let ((mut rows, last), report) = in_time(report, instead).await?;
-    let (life, totals) = match place {
-        Some(place) => (place.life, place.totals),
-        None => {
-            let totals = report.totals();
-            (totals.life.clone(), Totals::from(totals))
-        }
+    let first_page = || {
+        let totals = report.totals();
+        (totals.life.clone(), Totals::from(totals))
     };
+    let (life, totals) = place.map_or_else(first_page, |place| (place.life, place.totals));
     for row in &mut rows {
         row.share = totals.share(window, &row.present);
     }
@@ -158,7 +156,7 @@ pub(in crate::query) async fn room(
 impl Totals {
     fn share(&self, window: Window, present: &[Span]) -> Option<f64> {
         let (began, ended) = (self.began_at.map(UnixMillis), self.ended_at.map(UnixMillis));
-        share(began, ended, window, present).map(|share| f64::from(share) / 10_000.0)
+        window.share_of_life(began, ended, present).map(|share| f64::from(share) / 10_000.0)
     }
 }
 

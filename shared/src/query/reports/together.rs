@@ -65,7 +65,7 @@ pub(in crate::query) async fn together(
     }
     let (window, life) = (parameters.window(record.now())?, parameters.life()?);
     let question = question(parameters, life.as_ref(), window)?;
-    let report = async { Ok(record.together(room, [&a, &b], question).await?) };
+    let report = Box::pin(async { Ok(record.together(room, [&a, &b], question).await?) });
     let report = in_time(report, ", or for two people by their ids").await?;
     if report.spans.len() > MAX_SPANS {
         return Err(QueryError::TooLarge(format!(

@@ -74,7 +74,7 @@ pub(in crate::query) async fn user(
     }
     let after = place.as_ref().map(|place| (place.day.clone(), place.room.clone()));
     let limit = parameters.limit()?;
-    let report = async {
+    let report = Box::pin(async {
         let mut rows = Earliest::<(String, String), DayRow>::new(limit);
         let mut totals = Totals::default();
         let mut report = record.days_of_person(user, window, timezone);
@@ -99,7 +99,7 @@ pub(in crate::query) async fn user(
             }
         }
         Ok((rows.into_page(), totals, report.is_known()))
-    };
+    });
     let ((rows, last), totals, is_known) = in_time(report, "").await?;
     if !is_known && !record.is_known_outside_rooms(user).await? {
         return Err(QueryError::Unknown("user"));

@@ -18,7 +18,7 @@ pub use self::{
     days::{Timezone, TimezoneError},
     digest::Digest,
     person::{Figures, PersonReport, Window},
-    room::{RoomQuestion, RoomReport, RoomTotals, share},
+    room::{RoomQuestion, RoomReport, RoomTotals},
     span::{Peak, Span},
     together::{Together, Whom},
     user::{DayReport, PersonDays, RoomDays},

@@ -1,8 +1,14 @@
 //! The report of a room: everyone who was there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 
 use super::{
     MAX_PEOPLE, ReportError,
@@ -99,7 +105,7 @@ pub struct RoomQuestion<'q> {
     /// Which part of it.
     pub window: Window,
     /// How long after the end callbacks are still expected.
-    pub settle: std::time::Duration,
+    pub settle: Duration,
 }
 
 /// The report of a room while it is read: everyone who was there, in no order.
@@ -110,7 +116,7 @@ pub struct RoomReport<'a> {
     /// When the first visit of the life began.
     first_visit: Option<UnixMillis>,
     is_anyone_in: bool,
-    settle: std::time::Duration,
+    settle: Duration,
     changes: Option<Box<dyn Numbered>>,
     admins: BTreeSet<String>,
     people: BTreeMap<String, Figures>,
@@ -249,25 +255,21 @@ impl RoomReport<'_> {
     }
 }
 
-impl RoomTotals {
-    /// The share of the room's life that somebody was present, in ten-thousandths: of its part in
-    /// the span. `None` if that has no length, or no known beginning.
+impl Window {
+    /// The share of a room's life that somebody was present, in ten-thousandths: of its part in the
+    /// window. A life that lasts has lasted until `as_of`. `None` if that part has no length or no
+    /// known beginning.
     #[must_use]
-    pub fn share(&self, window: Window, present: &[Span]) -> Option<u16> {
-        share(self.began_at, self.ended_at, window, present)
+    pub fn share_of_life(
+        &self,
+        began_at: Option<UnixMillis>,
+        ended_at: Option<UnixMillis>,
+        present: &[Span],
+    ) -> Option<u16> {
+        let (from, to) = (began_at?, ended_at.unwrap_or(self.as_of));
+        let life = Span { from, to }.within(Span { from: self.from, to: self.to });
+        let present: u64 = present.iter().map(|span| span.within(life).ms()).sum();
+        let share = u128::from(present) * 10_000 / u128::from(life.ms()).max(1);
+        (life.ms() > 0).then(|| u16::try_from(share).unwrap_or(u16::MAX))
     }
-}
-
-/// See [`RoomTotals::share`].
-pub fn share(
-    began_at: Option<UnixMillis>,
-    ended_at: Option<UnixMillis>,
-    window: Window,
-    present: &[Span],
-) -> Option<u16> {
-    let life = Span { from: began_at?, to: ended_at.unwrap_or(window.as_of).max(began_at?) };
-    let life = life.within(Span { from: window.from, to: window.to });
-    let present: u64 = present.iter().map(|span| span.within(life).ms()).sum();
-    let share = u128::from(present) * 10_000 / u128::from(life.ms()).max(1);
-    (life.ms() > 0).then(|| u16::try_from(share).unwrap_or(u16::MAX))
 }
