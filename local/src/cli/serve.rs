@@ -15,18 +15,24 @@ use rollcall::{
     callback::Secret,
     config::{Apps, Config},
     domain::AppId,
+    erase::{self, Erase, Repeat, Repeats},
     handler::{self, Receiver},
     providers::openim::AppCredentials,
     query::Queries,
     record::Records,
     runtime,
     spill::Queue,
-    store::{self, Reader, TABLE, Writer},
+    store::{self, Eraser, Reader, TABLE, Writer},
     user_sig::UserSigs,
 };
 use rollcall_local::{EXAMPLE_APPS, dynamodb::Embedded, gateway::Gateway, send::DEFAULT_URL};
 use rollcall_players::{openim, tencent, zego};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::Instant,
+};
 use tracing::Level;
 
 use super::{Failure, log_to_stderr, only_rollcall};
@@ -84,6 +90,13 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     TABLE.create(&store::connect(&aws::at(&dynamodb), START_LIMIT), &config.table).await?;
     let client = store::connect(&aws::at(&dynamodb), handler::store_limit(config.budget));
     let reader = Reader::new(client.clone(), &config.table);
+    let (repeats, to_repeat) = mpsc::unbounded_channel();
+    let erase = Erase {
+        store: Eraser::new(client.clone(), config.table.as_str(), config.retention),
+        repeats: Repeats::Timer(repeats),
+        limit: erase::REQUEST_LIMIT,
+    };
+    servers.spawn(erase_again(erase.clone(), to_repeat, stopped.clone()));
     let writer = Writer::new(client, &config.table, config.retention);
 
     let spill = match config.spill_queue_url {
@@ -105,8 +118,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         budget: config.budget,
     };
     let user_sigs = UserSigs { apps };
-    let handlers =
-        Gateway { receiver, queries: Queries { records: Records::new(reader) }, user_sigs };
+    let queries = Queries { records: Records::new(reader, Duration::ZERO) };
+    let handlers = Gateway { receiver, queries, erase, user_sigs };
     servers.spawn(async move {
         let served = handlers.serve(gateway, until(stopped)).await;
         served.map_err(|error| format!("the gateway failed: {error}"))
@@ -123,6 +136,34 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         eprintln!("rollcall: requests were still in progress after {} s", GRACE.as_secs());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Erases each person for the second time, as the delay queue makes it happen in the cloud. What
+/// still waits when the process ends is not done.
+async fn erase_again(
+    erase: Erase,
+    mut to_repeat: mpsc::UnboundedReceiver<Repeat>,
+    stopped: watch::Receiver<()>,
+) -> Result<(), String> {
+    let mut waiting = JoinSet::new();
+    let stop = until(stopped);
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return Ok(()),
+            Some(repeat) = to_repeat.recv() => {
+                let erase = erase.clone();
+                waiting.spawn(async move {
+                    tokio::time::sleep(erase::SECOND_PASS_AFTER).await;
+                    let deadline = Instant::now() + erase::REQUEST_LIMIT;
+                    if let Err(error) = erase.repeat(&repeat, runtime::now(), deadline).await {
+                        tracing::error!(error, "a person could not be erased for the second time");
+                    }
+                });
+            }
+            Some(_) = waiting.join_next() => {}
+        }
+    }
 }
 
 async fn bind(port: u16, option: &str) -> Result<TcpListener, Failure> {

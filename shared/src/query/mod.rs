@@ -4,6 +4,7 @@
 
 mod attendance;
 mod cursor;
+mod data;
 mod error;
 mod presence;
 mod registrations;
@@ -16,6 +17,7 @@ use http::StatusCode;
 pub use error::QueryError;
 
 use self::{
+    data::ListPage,
     presence::SessionsPage,
     room::{CountChanges, RoomPage},
 };
@@ -59,6 +61,8 @@ enum Query {
     Registration(UserId),
     Registrations,
     Usage(Month),
+    Data(UserId),
+    Erasures,
 }
 
 impl Queries {
@@ -76,7 +80,8 @@ impl Queries {
     async fn try_answer(&self, request: &Request) -> Result<Reply, QueryError> {
         let parameters = Parameters::read(&request.query);
         let (app, query) = route(request, &parameters)?;
-        let record = self.records.of(&app, request.received_at);
+        let view = self.records.at(&app, request.received_at).await?;
+        let record = view.record();
         Ok(match query {
             Query::User(user) => {
                 let page =
@@ -111,6 +116,14 @@ impl Queries {
                 let answer = registrations::user(record, &user).await?;
                 Reply::json(StatusCode::OK, &answer)
             }
+            Query::Data(user) => {
+                let answer = data::user(record, &user, parameters.list_page()?).await?;
+                Reply::json(StatusCode::OK, &answer)
+            }
+            Query::Erasures => {
+                let answer = data::erasures(record, parameters.list_page()?).await?;
+                Reply::json(StatusCode::OK, &answer)
+            }
             Query::Usage(month) => Reply::json(StatusCode::OK, &usage::month(record, month).await?),
             Query::Registrations => {
                 let page = parameters.page()?;
@@ -134,6 +147,8 @@ fn route(request: &Request, parameters: &Parameters) -> Result<(App, Query), Que
         routes::Query::RoomAttendance => Query::RoomAttendance(room()?),
         routes::Query::Registration => Query::Registration(user()?),
         routes::Query::Registrations => Query::Registrations,
+        routes::Query::Data => Query::Data(user()?),
+        routes::Query::Erasures => Query::Erasures,
         routes::Query::Usage if provider.is_some_and(record::counts_months) => {
             let month =
                 parameters.get("month").map_or(Ok(Month::from(request.received_at)), str::parse);
@@ -187,6 +202,10 @@ impl Parameters {
         })
     }
 
+    fn list_page(&self) -> Result<ListPage<'_>, QueryError> {
+        Ok(ListPage { limit: self.limit()?, next: self.get("next") })
+    }
+
     fn changes(&self) -> Result<CountChanges, QueryError> {
         match self.get("changes") {
             Some("true") => Ok(CountChanges::Yes),
@@ -208,6 +227,7 @@ impl Parameters {
 #[cfg(any(test, fuzzing))]
 pub fn fuzz_cursors(data: &[u8]) {
     attendance::fuzz_cursors(data);
+    data::fuzz_cursor(data);
     presence::fuzz_cursor(data);
     room::fuzz_cursor(data);
     registrations::fuzz_cursor(data);

@@ -11,7 +11,7 @@ use rollcall::{
     replay::Replay,
     runtime::{self, replay_service},
     spill::Queue,
-    store::{self, Writer},
+    store::{self, ErasureList, Reader, Writer},
 };
 use serde_json::Value;
 
@@ -42,6 +42,7 @@ impl Outage {
         handlers.receiver.budget = budget;
         let replay = Replay {
             store: store_at(&iam::config(&store.url), Duration::from_secs(15)),
+            erasures: erasures_at(&iam::config(&store.url), Duration::from_secs(15)),
             queue: Queue::new(&iam::config(&sqs.url), &queue.url),
             dead_letters: Queue::new(&iam::config(&sqs.url), &dead_letters.url),
         };
@@ -75,6 +76,11 @@ impl Outage {
             }
         }
     }
+}
+
+/// The erasures, which are read again each time.
+pub(crate) fn erasures_at(aws: &aws::SdkConfig, limit: Duration) -> ErasureList {
+    ErasureList::new(Reader::new(store::connect(aws, limit), TABLE_NAME), Duration::ZERO)
 }
 
 pub(crate) fn store_at(aws: &aws::SdkConfig, limit: Duration) -> Writer {

@@ -12,13 +12,15 @@ use futures::{
 
 use super::{
     super::{
-        StoreError, item,
+        StoreError,
+        erasures::is_leave_of_nameless,
+        item,
         keys::{self, SHARDS, Section},
     },
     Reader,
-    roster::{Member, read_member},
+    roster::Member,
     rows::{Direction, Merged, Row, items, rows_per_shard},
-    seat::{Seat, read_seat},
+    seat::Seat,
 };
 use crate::domain::{App, Mark, RoomId, UnixMillis, UserId};
 
@@ -74,12 +76,14 @@ impl Reader {
         let merged = Merged::new(partitions.collect(), Direction::OldestFirst);
         let seats = stream::once(merged).map_ok(|merged| {
             stream::try_unfold(merged, async |mut merged| {
-                let row = merged.next().await?;
-                let seat = |(place, item): Row| {
-                    Ok((RoomSeat { member: read_member(&item)?, place }, merged))
-                };
-                row.map(seat).transpose()
+                Ok::<_, StoreError>(merged.next().await?.map(|row| (row, merged)))
             })
+        });
+        let app = app.clone();
+        let seats = seats.try_flatten().try_filter_map(move |(place, item): Row| {
+            let member = self.read_member(&app, &item);
+            let seat = member.map(|member| member.map(|member| RoomSeat { member, place }));
+            std::future::ready(seat)
         });
         let mut last = None;
         let is_new = move |seat: &RoomSeat| {
@@ -87,7 +91,7 @@ impl Reader {
             last = Some(seat.place.clone());
             std::future::ready(is_new)
         };
-        seats.try_flatten().try_filter(is_new).boxed()
+        seats.try_filter(is_new).boxed()
     }
 
     /// All seats of a person, read consistently.
@@ -99,7 +103,9 @@ impl Reader {
         now: UnixMillis,
     ) -> BoxStream<'a, Result<Seat, StoreError>> {
         let query = self.query_user(app, user, keys::SEAT);
-        items(query, None, now).and_then(async |item| read_seat(&item)).boxed()
+        let (app, user) = (app.clone(), user.clone());
+        let seat = move |item| std::future::ready(self.read_seat(&app, &user, &item));
+        items(query, None, now).try_filter_map(seat).boxed()
     }
 
     /// All marks of a seat in their order, including those that were moved to other items.
@@ -118,7 +124,11 @@ impl Reader {
             stream::empty().boxed()
         };
         let waiting = seat.marks.iter().cloned().collect();
-        stream::try_unfold(Marks { waiting, read: None, moved }, Marks::next).boxed()
+        let marks = stream::try_unfold(Marks { waiting, read: None, moved }, Marks::next);
+        let Some(erased) = self.erased.of(app, user) else { return marks.boxed() };
+        // A leave that does not name its session may end one from before the erasure.
+        let is_erased = move |mark: &Mark| erased.covers_mark(mark) || is_leave_of_nameless(mark);
+        marks.try_skip_while(move |mark| std::future::ready(Ok(is_erased(mark)))).boxed()
     }
 }
 
