@@ -12,6 +12,7 @@ mod callbacks;
 mod damage;
 mod deadlines;
 mod documents;
+mod erase;
 mod faults;
 mod histories;
 mod hostile;

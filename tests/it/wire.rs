@@ -201,9 +201,9 @@ async fn attendance_queries_once_when_the_next_life_began() {
         assert_eq!(page["sessions"].as_array().unwrap().len() as u64, users, "{page}");
         proxy.take().len()
     };
-    // One for each section of each shard, and one for the life.
-    assert_eq!(requests(1, 1).await, 9);
-    assert_eq!(requests(8, 8).await, 9);
+    // One for each section of each shard, one for the life, and one for the erasures.
+    assert_eq!(requests(1, 1).await, 10);
+    assert_eq!(requests(8, 8).await, 10);
 }
 
 /// A page of few visits reads few seats. A longer one requests twice as many each time.

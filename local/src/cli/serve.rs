@@ -15,7 +15,7 @@ use rollcall::{
     callback::Secret,
     config::{Apps, Config},
     domain::AppId,
-    erase::{self, Erase, Repeat, Repeats},
+    erase::{self, Erase, Repeats},
     handler::{self, Receiver},
     providers::openim::AppCredentials,
     query::Queries,
@@ -31,7 +31,6 @@ use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
     task::JoinSet,
-    time::Instant,
 };
 use tracing::Level;
 
@@ -96,7 +95,14 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         repeats: Repeats::Timer(repeats),
         limit: erase::REQUEST_LIMIT,
     };
-    servers.spawn(erase_again(erase.clone(), to_repeat, stopped.clone()));
+    let (repeated, stop_repeating) = (erase.clone(), until(stopped.clone()));
+    servers.spawn(async move {
+        tokio::select! {
+            () = repeated.repeat_in_time(to_repeat, runtime::now) => {}
+            () = stop_repeating => {}
+        }
+        Ok(())
+    });
     let writer = Writer::new(client, &config.table, config.retention);
 
     let spill = match config.spill_queue_url {
@@ -136,34 +142,6 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         eprintln!("rollcall: requests were still in progress after {} s", GRACE.as_secs());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Erases each person for the second time, as the delay queue makes it happen in the cloud. What
-/// still waits when the process ends is not done.
-async fn erase_again(
-    erase: Erase,
-    mut to_repeat: mpsc::UnboundedReceiver<Repeat>,
-    stopped: watch::Receiver<()>,
-) -> Result<(), String> {
-    let mut waiting = JoinSet::new();
-    let stop = until(stopped);
-    tokio::pin!(stop);
-    loop {
-        tokio::select! {
-            () = &mut stop => return Ok(()),
-            Some(repeat) = to_repeat.recv() => {
-                let erase = erase.clone();
-                waiting.spawn(async move {
-                    tokio::time::sleep(erase::SECOND_PASS_AFTER).await;
-                    let deadline = Instant::now() + erase::REQUEST_LIMIT;
-                    if let Err(error) = erase.repeat(&repeat, runtime::now(), deadline).await {
-                        tracing::error!(error, "a person could not be erased for the second time");
-                    }
-                });
-            }
-            Some(_) = waiting.join_next() => {}
-        }
-    }
 }
 
 async fn bind(port: u16, option: &str) -> Result<TcpListener, Failure> {

@@ -29,6 +29,9 @@ pub const SECOND_PASS_AFTER: Duration = Duration::from_mins(15);
 /// How long a request may take. API Gateway waits for 30 seconds.
 pub const REQUEST_LIMIT: Duration = Duration::from_secs(20);
 
+/// How much longer the last items of a request may take.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// Erases people.
 #[derive(Debug, Clone)]
 pub struct Erase {
@@ -64,8 +67,7 @@ impl Erase {
             Ok(passed)
         };
         // A pass ends at the deadline by itself, unless the table does not answer.
-        let limit = deadline + self.limit / 4;
-        tokio::time::timeout_at(limit, work).await.unwrap_or(Err(EraseError::OutOfTime))
+        tokio::time::timeout_at(deadline + GRACE, work).await.unwrap_or(Err(EraseError::OutOfTime))
     }
 
     /// Erases what came late.

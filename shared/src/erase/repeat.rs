@@ -2,9 +2,9 @@
 
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
-use super::Erase;
+use super::{Erase, REQUEST_LIMIT, SECOND_PASS_AFTER};
 use crate::{
     domain::{App, UnixMillis, UserId},
     metrics,
@@ -93,6 +93,32 @@ pub struct ReceivedRepeat {
 }
 
 impl Erase {
+    /// Does each second pass when its time has come, until nobody can arrange one any more. A pass
+    /// that still waits when the process ends is not done.
+    pub async fn repeat_in_time(
+        self,
+        mut arranged: mpsc::UnboundedReceiver<Repeat>,
+        now: fn() -> UnixMillis,
+    ) {
+        let mut waiting = JoinSet::new();
+        loop {
+            tokio::select! {
+                repeat = arranged.recv() => {
+                    let Some(repeat) = repeat else { break };
+                    let erase = self.clone();
+                    waiting.spawn(async move {
+                        tokio::time::sleep(SECOND_PASS_AFTER).await;
+                        let deadline = Instant::now() + REQUEST_LIMIT;
+                        if let Err(error) = erase.repeat(&repeat, now(), deadline).await {
+                            tracing::error!(error, "an erasure is not repeated");
+                        }
+                    });
+                }
+                Some(_) = waiting.join_next() => {}
+            }
+        }
+    }
+
     /// Does a second pass.
     ///
     /// # Errors

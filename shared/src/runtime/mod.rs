@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 pub use lambda_http::Error;
 use lambda_http::lambda_runtime;
+use tokio::sync::mpsc;
 
 pub use self::{
     http::{CallbackFunction, Function, service},
@@ -117,8 +118,17 @@ pub fn run_erase() -> Result<(), Error> {
             config.retention,
         );
         store.warm_up(WARM_UP_LIMIT).await;
-        let repeats = Repeats::Queue(Queue::new(&aws, queue));
-        let erase = Erase { store, repeats, limit: erase::REQUEST_LIMIT };
+        let limit = erase::REQUEST_LIMIT;
+        let erase = match queue {
+            Some(url) => Erase { store, repeats: Repeats::Queue(Queue::new(&aws, url)), limit },
+            None => {
+                tracing::warn!("without a queue an erasure is repeated only if this process lives");
+                let (timer, arranged) = mpsc::unbounded_channel();
+                let erase = Erase { store, repeats: Repeats::Timer(timer), limit };
+                tokio::spawn(erase.clone().repeat_in_time(arranged, now));
+                erase
+            }
+        };
         lambda_runtime::run(erase_service(erase)).await
     })
 }
