@@ -8,11 +8,12 @@
 //! new one from registering its user and from counting them for the month: the device says that
 //! both are done. So when the device was online since the erasure, the pass does both again.
 
+mod list;
 mod step;
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::{Client, primitives::Blob};
+use aws_sdk_dynamodb::Client;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
@@ -20,21 +21,17 @@ use self::step::{Step, has_old_registers, is_returned, newest_time, shortened_de
 use super::{
     super::{
         StoreError,
-        erasures::{ErasedAt, Erasure, HashKey, UserHash},
-        item::{self, ERASED_AT, ERASED_ITEMS, EXPIRES_AT, HASH_KEY, Item, ONLINE_STAMP},
-        keys,
-        read::{Reader, read_erasure, read_hash_key},
+        erasures::{ErasedAt, UserHash},
+        item::{self, Item, ONLINE_STAMP},
+        read::{PersonKind, Reader},
         table::{PK, SK},
     },
     Writer,
-    update::{Update, Written},
+    update::Written,
 };
 use crate::domain::{
-    App, MAX_EVENT_TIME_AHEAD, Outcome, Registration, RegistrationSource, UnixMillis, UserId,
+    App, MAX_EVENT_TIME_AHEAD, Registration, RegistrationSource, UnixMillis, UserId,
 };
-
-/// How long an erasure is remembered, in addition to what is stored about people.
-const REMEMBERED: Duration = Duration::from_hours(15 * 24);
 
 /// How many items are erased at the same time.
 const CONCURRENT_ITEMS: usize = 16;
@@ -119,83 +116,6 @@ impl Eraser {
         self.writer.warm_up(limit).await;
     }
 
-    /// The hash of a person's id. The app's random key is made if there is none yet.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if DynamoDB does not answer or there is no randomness.
-    pub async fn hash(&self, person: &Person) -> Result<UserHash, StoreError> {
-        let app = &person.app;
-        for _ in 0..2 {
-            let known = self.writer.table.item(keys::erasures(app), keys::HASH_KEY.to_owned());
-            if let Some(item) = known.await? {
-                return Ok(read_hash_key(&item)?.hash(&person.user));
-            }
-            let mut key = [0; 32];
-            getrandom::fill(&mut key).map_err(|_| {
-                StoreError::Item("there is no randomness for the key of the hashes")
-            })?;
-            let attributes = [
-                (PK, item::string(keys::erasures(app))),
-                (SK, item::string(keys::HASH_KEY)),
-                (HASH_KEY, item::bytes(Blob::new(key))),
-            ];
-            if self.writer.table.put_first(item::of(attributes)).await? == Outcome::Applied {
-                return Ok(HashKey(key).hash(&person.user));
-            }
-            // Somebody else made it first.
-        }
-        Err(StoreError::Item("the key of the hashes came and went"))
-    }
-
-    /// Notes that a person was erased: what is not newer than `at` is not there any more, to
-    /// whatever reads the table. Returns the time that counts, which is later if the person was
-    /// erased later.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if it is not known to be noted.
-    pub async fn note(
-        &self,
-        app: &App,
-        hash: UserHash,
-        at: UnixMillis,
-    ) -> Result<UnixMillis, StoreError> {
-        let expires_at = at.after(self.writer.retention).after(REMEMBERED).seconds();
-        let update = Update::of(keys::erasures(app), keys::erasure(&hash.0))
-            .set(ERASED_AT, item::number(at.0))
-            .set(EXPIRES_AT, item::number(expires_at.0))
-            .only_if(format!("attribute_not_exists({ERASED_AT}) OR {ERASED_AT} < :{ERASED_AT}"))
-            .or_return_item();
-        match self.writer.table.update(update).await? {
-            Written::Yes(_) => Ok(at),
-            Written::No(noted) => Ok(item::millis(&noted, ERASED_AT)?.unwrap_or(at)),
-        }
-    }
-
-    /// What is noted of a person's erasure; `None` if it was forgotten.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if DynamoDB does not answer.
-    pub async fn noted(&self, app: &App, hash: UserHash) -> Result<Option<Erasure>, StoreError> {
-        let noted = self.writer.table.item(keys::erasures(app), keys::erasure(&hash.0));
-        noted.await?.map(|item| read_erasure(&item)).transpose()
-    }
-
-    /// Adds to the number of a person's erased items.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if it is not known to be added.
-    pub async fn count(&self, app: &App, hash: UserHash, items: u64) -> Result<(), StoreError> {
-        let update = Update::of(keys::erasures(app), keys::erasure(&hash.0))
-            .add(ERASED_ITEMS, item::number(items))
-            .only_if(format!("attribute_exists({ERASED_AT})"));
-        self.writer.table.update(update).await?;
-        Ok(())
-    }
-
     /// Erases what is stored about a person and is not newer than `at`, until `deadline`.
     ///
     /// # Errors
@@ -212,26 +132,24 @@ impl Eraser {
         deadline: Instant,
     ) -> Result<Passed, StoreError> {
         let mut passed = Passed { at, items: 0, end: PassEnd::Complete };
-        let mut returned = Vec::new();
+        let (mut devices, mut returned) = (Vec::new(), Vec::new());
         let mut pages = self.reader.person_pages(&person.app, &person.user);
-        while let Some(items) = pages.try_next().await? {
+        while passed.end == PassEnd::Complete
+            && let Some(items) = pages.try_next().await?
+        {
             if pass == Pass::First {
                 passed.at = self.move_to(person, hash, passed.at, &items, now).await?;
             }
-            let erased_at = ErasedAt(passed.at);
-            let erased = items.into_iter().map(|item| self.erase(item, pass, erased_at, deadline));
-            let mut erased = stream::iter(erased).buffer_unordered(CONCURRENT_ITEMS);
-            while let Some(erased) = erased.try_next().await? {
-                match erased {
-                    Erased::Kept => {}
-                    Erased::Gone => passed.items += 1,
-                    Erased::Returned(device) => returned.push(device),
-                    Erased::OutOfTime => passed.end = PassEnd::OutOfTime,
-                }
-            }
-            if passed.end == PassEnd::OutOfTime {
-                return Ok(passed);
-            }
+            let is_device = |item: &Item| Ok(PersonKind::of(item)? == PersonKind::Device);
+            let (of_page, others) = partition(items, is_device)?;
+            devices.extend(of_page);
+            self.erase_all(others, pass, deadline, &mut passed, &mut returned).await?;
+        }
+        // Devices come last: a login in between finds no old registration and no old month, or it
+        // changes its device, which then is read again.
+        self.erase_all(devices, pass, deadline, &mut passed, &mut returned).await?;
+        if passed.end == PassEnd::OutOfTime {
+            return Ok(passed);
         }
         // Only now is what older logins had left gone.
         for device in returned {
@@ -241,6 +159,29 @@ impl Eraser {
             passed.items += u64::from(self.count_again(person, device, passed.at, now).await?);
         }
         Ok(passed)
+    }
+
+    /// Erases some items, unless the time is over.
+    async fn erase_all(
+        &self,
+        items: Vec<Item>,
+        pass: Pass,
+        deadline: Instant,
+        passed: &mut Passed,
+        returned: &mut Vec<Returned>,
+    ) -> Result<(), StoreError> {
+        let erased_at = ErasedAt(passed.at);
+        let erased = items.into_iter().map(|item| self.erase(item, pass, erased_at, deadline));
+        let mut erased = stream::iter(erased).buffer_unordered(CONCURRENT_ITEMS);
+        while let Some(erased) = erased.try_next().await? {
+            match erased {
+                Erased::Kept => {}
+                Erased::Gone => passed.items += 1,
+                Erased::Returned(device) => returned.push(device),
+                Erased::OutOfTime => passed.end = PassEnd::OutOfTime,
+            }
+        }
+        Ok(())
     }
 
     /// The time to which an erasure is moved because something of these items is newer: a
@@ -327,6 +268,18 @@ impl Eraser {
         }
         Err(StoreError::Item("a device changed each time that it was erased"))
     }
+}
+
+/// The items for which something is true, and the others.
+fn partition(
+    items: Vec<Item>,
+    is_first: impl Fn(&Item) -> Result<bool, StoreError>,
+) -> Result<(Vec<Item>, Vec<Item>), StoreError> {
+    let (mut first, mut others) = (Vec::new(), Vec::new());
+    for item in items {
+        if is_first(&item)? { first.push(item) } else { others.push(item) }
+    }
+    Ok((first, others))
 }
 
 fn first_login(app: &App, user: &UserId, at: UnixMillis, received_at: UnixMillis) -> Registration {
