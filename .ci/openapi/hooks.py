@@ -97,6 +97,8 @@ def before_call(context, case, kwargs):
         # No cursor can be made up.
         case.query.pop("next", None)
         report(case)
+    if case.method.upper() == "DELETE":
+        spare(case)
 
 
 def is_valid(case, *parts):
@@ -142,6 +144,13 @@ def know(case):
             part.update({name: value for name, value in known.items() if value and name in part})
     if is_valid(case, ParameterLocation.BODY) and isinstance(case.body, dict) and "sdk_app_id" in case.body:
         case.body["sdk_app_id"] = int(APPS["tencent"])
+
+
+def spare(case):
+    """Erases nobody whom the other questions are about."""
+    for part in (case.path_parameters, case.query):
+        if part.get("user") == USER:
+            part["user"] = "gone"
 
 
 def fit(case):

@@ -14,6 +14,7 @@ use http_body_util::BodyExt;
 use percent_encoding::percent_decode_str;
 use rollcall::{
     endpoint::Endpoint,
+    erase::Erase,
     handler::Receiver,
     http::{Reply, Request},
     payload,
@@ -43,6 +44,8 @@ pub struct Gateway {
     pub receiver: Receiver,
     /// Answers queries.
     pub queries: Queries,
+    /// Erases people.
+    pub erase: Erase,
     /// Mints and verifies Tencent's UserSigs.
     pub user_sigs: UserSigs,
 }
@@ -91,8 +94,9 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: axum::extract::Req
     {
         return response(endpoint.receive(&gateway.receiver, &request).await);
     }
-    match routes::backend_function(&request.path) {
+    match routes::backend_function(&request.method, &request.path) {
         Some(BackendFunction::UserSig) => response(gateway.user_sigs.answer(&request).await),
+        Some(BackendFunction::Erase) => response(gateway.erase.answer(&request).await),
         Some(BackendFunction::Query) => response(gateway.queries.answer(&request).await),
         None => message(StatusCode::NOT_FOUND, "Not Found"),
     }

@@ -1,15 +1,15 @@
 //! The pipeline from the spill queue to the store.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     domain::{Change, Named, UnixMillis},
     metrics,
     spill::{self, Queue, SpillError, Spilled},
-    store::{StoreError, Writer},
+    store::{ErasureList, Erasures, StoreError, Writer},
 };
 
 /// Everything that replaying needs.
@@ -17,6 +17,8 @@ use crate::{
 pub struct Replay {
     /// The store for changes.
     pub store: Writer,
+    /// The people who were erased since the callbacks came.
+    pub erasures: ErasureList,
     /// The spill queue.
     pub queue: Queue,
     /// The queue for messages that are given up.
@@ -61,6 +63,8 @@ enum Replayed {
 enum Kept {
     #[error("{failed} of {all} changes could not be stored: {first}")]
     Unstored { failed: usize, all: usize, first: StoreError },
+    #[error("it is not known who was erased: {0}")]
+    ErasuresUnknown(StoreError),
     #[error("it belongs to the dead letters, which cannot be reached: {0}")]
     DeadLettersUnreachable(#[from] SpillError),
 }
@@ -133,6 +137,7 @@ impl Replay {
                 return Ok(Replayed::DeadLetter);
             }
         };
+        let spilled = self.without_erased(spilled, message.received_at, store_until).await?;
         let Spilled { event, received_at, changes } = &spilled;
         let applied = self.store.apply_all(changes, *received_at, store_until).await;
         let is_refused = |(_, error): &(_, StoreError)| matches!(error, StoreError::Refused(_));
@@ -176,6 +181,22 @@ impl Replay {
             "spilled callback"
         );
         Ok(replayed)
+    }
+
+    /// Leaves out what an erasure covers that came after the callback.
+    async fn without_erased(
+        &self,
+        spilled: Spilled,
+        now: UnixMillis,
+        store_until: Instant,
+    ) -> Result<Spilled, Kept> {
+        // All changes of a message are those of one callback, which has one app.
+        let Some(change) = spilled.changes.first() else { return Ok(spilled) };
+        let erasures = timeout_at(store_until, self.erasures.of(change.app(), now)).await;
+        let erasures: Arc<Erasures> =
+            erasures.unwrap_or(Err(StoreError::OutOfTime)).map_err(Kept::ErasuresUnknown)?;
+        let changes = spilled.changes.into_iter().filter(|change| !erasures.cover(change));
+        Ok(Spilled { changes: changes.collect(), ..spilled })
     }
 
     /// Sends changes to the dead letters.

@@ -12,6 +12,7 @@ mod callbacks;
 mod damage;
 mod deadlines;
 mod documents;
+mod erase;
 mod explain;
 mod faults;
 mod histories;

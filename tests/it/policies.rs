@@ -10,7 +10,7 @@ use http::Method;
 use rollcall::{
     callback::Secret,
     endpoint::Endpoint,
-    routes::{self, MINT, QUERY, Route, SPILL_REPLAY, USER_SIG},
+    routes::{self, ERASE, MINT, QUERY, Route, SPILL_REPLAY, USER_SIG},
 };
 use serde_json::{Value, json};
 
@@ -57,6 +57,7 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
         ("Table".to_owned(), TABLE_NAME.to_owned()),
         ("SpillQueue".to_owned(), outage.queue.url.clone()),
         ("SpillDeadLetters".to_owned(), outage.dead_letters.url.clone()),
+        ("EraseQueue".to_owned(), outage.erase_queue.url.clone()),
     ]);
     for (name, resource) in template["Resources"].as_object().unwrap() {
         if resource["Type"] == "AWS::SecretsManager::Secret" {
@@ -152,6 +153,13 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
             assert!([200, 404].contains(&answer["statusCode"].as_u64().unwrap()), "{answer}");
         }
     }
+    // The first erasure makes the key of the hashes. The second pass does no more than the first.
+    for app in ["zego/1", "openim/main", "tencent/1400000000"] {
+        let erase = gateway_event("DELETE", &format!("/users/{app}/ada"), "", None);
+        assert_eq!(invoke(ERASE, erase).await["statusCode"], 200);
+    }
+    let again = async |event| Some(invoke(ERASE, event).await);
+    assert_eq!(outage.erase_queue.poll(again).await, (3, 0));
     let mint = json!({ "sdk_app_id": 1_400_000_000, "user_id": "ada" }).to_string();
     let mint = gateway_event("POST", MINT, "", Some(&mint));
     assert_eq!(invoke(USER_SIG, mint).await["statusCode"], 200);

@@ -63,7 +63,7 @@ impl World {
         let handlers = Handlers::on(&database.url);
         let apps = manager.apps(&id, budget);
         let receiver = Receiver { apps, budget, ..handlers.receiver };
-        let handlers = Handlers { receiver, queries: handlers.queries };
+        let handlers = Handlers { receiver, ..handlers };
         Self { manager, id, handlers, start: runtime::now(), _database: database }
     }
 

@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 use aws_sdk_dynamodb::types::KeySchemaElement;
 use rollcall::{
     domain::ProviderName,
-    routes::{self, CALLBACKS, CallbackNames, Caller, QUERY, Route, SPILL_REPLAY, USER_SIG},
+    erase,
+    routes::{self, CALLBACKS, CallbackNames, Caller, ERASE, QUERY, Route, SPILL_REPLAY, USER_SIG},
     spill,
 };
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
@@ -193,7 +194,7 @@ fn contract() -> BTreeSet<(String, String, String)> {
 
 /// Whether a backend calls this function. A provider posts to the others.
 fn is_for_backends(function: &str) -> bool {
-    [QUERY, USER_SIG].contains(&function)
+    [QUERY, USER_SIG, ERASE].contains(&function)
 }
 
 #[test]
@@ -306,10 +307,13 @@ fn the_template_has_the_contracts_routes() {
     let mut routes = BTreeSet::new();
     for (function, properties) in functions(&template()) {
         for event in properties["Events"].as_object().unwrap().values() {
-            assert_eq!(event["Type"] == "HttpApi", function != SPILL_REPLAY, "{function}");
-            if function == SPILL_REPLAY {
+            let is_of_queue = event["Type"] == "SQS";
+            assert!(is_of_queue || function != SPILL_REPLAY, "{function}");
+            if is_of_queue {
+                assert!([SPILL_REPLAY, ERASE].contains(&function.as_str()), "{function}");
                 continue;
             }
+            assert_eq!(event["Type"], "HttpApi", "{function}");
             let properties = &event["Properties"];
             let method = properties["Method"].as_str().unwrap().to_owned();
             let path = properties["Path"].as_str().unwrap().to_owned();
@@ -560,7 +564,11 @@ fn every_function_has_a_role_with_its_own_log_group_and_queue_and_no_managed_pol
         let allowed = iam::policy(&template, &properties);
         for permission in iam::BY_LAMBDA {
             let is_allowed = allowed.contains(&(permission.0.to_owned(), permission.1.to_owned()));
-            let is_needed = permission.0.starts_with("logs:") || function == SPILL_REPLAY;
+            let is_needed = match permission.1 {
+                "SpillQueue.Arn" => function == SPILL_REPLAY,
+                "EraseQueue.Arn" => function == ERASE,
+                _ => true,
+            };
             assert_eq!(is_allowed, is_needed, "{permission:?} by {function}");
         }
         let of_logs = allowed.iter().filter(|(action, _)| action.starts_with("logs:"));
@@ -621,6 +629,7 @@ fn what_holds_data_outlives_the_stack() {
     }
     // Under another name it would be another resource, without what is in this one.
     let expected = [
+        "EraseQueue",
         "OpenImApps",
         "SpillDeadLetters",
         "SpillQueue",
@@ -663,7 +672,7 @@ fn a_table_that_exists_takes_the_place_of_the_stacks_own_everywhere() {
             _ => {}
         }
     }
-    assert_eq!(uses, 9, "the environment, the output, and one in each statement of a policy");
+    assert_eq!(uses, 10, "the environment, the output, and one in each statement of a policy");
 }
 
 /// A stack's name has at most 128 characters. Every name that contains it must stay within the
@@ -727,7 +736,7 @@ fn callbacks_end_before_their_provider_gives_up() {
     assert!(timeout.as_u64().unwrap() <= 4);
     for (function, properties) in functions(&template) {
         match function.as_str() {
-            QUERY | SPILL_REPLAY => {}
+            QUERY | SPILL_REPLAY | ERASE => {}
             // Chat gives up after 2 s, and an answer takes at most 1.5 s.
             "tencent-chat-state" => assert_eq!(properties["Timeout"], 2),
             _ => assert!(properties["Timeout"].is_null(), "{function} has the common timeout"),
@@ -757,6 +766,10 @@ fn promise_5_never_lost_every_callback_has_the_queue_and_an_outage_never_empties
                 assert_eq!(of_sqs[1]["Action"], "sqs:SendMessage");
                 assert_eq!(of_sqs[1]["Resource"], dead_letters);
             }
+            ERASE => {
+                assert_eq!(of_sqs.len(), 1);
+                assert_eq!(of_sqs[0]["Resource"], json!({ "!GetAtt": "EraseQueue.Arn" }));
+            }
             callback if is_callback(callback) => {
                 assert_eq!(of_sqs.len(), 1, "{function}");
                 assert_eq!(of_sqs[0]["Action"], "sqs:SendMessage", "{function}");
@@ -783,6 +796,26 @@ fn promise_5_never_lost_every_callback_has_the_queue_and_an_outage_never_empties
     let dead_letters = &template["Resources"]["SpillDeadLetters"]["Properties"];
     assert_eq!(dead_letters["MessageRetentionPeriod"], fourteen_days);
     assert_eq!(dead_letters["SqsManagedSseEnabled"], true);
+}
+
+/// The second pass comes when no provider repeats a callback any more, and is tried until it is done.
+#[test]
+fn an_erasure_is_repeated_as_late_as_the_code_says() {
+    let template = template();
+    let function = functions(&template).into_iter().find(|(name, _)| name == ERASE).unwrap().1;
+    let queue = &template["Resources"]["EraseQueue"]["Properties"];
+    assert_eq!(queue["DelaySeconds"], erase::SECOND_PASS_AFTER.as_secs());
+    assert_eq!(queue["SqsManagedSseEnabled"], true);
+    assert!(queue["RedrivePolicy"].is_null(), "a dead letter would name the person");
+    assert_eq!(queue["MessageRetentionPeriod"], 14 * 24 * 60 * 60);
+    let timeout = function["Timeout"].as_u64().unwrap();
+    assert!(queue["VisibilityTimeout"].as_u64().unwrap() >= 6 * timeout);
+    assert!(erase::REQUEST_LIMIT.as_secs() + 5 < timeout, "it answers before it is ended");
+    let source = &function["Events"]["Again"]["Properties"];
+    assert_eq!(source["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+    assert_eq!(source["Queue"], json!({ "!GetAtt": "EraseQueue.Arn" }));
+    let variables = &function["Environment"]["Variables"];
+    assert_eq!(variables["ROLLCALL_ERASE_QUEUE_URL"], json!({ "!Ref": "EraseQueue" }));
 }
 
 /// OpenIM and Chat lose an event that gets a 429. So only queries and UserSigs are throttled, and

@@ -92,6 +92,10 @@ impl Question {
         Self { method: Method::GET, path, body: String::new(), status: StatusCode::OK }
     }
 
+    fn delete(path: String) -> Self {
+        Self { method: Method::DELETE, ..Self::get(path) }
+    }
+
     fn post(path: String, body: &Value) -> Self {
         let body = body.to_string();
         Self { method: Method::POST, path, body, status: StatusCode::OK }
@@ -324,7 +328,26 @@ impl Check {
         let Some(wrong) = Secret::new(self.name("wrong")) else { return Ok(()) };
         let stranger = App { id: app.id, secret: &wrong };
         let forged = stranger.signed(&event(zego::EventName::RoomLogin, &options));
-        self.send("zego room-login, with a wrong secret", &forged, "401 rejected").await
+        self.send("zego room-login, with a wrong secret", &forged, "401 rejected").await?;
+        self.erasure(&of, &ada).await;
+        Ok(())
+    }
+
+    /// A person's own data, and its erasure. It is the last that is checked of that person.
+    async fn erasure(&mut self, of: &str, user: &str) {
+        let by_path = || format!("/users/{of}/{user}");
+        let by_parameter = || format!("/users/{of}?user={user}");
+        let whose = [("/user", user.into()), ("/items/0/kind", Part::Text)];
+        self.ask("a person's data, by path", Question::get(by_path()), &whose).await;
+        self.ask("a person's data, by parameter", Question::get(by_parameter()), &whose).await;
+        let erased = [("/erased", Part::AtLeast(1)), ("/complete", true.into())];
+        self.ask("erasure, by path", Question::delete(by_path()), &erased).await;
+        let again = [("/erased", 0.into()), ("/complete", true.into())];
+        self.ask("erasure, by parameter", Question::delete(by_parameter()), &again).await;
+        let gone = Question { status: StatusCode::NOT_FOUND, ..Question::get(by_path()) };
+        self.ask("an erased person's data", gone, &[("/error/code", "not_found".into())]).await;
+        let list = Question::get(format!("/erasures/{of}"));
+        self.ask("erasures", list, &[("/erasures/0/hash", Part::Text)]).await;
     }
 
     /// Asks for the reports of a room that Ada alone was in.

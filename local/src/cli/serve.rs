@@ -15,18 +15,23 @@ use rollcall::{
     callback::Secret,
     config::{Apps, Config},
     domain::AppId,
+    erase::{self, Erase, Repeats},
     handler::{self, Receiver},
     providers::openim::AppCredentials,
     query::Queries,
     record::Records,
     runtime,
     spill::Queue,
-    store::{self, Reader, TABLE, Writer},
+    store::{self, Eraser, Reader, TABLE, Writer},
     user_sig::UserSigs,
 };
 use rollcall_local::{EXAMPLE_APPS, dynamodb::Embedded, gateway::Gateway, send::DEFAULT_URL};
 use rollcall_players::{openim, tencent, zego};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 use tracing::Level;
 
 use super::{Failure, log_to_stderr, only_rollcall};
@@ -84,6 +89,20 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     TABLE.create(&store::connect(&aws::at(&dynamodb), START_LIMIT), &config.table).await?;
     let client = store::connect(&aws::at(&dynamodb), handler::store_limit(config.budget));
     let reader = Reader::new(client.clone(), &config.table);
+    let (repeats, to_repeat) = mpsc::unbounded_channel();
+    let erase = Erase {
+        store: Eraser::new(client.clone(), config.table.as_str(), config.retention),
+        repeats: Repeats::Timer(repeats),
+        limit: erase::REQUEST_LIMIT,
+    };
+    let (repeated, stop_repeating) = (erase.clone(), until(stopped.clone()));
+    servers.spawn(async move {
+        tokio::select! {
+            () = repeated.repeat_in_time(to_repeat, runtime::now) => {}
+            () = stop_repeating => {}
+        }
+        Ok(())
+    });
     let writer = Writer::new(client, &config.table, config.retention);
 
     let spill = match config.spill_queue_url {
@@ -105,8 +124,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         budget: config.budget,
     };
     let user_sigs = UserSigs { apps };
-    let handlers =
-        Gateway { receiver, queries: Queries { records: Records::new(reader) }, user_sigs };
+    let queries = Queries { records: Records::new(reader, Duration::ZERO) };
+    let handlers = Gateway { receiver, queries, erase, user_sigs };
     servers.spawn(async move {
         let served = handlers.serve(gateway, until(stopped)).await;
         served.map_err(|error| format!("the gateway failed: {error}"))

@@ -5,7 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, Connection, DeviceEvent, LifeId, Mark, Platform, RoomId, Stamp, UnixMillis, UserId,
+    App, Connection, Creator, DeviceEvent, LifeId, Mark, Platform, RoomId, Stamp, UnixMillis,
+    UserId,
 };
 
 /// What a verified callback says has changed.
@@ -126,9 +127,9 @@ pub enum Boundary {
     Created {
         /// When.
         at: UnixMillis,
-        /// By whom, if the provider says so. Stored only where lives have no names: there a creation
-        /// does not end its creator's stay.
-        creator: Option<UserId>,
+        /// By whom, if the provider says so. Stored, as a hash, only where lives have no names:
+        /// there a creation does not end its creator's stay.
+        creator: Option<Creator>,
     },
     /// The room was closed.
     Closed {

@@ -1,6 +1,7 @@
 //! The model of all providers' callbacks. It knows no wire format and no database.
 
 mod change;
+mod creator;
 mod device;
 mod id;
 mod life;
@@ -16,6 +17,7 @@ pub use change::{
     Boundary, BoundaryChange, Change, Detail, Details, DeviceChange, LifeChange, Named,
     Registration, RegistrationSource, Roster, SeatChange,
 };
+pub use creator::{Creator, CreatorHash};
 pub use device::{Account, Connection, Device, DeviceEvent, DeviceVerdict, Register, Stamp};
 pub use id::{App, AppId, IdError, LifeId, Platform, ProviderName, RoomId, SessionId, UserId};
 pub use life::Life;

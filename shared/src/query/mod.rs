@@ -5,6 +5,7 @@
 mod answer;
 mod attendance;
 mod cursor;
+mod data;
 mod error;
 mod explain;
 mod names;
@@ -21,6 +22,7 @@ pub use reports::REPORT_LIMIT;
 
 use self::{
     answer::{Answer, answers},
+    data::ListPage,
     explain::MarksPage,
     presence::SessionsPage,
     room::{CountChanges, RoomPage},
@@ -79,6 +81,8 @@ enum Query {
     Registrations,
     Usage(Month),
     Explain(UserId, Option<RoomId>),
+    Data(UserId),
+    Erasures,
 }
 
 impl Queries {
@@ -100,7 +104,8 @@ impl Queries {
     async fn try_answer(&self, request: &Request) -> Result<Reply, QueryError> {
         let parameters = Parameters::read(&request.query);
         let (app, query) = route(request, &parameters)?;
-        let record = self.records.of(&app, request.received_at);
+        let view = self.records.at(&app, request.received_at).await?;
+        let record = view.record();
         Ok(match query {
             Query::User(user) => {
                 let page =
@@ -145,6 +150,14 @@ impl Queries {
                 Reply::json(http::StatusCode::OK, &answer)
             }
             Query::Registration(user) => registrations::user(record, &user).await?.reply(),
+            Query::Data(user) => {
+                let answer = data::user(record, &user, parameters.list_page()?).await?;
+                Reply::json(http::StatusCode::OK, &answer)
+            }
+            Query::Erasures => {
+                let answer = data::erasures(record, parameters.list_page()?).await?;
+                Reply::json(http::StatusCode::OK, &answer)
+            }
             Query::Registrations => {
                 let page = parameters.page()?;
                 registrations::list(record, &page).await?.reply()
@@ -178,6 +191,8 @@ fn route(request: &Request, parameters: &Parameters) -> Result<(App, Query), Que
             let room = parameters.get("room")?.map(|room| id("room", Some(room))).transpose()?;
             Query::Explain(user()?, room)
         }
+        routes::Query::Data => Query::Data(user()?),
+        routes::Query::Erasures => Query::Erasures,
         routes::Query::Usage if provider.is_some_and(record::counts_months) => {
             let month =
                 parameters.get("month")?.map_or(Ok(Month::from(request.received_at)), str::parse);
@@ -260,6 +275,10 @@ impl Parameters {
         })
     }
 
+    fn list_page(&self) -> Result<ListPage<'_>, QueryError> {
+        Ok(ListPage { limit: self.limit()?, next: self.get("next")? })
+    }
+
     fn changes(&self) -> Result<CountChanges, QueryError> {
         match self.get("changes")? {
             Some("true") => Ok(CountChanges::Yes),
@@ -282,6 +301,7 @@ impl Parameters {
 pub fn fuzz_cursors(data: &[u8]) {
     attendance::fuzz_cursors(data);
     explain::fuzz_cursor(data);
+    data::fuzz_cursor(data);
     presence::fuzz_cursor(data);
     room::fuzz_cursor(data);
     registrations::fuzz_cursor(data);

@@ -3,6 +3,7 @@
 //! [`Record`] decides. What it returns are stays whose ends are decided; `query` writes them down.
 
 mod attendance;
+mod data;
 mod ends;
 mod explain;
 mod person;
@@ -12,10 +13,11 @@ mod room;
 mod stay;
 mod visits;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 pub use self::{
     attendance::{PersonSeats, RoomSeats, SeatVisits},
+    data::{Erasure, PersonContent, PersonItem},
     explain::{ExplainedDevice, ExplainedMark, ExplainedRegister, SeatMarks, Seats},
     person::Person,
     report::{
@@ -29,24 +31,49 @@ pub use self::{
 use crate::{
     domain::{App, ProviderName, Role, UnixMillis},
     providers::{self, Months, RoomEnds, Rules},
-    store::{Reader, StoreError},
+    store::{ErasureList, Reader, StoreError},
 };
 
 /// The records of all apps.
 #[derive(Debug, Clone)]
-pub struct Records(Reader);
+pub struct Records {
+    reader: Reader,
+    erasures: ErasureList,
+}
 
 impl Records {
-    /// The records that a reader reads.
+    /// The records that a reader reads. A list of erasures that was read is used again for
+    /// `erasures_fresh_for`.
     #[must_use]
-    pub fn new(reader: Reader) -> Self {
-        Self(reader)
+    pub fn new(reader: Reader, erasures_fresh_for: Duration) -> Self {
+        let erasures = ErasureList::new(reader.clone(), erasures_fresh_for);
+        Self { reader, erasures }
     }
 
-    /// One app's records at one moment.
+    /// One app's records at one moment, without what was erased.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the app's erasures cannot be read.
+    pub async fn at<'a>(&self, app: &'a App, now: UnixMillis) -> Result<View<'a>, RecordError> {
+        let erased = self.erasures.of(app, now).await?;
+        Ok(View { store: self.reader.without(erased), app, now })
+    }
+}
+
+/// What one app's records are read from, at one moment.
+#[derive(Debug)]
+pub struct View<'a> {
+    store: Reader,
+    app: &'a App,
+    now: UnixMillis,
+}
+
+impl View<'_> {
+    /// The records.
     #[must_use]
-    pub fn of<'a>(&'a self, app: &'a App, now: UnixMillis) -> Record<'a> {
-        Record { store: &self.0, app, now }
+    pub fn record(&self) -> Record<'_> {
+        Record { store: &self.store, app: self.app, now: self.now }
     }
 }
 

@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::now;
 use crate::{
     callback::Callback,
+    erase::Erase,
     handler::Receiver,
     http::{Reply, Request},
     providers::Configured,
@@ -56,6 +57,12 @@ impl<C: Callback<Provider: Configured>> Function for CallbackFunction<C> {
 }
 
 impl Function for Queries {
+    async fn answer(&self, request: &Request) -> Reply {
+        Self::answer(self, request).await
+    }
+}
+
+impl Function for Erase {
     async fn answer(&self, request: &Request) -> Reply {
         Self::answer(self, request).await
     }

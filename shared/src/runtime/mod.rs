@@ -9,24 +9,26 @@ use std::time::{Duration, SystemTime};
 
 pub use lambda_http::Error;
 use lambda_http::lambda_runtime;
+use tokio::sync::mpsc;
 
 pub use self::{
     http::{CallbackFunction, Function, service},
-    sqs::{SqsEvent, replay_service},
+    sqs::{SqsEvent, erase_service, replay_service},
 };
 use crate::{
     apps::AppsSource,
     aws,
     callback::Callback,
-    config::{AppsFrom, Config, ReplayConfig},
+    config::{AppsFrom, Config, EraseConfig, ReplayConfig},
     domain::UnixMillis,
+    erase::{self, Erase, Repeats},
     handler::{self, Receiver},
     providers::Configured,
     query::Queries,
     record::Records,
     replay::Replay,
     spill::Queue,
-    store::{self, Reader, Writer},
+    store::{self, Eraser, ErasureList, Reader, Writer},
     user_sig::UserSigs,
 };
 
@@ -69,7 +71,10 @@ pub fn run_query() -> Result<(), Error> {
         let client = store::connect(&aws::from_env()?, config.budget);
         let store = Reader::new(client, &config.table);
         store.warm_up(WARM_UP_LIMIT).await;
-        lambda_runtime::run(service(Queries { records: Records::new(store) })).await
+        lambda_runtime::run(service(Queries {
+            records: Records::new(store, ErasureList::FRESH_FOR),
+        }))
+        .await
     })
 }
 
@@ -85,11 +90,46 @@ pub fn run_spill_replay() -> Result<(), Error> {
         let aws = aws::from_env()?;
         let client = store::connect(&aws, REPLAY_LIMIT);
         let replay = Replay {
+            erasures: ErasureList::new(
+                Reader::new(client.clone(), &config.table),
+                ErasureList::FRESH_FOR,
+            ),
             store: Writer::new(client, &config.table, config.retention),
             queue: Queue::new(&aws, queues.spill_queue_url),
             dead_letters: Queue::new(&aws, queues.dead_letter_queue_url),
         };
         lambda_runtime::run(replay_service(replay)).await
+    })
+}
+
+/// Runs the function that erases people until Lambda ends it.
+///
+/// # Errors
+///
+/// As [`run_callback`].
+pub fn run_erase() -> Result<(), Error> {
+    run(async {
+        let config = Config::from_env()?;
+        let queue = EraseConfig::from_env()?.queue_url;
+        let aws = aws::from_env()?;
+        let store = Eraser::new(
+            store::connect(&aws, REPLAY_LIMIT),
+            config.table.as_str(),
+            config.retention,
+        );
+        store.warm_up(WARM_UP_LIMIT).await;
+        let limit = erase::REQUEST_LIMIT;
+        let erase = match queue {
+            Some(url) => Erase { store, repeats: Repeats::Queue(Queue::new(&aws, url)), limit },
+            None => {
+                tracing::warn!("without a queue an erasure is repeated only if this process lives");
+                let (timer, arranged) = mpsc::unbounded_channel();
+                let erase = Erase { store, repeats: Repeats::Timer(timer), limit };
+                tokio::spawn(erase.clone().repeat_in_time(arranged, now));
+                erase
+            }
+        };
+        lambda_runtime::run(erase_service(erase)).await
     })
 }
 

@@ -87,7 +87,7 @@ pub(super) fn write<'a>(
 
 /// SQS does not accept U+FFFE and U+FFFF, which a name may contain like any other character. In
 /// JSON they can only be in a string.
-fn without_noncharacters(json: String) -> String {
+pub(super) fn without_noncharacters(json: String) -> String {
     if json.contains(['\u{fffe}', '\u{ffff}']) {
         json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
     } else {
@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        Account, App, Boundary, BoundaryChange, Connection, Detail, Details, DeviceChange,
+        Account, App, Boundary, BoundaryChange, Connection, Creator, Detail, Details, DeviceChange,
         DeviceEvent, Kind, LeaveReason, LifeChange, Mark, Order, ProviderName, Registration,
         RegistrationSource, Role, Roster, SeatChange,
     };
@@ -183,7 +183,7 @@ mod tests {
                     2 => Change::Boundary(BoundaryChange {
                         app: app(),
                         room,
-                        boundary: Boundary::Created { at, creator: Some(user) },
+                        boundary: Boundary::Created { at, creator: Some(Creator::Named(user)) },
                     }),
                     3 => device(DeviceEvent::Online(Account::RegistersItself)),
                     4 => device(DeviceEvent::Offline(reason)),

@@ -23,7 +23,7 @@ pub(super) const EXPIRES_AT: &str = "expires_at";
 pub(super) const DISPLAY_NAME: &str = "display_name";
 pub(super) const DETAILS: &str = "details";
 pub(super) const CREATED_AT: &str = "created_at";
-/// Of a boundary, the user who created the room: their own creation does not end their stay.
+/// Of a boundary, the hash of the user who created the room: their own creation does not end their stay.
 pub(super) const CREATOR: &str = "creator";
 pub(super) const CLOSED_AT: &str = "closed_at";
 
@@ -36,6 +36,14 @@ pub(super) const KICKED_STAMP: &str = "kicked_stamp";
 pub(super) const COUNTED_MONTH: &str = "counted_month";
 /// The SHA-256 of the body that a signature is valid for.
 pub(super) const BODY: &str = "body";
+/// Of a month, when the user logged in who counts for it.
+pub(super) const LOGIN_AT: &str = "login_at";
+/// The random key with which the erasures of an app hash the ids of users.
+pub(super) const HASH_KEY: &str = "hash_key";
+/// What is not newer than this was erased.
+pub(super) const ERASED_AT: &str = "erased_at";
+/// How many items were deleted or shortened.
+pub(super) const ERASED_ITEMS: &str = "erased_items";
 pub(super) const SOURCE: &str = "source";
 /// The `source` of a registration that was a login. All others have `callback`.
 pub(super) const FIRST_LOGIN: &str = "first_login";
@@ -104,6 +112,25 @@ pub(super) fn text<'a>(item: &'a Item, name: &str) -> Result<&'a str, StoreError
         Some(S(text)) => Ok(text),
         _ => Err(StoreError::Item("a string is missing")),
     }
+}
+
+/// When a user was registered, as well as their registration says.
+pub(super) fn registered_at(item: &Item) -> Result<UnixMillis, StoreError> {
+    let at = match millis(item, CREATE_TIME)? {
+        None => millis(item, RECORDED_AT)?,
+        at => at,
+    };
+    at.ok_or(StoreError::Item("a registration has no time"))
+}
+
+/// The bytes of an optional attribute.
+pub(super) fn optional_bytes<'a>(item: &'a Item, name: &str) -> Option<&'a [u8]> {
+    item.get(name).and_then(|value| value.as_b().ok()).map(AsRef::as_ref)
+}
+
+/// A whole number of an optional attribute.
+pub(super) fn optional_number(item: &Item, name: &str) -> Option<u64> {
+    item.get(name).and_then(|value| value.as_n().ok()?.parse().ok())
 }
 
 /// The text of an optional attribute.

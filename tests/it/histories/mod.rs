@@ -19,6 +19,7 @@
 //! ROLLCALL_REPLAY=history.txt cargo test -p rollcall-tests --test it replay -- --nocapture
 //! ```
 
+mod erasure;
 mod explained;
 mod history;
 mod play;

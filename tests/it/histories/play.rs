@@ -1,7 +1,9 @@
 //! Plays a history through the whole system: callbacks, handlers, store, questions.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap},
+    pin::Pin,
     sync::LazyLock,
 };
 
@@ -58,9 +60,17 @@ impl System {
         }
     }
 
-    fn handlers(&self) -> &Handlers {
+    pub(super) fn handlers(&self) -> &Handlers {
         match self {
             Self::Simulated(_, handlers) | Self::Real(_, handlers) => handlers,
+        }
+    }
+
+    /// Everything that is stored, as it is, by its key.
+    pub(super) async fn stored(&self) -> HashMap<String, Value> {
+        match self {
+            Self::Simulated(simulated, _) => simulated_dump(simulated),
+            Self::Real(database, _) => dump(&database.client).await,
         }
     }
 
@@ -68,10 +78,7 @@ impl System {
     /// left out counts from the arrival of the callback that decided: when an item expires, and when a
     /// first login was told.
     pub(super) async fn records(&self) -> HashMap<String, Value> {
-        let mut items = union(match self {
-            Self::Simulated(simulated, _) => simulated_dump(simulated),
-            Self::Real(database, _) => dump(&database.client).await,
-        });
+        let mut items = union(self.stored().await);
         for item in items.values_mut() {
             let expiry = item.as_object_mut().unwrap().remove("expires_at");
             assert!(expiry.is_some() || item["sk"] == "registration", "it never expires: {item}");
@@ -83,7 +90,7 @@ impl System {
     }
 
     /// Delivers callbacks, some at the same time, until each is answered with success.
-    async fn deliver(&self, together: &[Arrived], schedule: &mut Schedule) {
+    pub(super) async fn deliver(&self, together: &[Arrived], schedule: &mut Schedule) {
         let mut left: Vec<&Arrived> = together.iter().collect();
         while !left.is_empty() {
             let handlers = left.iter().map(async |arrived| {
@@ -107,6 +114,30 @@ impl System {
         }
     }
 
+    /// Runs something while callbacks are delivered once; `None` if it died.
+    pub(super) async fn beside<T>(
+        &self,
+        together: &[Arrived],
+        schedule: &mut Schedule,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let done = RefCell::new(None);
+        let deliveries = together.iter().map(|arrived| {
+            let at = UnixMillis(arrived.received_at);
+            let callback = arrived.event.callback(secrets(), at).unwrap();
+            Box::pin(async move {
+                self.handlers().deliver(&callback, at).await;
+            }) as Pin<Box<dyn Future<Output = ()> + '_>>
+        });
+        let work = Box::pin(async { *done.borrow_mut() = Some(work.await) });
+        let all = std::iter::once(work as Pin<Box<dyn Future<Output = ()> + '_>>).chain(deliveries);
+        match self {
+            Self::Simulated(simulated, _) => _ = simulated.interleave(schedule, all).await,
+            Self::Real(..) => _ = join_all(all).await,
+        }
+        done.into_inner()
+    }
+
     pub(super) async fn ask(&self, path: &str, query: &str, now: u64) -> Option<Value> {
         let (status, answer) = self.handlers().get(path, query, UnixMillis(now)).await;
         assert!(status == 200 || status == 404, "{path}?{query}: {status}: {answer}");
@@ -114,7 +145,7 @@ impl System {
     }
 
     /// All that the answers say of these rooms and users.
-    async fn answers(&self, asked: &Asked, now: u64) -> Answers {
+    pub(super) async fn answers(&self, asked: &Asked, now: u64) -> Answers {
         let mut answers = Answers::default();
         for path in &asked.rooms {
             let (app, room) = path.split_at(path.match_indices('/').nth(1).unwrap().0);
@@ -186,14 +217,14 @@ pub(super) fn encode(text: &str) -> String {
 
 /// What to ask for: all that the providers told of, whether or not that arrived.
 #[derive(Default)]
-struct Asked {
-    rooms: BTreeSet<String>,
-    users: BTreeSet<String>,
-    registering_apps: BTreeSet<&'static str>,
+pub(super) struct Asked {
+    pub(super) rooms: BTreeSet<String>,
+    pub(super) users: BTreeSet<String>,
+    pub(super) registering_apps: BTreeSet<&'static str>,
 }
 
 impl Asked {
-    fn about(told: &[Told], truth: &Truth) -> Self {
+    pub(super) fn about(told: &[Told], truth: &Truth) -> Self {
         let mut asked = Self::default();
         for told in told {
             let (app, users) = match &told.event {
@@ -221,15 +252,15 @@ pub(super) type Rosters = BTreeMap<String, BTreeSet<String>>;
 
 /// What a history came to.
 pub(super) struct Played {
-    told: Vec<Told>,
-    truth: Truth,
+    pub(super) told: Vec<Told>,
+    pub(super) truth: Truth,
     ended_at: u64,
     /// Every arrival.
-    arrived: Vec<Arrived>,
+    pub(super) arrived: Vec<Arrived>,
     /// The events that arrived at all, each once.
-    known: Vec<Arrived>,
+    pub(super) known: Vec<Arrived>,
     /// When the questions are asked.
-    now: u64,
+    pub(super) now: u64,
 }
 
 impl Played {
@@ -287,7 +318,7 @@ impl Played {
             let user = answer.check(&expected.users[path]);
             user.map_err(|wrong| format!("{path}: {wrong}"))?;
         }
-        self.check_attendance(&asked, &expected, system).await?;
+        self.check_attendance_at(&asked, &expected, system, self.now).await?;
         // Each of these takes about as long as all the rest.
         match history.seed % 5 {
             0 => self.check_reports(history, &asked, &expected, system).await?,
@@ -301,11 +332,12 @@ impl Played {
     }
 
     /// Every visit, by room and by person.
-    async fn check_attendance(
+    pub(super) async fn check_attendance_at(
         &self,
         asked: &Asked,
         model: &Answers,
         system: &System,
+        now: u64,
     ) -> Result<(), String> {
         let rooms = asked.rooms.iter().map(|path| (path, "room"));
         let users = asked.users.iter().map(|path| (path, "user"));
@@ -313,9 +345,8 @@ impl Played {
             let (app, id) = path.split_at(path.match_indices('/').nth(1).unwrap().0);
             let id = &id[1..];
             let query = format!("{what}={}&{VISITS}", encode(id));
-            let answer = system
-                .pages(&format!("/attendance/{app}/{what}s"), &query, "sessions", self.now)
-                .await;
+            let answer =
+                system.pages(&format!("/attendance/{app}/{what}s"), &query, "sessions", now).await;
             let is_known = match what {
                 "room" => model.rooms.contains_key(path),
                 _ => model.users.contains_key(path),

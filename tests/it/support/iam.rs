@@ -33,12 +33,15 @@ tokio::task_local! {
 }
 
 /// Actions of Lambda itself in the name of a function, which no test can see.
-pub(crate) const BY_LAMBDA: [(&str, &str); 5] = [
+pub(crate) const BY_LAMBDA: [(&str, &str); 8] = [
     ("logs:CreateLogStream", "Logs.Arn"),
     ("logs:PutLogEvents", "Logs.Arn"),
     ("sqs:ReceiveMessage", "SpillQueue.Arn"),
     ("sqs:DeleteMessage", "SpillQueue.Arn"),
     ("sqs:GetQueueAttributes", "SpillQueue.Arn"),
+    ("sqs:ReceiveMessage", "EraseQueue.Arn"),
+    ("sqs:DeleteMessage", "EraseQueue.Arn"),
+    ("sqs:GetQueueAttributes", "EraseQueue.Arn"),
 ];
 
 /// What each function may do itself.

@@ -4,8 +4,8 @@ use super::Trtc;
 use crate::{
     callback::{Callback, FieldError, Fields, ParseError, Parsed, Verified},
     domain::{
-        Boundary, BoundaryChange, Change, Kind, LeaveReason, Mark, Order, Role, RoomId, Roster,
-        SeatChange, UnixMillis,
+        Boundary, BoundaryChange, Change, Creator, Kind, LeaveReason, Mark, Order, Role, RoomId,
+        Roster, SeatChange, UnixMillis,
     },
 };
 
@@ -100,7 +100,7 @@ fn boundary(request: &Verified<Trtc>, is_created: bool) -> Result<Change, FieldE
     let boundary = if is_created {
         let creator = match info.id("UserId") {
             Err(FieldError::Missing(_)) => None,
-            creator => Some(creator?),
+            creator => Some(Creator::Named(creator?)),
         };
         Boundary::Created { at, creator }
     } else {

@@ -186,7 +186,7 @@ pub(super) fn ends(boundary: &Boundary, user: &UserId, last_in: UnixMillis) -> B
         Boundary::Created { at, .. } if *at <= last_in => BoundaryEffect::Nothing,
         Boundary::Closed { at, .. } if *at < last_in => BoundaryEffect::Nothing,
         Boundary::Created { at, creator: Some(creator) }
-            if creator == user && last_in >= at.before(MAX_EVENT_TIME_AHEAD) =>
+            if creator.is(user) && last_in >= at.before(MAX_EVENT_TIME_AHEAD) =>
         {
             BoundaryEffect::SparesCreator
         }
@@ -200,7 +200,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{LeaveReason, Order, Role};
+    use crate::domain::{Creator, LeaveReason, Order, Role};
 
     fn mark(kind: Kind, ms: u64) -> Mark {
         let rank = if kind == Kind::Leave { 2 } else { 3 };
@@ -343,7 +343,7 @@ mod tests {
     fn a_creation_spares_its_creator_only_around_its_own_time() {
         let at = UnixMillis(10_000_000);
         let (ada, bob) = ("ada".parse().unwrap(), "bob".parse().unwrap());
-        let created = Boundary::Created { at, creator: Some(ada) };
+        let created = Boundary::Created { at, creator: Some(Creator::Named(ada)) };
         let ada = "ada".parse().unwrap();
         let ends = |user: &UserId, ms: u64| ends(&created, user, UnixMillis(ms)).is_end();
         assert!(!ends(&ada, 10_000_000 - 600_000));

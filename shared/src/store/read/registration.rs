@@ -51,7 +51,8 @@ impl Reader {
         user: &UserId,
     ) -> Result<Option<Registration>, StoreError> {
         let read = self.table.item(keys::user(app, user), keys::REGISTRATION.to_owned()).await?;
-        read.map(|item| read_registration(app, &item)).transpose()
+        let registration = read.map(|item| read_registration(app, &item)).transpose()?;
+        Ok(registration.filter(|registration| !self.is_erased(registration)))
     }
 
     /// An app's registrations, by the time they are from, the earliest first.
@@ -83,10 +84,16 @@ impl Reader {
                 let read = read_registration(app, &item);
                 std::future::ready(read.map(|registration| RegistrationRow { row, registration }))
             })
+            .try_filter(|row| std::future::ready(!self.is_erased(&row.registration)))
+    }
+
+    pub(super) fn is_erased(&self, registration: &Registration) -> bool {
+        let erased = self.erased.of(&registration.app, &registration.user);
+        erased.is_some_and(|erased| erased.covers_registration(registration))
     }
 }
 
-fn read_registration(app: &App, item: &Item) -> Result<Registration, StoreError> {
+pub(super) fn read_registration(app: &App, item: &Item) -> Result<Registration, StoreError> {
     let old = OLD_DETAILS.into_iter().filter_map(|name| Some((name.into(), item.get(name)?)));
     let others = item.get(DETAILS).and_then(|details| details.as_m().ok()).into_iter().flatten();
     let details = old.chain(others.map(|(name, value)| (name.clone().into(), value)));

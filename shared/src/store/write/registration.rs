@@ -23,7 +23,7 @@ use super::{
 use crate::domain::{Detail, Details, Outcome, Registration, RegistrationSource};
 
 /// What decides between two registrations of one user: the time, then the content.
-const EARLIEST: &str = "k";
+pub(super) const EARLIEST: &str = "k";
 
 impl Writer {
     pub(super) async fn register(

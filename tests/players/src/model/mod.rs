@@ -2,9 +2,12 @@
 //! that says it, and none of Rollcall's. `docs/design.md` has the same in words.
 
 mod chat;
+mod erased;
 mod openim;
 mod trtc;
 mod zego;
+
+pub use erased::{Erased, without};
 
 use crate::{Event, answers::Answers};
 

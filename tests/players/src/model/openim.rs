@@ -52,7 +52,7 @@ pub(super) fn know(arrived: &[Arrived], now: u64, answers: &mut Answers) {
         }
     }
     for ((app, user), (received_at, create_time, name)) in registrations {
-        let is_plausible = (OPENIM_BEGAN..=received_at + AHEAD).contains(&create_time);
+        let is_plausible = is_plausible(create_time, received_at);
         let (at, from) =
             if is_plausible { (create_time, "create_time") } else { (received_at, "receipt") };
         let path = format!("openim/{app}/{user}");
@@ -93,4 +93,14 @@ pub(super) fn know(arrived: &[Arrived], now: u64, answers: &mut Answers) {
             }
         }
     }
+}
+
+fn is_plausible(create_time: u64, received_at: u64) -> bool {
+    (OPENIM_BEGAN..=received_at + AHEAD).contains(&create_time)
+}
+
+/// When the users of a registration were registered, in Unix ms.
+pub(super) fn registered_at(event: &crate::openim::Event, received_at: u64) -> u64 {
+    let create_time = event.options.create_time;
+    if is_plausible(create_time, received_at) { create_time } else { received_at }
 }

@@ -125,7 +125,7 @@ fn visits(room: &str, user: &str, events: &[&Event]) -> Vec<(Stay, Option<End>)>
     visits
 }
 
-fn is_seat(event: &Event) -> bool {
+pub(super) fn is_seat(event: &Event) -> bool {
     !matches!(event.name, TrtcCreate | TrtcDismiss)
 }
 
