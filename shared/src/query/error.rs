@@ -22,7 +22,7 @@ pub enum QueryError {
     /// A parameter or the body is wrong.
     #[error("`{0}` {1}")]
     BadParameter(&'static str, String),
-    /// The records could not be read. The cause is logged, not told.
+    /// The records could not be read. The cause is logged, and not in the answer.
     #[error("the records cannot be read just now")]
     Record(#[from] RecordError),
 }

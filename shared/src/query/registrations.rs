@@ -22,7 +22,7 @@ pub(super) struct UserRegistration {
     manager_level: Option<i64>,
     receive_option: Option<i64>,
     registered_at: u64,
-    /// Where `registered_at` is from: what the provider said, or when we were told.
+    /// The source of `registered_at`: the provider's value, or the time of receipt.
     registered_at_from: &'static str,
     recorded_at: u64,
     source: &'static str,
