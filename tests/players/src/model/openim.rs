@@ -17,8 +17,8 @@ const OPENIM_BEGAN: u64 = 1_546_300_800_000;
 const AHEAD: u64 = 600_000;
 
 pub(super) fn know(arrived: &[Arrived], now: u64, answers: &mut Answers) {
-    // Of each connection: its last online, whether that lasts until an offline, its last offline, and whether
-    // the time of that is approximate.
+    // Of each connection: its last online, whether that lasts until an offline, its last offline,
+    // and whether the time of that is approximate.
     let mut devices = BTreeMap::<_, (Option<(u64, bool)>, Option<u64>, bool)>::new();
     let mut registrations = BTreeMap::<_, (u64, u64, &str)>::new();
     for arrived in arrived {
