@@ -605,7 +605,7 @@ async fn a_history_is_recorded_as_it_was_sent() {
     let folder = folder.path();
     let running = Running::start(folder, &["--in-memory"]).await;
     let load = ["--count", "120", "--shuffle", "--duplicate", "25%", "--verify", "--seed", "7"];
-    for (provider, told) in [
+    for (provider, counted) in [
         (&["zego"][..], "visits, 0 devices"),
         (&["openim"], "0 visits"),
         (&["openim", "--documented", "--user", "bob"], "0 visits"),
@@ -620,7 +620,7 @@ async fn a_history_is_recorded_as_it_was_sent() {
         assert!(stdout.contains("answered after p50 "), "{stdout}");
         let last = stdout.lines().last().unwrap();
         assert!(last.starts_with("the record is what was sent: "), "{stdout}");
-        assert!(last.contains(told) && !last.contains(": 0 people"), "{stdout}");
+        assert!(last.contains(counted) && !last.contains(": 0 people"), "{stdout}");
         assert!(output.stderr.is_empty(), "a progress bar is for terminals");
     }
     let known = running.get("/registrations/openim/main").await;

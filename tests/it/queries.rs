@@ -224,7 +224,7 @@ async fn the_answer_to_a_bad_query_says_what_is_wrong() {
     let app = TestApp::start().await;
     somebody(&app, "ada", "lobby", Moment::recent(), 0).await;
     let long = "x".repeat(256);
-    let questions = [
+    let bad_queries = [
         ("/presence/zego/1/users/bob".to_owned(), 404, "not_found"),
         ("/presence/zego/1/rooms/attic".to_owned(), 404, "not_found"),
         ("/presence/zego/7/users/ada".to_owned(), 404, "not_found"),
@@ -245,7 +245,7 @@ async fn the_answer_to_a_bad_query_says_what_is_wrong() {
         ("/presence/zego/1/rooms/lobby?next=%21".to_owned(), 400, "bad_parameter"),
         ("/presence/zego/1/rooms/lobby?next=e30".to_owned(), 400, "bad_parameter"),
     ];
-    for (path, status, code) in questions {
+    for (path, status, code) in bad_queries {
         let (answered, body) = app.get(&path).await;
         assert_eq!((answered.as_u16(), &body["error"]["code"]), (status, &json!(code)), "{path}");
         assert!(!body["error"]["message"].as_str().unwrap().is_empty());

@@ -35,7 +35,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Send a callback as its provider would, and print the answer.
     Send(Box<send::SendArgs>),
-    /// Send one callback of each kind and ask each question, and say what was right
+    /// Send one callback of each kind and each query, and report what was right
     Check(check::CheckArgs),
     /// Mint or verify Tencent's UserSig.
     UserSig(user_sig::UserSigArgs),

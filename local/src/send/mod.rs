@@ -4,5 +4,5 @@ pub mod iam;
 pub mod import;
 pub mod verify;
 
-/// Where `cargo run` listens, unless it is told another port.
+/// Where `cargo run` listens, unless another port is given.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:9000";

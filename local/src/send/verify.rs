@@ -20,8 +20,8 @@ use tokio::time::Instant;
 
 use super::iam::Signer;
 
-/// How many questions are asked at the same time.
-const CONCURRENT_QUESTIONS: usize = 8;
+/// How many queries are sent at the same time.
+const CONCURRENT_QUERIES: usize = 8;
 
 /// Rooms come from an index, which may lag.
 const LAG: Duration = Duration::from_secs(10);
@@ -38,7 +38,7 @@ pub enum Sent<'a> {
     /// A history. No other event has its names, so the answers have to be exactly the model's.
     History(&'a [Event]),
     /// One event. Others may have happened to the same people before, so the answers have to hold
-    /// what this one tells.
+    /// what this one reports.
     Alone(&'a Event),
 }
 
@@ -65,7 +65,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Asks about everybody and every room of what was sent, and compares with the model.
+/// Queries every user and every room that the events name, and compares with the model.
 pub async fn verify(sent: Sent<'_>, client: &Client, url: &str) -> Verdict {
     let url = gateway(url);
     let events = match sent {
@@ -105,18 +105,18 @@ pub async fn verify(sent: Sent<'_>, client: &Client, url: &str) -> Verdict {
     let end = Instant::now() + LAG;
     let users = stream::iter(model.users.keys().map(|path| (path, false)));
     let rooms = stream::iter(model.rooms.keys().map(|path| (path, true)));
-    let questions = users.chain(rooms).map(async |(path, is_room)| {
+    let queries = users.chain(rooms).map(async |(path, is_room)| {
         let ask = async || if is_room { asker.room(path).await } else { asker.user(path).await };
         let wrong = settle(end, ask).await.into_iter();
         let line = |wrong: String| wrong.split_whitespace().collect::<Vec<_>>().join(" ");
         wrong.map(|wrong| format!("{path}: {}", line(wrong))).collect::<Vec<_>>()
     });
-    let wrong: Vec<Vec<String>> = questions.buffer_unordered(CONCURRENT_QUESTIONS).collect().await;
+    let wrong: Vec<Vec<String>> = queries.buffer_unordered(CONCURRENT_QUERIES).collect().await;
     verdict.wrong = wrong.concat();
     verdict
 }
 
-/// Asks until nothing is wrong, or it is no lag.
+/// Repeats a query until nothing is wrong, or until it takes too long for a lag.
 async fn settle(end: Instant, mut ask: impl AsyncFnMut() -> Vec<String>) -> Vec<String> {
     loop {
         let wrong = ask().await;
@@ -203,8 +203,8 @@ impl Asker<'_> {
         let (app, user) = split(path);
         let visits = self.model.users.get(path).into_iter().flat_map(User::visits);
         let model: Vec<Visit> = visits.map(|(stay, end)| (user.to_owned(), stay, end)).collect();
-        let told = |visit: &&Visit| !visit.1.is_entry_assumed || !self.is_alone();
-        if !model.iter().any(|visit| told(&visit)) {
+        let reported = |visit: &&Visit| !visit.1.is_entry_assumed || !self.is_alone();
+        if !model.iter().any(|visit| reported(&visit)) {
             return Ok(Vec::new());
         }
         let (from, to) = self.span;
@@ -213,10 +213,10 @@ impl Asker<'_> {
         for page in self.pages(&asked).await? {
             recorded.extend(read_visits(&page)?);
         }
-        // What had begun before is not ours.
+        // Visits that began before belong to other events.
         recorded.retain(|(_, stay, _)| stay.entered_at.is_none_or(|at| at >= from));
         let mut wrong = Vec::new();
-        for visit in model.iter().filter(told) {
+        for visit in model.iter().filter(reported) {
             if !recorded.iter().any(|found| self.is_recorded_as(visit, found)) {
                 wrong.push(format!("{} is not recorded", shown(visit)));
             }
@@ -236,8 +236,8 @@ impl Asker<'_> {
         }
         // Their name and their role may be those of other events.
         let Stay { name, role, .. } = found.1.clone();
-        let told = (user.clone(), Stay { name, role, ..stay.clone() }, end.clone());
-        stay.is_entry_assumed && stay.place == found.1.place || is_same_visit(found, &told)
+        let expected = (user.clone(), Stay { name, role, ..stay.clone() }, end.clone());
+        stay.is_entry_assumed && stay.place == found.1.place || is_same_visit(found, &expected)
     }
 
     async fn presence(&self, path: &str) -> Result<Vec<String>, String> {

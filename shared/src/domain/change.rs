@@ -34,7 +34,7 @@ pub struct SeatChange {
     pub user: UserId,
     /// Where.
     pub room: RoomId,
-    /// In which life of the room, if the provider tells them apart.
+    /// In which life of the room, if the provider distinguishes lives.
     pub life: Option<LifeId>,
     /// Order, time, kind, session and reason. It is also the idempotency key: the same event
     /// always leaves the same mark, however often and whenever it is sent.

@@ -28,7 +28,7 @@ pub enum QueryError {
     /// It would take too much time or memory: this says what to ask instead.
     #[error("{0}")]
     TooLarge(String),
-    /// The records could not be read. The cause is logged, not told.
+    /// The records could not be read. The cause is logged, and not in the answer.
     #[error("the records cannot be read just now")]
     Record(#[from] RecordError),
 }

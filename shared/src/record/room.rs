@@ -65,7 +65,7 @@ impl Room {
         }
     }
 
-    /// Changes when a new life begins, so that a page of the old one can be told.
+    /// Changes when a new life begins, so that a page of the old one is recognized.
     #[must_use]
     pub fn version(&self) -> String {
         match &self.state {

@@ -22,7 +22,7 @@ pub enum Stay {
 pub struct RoomStay {
     /// Which room.
     pub room: RoomId,
-    /// Which life of it, if the provider tells them apart.
+    /// Which life of it, if the provider distinguishes lives.
     pub life: Option<LifeId>,
     /// The person's display name, by the newest event of that life.
     pub name: Option<String>,

@@ -86,7 +86,7 @@ struct Play<'a> {
 
 async fn hold(history: &History, erasing: &Erasing, system: &System) -> Result<(), String> {
     let played = Played::new(history);
-    let asked = Asked::about(&played.told, &played.truth);
+    let asked = Asked::about(&played.reported, &played.truth);
     let Some(path) = asked.users.iter().nth(erasing.who.index(asked.users.len().max(1))) else {
         return Ok(());
     };

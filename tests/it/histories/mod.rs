@@ -1,11 +1,11 @@
 //! Random histories of many people in many rooms and on many devices, of all providers, checked against
 //! a reference model and against the truth. Both are in `tests/players`:
 //!
-//! - [`world`](rollcall_players::world): small providers that live through a history and report it. They
-//!   know the truth.
+//! - [`world`](rollcall_players::world): small providers that play a history and report it. They know
+//!   the truth.
 //! - [`model`](rollcall_players::model): what presence means, given the callbacks that arrived in no order.
 //! - [`play`]: the callbacks' way through handlers and store, late, repeatedly, never, or at the same
-//!   moment as others; and the questions.
+//!   moment as others; and the queries.
 //!
 //! Whatever arrived, the answers are the model's. If everything arrived, they are the truth.
 //!
@@ -40,7 +40,7 @@ use self::{
     play::{Played, System},
 };
 
-/// How many histories there are, in all tests together. `.ci/run` asks for 10,000.
+/// The number of histories in all tests together. `.ci/run` sets 10,000.
 const HISTORIES: u32 = 2000;
 
 /// A test's share of them, in thousandths.
@@ -49,13 +49,13 @@ fn share(thousandths: u32) -> u32 {
     (all.unwrap_or(HISTORIES) * thousandths).div_ceil(1000)
 }
 
-/// Time stands still while anything can go on, so that nothing depends on how busy the machine is.
+/// Time stops while anything can continue, so that nothing depends on the load of the machine.
 fn simulated_runtime() -> Runtime {
     Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
-/// As long as the guard lives, nothing that this thread does is logged. The log of a million requests is
-/// no other than that of a thousand, which other tests search for secrets.
+/// As long as the guard lives, nothing that this thread does is logged. The log of a
+/// million requests is like that of a thousand, which other tests search for secrets.
 fn unlogged() -> DefaultGuard {
     tracing::subscriber::set_default(NoSubscriber::new())
 }
@@ -211,7 +211,7 @@ fn replay() {
     simulated_runtime().block_on(hold_answers(&history, &system)).unwrap();
 }
 
-/// Histories that random ones seldom are.
+/// Histories that rarely come up at random.
 #[test]
 fn promise_3_convergent_what_once_failed_holds() {
     let system = System::simulated();

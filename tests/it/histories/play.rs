@@ -1,4 +1,4 @@
-//! Plays a history through the whole system: callbacks, handlers, store, questions.
+//! Plays a history through the whole system: callbacks, handlers, store, queries.
 
 use std::{
     cell::RefCell,
@@ -14,7 +14,7 @@ use rollcall_players::{
     Event, Secrets,
     answers::{Answers, Registration, Room, User, compare, is_same_visit, overlap, read_visits},
     model::{Arrived, model},
-    world::{START, Told, Truth, live},
+    world::{Reported, START, Truth, live},
 };
 use serde_json::Value;
 
@@ -23,14 +23,14 @@ use crate::support::{
     Database, Handlers, Schedule, Simulated, dump, player_secrets, simulated_dump, union,
 };
 
-/// How many members a page of a room has: few, so that readers have to turn pages.
+/// How many members a page of a room has: few, so that there are several pages.
 const MEMBERS: &str = "limit=2";
 
 /// How many visits a page has.
 const VISITS: &str = "limit=3";
 
-/// For so long after the end a device that repeats itself surely is online: it last did so at most
-/// twenty minutes before.
+/// How long after the end a repeated device is certainly online: its last repetition was at most
+/// twenty minutes before the end.
 const LEASE_HOLDS: u64 = 1_500_000;
 
 /// The handlers and the store below them.
@@ -52,7 +52,7 @@ impl System {
         Self::Real(database, handlers)
     }
 
-    /// Forgets everything.
+    /// Deletes everything.
     pub(super) fn clear(&self) {
         match self {
             Self::Simulated(simulated, _) => simulated.clear(),
@@ -76,7 +76,7 @@ impl System {
 
     /// Everything that is stored, by its key: seats with all their marks, wherever those are. What is
     /// left out counts from the arrival of the callback that decided: when an item expires, and when a
-    /// first login was told.
+    /// first login was reported.
     pub(super) async fn records(&self) -> HashMap<String, Value> {
         let mut items = union(self.stored().await);
         for item in items.values_mut() {
@@ -102,7 +102,7 @@ impl System {
                 Self::Simulated(simulated, _) => simulated.interleave(schedule, handlers).await,
                 Self::Real(..) => join_all(handlers).await.into_iter().map(Some).collect(),
             };
-            // The provider sends again what it got no answer to, or a bad one.
+            // The provider repeats a callback without an answer, or with a bad one.
             let failed = left.into_iter().zip(replies).filter(|(arrived, reply)| match reply {
                 Some(reply) if reply.status == 200 => false,
                 Some(reply) if reply.status != 503 || !schedule.has_faults => {
@@ -215,7 +215,7 @@ pub(super) fn encode(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// What to ask for: all that the providers told of, whether or not that arrived.
+/// What to ask for: all that the providers reported, whether or not that arrived.
 #[derive(Default)]
 pub(super) struct Asked {
     pub(super) rooms: BTreeSet<String>,
@@ -224,10 +224,10 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn about(told: &[Told], truth: &Truth) -> Self {
+    pub(super) fn about(reported: &[Reported], truth: &Truth) -> Self {
         let mut asked = Self::default();
-        for told in told {
-            let (app, users) = match &told.event {
+        for reported in reported {
+            let (app, users) = match &reported.event {
                 Event::Zego(event) => ("zego/1", std::slice::from_ref(&event.user)),
                 Event::Tencent(event) => {
                     ("tencent/1400000000", std::slice::from_ref(&event.options.user))
@@ -238,8 +238,8 @@ impl Asked {
             if app != "zego/1" {
                 asked.registering_apps.insert(app);
             }
-            let has_rooms = !matches!(&told.event, Event::OpenIm(_))
-                && !matches!(&told.event, Event::Tencent(event) if event.name.is_chat());
+            let has_rooms = !matches!(&reported.event, Event::OpenIm(_))
+                && !matches!(&reported.event, Event::Tencent(event) if event.name.is_chat());
             let rooms = truth.rooms.keys().filter(|room| has_rooms && room.starts_with(app));
             asked.rooms.extend(rooms.cloned());
         }
@@ -247,28 +247,28 @@ impl Asked {
     }
 }
 
-/// The people in the rooms, by the path of the question.
+/// The people in the rooms, by the path of the query.
 pub(super) type Rosters = BTreeMap<String, BTreeSet<String>>;
 
-/// What a history came to.
+/// A history that was played.
 pub(super) struct Played {
-    pub(super) told: Vec<Told>,
+    pub(super) reported: Vec<Reported>,
     pub(super) truth: Truth,
     ended_at: u64,
     /// Every arrival.
     pub(super) arrived: Vec<Arrived>,
     /// The events that arrived at all, each once.
     pub(super) known: Vec<Arrived>,
-    /// When the questions are asked.
+    /// When the queries are sent.
     pub(super) now: u64,
 }
 
 impl Played {
-    /// Lets the providers live, and gives the callbacks their fates.
+    /// Plays the providers, and decides how each callback arrives.
     pub(super) fn new(history: &History) -> Self {
-        let (told, truth, ended_at) = live(&history.steps);
+        let (reported, truth, ended_at) = live(&history.steps);
         let (mut arrived, mut known) = (Vec::new(), Vec::new());
-        for (index, Told { at, event }) in told.iter().enumerate() {
+        for (index, Reported { at, event }) in reported.iter().enumerate() {
             let arrivals = history.fate(index).iter();
             let arrivals =
                 arrivals.map(|delay| Arrived { event: event.clone(), received_at: at + delay });
@@ -277,11 +277,11 @@ impl Played {
         }
         let last = arrived.iter().map(|arrived| arrived.received_at).max().unwrap_or(ended_at);
         let now = last.max(ended_at) + history.asks_after;
-        Self { told, truth, ended_at, arrived, known, now }
+        Self { reported, truth, ended_at, arrived, known, now }
     }
 
     fn has_losses(&self, history: &History) -> bool {
-        (0..self.told.len()).any(|told| history.fate(told).is_empty())
+        (0..self.reported.len()).any(|reported| history.fate(reported).is_empty())
     }
 
     /// Delivers as the history has it: by the time of arrival, several at the same time.
@@ -304,9 +304,9 @@ impl Played {
         }
     }
 
-    /// Holds the answers against the model, and if nothing was lost against the truth.
+    /// Checks the answers against the model and, if nothing was lost, against the truth.
     pub(super) async fn check(&self, history: &History, system: &System) -> Result<(), String> {
-        let asked = Asked::about(&self.told, &self.truth);
+        let asked = Asked::about(&self.reported, &self.truth);
         let answers = system.answers(&asked, self.now).await;
         let expected = model(&self.known, self.now);
         compare("rooms", &answers.rooms, &expected.rooms)?;
@@ -418,9 +418,9 @@ impl Played {
         Ok(())
     }
 
-    /// How many callbacks the providers have told.
-    pub(super) fn told(&self) -> usize {
-        self.told.len()
+    /// How many callbacks the providers have reported.
+    pub(super) fn reported(&self) -> usize {
+        self.reported.len()
     }
 
     /// The callbacks in the order of their arrival.
@@ -430,9 +430,9 @@ impl Played {
         arrivals.into_iter().map(|arrived| &arrived.event)
     }
 
-    /// Who is in the rooms: by the answers, by the model, and in truth.
+    /// Who is in the rooms: by the answers, by the model and by the truth.
     pub(super) async fn rosters(&self, system: &System) -> (Rosters, Rosters, Rosters) {
-        let asked = Asked::about(&self.told, &self.truth);
+        let asked = Asked::about(&self.reported, &self.truth);
         let rosters = |answers: Answers| -> Rosters {
             let rooms = answers.rooms.into_iter();
             rooms.map(|(path, room)| (path, room.members.into_keys().collect())).collect()
@@ -444,21 +444,21 @@ impl Played {
     }
 
     fn is_told_of(&self, path: &str) -> bool {
-        self.told.iter().any(|told| match &told.event {
+        self.reported.iter().any(|reported| match &reported.event {
             Event::Zego(event) => path == format!("zego/1/{}", event.room),
             _ => false,
         })
     }
 
-    /// The events, for who reads a history.
+    /// The events, for people who read a history.
     pub(super) fn story(&self, history: &History) -> String {
-        let line = |(index, told): (usize, &Told)| {
+        let line = |(index, reported): (usize, &Reported)| {
             let fate = history.fate(index);
-            let Told { at, event } = told;
+            let Reported { at, event } = reported;
             let delays =
                 if fate.is_empty() { "lost".to_owned() } else { format!("after {fate:?}") };
             format!("# {index} at +{} arrives {delays}: {event:?}\n", at - START)
         };
-        self.told.iter().enumerate().map(line).collect()
+        self.reported.iter().enumerate().map(line).collect()
     }
 }

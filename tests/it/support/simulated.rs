@@ -99,7 +99,7 @@ impl Simulated {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets everything.
+    /// Deletes everything.
     pub(crate) fn clear(&self) {
         *self.state() = State::default();
     }

@@ -1,4 +1,4 @@
-//! What can be known: what the model says, and what Rollcall's answers are read into.
+//! The form of answers: those of the model, and Rollcall's when they are read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,10 +41,10 @@ pub struct Life {
     pub end: Option<End>,
 }
 
-/// Where somebody is and was.
+/// Where a person is and was.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct User {
-    /// When they were last heard of, in Unix ms.
+    /// The time of their last event, in Unix ms.
     pub last_seen_at: Option<u64>,
     /// Where they are.
     pub open: BTreeSet<Stay>,
@@ -101,8 +101,8 @@ pub struct End {
 pub type Visit = (String, Stay, Option<End>);
 
 impl End {
-    /// An end that an event told.
-    pub fn told(at: u64, reason: impl Into<String>) -> Self {
+    /// An end that an event reported.
+    pub fn reported(at: u64, reason: impl Into<String>) -> Self {
         Self { at, reason: reason.into(), is_assumed: false, is_about: false }
     }
 

@@ -1,7 +1,7 @@
 //! Plays the providers: their callbacks, real field for real field and correctly signed; small worlds
-//! of people who do something; and a model of what the answers have to be.
+//! of people who do something; and a model of the right answers.
 //!
-//! The tests' histories, the benchmarks and `send` use it. It is a witness of its own: it names
+//! The tests' histories, the benchmarks and `send` use it. It is independent: it names
 //! Rollcall's signatures, routes and ids, and none of its rules (`tests/it/architecture.rs` checks that).
 
 pub mod answers;
@@ -22,8 +22,7 @@ use rollcall::{
     providers::openim::AppCredentials,
 };
 
-/// A gateway that does not answer for this long does not answer at all. Providers wait some seconds,
-/// but the first call of a function under `cargo lambda watch` waits for the compiler.
+/// How long to wait for an answer. Providers wait some seconds, but the first call of a function under `cargo lambda watch` waits for the compiler.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// An event of any provider.
@@ -134,7 +133,7 @@ pub struct Callback {
     pub body: String,
 }
 
-/// What came back.
+/// The answer to a callback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -212,7 +211,7 @@ mod tests {
     use super::*;
     use clap::ValueEnum;
 
-    /// What is added to Rollcall can be tried by everybody.
+    /// Everyone can try what is added to Rollcall.
     #[test]
     fn every_callback_type_has_an_event_to_send() {
         let now = UnixMillis(1_795_332_720_000);

@@ -48,7 +48,7 @@ impl Provider for OpenIm {
     type Apps = Apps;
     type Body = Fields;
 
-    /// The age of a request cannot be told: nothing in it is signed.
+    /// The age of a request is not known: nothing in it is signed.
     fn verify(
         request: &Request,
         apps: &Apps,

@@ -45,7 +45,7 @@ pub(super) struct SeatEvent {
 }
 
 /// Reads a login or a logout. Both carry the session's `login_time`, `session_id` and the room's
-/// `user_update_seq`, so either tells by itself where it stands.
+/// `user_update_seq`, so each has its place in the order without the other.
 pub(super) fn seat(request: &Verified<Zego>, event: &SeatEvent) -> Result<Parsed, ParseError> {
     let body = request.body();
     let now = request.received_at();
