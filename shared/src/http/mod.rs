@@ -5,5 +5,6 @@ mod request;
 
 #[cfg(test)]
 pub(crate) use reply::schemas;
-pub use reply::{ErrorCode, Reply};
+pub use reply::{ErrorCode, MediaType, Reply};
+pub(crate) use request::PATH;
 pub use request::Request;

@@ -4,8 +4,10 @@
 
 mod answer;
 mod attendance;
+mod csv;
 mod cursor;
 mod error;
+mod format;
 mod names;
 mod presence;
 mod registrations;
@@ -17,6 +19,7 @@ pub use error::QueryError;
 
 use self::{
     answer::{Answer, answers},
+    format::Format,
     presence::SessionsPage,
     room::{CountChanges, RoomPage},
 };
@@ -107,17 +110,17 @@ impl Queries {
                 room::room(record, &room, page).await?.reply()
             }
             Query::UserAttendance(user) => {
-                let page = parameters.page()?;
-                attendance::user(record, &user, &page).await?.reply()
+                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                format.reply(&attendance::user(record, &user, &page).await?)
             }
             Query::RoomAttendance(room) => {
-                let page = parameters.page()?;
-                attendance::room(record, &room, &page).await?.reply()
+                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                format.reply(&attendance::room(record, &room, &page).await?)
             }
             Query::Registration(user) => registrations::user(record, &user).await?.reply(),
             Query::Registrations => {
-                let page = parameters.page()?;
-                registrations::list(record, &page).await?.reply()
+                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                format.reply(&registrations::list(record, &page).await?)
             }
             Query::Usage(month) => usage::month(record, month).await?.reply(),
         })
@@ -160,6 +163,7 @@ fn id<I: std::str::FromStr<Err = crate::domain::IdError>>(
 }
 
 /// The query parameters, decoded. Of several with one name the first counts.
+#[derive(Debug)]
 struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
