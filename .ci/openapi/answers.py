@@ -5,6 +5,8 @@ answers.py URL [without-dynamodb]: of the gateway, and whether its DynamoDB is g
 """
 
 import collections
+import csv
+import io
 import json
 import os
 import sys
@@ -27,6 +29,11 @@ def declared(operation):
 
 
 def ask(operation, status, body=None, **parameters):
+    """Asks for JSON."""
+    return respond(operation, status, body, **parameters).json()
+
+
+def respond(operation, status, body=None, **parameters):
     """Asks, signs if it is a callback, and expects this status and an answer as openapi.yaml describes it."""
     names = {"provider": "zego", "user": hooks.USER, "room": hooks.ROOM, "proxy": "other", "a": "ada", "b": "bob"} | parameters
     names.setdefault("app", hooks.APPS[names["provider"]])
@@ -38,7 +45,7 @@ def ask(operation, status, body=None, **parameters):
     )
     assert response.status_code == status, f"{operation.label}: {status} wanted, got {response.status_code} {response.text}"
     operation.validate_response(response)
-    return response.json()
+    return response
 
 
 def example(operation):
@@ -90,6 +97,37 @@ def second_pages():
     first = ask(by_id("registrations"), 200, provider="openim", limit=1)
     second = ask(by_id("registrations"), 200, provider="openim", limit=1, next=first["next"])
     assert first["registrations"][0]["user"] != second["registrations"][0]["user"]
+
+
+def csv_reads_back():
+    """Python's csv reads the rows of the JSON, also page by page along `Link`, whatever is in a name."""
+
+    def as_cell(value):
+        return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+    lists = (("roomAttendance", "sessions", {"room": "formulas"}), ("userAttendance", "sessions", {}),
+             ("registrations", "registrations", {"provider": "openim"}))
+    for name, rows, parameters in lists:
+        operation = by_id(name)
+        wanted = ask(operation, 200, limit=1000, **parameters)[rows]
+        response = respond(operation, 200, limit=2, format="csv", **parameters)
+        found, pages = [], 1
+        while True:
+            assert response.headers["content-type"] == "text/csv; charset=utf-8; header=present", response.headers
+            found += csv.DictReader(io.StringIO(response.content.decode(), newline=""), strict=True)
+            if "next" not in response.links:
+                break
+            pages += 1
+            response = requests.get(url + response.links["next"]["url"], timeout=60)
+            operation.validate_response(response)
+        assert len(found) == len(wanted) >= 2 and pages >= len(wanted) / 2, f"{name}: {len(found)} of {len(wanted)} rows"
+        for cells, row in zip(found, wanted):
+            assert not any(cell.startswith(tuple("=+@\t\r")) for cell in cells.values()), cells
+            cells = {field: cell.removeprefix("'") for field, cell in cells.items()}
+            if row.get("left_at", 0) is None:
+                # It lasts, and grows meanwhile.
+                del row["duration_ms"], cells["duration_ms"]
+            assert cells == {field: as_cell(value) for field, value in row.items()}, f"{cells} {row}"
 
 
 def what_was_sent_is_known():
@@ -152,4 +190,5 @@ else:
     too_long_bodies()
     second_pages()
     the_docs_recompute_a_digest()
+    csv_reads_back()
     other_methods()

@@ -143,7 +143,8 @@ async fn read(mut body: Body) -> Result<Bytes, axum::Error> {
 
 /// The function's answer, if it is short enough for Lambda.
 fn response(reply: Reply) -> Response {
-    let bytes = payload::json_bytes(&reply.body) + ENVELOPE_BYTES;
+    let link = reply.next_page.as_ref().map_or(0, String::len);
+    let bytes = payload::json_bytes(&reply.body) + link + ENVELOPE_BYTES;
     if bytes > payload::LIMIT {
         tracing::error!(bytes, limit = payload::LIMIT, "the answer is too long for Lambda");
         return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");

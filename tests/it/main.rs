@@ -9,6 +9,7 @@ mod support;
 mod architecture;
 mod attendance;
 mod callbacks;
+mod csv;
 mod damage;
 mod deadlines;
 mod documents;

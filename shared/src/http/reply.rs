@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::domain::Counts;
 
-/// An answer with a JSON body.
+/// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
@@ -14,8 +14,33 @@ pub struct Reply {
     pub outcome: Option<&'static str>,
     /// The number of entries with each outcome, for a batch.
     pub counts: Option<Counts>,
-    /// The body, in JSON.
+    /// The address of the next page, if this is one in CSV: the header `link`. A page in JSON has
+    /// its cursor in the body.
+    pub next_page: Option<String>,
+    /// What the body is.
+    pub media_type: MediaType,
+    /// The body.
     pub body: String,
+}
+
+/// What the body of an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaType {
+    /// JSON.
+    Json,
+    /// CSV, with a header row.
+    Csv,
+}
+
+impl MediaType {
+    /// The value of `content-type`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+        }
+    }
 }
 
 impl Reply {
@@ -29,13 +54,22 @@ impl Reply {
     #[must_use]
     pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
         match serde_json::to_string(body) {
-            Ok(body) => Self { status, outcome: None, counts: None, body },
+            Ok(body) => Self::new(status, MediaType::Json, body),
             Err(error) => {
                 tracing::error!(%error, "an answer could not be written as JSON");
-                let status = StatusCode::INTERNAL_SERVER_ERROR;
-                Self { status, outcome: None, counts: None, body: "{}".to_owned() }
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, MediaType::Json, "{}".to_owned())
             }
         }
+    }
+
+    /// A page in CSV, and the address of the next one.
+    #[must_use]
+    pub fn csv(body: String, next_page: Option<String>) -> Self {
+        Self { next_page, ..Self::new(StatusCode::OK, MediaType::Csv, body) }
+    }
+
+    fn new(status: StatusCode, media_type: MediaType, body: String) -> Self {
+        Self { status, outcome: None, counts: None, next_page: None, media_type, body }
     }
 
     /// The error body of every route that a backend calls: `{"error":{"code":...,"message":...}}`.
@@ -98,8 +132,12 @@ impl From<Reply> for http::Response<String> {
         let mut response = Self::new(reply.body);
         *response.status_mut() = reply.status;
         let headers = response.headers_mut();
-        let json = http::HeaderValue::from_static("application/json");
-        headers.insert(http::header::CONTENT_TYPE, json);
+        let media_type = http::HeaderValue::from_static(reply.media_type.as_str());
+        headers.insert(http::header::CONTENT_TYPE, media_type);
+        let link = reply.next_page.map(|next| format!("<{next}>; rel=\"next\"").try_into());
+        if let Some(Ok(link)) = link {
+            headers.insert(http::header::LINK, link);
+        }
         if let Some(outcome) = reply.outcome {
             headers.insert(Reply::OUTCOME_HEADER, http::HeaderValue::from_static(outcome));
         }

@@ -1,7 +1,7 @@
 //! How an answer becomes a reply.
 
 use http::StatusCode;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::http::Reply;
 
@@ -10,6 +10,19 @@ pub(super) trait Answer: Serialize + Sized {
     fn reply(&self) -> Reply {
         Reply::json(StatusCode::OK, self)
     }
+}
+
+/// An answer that is a page of rows, and can also be CSV.
+pub(super) trait List: Answer {
+    /// A struct whose fields are texts, numbers, flags, or lists of texts, or null. Their names are
+    /// the header of the CSV, which is why it can also be deserialized.
+    type Row: Serialize + DeserializeOwned;
+
+    /// The rows of this page.
+    fn rows(&self) -> &[Self::Row];
+
+    /// The cursor of the next page.
+    fn next(&self) -> Option<&str>;
 }
 
 /// Lists the types of all answers. Their schemas in `openapi.yaml` are generated from them.

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Page, QueryError, cursor,
+    Page, QueryError,
+    answer::List,
+    cursor,
     names::{ReasonName, RoleName},
     rows::{Earliest, Rows},
 };
@@ -40,7 +42,7 @@ pub(super) struct Attendance {
 }
 
 /// One visit of a person to a room.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct AttendanceSession {
     /// Who it was.
@@ -110,6 +112,18 @@ impl Attendance {
     fn new(record: Record<'_>) -> Self {
         let App { provider, id: app } = record.app().clone();
         Self { provider, app, as_of: record.now(), sessions: Vec::new(), next: None }
+    }
+}
+
+impl List for Attendance {
+    type Row = AttendanceSession;
+
+    fn rows(&self) -> &[AttendanceSession] {
+        &self.sessions
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
     }
 }
 

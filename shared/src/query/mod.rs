@@ -4,10 +4,12 @@
 
 mod answer;
 mod attendance;
+mod csv;
 mod cursor;
 mod data;
 mod error;
 mod explain;
+mod format;
 mod names;
 mod presence;
 mod reasons;
@@ -24,6 +26,7 @@ use self::{
     answer::{Answer, answers},
     data::ListPage,
     explain::MarksPage,
+    format::Format,
     presence::SessionsPage,
     room::{CountChanges, RoomPage},
 };
@@ -125,12 +128,12 @@ impl Queries {
                 room::room(record, &room, page).await?.reply()
             }
             Query::UserAttendance(user) => {
-                let page = parameters.page()?;
-                attendance::user(record, &user, &page).await?.reply()
+                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                format.reply(&attendance::user(record, &user, &page).await?)
             }
             Query::RoomAttendance(room) => {
-                let page = parameters.page()?;
-                attendance::room(record, &room, &page).await?.reply()
+                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                format.reply(&attendance::room(record, &room, &page).await?)
             }
             Query::Explain(user, room) => {
                 let (limit, next) = (parameters.limit()?, parameters.get("next")?);
@@ -159,8 +162,8 @@ impl Queries {
                 Reply::json(http::StatusCode::OK, &answer)
             }
             Query::Registrations => {
-                let page = parameters.page()?;
-                registrations::list(record, &page).await?.reply()
+                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                format.reply(&registrations::list(record, &page).await?)
             }
             Query::Usage(month) => usage::month(record, month).await?.reply(),
         })
@@ -225,6 +228,7 @@ fn in_path<'a>(name: &'static str, text: &'a str) -> Result<&'a str, QueryError>
 }
 
 /// The query parameters, decoded. Of several with one name the first counts.
+#[derive(Debug)]
 struct Parameters(Vec<(String, Text)>);
 
 impl Parameters {

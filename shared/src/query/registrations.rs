@@ -3,14 +3,14 @@
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::{Page, QueryError, cursor, rows::Rows};
+use super::{Page, QueryError, answer::List, cursor, rows::Rows};
 use crate::{
     domain::{AppId, Detail, ProviderName, Registration, RegistrationSource, UnixMillis, UserId},
     record::Record,
 };
 
 /// A registration as it was first received.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Registration"))]
 pub(super) struct UserRegistration {
     /// The provider that sent the callbacks.
@@ -43,7 +43,7 @@ pub(super) struct UserRegistration {
 }
 
 /// The source of a time of registration.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 enum TimeSource {
@@ -64,6 +64,18 @@ pub(super) struct Registrations {
     registrations: Vec<UserRegistration>,
     /// The parameter `next` of the next page. Null on the last page.
     next: Option<String>,
+}
+
+impl List for Registrations {
+    type Row = UserRegistration;
+
+    fn rows(&self) -> &[UserRegistration] {
+        &self.registrations
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
 }
 
 /// Where a page ended.

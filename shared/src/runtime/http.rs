@@ -10,7 +10,7 @@ use lambda_http::{
     request::LambdaRequest,
     tower::ServiceExt,
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde::Serialize;
 
 use super::now;
@@ -18,16 +18,11 @@ use crate::{
     callback::Callback,
     erase::Erase,
     handler::Receiver,
-    http::{Reply, Request},
+    http::{PATH, Reply, Request},
     providers::Configured,
     query::Queries,
     user_sig::UserSigs,
 };
-
-/// Characters that are not encoded in a path: those of ids that can be sent in one, and the
-/// separator.
-const PATH: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'_').remove(b'~').remove(b'-');
 
 /// How a Lambda function answers a request of its HTTP API.
 pub trait Function: Send + Sync + 'static {
