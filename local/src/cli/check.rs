@@ -3,8 +3,7 @@
 use std::{error::Error as _, process::ExitCode, time::Duration};
 
 use clap::{Args, ValueEnum};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::StatusCode;
 use rollcall::{
     callback::{Provider, Secret},
     domain::{AppId, ProviderName},
@@ -16,7 +15,7 @@ use rollcall::{
     routes::{MINT, VERIFY},
     runtime,
 };
-use rollcall_local::send::{DEFAULT_URL, iam::Signer};
+use rollcall_local::ask::{Client, DEFAULT_URL, Question, question::encoded};
 use rollcall_players::{Answer, Callback, client, openim, tencent, zego};
 use serde_json::{Value, json};
 
@@ -35,9 +34,8 @@ pub(crate) struct CheckArgs {
 
 /// Sends and asks, and says of each whether it was right.
 struct Check {
+    http: reqwest::Client,
     client: Client,
-    url: String,
-    signer: Option<Signer>,
     /// Part of all names: nobody was called so before, nor any room.
     tag: String,
     right: usize,
@@ -51,14 +49,6 @@ struct Refused;
 struct App<'a, S> {
     id: &'a AppId,
     secret: &'a S,
-}
-
-/// A question of a backend's.
-struct Question {
-    method: Method,
-    path: String,
-    body: String,
-    status: StatusCode,
 }
 
 /// What is expected of a part of an answer.
@@ -87,27 +77,16 @@ impl Part {
     }
 }
 
-impl Question {
-    fn get(path: String) -> Self {
-        Self { method: Method::GET, path, body: String::new(), status: StatusCode::OK }
-    }
-
-    fn post(path: String, body: &Value) -> Self {
-        let body = body.to_string();
-        Self { method: Method::POST, path, body, status: StatusCode::OK }
-    }
-}
-
 pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     let apps = apps()?;
     let (zego, openim, tencent) = (first(&apps.zego), first(&apps.openim), first(&apps.tencent));
     if zego.is_none() && openim.is_none() && tencent.is_none() {
         return Err("ROLLCALL_APPS has no app to sign for".into());
     }
-    let url = args.url.trim_end_matches('/').to_owned();
-    let signer = Signer::from_env(&url);
+    let http = client()?;
+    let client = Client::new(http.clone(), &args.url);
     let tag = format!("{:08x}", fastrand::u32(..));
-    let mut check = Check { client: client()?, url, signer, tag, right: 0, wrong: 0 };
+    let mut check = Check { http, client, tag, right: 0, wrong: 0 };
     // What was refused is shown already.
     match zego.and_then(|(id, secrets)| Some(App { id, secret: secrets.first()? })) {
         Some(app) => _ = check.zego(&app).await,
@@ -156,7 +135,7 @@ impl Check {
         callback: &Callback,
         expected: &str,
     ) -> Result<(), Refused> {
-        let sent = callback.send(&self.client, &self.url).await;
+        let sent = callback.send(&self.http, self.client.url()).await;
         self.sent(what, sent, expected)
     }
 
@@ -188,42 +167,47 @@ impl Check {
     fn no_answer(&self, error: reqwest::Error) -> String {
         let error = error.without_url();
         let cause = error.source().map_or(String::new(), |source| format!(": {source}"));
-        format!("{} does not answer{cause}", self.url)
+        format!("{} does not answer{cause}", self.client.url())
     }
 
     /// Asks until the parts of the answer are as expected, or it is no lag.
     async fn ask(&mut self, what: &str, question: Question, parts: &[(&str, Part)]) {
-        let mut found = self.answer(&question, parts).await;
+        self.ask_for(StatusCode::OK, what, question, parts).await;
+    }
+
+    async fn ask_for(
+        &mut self,
+        status: StatusCode,
+        what: &str,
+        question: Question,
+        parts: &[(&str, Part)],
+    ) {
+        let mut found = self.answer(status, &question, parts).await;
         for _ in 1..ATTEMPTS {
             if found.is_ok() {
                 break;
             }
             tokio::time::sleep(PAUSE).await;
-            found = self.answer(&question, parts).await;
+            found = self.answer(status, &question, parts).await;
         }
-        let found = found.map(|_| question.status.as_u16().to_string());
-        self.say(what, found);
+        self.say(what, found.map(|_| status.as_u16().to_string()));
     }
 
-    async fn answer(&self, question: &Question, parts: &[(&str, Part)]) -> Result<Value, String> {
-        let Question { method, path, body, status } = question;
-        let url = format!("{}{path}", self.url);
-        let mut request = self.client.request(method.clone(), &url);
-        if let Some(signer) = &self.signer {
-            for (name, value) in signer.sign(method, &url, body, runtime::now())? {
-                request = request.header(name, value);
-            }
-        }
-        let answered = async { Answer::read(request.body(body.clone()).send().await?).await };
-        let answer = answered.await.map_err(|error| self.no_answer(error))?;
-        if answer.status != *status {
-            let hint = match (answer.status, &self.signer) {
-                (StatusCode::FORBIDDEN, None) => {
-                    " (IAM: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
-                }
-                _ => "",
+    async fn answer(
+        &self,
+        status: StatusCode,
+        question: &Question,
+        parts: &[(&str, Part)],
+    ) -> Result<Value, String> {
+        let Question { method, path, .. } = question;
+        let answer = self.client.send(question).await.map_err(|error| error.to_string())?;
+        if answer.status != status {
+            let hint = if answer.status == StatusCode::FORBIDDEN && !self.client.is_signed() {
+                " (IAM: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
+            } else {
+                ""
             };
-            let (found, wanted) = (answer.status.as_u16(), status.as_u16());
+            let (found, wanted) = (answer.status, status.as_u16());
             return Err(format!("{method} {path}: {found}, not {wanted}{hint}: {}", answer.body));
         }
         let json: Value = serde_json::from_str(&answer.body)
@@ -292,18 +276,15 @@ impl Check {
             let what = format!("zego user's attendance, {what}");
             self.ask(&what, Question::get(path), &visit).await;
         }
-        let nowhere = Question {
-            status: StatusCode::NOT_FOUND,
-            ..Question::get(format!("/presence/{of}/rooms/{}", self.name("nowhere")))
-        };
+        let nowhere = Question::get(format!("/presence/{of}/rooms/{}", self.name("nowhere")));
         let unknown = [("/error/code", "not_found".into())];
-        self.ask("zego room, unknown", nowhere, &unknown).await;
+        self.ask_for(StatusCode::NOT_FOUND, "zego room, unknown", nowhere, &unknown).await;
 
         // API Gateway hands over what is no text to it in base64.
         let library = self.name("library");
         let tom = zego::Options::for_user(app.id.as_str(), &self.name("tom"), &library);
         let binary = app.signed(&event(zego::EventName::RoomLogin, &tom));
-        let request = self.client.post(binary.url(&self.url)).body(binary.body.clone());
+        let request = self.http.post(binary.url(self.client.url())).body(binary.body.clone());
         let request = request.header("content-type", "application/octet-stream");
         let sent = async { Answer::read(request.send().await?).await }.await;
         self.sent("zego room-login, of no known content type", sent, "200 applied")?;
@@ -414,10 +395,10 @@ impl Check {
             }
             asked
         };
-        let mint = || Question::post(MINT.to_owned(), &asked(None));
-        let verify = |ticket| Question::post(VERIFY.to_owned(), &asked(Some(ticket)));
+        let mint = || Question::post(MINT, &asked(None));
+        let verify = |ticket| Question::post(VERIFY, &asked(Some(ticket)));
         self.ask("tencent UserSig", mint(), &[("/user_sig", Part::Text)]).await;
-        let minted = self.answer(&mint(), &[]).await.unwrap_or_default();
+        let minted = self.answer(StatusCode::OK, &mint(), &[]).await.unwrap_or_default();
         if let Some(ticket) = minted["user_sig"].as_str() {
             let valid = [("/valid", true.into())];
             self.ask("tencent UserSig, verified", verify(ticket), &valid).await;
@@ -430,7 +411,7 @@ impl Check {
         let tom = self.name("tom");
         let of = app.path(Chat::NAME);
         let usage = || Question::get(format!("/usage/{of}"));
-        let before = self.answer(&usage(), &[]).await.unwrap_or_default();
+        let before = self.answer(StatusCode::OK, &usage(), &[]).await.unwrap_or_default();
         let events = app.tencent(&tom, &self.name("lobby"));
         let login = events(tencent::EventName::ChatLogin);
         self.send("tencent chat-login", &login, "200 applied").await?;
@@ -479,8 +460,7 @@ impl Check {
 impl<S> App<'_, S> {
     /// The part of a question's path that says of which app.
     fn path(&self, provider: ProviderName) -> String {
-        let id = utf8_percent_encode(self.id.as_str(), NON_ALPHANUMERIC);
-        format!("{}/{id}", provider.as_str())
+        format!("{}/{}", provider.as_str(), encoded(self.id.as_str()))
     }
 }
 
