@@ -133,8 +133,8 @@ impl Client {
         })
     }
 
-    /// All pages of a list as one answer: the first page, with the entries of all in `field`, or
-    /// with the first `most`. Its `next` is null, unless more follow.
+    /// All pages of a list as one answer: the first page, with the entries of all in these fields,
+    /// or with the first `most`. Its `next` is null, unless more follow.
     ///
     /// # Errors
     ///
@@ -142,12 +142,12 @@ impl Client {
     pub async fn list(
         &self,
         question: &Question,
-        field: &str,
+        fields: &[&str],
         most: usize,
     ) -> Result<Value, AskError> {
         let mut restarts = 0;
         loop {
-            match self.pages(question, field, most).await {
+            match self.pages(question, fields, most).await {
                 // A roster's cursor is valid for one life of the room.
                 Err((AskError::Refused { status, .. }, true))
                     if status == StatusCode::BAD_REQUEST && restarts < RESTARTS =>
@@ -163,19 +163,18 @@ impl Client {
     async fn pages(
         &self,
         question: &Question,
-        field: &str,
+        fields: &[&str],
         most: usize,
     ) -> Result<Value, (AskError, bool)> {
         let page = |most: usize| question.clone().with("limit", most.clamp(1, MAX_PAGE));
         let mut all = self.json(&page(most)).await.map_err(|error| (error, false))?;
         loop {
-            let read = all[field].as_array().map_or(0, Vec::len);
+            let read: usize = fields.iter().map(|field| rows(&all[*field])).sum();
             let Some(next) = all["next"].as_str().filter(|_| read < most) else { return Ok(all) };
             let later = page(most - read).with("next", next);
             let mut later = self.json(&later).await.map_err(|error| (error, true))?;
-            let more = later[field].take();
-            if let (Some(all), Value::Array(more)) = (all[field].as_array_mut(), more) {
-                all.extend(more);
+            for field in fields {
+                append(&mut all[*field], later[*field].take());
             }
             all["next"] = later["next"].take();
         }
@@ -201,6 +200,28 @@ impl Client {
     }
 }
 
+/// How many rows of a page these are: of an explained room, its marks.
+fn rows(entries: &Value) -> usize {
+    let entries = entries.as_array().map_or(&[][..], Vec::as_slice);
+    entries.iter().map(|entry| entry["marks"].as_array().map_or(1, Vec::len)).sum()
+}
+
+/// Appends the entries of a later page. A page may end within an explained room.
+fn append(all: &mut Value, more: Value) {
+    let (Value::Array(all), Value::Array(more)) = (all, more) else { return };
+    let mut more = more.into_iter().peekable();
+    if let (Some(last), Some(first)) = (all.last_mut(), more.peek())
+        && last["marks"].is_array()
+        && ["room", "life"].iter().all(|name| last[*name] == first[*name])
+        && let Some(mut first) = more.next()
+    {
+        for field in ["marks", "stays"] {
+            append(&mut last[field], first[field].take());
+        }
+    }
+    all.extend(more);
+}
+
 /// Whether the same question may be answered later.
 fn may_pass(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
@@ -223,7 +244,21 @@ fn next_of(link: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn a_room_that_a_page_cuts_is_one_room() {
+        let room = |name: &str, marks: &[u64]| json!({ "room": name, "life": null, "marks": marks, "stays": marks });
+        let mut all = json!([room("a", &[1]), room("b", &[2, 3])]);
+        assert_eq!(rows(&all), 3);
+        append(&mut all, json!([room("b", &[4]), room("c", &[5])]));
+        assert_eq!(all, json!([room("a", &[1]), room("b", &[2, 3, 4]), room("c", &[5])]));
+        let mut visits = json!([{ "room": "a" }]);
+        append(&mut visits, json!([{ "room": "a" }]));
+        assert_eq!(rows(&visits), 2, "visits to one room are several");
+    }
 
     #[test]
     fn the_next_cursor_is_read_from_the_link() {

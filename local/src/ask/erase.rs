@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// [`AskError`].
 pub async fn found(client: &Client, app: &App, user: &str) -> Result<usize, AskError> {
     let question = Question::of(app, "users", "").with("user", user);
-    match client.list(&question, "items", usize::MAX).await {
+    match client.list(&question, &["items"], usize::MAX).await {
         Ok(answer) => answer["items"].as_array().map(Vec::len).ok_or(AskError::Unreadable {
             question: question.to_string(),
             fault: "has no `items`".to_owned(),

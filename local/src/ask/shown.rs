@@ -32,6 +32,8 @@ const REGISTRATIONS: [Column; 5] = [
     Column("extra", "extra", Text),
 ];
 
+const MORE: &str = "These are the first ones: more follow with a higher --limit, or without it.\n";
+
 /// Who is in a room.
 #[must_use]
 pub fn room(answer: &Value) -> String {
@@ -169,29 +171,44 @@ pub fn explain(answer: &Value) -> String {
         Column("rule", "rule", Text),
     ];
     let mut parts = Vec::new();
+    let mut part = |heading: &str, marks: &Value, ends: &Value| {
+        let marks: Vec<Value> = rows(marks).iter().map(mark).collect();
+        parts.push(page(heading, &table(&marks, &MARKS), &Value::Null));
+        let ends = visits(ends, &answer["as_of"]);
+        if !ends.is_empty() {
+            parts.push(page("and so the stays are", &table(&ends, &VISITS), &Value::Null));
+        }
+    };
     for room in rows(&answer["rooms"]) {
         let name = plain(room["room"].as_str().unwrap_or_default());
         let heading = format!("room {name}{}", of("life", &room["life"]));
-        parts.push(page(&heading, &table(rows(&room["marks"]), &MARKS), &Value::Null));
-        let stays = visits(&room["stays"], &answer["as_of"]);
-        if !stays.is_empty() {
-            parts.push(page("and so the stays are", &table(&stays, &VISITS), &Value::Null));
-        }
+        part(&heading, &room["marks"], &room["stays"]);
     }
     for device in rows(&answer["devices"]) {
-        let heading = format!("device {}", text(&device["device"]));
-        let marks = rows(&device["marks"]);
-        let shown = if marks.is_empty() {
-            items(std::slice::from_ref(device))
-        } else {
-            table(marks, &MARKS)
-        };
-        parts.push(page(&heading, &shown, &Value::Null));
+        let session = of("session", &device["session"]);
+        let heading = format!("device {}{session}", text(&device["device"]));
+        part(&heading, &device["registers"], &device["stays"]);
     }
     if parts.is_empty() {
         parts.push("nothing is known of this user's rooms and devices\n".to_owned());
     }
+    if answer["next"].is_string() {
+        parts.push(MORE.to_owned());
+    }
     parts.join("\n")
+}
+
+/// A mark with its place in the order in words.
+fn mark(mark: &Value) -> Value {
+    let mut mark = mark.clone();
+    if mark["order"].is_object() {
+        let Value::Object(order) = mark["order"].take() else { return mark };
+        let (time, sequence) = (order.get("time"), order.get("sequence"));
+        let part = |value: Option<&Value>, shown: fn(&Value) -> String| value.map(shown);
+        let parts = [part(time, at), part(sequence, |number| format!("#{}", text(number)))];
+        mark["order"] = json!(parts.into_iter().flatten().collect::<Vec<_>>().join(" "));
+    }
+    mark
 }
 
 /// How many users were active in a month.
@@ -229,11 +246,7 @@ pub fn count(number: &Value, one: &str, many: &str) -> String {
 
 fn page(says: &str, table: &str, answer: &Value) -> String {
     let gap = if table.is_empty() { "" } else { "\n" };
-    let more = if answer["next"].is_string() {
-        "\nThese are the first ones: more follow with a higher --limit, or without it.\n"
-    } else {
-        ""
-    };
+    let more = if answer["next"].is_string() { format!("\n{MORE}") } else { String::new() };
     format!("{says}\n{gap}{table}{more}")
 }
 
@@ -276,22 +289,17 @@ fn visits(list: &Value, as_of: &Value) -> Vec<Value> {
     visits
 }
 
-/// Items of any form: what each is, and all its fields.
+/// Items of any form: its kind, and all its other fields.
 fn items(items: &[Value]) -> String {
-    const NAMES: [&str; 3] = ["kind", "type", "device"];
     let row = |item: &Value| {
-        let name = NAMES.iter().find(|name| item[**name].is_string());
         let fields = item.as_object().into_iter().flatten();
-        let others = fields.filter(|(field, value)| {
-            !value.is_null() && name.is_none_or(|name| field.as_str() != *name)
-        });
+        let others = fields.filter(|(field, value)| !value.is_null() && field.as_str() != "kind");
         let pairs = others.map(|(field, value)| {
             let is_time = field == "at" || field.ends_with("_at");
             let shown = if is_time && value.is_u64() { at(value) } else { text(value) };
             format!("{}={shown}", plain(field))
         });
-        let name = name.map_or_else(|| "-".to_owned(), |name| text(&item[*name]));
-        vec![name, pairs.collect::<Vec<_>>().join("  ")]
+        vec![text(&item["kind"]), pairs.collect::<Vec<_>>().join("  ")]
     };
     lines(vec!["item".to_owned(), "fields".to_owned()], items.iter().map(row).collect())
 }

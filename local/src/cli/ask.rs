@@ -124,10 +124,10 @@ pub(crate) struct Span {
     pub(crate) to: Option<Moment>,
 }
 
-/// A question, the list in its answer, and how people see it.
+/// A question, the lists in its answer that have pages, and how people see it.
 struct Asked {
     question: Question,
-    list: Option<&'static str>,
+    list: &'static [&'static str],
     subject: Subject,
     shown: fn(&Value) -> String,
 }
@@ -144,8 +144,8 @@ pub(crate) async fn run(args: AskArgs) -> Result<ExitCode, Failure> {
     let asked = args.what.asked(&app);
     let answer = match (&args.what, asked.list) {
         (What::Online { users }, _) => online(&client, &asked.question, users).await,
-        (_, Some(list)) => client.list(&asked.question, list, most).await,
-        (_, None) => client.json(&asked.question).await,
+        (_, []) => client.json(&asked.question).await,
+        (_, lists) => client.list(&asked.question, lists, most).await,
     };
     let answer = match answer {
         Ok(answer) => answer,
@@ -175,43 +175,43 @@ impl What {
         match self {
             Self::WhoIsIn { room: id } => Asked {
                 question: of("presence", "/rooms").with("room", id),
-                list: Some("members"),
+                list: &["members"],
                 subject: room(id),
                 shown: shown::room,
             },
             Self::User { user: id } => Asked {
                 question: of("presence", "/users").with("user", id),
-                list: Some("sessions"),
+                list: &["sessions"],
                 subject: user(id),
                 shown: shown::user,
             },
             Self::Online { .. } => Asked {
                 question: of("presence", "/users"),
-                list: None,
+                list: &[],
                 subject: Subject::Everybody,
                 shown: shown::users,
             },
             Self::Attendance { of: Of::Room, id, span } => Asked {
                 question: span.add(of("attendance", "/rooms").with("room", id)),
-                list: Some("sessions"),
+                list: &["sessions"],
                 subject: room(id),
                 shown: shown::attendance,
             },
             Self::Attendance { of: Of::User, id, span } => Asked {
                 question: span.add(of("attendance", "/users").with("user", id)),
-                list: Some("sessions"),
+                list: &["sessions"],
                 subject: user(id),
                 shown: shown::attendance,
             },
             Self::Registration { user: id } => Asked {
                 question: of("registrations", "/users").with("user", id),
-                list: None,
+                list: &[],
                 subject: user(id),
                 shown: shown::registration,
             },
             Self::Registrations { span } => Asked {
                 question: span.add(of("registrations", "")),
-                list: Some("registrations"),
+                list: &["registrations"],
                 subject: Subject::Everybody,
                 shown: shown::registrations,
             },
@@ -220,7 +220,7 @@ impl What {
                 let question = question.with_any("life", life.as_ref());
                 Asked {
                     question: span.add(question.with_any("settle", *settle)),
-                    list: Some("rows"),
+                    list: &["rows"],
                     subject: room(id),
                     shown: shown::report,
                 }
@@ -229,7 +229,7 @@ impl What {
                 let question = of("reports", "/users").with("user", id);
                 Asked {
                     question: span.add(question.with_any("timezone", timezone.as_ref())),
-                    list: Some("rows"),
+                    list: &["rows"],
                     subject: user(id),
                     shown: shown::report_of_user,
                 }
@@ -239,32 +239,32 @@ impl What {
                 let question = question.with("a", a).with("b", b);
                 Asked {
                     question: span.add(question.with_any("life", life.as_ref())),
-                    list: None,
+                    list: &[],
                     subject: room(id),
                     shown: shown::together,
                 }
             }
             Self::Explain { user: id, room } => Asked {
                 question: of("explain", "/users").with("user", id).with_any("room", room.as_ref()),
-                list: None,
+                list: &["rooms", "devices"],
                 subject: user(id),
                 shown: shown::explain,
             },
             Self::Usage { month } => Asked {
                 question: of("usage", "").with_any("month", month.as_ref()),
-                list: None,
+                list: &[],
                 subject: Subject::Everybody,
                 shown: shown::usage,
             },
             Self::Data { user: id } => Asked {
                 question: of("users", "").with("user", id),
-                list: Some("items"),
+                list: &["items"],
                 subject: user(id),
                 shown: shown::data,
             },
             Self::Erasures => Asked {
                 question: of("erasures", ""),
-                list: Some("erasures"),
+                list: &["erasures"],
                 subject: Subject::Everybody,
                 shown: shown::erasures,
             },

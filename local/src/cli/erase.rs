@@ -40,7 +40,7 @@ pub(crate) async fn run(args: EraseArgs) -> Result<ExitCode, Failure> {
     if !yes && !std::io::stdin().is_terminal() {
         return Err("there is no terminal to ask on, and nothing is erased: add --yes".into());
     }
-    let app = target.app(About::Presence)?;
+    let app = target.app(About::Erasure)?;
     let client = target.client(RETRIES)?;
     let items = found(&client, &app, &user).await?;
     let App { provider, id } = &app;

@@ -49,12 +49,14 @@ pub(crate) enum About {
     Registrations,
     /// Active users: Tencent counts them.
     Usage,
+    /// An erasure, whose app is guessed only if there is no other.
+    Erasure,
 }
 
 impl About {
     fn providers(self) -> Vec<ProviderName> {
         let first: &[ProviderName] = match self {
-            Self::Presence => &[],
+            Self::Presence | Self::Erasure => &[],
             Self::Registrations => &[OpenIm::NAME, Chat::NAME],
             Self::Usage => &[Chat::NAME],
         };
@@ -81,6 +83,9 @@ impl Target {
         };
         let fitting: Vec<&App> = known.iter().filter(fits).collect();
         let chosen = match (fitting[..].first(), &self.app) {
+            (Some(_), None) if fitting.len() > 1 && about == About::Erasure => {
+                return Err("say in which app, with --provider and --app".into());
+            }
             (Some(first), None) => (*first).clone(),
             (Some(only), Some(_)) if fitting.len() == 1 => (*only).clone(),
             (_, Some(id)) => return Err(format!("say whose app {id} is, with --provider").into()),

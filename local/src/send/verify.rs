@@ -140,7 +140,7 @@ impl Asker<'_> {
 
     /// All pages of a list as one; `None` if what was asked for is not known.
     async fn list(&self, question: &Question, field: &str) -> Result<Option<Value>, String> {
-        known(self.client.list(question, field, usize::MAX).await)
+        known(self.client.list(question, &[field], usize::MAX).await)
     }
 
     async fn user(&self, path: &str) -> Vec<String> {

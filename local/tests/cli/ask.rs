@@ -201,11 +201,15 @@ fn told(asked: &Asked) -> Response {
         "/explain/zego/1/users" => json!({
             "user": "ada",
             "rooms": [{ "room": "lesson-7", "life": "6085",
-                "marks": [{ "kind": "enter", "at": noon, "order": "1", "session": "9",
-                            "says": "entered", "rule": "superseded by session 10" }],
+                "marks": [{ "kind": "enter", "at": noon, "session": "9", "says": "entered",
+                            "order": { "time": noon, "session": "9", "sequence": 4 },
+                            "rule": "superseded by session 10", "rules": ["superseded"] }],
                 "stays": [{ "entered_at": noon, "left_at": noon + hour, "assumed": true,
                             "reason": "superseded" }] }],
-            "devices": [{ "device": "iOS", "online_at": noon, "offline_at": null }]
+            "devices": [{ "device": "iOS", "session": null,
+                "registers": [{ "kind": "online", "at": noon, "says": "online", "rule": "newest" }],
+                "stays": [{ "entered_at": noon, "left_at": null, "reason": null }] }],
+            "as_of": noon + hour, "next": null
         }),
         "/users/zego/1" => json!({
             "user": "ada", "next": null,
@@ -259,8 +263,8 @@ ada and role:anchor were together for 1 min 1 s
             "\
 room lesson-7 (life 6085)
 
- mark   at                        session  order  says     rule
- enter  2026-11-26T12:00:00.000Z  9        1      entered  superseded by session 10
+ mark   at                        session  order                        says     rule
+ enter  2026-11-26T12:00:00.000Z  9        2026-11-26T12:00:00.000Z #4  entered  superseded by session 10
 
 and so the stays are
 
@@ -269,8 +273,13 @@ and so the stays are
 
 device iOS
 
- item  fields
- iOS   online_at=2026-11-26T12:00:00.000Z
+ mark    at                        says    rule
+ online  2026-11-26T12:00:00.000Z  online  newest
+
+and so the stays are
+
+ entered                   for
+ 2026-11-26T12:00:00.000Z  1 h
 ",
         ),
         (
@@ -333,9 +342,11 @@ async fn erase_asks_first_and_goes_on_until_it_is_complete() {
     assert_eq!(said.code, Some(1));
     let says = "rollcall: there is no terminal to ask on, and nothing is erased: add --yes\n";
     assert_eq!(said.err, says);
+    let said = run(folder, &stub.url, "erase ada --yes").await;
+    assert_eq!(said.err, "rollcall: say in which app, with --provider and --app\n");
     assert_eq!(stub.asked(), [""; 0], "nothing is sent");
 
-    let said = run(folder, &stub.url, "erase ada --yes").await;
+    let said = run(folder, &stub.url, "erase ada --yes --provider zego").await;
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert!(said.err.contains("3 items are stored about ada in zego app 1.\n"), "{}", said.err);
     let says = "3 items are erased, and no answer names ada in zego app 1 any more.\nA second pass \
@@ -348,7 +359,7 @@ async fn erase_asks_first_and_goes_on_until_it_is_complete() {
     );
 
     // An erasure that was interrupted: readers show nothing, and items may be left.
-    let said = run(folder, &stub.url, "erase nobody --yes --json").await;
+    let said = run(folder, &stub.url, "erase nobody --yes --json --provider zego").await;
     assert_eq!(said.code, Some(0), "{}", said.err);
     let expected = json!({ "user": "nobody", "erased": 1, "complete": true });
     assert_eq!(serde_json::from_str::<Value>(&said.out).unwrap(), expected);
@@ -366,7 +377,7 @@ async fn an_erasure_that_makes_no_progress_fails() {
         answer(&json!({ "user": "ada", "erased": erased, "complete": false }))
     })
     .await;
-    let said = run(folder.path(), &stub.url, "erase ada --yes").await;
+    let said = run(folder.path(), &stub.url, "erase ada --yes --provider zego").await;
     assert_eq!(said.code, Some(1));
     assert_eq!(said.out, "");
     assert!(said.err.contains("run the command again"), "{}", said.err);
