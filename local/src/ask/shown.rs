@@ -6,7 +6,7 @@ use super::{
     table::{
         Column,
         Kind::{Duration, Share, Text, Time},
-        at, lines, plain, table, text,
+        at, lines, pair, plain, table, text,
     },
     time,
 };
@@ -293,12 +293,9 @@ fn visits(list: &Value, as_of: &Value) -> Vec<Value> {
 fn items(items: &[Value]) -> String {
     let row = |item: &Value| {
         let fields = item.as_object().into_iter().flatten();
-        let others = fields.filter(|(field, value)| !value.is_null() && field.as_str() != "kind");
-        let pairs = others.map(|(field, value)| {
-            let is_time = field == "at" || field.ends_with("_at");
-            let shown = if is_time && value.is_u64() { at(value) } else { text(value) };
-            format!("{}={shown}", plain(field))
-        });
+        let has_any = |value: &Value| !value.is_null() && *value != json!({});
+        let others = fields.filter(|(name, value)| has_any(value) && name.as_str() != "kind");
+        let pairs = others.map(|(name, value)| pair(name, value));
         vec![text(&item["kind"]), pairs.collect::<Vec<_>>().join("  ")]
     };
     lines(vec!["item".to_owned(), "fields".to_owned()], items.iter().map(row).collect())

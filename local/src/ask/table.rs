@@ -86,8 +86,21 @@ pub fn text(value: &Value) -> String {
         Value::Bool(false) => "no".to_owned(),
         Value::String(text) => plain(text),
         Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => {
+            let fields = fields.iter().filter(|(_, value)| !value.is_null());
+            let pairs: Vec<_> = fields.map(|(name, value)| pair(name, value)).collect();
+            format!("({})", pairs.join(" "))
+        }
         value => plain(&value.to_string()),
     }
+}
+
+/// A field of any item. What is named after a time is one.
+#[must_use]
+pub fn pair(name: &str, value: &Value) -> String {
+    let is_time = name == "at" || name.ends_with("_at");
+    let shown = if is_time && value.is_u64() { at(value) } else { text(value) };
+    format!("{}={shown}", plain(name))
 }
 
 /// A text without control characters, which could write anywhere on the terminal, and without those

@@ -213,7 +213,9 @@ fn told(asked: &Asked) -> Response {
         }),
         "/users/zego/1" => json!({
             "user": "ada", "next": null,
-            "items": [{ "kind": "seat", "room": "lesson-7", "marks": 2 },
+            "items": [{ "kind": "seat", "room": "lesson-7", "details": {}, "expires_at": null,
+                        "marks": [{ "event": "enter", "at": noon, "reason": null },
+                                  { "event": "leave", "at": noon + 5, "reason": "normal" }] },
                       { "kind": "registration", "registered_at": noon, "name": "Ada" }]
         }),
         "/erasures/zego/1" => json!({
@@ -288,7 +290,7 @@ and so the stays are
 2 items about ada
 
  item          fields
- seat          marks=2  room=lesson-7
+ seat          marks=(at=2026-11-26T12:00:00.000Z event=enter), (at=2026-11-26T12:00:00.005Z event=leave reason=normal)  room=lesson-7
  registration  name=Ada  registered_at=2026-11-26T12:00:00.000Z
 ",
         ),
