@@ -2,6 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg(unix)]
 
+#[path = "cli/ask.rs"]
+mod ask;
+#[path = "cli/export.rs"]
+mod export;
+#[path = "cli/stub.rs"]
+mod stub;
+
 use std::{
     path::Path,
     process::{Output, Stdio},
@@ -817,13 +824,13 @@ async fn every_command_that_is_printed_works_as_printed() {
     let in_memory = [&free[..], &["--in-memory"]].concat();
     let elsewhere = ["--port", "0", "--dynamodb-endpoint", &shared.dynamodb];
     for (args, apps, expected) in [
-        (&free[..], None, 6),
-        (&records, None, 6),
-        (&in_memory, Some(several), 5),
-        (&in_memory, Some(zego_only), 2),
+        (&free[..], None, 7),
+        (&records, None, 7),
+        (&in_memory, Some(several), 6),
+        (&in_memory, Some(zego_only), 3),
         (&in_memory, Some("{}"), 0),
-        (&elsewhere, None, 6),
-        (&elsewhere, Some(several), 5),
+        (&elsewhere, None, 7),
+        (&elsewhere, Some(several), 6),
     ] {
         let (mut child, printed) = introduction(folder, args, apps).await;
         assert_eq!(printed.last().map(String::as_str), Some("Ctrl-C stops."), "{args:?}");
@@ -843,7 +850,8 @@ async fn every_command_that_is_printed_works_as_printed() {
             let errors = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{args:?}: {line}: {said}{errors}");
             let is_known = !line.contains("/presence/") || said.contains(r#""online":1"#);
-            assert!(is_known && !said.is_empty(), "{args:?}: {line}: {said}");
+            let is_in = !line.contains(" ask ") || said.contains(" is open: 1 person at ");
+            assert!(is_known && is_in && !said.is_empty(), "{args:?}: {line}: {said}");
         }
         child.kill().await.unwrap();
     }

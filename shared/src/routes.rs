@@ -269,6 +269,39 @@ impl<'a> MatchedPath<'a> {
     }
 }
 
+/// A managed policy of the template, for those who ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Policy {
+    /// Everything that a backend or a support engineer asks, except all that is stored about a
+    /// person.
+    Ask,
+    /// What is stored about a person: reads it, erases it, and lists erasures.
+    Erase,
+}
+
+impl Policy {
+    /// The policy that allows a route or a path, if one does: minting UserSigs is in none.
+    #[must_use]
+    pub fn of(path: &str) -> Option<Self> {
+        match path.trim_start_matches('/').split('/').next()? {
+            "presence" | "attendance" | "registrations" | "usage" | "reports" | "explain" => {
+                Some(Self::Ask)
+            }
+            "users" | "erasures" => Some(Self::Erase),
+            _ => None,
+        }
+    }
+
+    /// The stack's output with its ARN.
+    #[must_use]
+    pub fn output(self) -> &'static str {
+        match self {
+            Self::Ask => "AskPolicyArn",
+            Self::Erase => "ErasePolicyArn",
+        }
+    }
+}
+
 /// All routes.
 pub fn all() -> impl Iterator<Item = Route> {
     let callbacks = CALLBACKS.iter().flat_map(|names| {

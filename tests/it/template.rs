@@ -6,7 +6,9 @@ use aws_sdk_dynamodb::types::KeySchemaElement;
 use rollcall::{
     domain::ProviderName,
     erase,
-    routes::{self, CALLBACKS, CallbackNames, Caller, ERASE, QUERY, Route, SPILL_REPLAY, USER_SIG},
+    routes::{
+        self, CALLBACKS, CallbackNames, Caller, ERASE, Policy, QUERY, Route, SPILL_REPLAY, USER_SIG,
+    },
     spill,
 };
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
@@ -578,10 +580,76 @@ fn every_function_has_a_role_with_its_own_log_group_and_queue_and_no_managed_pol
     let resources = template["Resources"].as_object().unwrap();
     let written = resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::IAM::Role");
     assert_eq!(used, written.map(|(name, _)| format!("{name}.Arn")).collect());
-    let forbidden = ["AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"];
-    assert!(
-        resources.values().all(|resource| !forbidden.iter().any(|kind| resource["Type"] == *kind))
-    );
+    assert!(resources.values().all(|resource| resource["Type"] != "AWS::IAM::Policy"));
+}
+
+/// *Ask* and *erase* are for those who ask: the stack gives them to nobody, and a route is in the
+/// policy that its part of the contract names, or in none.
+#[test]
+fn each_policy_allows_its_routes_and_nothing_else() {
+    let template = template();
+    let resources = template["Resources"].as_object().unwrap();
+    let policies =
+        resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::IAM::ManagedPolicy");
+    let policies: BTreeSet<&str> = policies.map(|(name, _)| name.as_str()).collect();
+    assert_eq!(policies, ["AskPolicy", "ErasePolicy"].into());
+
+    // What the contract has, and all routes that exist.
+    let mut allowed: BTreeSet<(Policy, String, String)> = [
+        (Policy::Ask, "GET", "/reports/{provider}/{app}/rooms/{room}"),
+        (Policy::Ask, "GET", "/reports/{provider}/{app}/rooms/{room}/together"),
+        (Policy::Ask, "GET", "/explain/{provider}/{app}/users/{user}"),
+        (Policy::Erase, "GET", "/users/{provider}/{app}"),
+        (Policy::Erase, "GET", "/users/{provider}/{app}/{user}"),
+        (Policy::Erase, "DELETE", "/users/{provider}/{app}"),
+        (Policy::Erase, "DELETE", "/users/{provider}/{app}/{user}"),
+        (Policy::Erase, "GET", "/erasures/{provider}/{app}"),
+    ]
+    .map(|(policy, method, path)| (policy, method.to_owned(), path.to_owned()))
+    .into();
+    let mut paths: BTreeSet<String> = allowed.iter().map(|(.., path)| path.clone()).collect();
+    for Route { method, path, function, caller } in routes::all() {
+        paths.insert(path.to_owned());
+        match Policy::of(path) {
+            Some(policy) => {
+                assert_eq!(caller, Caller::Backend, "{path}");
+                allowed.insert((policy, method.to_string(), path.to_owned()));
+            }
+            None => assert!(caller != Caller::Backend || function == USER_SIG, "{path}"),
+        }
+    }
+    // Paths that only look like one of them. What comes before them is not theirs.
+    paths.extend(["/", "/x/GET/presence/zego", "/users-of/zego/1", "/presence"].map(str::to_owned));
+
+    let arn = |api: &str, method: &str, path: &str| {
+        format!("arn:aws:execute-api:eu-central-1:123456789012:{api}/{method}{path}")
+    };
+    for policy in [Policy::Ask, Policy::Erase] {
+        let output = &template["Outputs"][policy.output()];
+        let resource = &template["Resources"][output["Value"]["!Ref"].as_str().unwrap()];
+        let properties = resource["Properties"].as_object().unwrap();
+        let names: Vec<&String> = properties.keys().collect();
+        assert_eq!(names, ["Description", "PolicyDocument"], "it is attached to nobody");
+        let document = &resource["Properties"]["PolicyDocument"];
+        for path in &paths {
+            for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] {
+                let is_its = allowed.contains(&(policy, method.to_owned(), path.clone()));
+                // A user may have any name, such as one that looks like a path.
+                for name in ["ada", "a%2FGET%2Fpresence", "GET/presence/x", "*", "a b"] {
+                    let path = path.replace("{provider}", "zego").replace("{app}", "1");
+                    let path = path.replace("{user}", name).replace("{room}", name);
+                    let path = path.replace("{proxy+}", name);
+                    let allows = |api| iam::allows(document, &arn(api, method, &path));
+                    // Of a GET below a first part that is its own, there is nothing else to allow.
+                    let is_below = method == "GET"
+                        && Policy::of(&path) == Some(policy)
+                        && path.trim_start_matches('/').contains('/');
+                    assert_eq!(allows("abc123/$default"), is_its || is_below, "{method} {path}");
+                    assert!(!allows("another/$default") && !allows("abc123/test"), "{path}");
+                }
+            }
+        }
+    }
 }
 
 /// A provider's resources exist only if `Providers` names it. `.ci/tools/template` deploys every

@@ -3,8 +3,7 @@
 use std::{error::Error as _, process::ExitCode, time::Duration};
 
 use clap::{Args, ValueEnum};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::StatusCode;
 use rollcall::{
     callback::{Provider, Secret},
     domain::{AppId, ProviderName},
@@ -16,7 +15,7 @@ use rollcall::{
     routes::{MINT, VERIFY},
     runtime,
 };
-use rollcall_local::send::{DEFAULT_URL, iam::Signer};
+use rollcall_local::ask::{Client, DEFAULT_URL, Query, query::encoded};
 use rollcall_players::{Answer, Callback, client, openim, tencent, zego};
 use serde_json::{Value, json};
 
@@ -35,9 +34,8 @@ pub(crate) struct CheckArgs {
 
 /// Sends callbacks and queries, and reports for each whether it was right.
 struct Check {
+    http: reqwest::Client,
     client: Client,
-    url: String,
-    signer: Option<Signer>,
     /// Part of all names. No user or room had it before.
     tag: String,
     right: usize,
@@ -51,14 +49,6 @@ struct Refused;
 struct App<'a, S> {
     id: &'a AppId,
     secret: &'a S,
-}
-
-/// A query of a backend.
-struct Query {
-    method: Method,
-    path: String,
-    body: String,
-    status: StatusCode,
 }
 
 /// What is expected of a part of an answer.
@@ -87,31 +77,16 @@ impl Part {
     }
 }
 
-impl Query {
-    fn get(path: String) -> Self {
-        Self { method: Method::GET, path, body: String::new(), status: StatusCode::OK }
-    }
-
-    fn delete(path: String) -> Self {
-        Self { method: Method::DELETE, ..Self::get(path) }
-    }
-
-    fn post(path: String, body: &Value) -> Self {
-        let body = body.to_string();
-        Self { method: Method::POST, path, body, status: StatusCode::OK }
-    }
-}
-
 pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     let apps = apps()?;
     let (zego, openim, tencent) = (first(&apps.zego), first(&apps.openim), first(&apps.tencent));
     if zego.is_none() && openim.is_none() && tencent.is_none() {
         return Err("ROLLCALL_APPS has no app to sign for".into());
     }
-    let url = args.url.trim_end_matches('/').to_owned();
-    let signer = Signer::from_env(&url);
+    let http = client()?;
+    let client = Client::new(http.clone(), &args.url);
     let tag = format!("{:08x}", fastrand::u32(..));
-    let mut check = Check { client: client()?, url, signer, tag, right: 0, wrong: 0 };
+    let mut check = Check { http, client, tag, right: 0, wrong: 0 };
     // A refused callback is shown already.
     match zego.and_then(|(id, secrets)| Some(App { id, secret: secrets.first()? })) {
         Some(app) => _ = check.zego(&app).await,
@@ -160,7 +135,7 @@ impl Check {
         callback: &Callback,
         expected: &str,
     ) -> Result<(), Refused> {
-        let sent = callback.send(&self.client, &self.url).await;
+        let sent = callback.send(&self.http, self.client.url()).await;
         self.sent(what, sent, expected)
     }
 
@@ -192,43 +167,48 @@ impl Check {
     fn no_answer(&self, error: reqwest::Error) -> String {
         let error = error.without_url();
         let cause = error.source().map_or(String::new(), |source| format!(": {source}"));
-        format!("{} does not answer{cause}", self.url)
+        format!("{} does not answer{cause}", self.client.url())
     }
 
     /// Repeats a query until the parts of its answer are as expected, or until it takes too long for
     /// a lag.
     async fn ask(&mut self, what: &str, query: Query, parts: &[(&str, Part)]) {
-        let mut found = self.answer(&query, parts).await;
+        self.ask_for(StatusCode::OK, what, query, parts).await;
+    }
+
+    async fn ask_for(
+        &mut self,
+        status: StatusCode,
+        what: &str,
+        query: Query,
+        parts: &[(&str, Part)],
+    ) {
+        let mut found = self.answer(status, &query, parts).await;
         for _ in 1..ATTEMPTS {
             if found.is_ok() {
                 break;
             }
             tokio::time::sleep(PAUSE).await;
-            found = self.answer(&query, parts).await;
+            found = self.answer(status, &query, parts).await;
         }
-        let found = found.map(|_| query.status.as_u16().to_string());
-        self.say(what, found);
+        self.say(what, found.map(|_| status.as_u16().to_string()));
     }
 
-    async fn answer(&self, query: &Query, parts: &[(&str, Part)]) -> Result<Value, String> {
-        let Query { method, path, body, status } = query;
-        let url = format!("{}{path}", self.url);
-        let mut request = self.client.request(method.clone(), &url);
-        if let Some(signer) = &self.signer {
-            for (name, value) in signer.sign(method, &url, body, runtime::now())? {
-                request = request.header(name, value);
-            }
-        }
-        let answered = async { Answer::read(request.body(body.clone()).send().await?).await };
-        let answer = answered.await.map_err(|error| self.no_answer(error))?;
-        if answer.status != *status {
-            let hint = match (answer.status, &self.signer) {
-                (StatusCode::FORBIDDEN, None) => {
-                    " (IAM: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
-                }
-                _ => "",
+    async fn answer(
+        &self,
+        status: StatusCode,
+        query: &Query,
+        parts: &[(&str, Part)],
+    ) -> Result<Value, String> {
+        let Query { method, path, .. } = query;
+        let answer = self.client.send(query).await.map_err(|error| error.to_string())?;
+        if answer.status != status {
+            let hint = if answer.status == StatusCode::FORBIDDEN && !self.client.is_signed() {
+                " (IAM: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
+            } else {
+                ""
             };
-            let (found, wanted) = (answer.status.as_u16(), status.as_u16());
+            let (found, wanted) = (answer.status, status.as_u16());
             return Err(format!("{method} {path}: {found}, not {wanted}{hint}: {}", answer.body));
         }
         let json: Value = serde_json::from_str(&answer.body)
@@ -305,18 +285,15 @@ impl Check {
         ];
         let path = format!("/explain/{of}/users/{ada}?room={lobby}");
         self.ask("zego user, explained", Query::get(path), &explained).await;
-        let nowhere = Query {
-            status: StatusCode::NOT_FOUND,
-            ..Query::get(format!("/presence/{of}/rooms/{}", self.name("nowhere")))
-        };
+        let nowhere = Query::get(format!("/presence/{of}/rooms/{}", self.name("nowhere")));
         let unknown = [("/error/code", "not_found".into())];
-        self.ask("zego room, unknown", nowhere, &unknown).await;
+        self.ask_for(StatusCode::NOT_FOUND, "zego room, unknown", nowhere, &unknown).await;
 
         // API Gateway passes a body that is not text in base64.
         let library = self.name("library");
         let tom = zego::Options::for_user(app.id.as_str(), &self.name("tom"), &library);
         let binary = app.signed(&event(zego::EventName::RoomLogin, &tom));
-        let request = self.client.post(binary.url(&self.url)).body(binary.body.clone());
+        let request = self.http.post(binary.url(self.client.url())).body(binary.body.clone());
         let request = request.header("content-type", "application/octet-stream");
         let sent = async { Answer::read(request.send().await?).await }.await;
         self.sent("zego room-login, of no known content type", sent, "200 applied")?;
@@ -345,8 +322,8 @@ impl Check {
         self.ask("erasure, by path", Query::delete(by_path()), &erased).await;
         let again = [("/erased", 0.into()), ("/complete", true.into())];
         self.ask("erasure, by parameter", Query::delete(by_parameter()), &again).await;
-        let gone = Query { status: StatusCode::NOT_FOUND, ..Query::get(by_path()) };
-        self.ask("an erased person's data", gone, &[("/error/code", "not_found".into())]).await;
+        let (gone, unknown) = (Query::get(by_path()), [("/error/code", "not_found".into())]);
+        self.ask_for(StatusCode::NOT_FOUND, "an erased person's data", gone, &unknown).await;
         let list = Query::get(format!("/erasures/{of}"));
         self.ask("erasures", list, &[("/erasures/0/hash", Part::Text)]).await;
     }
@@ -477,10 +454,10 @@ impl Check {
             }
             asked
         };
-        let mint = || Query::post(MINT.to_owned(), &asked(None));
-        let verify = |ticket| Query::post(VERIFY.to_owned(), &asked(Some(ticket)));
+        let mint = || Query::post(MINT, &asked(None));
+        let verify = |ticket| Query::post(VERIFY, &asked(Some(ticket)));
         self.ask("tencent UserSig", mint(), &[("/user_sig", Part::Text)]).await;
-        let minted = self.answer(&mint(), &[]).await.unwrap_or_default();
+        let minted = self.answer(StatusCode::OK, &mint(), &[]).await.unwrap_or_default();
         if let Some(ticket) = minted["user_sig"].as_str() {
             let valid = [("/valid", true.into())];
             self.ask("tencent UserSig, verified", verify(ticket), &valid).await;
@@ -493,7 +470,7 @@ impl Check {
         let tom = self.name("tom");
         let of = app.path(Chat::NAME);
         let usage = || Query::get(format!("/usage/{of}"));
-        let before = self.answer(&usage(), &[]).await.unwrap_or_default();
+        let before = self.answer(StatusCode::OK, &usage(), &[]).await.unwrap_or_default();
         let events = app.tencent(&tom, &self.name("lobby"));
         let login = events(tencent::EventName::ChatLogin);
         self.send("tencent chat-login", &login, "200 applied").await?;
@@ -542,8 +519,7 @@ impl Check {
 impl<S> App<'_, S> {
     /// The part of a query's path that names the app.
     fn path(&self, provider: ProviderName) -> String {
-        let id = utf8_percent_encode(self.id.as_str(), NON_ALPHANUMERIC);
-        format!("{}/{id}", provider.as_str())
+        format!("{}/{}", provider.as_str(), encoded(self.id.as_str()))
     }
 }
 

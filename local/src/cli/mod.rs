@@ -1,8 +1,12 @@
 //! The command line.
 
+pub(crate) mod ask;
 pub(crate) mod check;
+pub(crate) mod erase;
+pub(crate) mod export;
 pub(crate) mod send;
 pub(crate) mod serve;
+mod target;
 pub(crate) mod user_sig;
 
 use std::{collections::HashMap, sync::OnceLock};
@@ -37,6 +41,12 @@ pub(crate) enum Command {
     Send(Box<send::SendArgs>),
     /// Send one callback of each kind and each query, and report what was right
     Check(check::CheckArgs),
+    /// Ask who is online, who is or was in a room, and what they did there
+    Ask(Box<ask::AskArgs>),
+    /// Write attendance, registrations or reports as CSV
+    Export(Box<export::ExportArgs>),
+    /// Erase everything that is stored about a user
+    Erase(erase::EraseArgs),
     /// Mint or verify Tencent's UserSig.
     UserSig(user_sig::UserSigArgs),
 }

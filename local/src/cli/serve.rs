@@ -25,7 +25,7 @@ use rollcall::{
     store::{self, Eraser, Reader, TABLE, Writer},
     user_sig::UserSigs,
 };
-use rollcall_local::{EXAMPLE_APPS, dynamodb::Embedded, gateway::Gateway, send::DEFAULT_URL};
+use rollcall_local::{EXAMPLE_APPS, ask::DEFAULT_URL, dynamodb::Embedded, gateway::Gateway};
 use rollcall_players::{openim, tencent, zego};
 use tokio::{
     net::TcpListener,
@@ -157,7 +157,7 @@ async fn until(mut stopped: watch::Receiver<()>) {
 }
 
 /// Resolves on Ctrl-C and on SIGTERM.
-async fn stop_signal() -> std::io::Result<()> {
+pub(super) async fn stop_signal() -> std::io::Result<()> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
@@ -189,6 +189,8 @@ fn introduce(url: &str, apps: &Apps, is_example: bool, max_age: Duration) {
         let app = option(id, &zego::Options::default().app);
         commands
             .push(format!("cargo run -- send zego room-login --user ada --room lobby{app}{to}"));
+        let of = if is_example { String::new() } else { format!(" --provider zego --app {id}") };
+        commands.push(format!("cargo run -- ask who-is-in lobby{of}{to}"));
         commands.push(format!("curl {url}/presence/zego/{id}/rooms/lobby"));
     }
     let may_send = |app: &AppCredentials| !app.secrets.is_empty() || !app.basic.is_empty();
@@ -221,7 +223,7 @@ fn introduce(url: &str, apps: &Apps, is_example: bool, max_age: Duration) {
 }
 
 /// Ids in a fixed order.
-fn ids<A>(apps: &HashMap<AppId, A>) -> Vec<&AppId> {
+pub(super) fn ids<A>(apps: &HashMap<AppId, A>) -> Vec<&AppId> {
     let mut ids: Vec<&AppId> = apps.keys().collect();
     ids.sort();
     ids
