@@ -222,6 +222,29 @@ async fn a_cursor_that_somebody_made_up_is_refused_or_harmless() {
     assert_eq!(with("/to", json!(5)).await.0, 400);
 }
 
+/// The clocks of two servers may differ.
+#[tokio::test]
+async fn nobody_is_present_for_longer_than_the_room() {
+    let (_database, handlers) = start().await;
+    deliver(&handlers, [event(RoomCreate, "ada", 100), event(RoomClose, "ada", 200)]).await;
+    deliver(&handlers, visit("ada", 1, 95, Some(205))).await;
+    deliver(&handlers, visit("bob", 2, 150, Some(201))).await;
+    deliver(&handlers, visit("cyd", 3, 90, Some(99))).await;
+    let report = ask(&handlers, ROOM, "", 3600).await;
+    let rows = report["rows"].as_array().unwrap();
+    let present: Vec<_> = rows.iter().map(|row| (&row["present_ms"], &row["share"])).collect();
+    let expected =
+        [(&json!(100_000), &json!(1.0)), (&json!(50_000), &json!(0.5)), (&json!(0), &json!(0.0))];
+    assert_eq!(present, expected);
+    assert_eq!(
+        (&rows[0]["first_entered_at"], &rows[0]["last_left_at"]),
+        (&json!(at(95).0), &json!(at(205).0))
+    );
+    assert_eq!(report["peak"], json!({ "online": 2, "at": at(150).0 }));
+    let together = ask(&handlers, &format!("{ROOM}/together"), "a=ada&b=bob", 3600).await;
+    assert_eq!(together["spans"], json!([{ "from": at(150).0, "to": at(200).0 }]));
+}
+
 #[tokio::test]
 async fn recorders_are_counted_but_are_no_people() {
     let (_database, handlers) = start().await;
