@@ -64,16 +64,11 @@ async fn stored(database: &Database) -> Vec<(String, Value)> {
     items.into_iter().filter(|(key, _)| !key.contains("#erasures ")).collect()
 }
 
-/// What is stored that names somebody anywhere.
+/// What is stored that names somebody anywhere. (A hash may contain any three digits.)
 async fn naming(database: &Database, user: &str) -> Vec<String> {
-    let mut items = dump(&database.client).await.into_iter();
-    let mut named = Vec::new();
-    for (key, item) in items.by_ref() {
-        if item.to_string().to_lowercase().contains(user) {
-            named.push(key);
-        }
-    }
-    named
+    let items = stored(database).await.into_iter();
+    let names = |item: &Value| item.to_string().to_lowercase().contains(user);
+    items.filter(|(_, item)| names(item)).map(|(key, _)| key).collect()
 }
 
 /// Over HTTP, with every kind of item.
