@@ -436,7 +436,8 @@ async fn an_erasure_that_cannot_be_noted_or_repeated_is_refused() {
     let sqs = Sqs::start().await;
     let queue = sqs.queue("EraseQueue").await;
     let sqs = Proxy::before(&sqs.url).await;
-    handlers.erase.repeats = Repeats::Queue(Queue::new(&iam::config(&sqs.url), &queue.url));
+    handlers.erase.repeats =
+        Repeats::Queue(Box::new(Queue::new(&iam::config(&sqs.url), &queue.url)));
     handlers.erase.limit = Duration::from_secs(5);
     sqs.refuse(|_| true);
     assert_eq!(handlers.erase("/users/zego/1/ada", "", now).await.0, 503);
@@ -452,7 +453,8 @@ async fn the_function_takes_requests_and_the_messages_that_make_it_erase_again()
     let (database, proxy, mut handlers) = Handlers::observed().await;
     let sqs = Sqs::start().await;
     let mut queue = sqs.queue("EraseQueue").await;
-    handlers.erase.repeats = Repeats::Queue(Queue::new(&iam::config(&sqs.url), &queue.url));
+    handlers.erase.repeats =
+        Repeats::Queue(Box::new(Queue::new(&iam::config(&sqs.url), &queue.url)));
     let mut function = erase_service(handlers.erase.clone());
     let mut invoke = async |event: Value| {
         let mut context = Context::default();

@@ -86,13 +86,12 @@ fn read(request: &Request) -> Result<Person, RequestError> {
     let path = path.ok_or(RequestError::NoRoute)?;
     let provider = ProviderName::by_name(path.provider).ok_or(RequestError::UnknownProvider)?;
     let app = path.app.parse().map_err(|error| RequestError::BadId("app", error))?;
-    let user = match path.id {
-        Some(user) => user.to_owned(),
-        None => {
-            let mut parameters = form_urlencoded::parse(request.query.as_bytes());
-            let user = parameters.find(|(name, _)| name == "user");
-            user.ok_or(RequestError::NoUser)?.1.into_owned()
-        }
+    let user = if let Some(user) = path.id {
+        user.to_owned()
+    } else {
+        let mut parameters = form_urlencoded::parse(request.query.as_bytes());
+        let user = parameters.find(|(name, _)| name == "user");
+        user.ok_or(RequestError::NoUser)?.1.into_owned()
     };
     let user = user.parse().map_err(|error| RequestError::BadId("user", error))?;
     Ok(Person { app: App { provider, id: app }, user })

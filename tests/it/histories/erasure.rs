@@ -2,7 +2,10 @@
 //! same moment, and after it. Afterwards no answer names the person, and after the second pass no
 //! item does, except by what happened since.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use proptest::{
     prelude::*,
@@ -375,7 +378,7 @@ fn key_part(id: &str) -> String {
     let mut part = String::new();
     for byte in id.bytes() {
         match byte {
-            b'#' | b'%' | 0..32 | 127.. => part.push_str(&format!("%{byte:02X}")),
+            b'#' | b'%' | 0..32 | 127.. => write!(part, "%{byte:02X}").unwrap(),
             _ => part.push(char::from(byte)),
         }
     }
