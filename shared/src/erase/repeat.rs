@@ -43,7 +43,7 @@ pub enum RepeatError {
 pub enum Repeats {
     /// An SQS queue, whose messages are all delayed for that long. Until then, its message is the
     /// only thing that names the person.
-    Queue(Queue),
+    Queue(Box<Queue>),
     /// Somebody in this process who waits.
     Timer(mpsc::UnboundedSender<Repeat>),
 }

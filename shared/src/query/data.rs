@@ -118,17 +118,11 @@ impl Content {
     fn new(record: Record<'_>, content: PersonContent) -> Self {
         let at = |stamp: Option<Stamp>| stamp.map(|stamp| stamp.at().0);
         match content {
-            PersonContent::Seat(seat, details) => {
-                let (room, life) = place(&seat.room, seat.life.as_ref());
-                Self::Seat {
-                    room,
-                    life,
-                    name: seat.name,
-                    details,
-                    marks: events(record, seat.marks),
-                }
+            PersonContent::Seat { room, life, name, details, marks } => {
+                let (room, life) = place(&room, life.as_ref());
+                Self::Seat { room, life, name, details, marks: events(record, marks) }
             }
-            PersonContent::OlderMarks(room, life, marks) => {
+            PersonContent::OlderMarks { room, life, marks } => {
                 let (room, life) = place(&room, life.as_ref());
                 Self::OlderMarks { room, life, marks: events(record, marks) }
             }
@@ -219,7 +213,7 @@ pub(super) async fn erasures(
     let mut rows = Rows::new(page.limit);
     let (mut last, mut next) = (None, None);
     while let Some(erasure) = found.try_next().await? {
-        let hash = erasure.hash.to_string();
+        let hash = erasure.hash;
         let row = Erasure { hash: hash.clone(), at: erasure.at.0, items: erasure.items };
         if rows.add(row).is_break() {
             next = last.and_then(|after| cursor::write(&Place { after }));

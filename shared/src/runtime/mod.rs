@@ -119,15 +119,15 @@ pub fn run_erase() -> Result<(), Error> {
         );
         store.warm_up(WARM_UP_LIMIT).await;
         let limit = erase::REQUEST_LIMIT;
-        let erase = match queue {
-            Some(url) => Erase { store, repeats: Repeats::Queue(Queue::new(&aws, url)), limit },
-            None => {
-                tracing::warn!("without a queue an erasure is repeated only if this process lives");
-                let (timer, arranged) = mpsc::unbounded_channel();
-                let erase = Erase { store, repeats: Repeats::Timer(timer), limit };
-                tokio::spawn(erase.clone().repeat_in_time(arranged, now));
-                erase
-            }
+        let erase = if let Some(url) = queue {
+            let repeats = Repeats::Queue(Box::new(Queue::new(&aws, url)));
+            Erase { store, repeats, limit }
+        } else {
+            tracing::warn!("without a queue an erasure is repeated only if this process lives");
+            let (timer, arranged) = mpsc::unbounded_channel();
+            let erase = Erase { store, repeats: Repeats::Timer(timer), limit };
+            tokio::spawn(erase.clone().repeat_in_time(arranged, now));
+            erase
         };
         lambda_runtime::run(erase_service(erase)).await
     })

@@ -36,7 +36,7 @@ pub(super) const KICKED_STAMP: &str = "kicked_stamp";
 pub(super) const COUNTED_MONTH: &str = "counted_month";
 /// The SHA-256 of the body that a signature is valid for.
 pub(super) const BODY: &str = "body";
-/// Of a month, when the user logged in who counts for it.
+/// Of a month, the earliest login by which its user counts for it.
 pub(super) const LOGIN_AT: &str = "login_at";
 /// The random key with which the erasures of an app hash the ids of users.
 pub(super) const HASH_KEY: &str = "hash_key";

@@ -2,7 +2,10 @@
 //! same moment, and after it. Afterwards no answer names the person, and after the second pass no
 //! item does, except by what happened since.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use proptest::{
     prelude::*,
@@ -14,7 +17,7 @@ use rollcall::{
 };
 use rollcall_players::{
     Event,
-    answers::{Answers, compare},
+    answers::{Answers, User, compare},
     model::{Arrived, Erased, model, without},
     tencent,
 };
@@ -254,6 +257,7 @@ impl Play<'_> {
         if is_late {
             self.check_late(&known, &mut answers, &mut expected, passes)?;
         }
+        self.forget_repeated_registration(&answers, &mut expected);
         compare("registrations", &answers.registrations, &expected.registrations)?;
         if passes == Passes::Both || !is_late {
             compare("active users", &answers.active_users, &expected.active_users)?;
@@ -265,6 +269,21 @@ impl Play<'_> {
             user.map_err(|wrong| format!("{path}: {wrong}"))?;
         }
         self.played.check_attendance_at(&self.asked, &expected, self.system, now).await
+    }
+
+    /// A registration of `OpenIM`'s that does not say when it was made is as old as its receipt. If it
+    /// is repeated after the erasure, it may be lost to its own first receipt, which is deleted.
+    fn forget_repeated_registration(&self, answers: &Answers, expected: &mut Answers) {
+        let is_repeated = expected
+            .registrations
+            .get(&self.path)
+            .is_some_and(|registration| registration.from == "receipt");
+        if is_repeated && !answers.registrations.contains_key(&self.path) {
+            expected.registrations.remove(&self.path);
+            if expected.users.get(&self.path) == Some(&User::default()) {
+                expected.users.remove(&self.path);
+            }
+        }
     }
 
     /// After a late login of before, the person is registered as of one of the logins since, if the
@@ -312,7 +331,7 @@ impl Play<'_> {
         Ok(())
     }
 
-    /// Whatever is stored about the person happened since. That may be the end of a session that
+    /// Whatever is stored about the person began or happened since. That may be the end of a session that
     /// began before: it came after the second pass, and no answer has it.
     async fn expect_only_newer(&self, erased: &Erased) -> Result<(), String> {
         let (app, user) = self.app_and_user();
@@ -329,7 +348,8 @@ impl Play<'_> {
             }
             let marks = item["marks"].as_array().into_iter().flatten().map(|mark| {
                 let bytes = hex::decode(mark.as_str().unwrap()).unwrap();
-                Mark::from_bytes(&bytes).unwrap().at.0
+                let mark = Mark::from_bytes(&bytes).unwrap();
+                mark.order.time.max(mark.at).0
             });
             let number = |name: &str| item[name].as_str().and_then(|text| text.parse::<u64>().ok());
             let stamps = ["online_stamp", "offline_stamp", "logout_stamp", "kicked_stamp"]
@@ -358,7 +378,7 @@ fn key_part(id: &str) -> String {
     let mut part = String::new();
     for byte in id.bytes() {
         match byte {
-            b'#' | b'%' | 0..32 | 127.. => part.push_str(&format!("%{byte:02X}")),
+            b'#' | b'%' | 0..32 | 127.. => write!(part, "%{byte:02X}").unwrap(),
             _ => part.push(char::from(byte)),
         }
     }

@@ -87,12 +87,15 @@ pub(in super::super) fn read_erasure(item: &Item) -> Result<Erasure, StoreError>
     })
 }
 
+/// The erasures of an app, and when they were read.
+type ReadAt = (UnixMillis, Arc<Erasures>);
+
 /// The erasures of all apps, each read again when it is older than a short time.
 #[derive(Debug, Clone)]
 pub struct ErasureList {
     reader: Reader,
     fresh_for: Duration,
-    read: Arc<Mutex<HashMap<App, (UnixMillis, Arc<Erasures>)>>>,
+    read: Arc<Mutex<HashMap<App, ReadAt>>>,
 }
 
 impl ErasureList {

@@ -12,7 +12,7 @@ use super::{
 use crate::domain::{App, Month, Outcome, UnixMillis, UserId};
 
 impl Writer {
-    /// Counts a user for the month of a login, once.
+    /// Counts a user for the month of a login, once. The earliest login stays.
     pub(super) async fn count_for_month(
         &self,
         app: &App,
@@ -29,6 +29,6 @@ impl Writer {
             (LOGIN_AT, item::number(login_at.0)),
             (item::EXPIRES_AT, item::number(received_at.after(keys::MONTH_KEPT).seconds().0)),
         ];
-        self.table.put_first(item::of(attributes)).await
+        self.table.put_lowest(item::of(attributes), LOGIN_AT).await
     }
 }

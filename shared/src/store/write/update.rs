@@ -160,9 +160,12 @@ impl Deletion {
 
 /// The condition that attributes are as they were when the item was read, and its values.
 fn unchanged(item: &Item, names: &[&str]) -> (String, HashMap<String, AttributeValue>) {
-    let conditions = names.iter().map(|name| match item.contains_key(*name) {
-        true => format!("{name} = :{name}"),
-        false => format!("attribute_not_exists({name})"),
+    let conditions = names.iter().map(|name| {
+        if item.contains_key(*name) {
+            format!("{name} = :{name}")
+        } else {
+            format!("attribute_not_exists({name})")
+        }
     });
     let conditions: Vec<String> = conditions.collect();
     let values = names.iter().filter_map(|name| Some((value_name(name), item.get(*name)?.clone())));

@@ -22,7 +22,6 @@ pub fn without(arrived: &[Arrived], erased: &Erased) -> Vec<Arrived> {
         arrived.iter().filter_map(|arrived| left_of(arrived, erased)).collect();
     let (rooms, devices) = (rooms_entered(&left, erased), devices_online(&left, erased));
     left.retain_mut(|arrived| {
-        let received_at = arrived.received_at;
         match &mut arrived.event {
             Event::Tencent(event) if is_own_exit(event, erased) => {
                 // Their visit began before, or its beginning was lost.
@@ -36,7 +35,6 @@ pub fn without(arrived: &[Arrived], erased: &Erased) -> Vec<Arrived> {
                 if event.name != openim::EventName::UserRegister
                     && path(&event.options.app, event.options.users.first()) == erased.path =>
             {
-                let _ = received_at;
                 devices.contains(&device_of(event))
             }
             _ => true,
