@@ -57,6 +57,7 @@ pub type Details = BTreeMap<Cow<'static, str>, Detail>;
 
 /// The value of one of the [`Details`]. In a queue message it is a plain JSON value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Detail {
     /// The provider sent none. It is not stored.

@@ -23,6 +23,7 @@ pub struct Order {
 
 /// What happened on the seat. At the same [`Order`], leaving comes after entering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Somebody took the seat.

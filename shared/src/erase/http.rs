@@ -5,21 +5,34 @@ use serde::Serialize;
 
 use super::Erase;
 use crate::{
-    domain::{App, IdError, ProviderName},
+    domain::{App, AppId, IdError, ProviderName, UnixMillis, UserId},
     http::{ErrorCode, Reply, Request, Text, form},
     routes::MatchedPath,
     store::{PassEnd, Person},
 };
 
+/// What a request has erased.
 #[derive(Debug, Serialize)]
-struct Answer<'a> {
-    provider: &'static str,
-    app: &'a str,
-    user: &'a str,
-    /// What is not newer than this was erased.
-    at: u64,
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "ErasedUser"))]
+struct Erased<'a> {
+    /// The provider that sent the callbacks.
+    provider: ProviderName,
+    /// The app of the provider.
+    app: &'a AppId,
+    /// Who was erased.
+    user: &'a UserId,
+    /// What began by then is erased. Later than the request if a provider's clock is ahead.
+    at: UnixMillis,
+    /// How many items this request has deleted, or of which it has removed the older part.
     erased: u64,
+    /// Whether the first pass is over. If not, the time was over: send the request again.
     complete: bool,
+}
+
+/// Generates the schema of the answer.
+#[cfg(test)]
+pub(crate) fn schemas(generator: &mut schemars::SchemaGenerator) {
+    generator.subschema_for::<Erased<'_>>();
 }
 
 /// What is wrong with a request.
@@ -64,11 +77,11 @@ impl Erase {
         match self.first_pass(&person, request.received_at).await {
             Ok(passed) => Reply::json(
                 StatusCode::OK,
-                &Answer {
-                    provider: person.app.provider.as_str(),
-                    app: person.app.id.as_str(),
-                    user: person.user.as_str(),
-                    at: passed.at.0,
+                &Erased {
+                    provider: person.app.provider,
+                    app: &person.app.id,
+                    user: &person.user,
+                    at: passed.at,
                     erased: passed.items,
                     complete: passed.end == PassEnd::Complete,
                 },

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+#[cfg(test)]
+pub(crate) use self::http::schemas;
 pub use self::repeat::{ReceivedRepeat, Repeat, RepeatError, Repeats};
 use crate::{
     domain::UnixMillis,

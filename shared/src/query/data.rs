@@ -3,73 +3,126 @@
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::{QueryError, cursor, registrations::UserRegistration, rows::Rows};
+use super::{
+    QueryError, cursor,
+    names::{ReasonName, RoleName},
+    registrations::UserRegistration,
+    rows::Rows,
+};
 use crate::{
-    domain::{Details, Kind, LeaveReason, LifeId, Mark, RoomId, Stamp, UserId},
+    domain::{
+        AppId, Details, Kind, LifeId, Mark, Platform, ProviderName, RoomId, SessionId, Stamp,
+        UnixMillis, UserId,
+    },
     record::{PersonContent, PersonItem, Record},
 };
 
+/// A page of everything that is stored about a user.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct PersonData {
-    provider: &'static str,
-    app: String,
-    user: String,
-    as_of: u64,
-    items: Vec<Item>,
+    /// The provider that sent the callbacks.
+    provider: ProviderName,
+    /// The app of the provider.
+    app: AppId,
+    /// Whose data it is.
+    user: UserId,
+    /// The time for which the answer is true, by the clock of the function that answers.
+    as_of: UnixMillis,
+    /// The items of the table that are about this user.
+    #[cfg_attr(test, schemars(length(max = crate::query::MAX_LIMIT)))]
+    items: Vec<PersonRow>,
+    /// The parameter `next` of the next page. Null on the last page.
     next: Option<String>,
 }
 
+/// An item of the table.
 #[derive(Debug, Serialize)]
-struct Item {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "PersonItem"))]
+struct PersonRow {
     #[serde(flatten)]
     content: Content,
-    expires_at: Option<u64>,
+    /// When the item is deleted, unless something new is stored in it. Null for a registration,
+    /// which stays.
+    expires_at: Option<UnixMillis>,
 }
 
 /// What an item says, by its `kind`.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "PersonContent"))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Content {
+    /// The user in one life of a room.
     Seat {
-        room: String,
-        life: Option<String>,
+        /// The room.
+        room: RoomId,
+        /// The life of the room. Null in Tencent's rooms, which have no lives.
+        life: Option<LifeId>,
+        /// The display name of the newest event. Null if the provider sent none.
         name: Option<String>,
+        /// What else the newest event says, by the provider's own field names.
         details: Details,
-        marks: Vec<Event>,
+        /// What the events say, in the order in which the rules read them.
+        marks: Vec<StoredMark>,
     },
+    /// Older events of a seat that has many.
     OlderMarks {
-        room: String,
-        life: Option<String>,
-        marks: Vec<Event>,
+        /// The room.
+        room: RoomId,
+        /// The life of the room. Null in Tencent's rooms, which have no lives.
+        life: Option<LifeId>,
+        /// What the events say, in the order in which the rules read them.
+        marks: Vec<StoredMark>,
     },
+    /// A device of the user, with the newest event of each kind.
     Device {
-        device: String,
-        session: Option<String>,
-        online_at: Option<u64>,
-        offline_at: Option<u64>,
-        offline_reason: Option<String>,
-        logged_out_at: Option<u64>,
-        kicked_by_own_platform_at: Option<u64>,
+        /// The kind of device.
+        device: Platform,
+        /// The connection, if the provider names it.
+        session: Option<SessionId>,
+        /// When it last came online. Null if no event says so.
+        online_at: Option<UnixMillis>,
+        /// When it last went offline. Null if no event says so.
+        offline_at: Option<UnixMillis>,
+        /// Why it went offline. Null if no event says that it did.
+        offline_reason: Option<ReasonName>,
+        /// When the user last logged out. Null if no event says so.
+        logged_out_at: Option<UnixMillis>,
+        /// When a login on the same platform last took its place. Null if no event says so.
+        kicked_by_own_platform_at: Option<UnixMillis>,
+        /// The month in UTC that the newest login is counted for, such as `2026-11`. Null if no
+        /// login is.
         counted_month: Option<String>,
     },
+    /// A month in which the user counts as active.
     Month {
+        /// The calendar month in UTC, such as `2026-11`.
         month: String,
-        login_at: Option<u64>,
+        /// The login by which the user counts. Null in an item of an older version.
+        login_at: Option<UnixMillis>,
     },
+    /// The registration, as `/registrations` has it.
     Registration(Box<UserRegistration>),
 }
 
-/// What one event says: a mark, in words.
+/// What one event says about the user in a room.
 #[derive(Debug, Serialize)]
-struct Event {
-    event: &'static str,
-    at: u64,
-    /// When its session began; where sessions have no names, `at`.
-    session_began_at: u64,
-    session: Option<String>,
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct StoredMark {
+    /// `enter`, `leave`, or `stay`: the user was in before, and their role or connection changed.
+    event: Kind,
+    /// When it happened, by the provider's clock.
+    at: UnixMillis,
+    /// When the session began. Where sessions have no names (Tencent), when the event happened.
+    session_began_at: UnixMillis,
+    /// The provider's session. Null in Tencent's rooms, which have no sessions.
+    session: Option<SessionId>,
+    /// ZEGO's `user_update_seq`. In TRTC, the rank of the kind of event at its millisecond.
     sequence: u64,
-    role: String,
-    reason: Option<String>,
+    /// The role in the event.
+    role: RoleName,
+    /// Why the user left. Null if the event is not a departure.
+    reason: Option<ReasonName>,
 }
 
 /// Where a page ended.
@@ -87,61 +140,47 @@ pub(super) struct ListPage<'a> {
     pub(super) next: Option<&'a str>,
 }
 
-impl Event {
+impl StoredMark {
     fn new(record: Record<'_>, mark: Mark) -> Self {
         Self {
-            event: match mark.kind {
-                Kind::Enter => "enter",
-                Kind::Leave => "leave",
-                Kind::Stay => "stay",
-            },
-            at: mark.at.0,
-            session_began_at: mark.order.time.0,
-            session: mark.order.session.map(|session| session.to_string()),
+            event: mark.kind,
+            at: mark.at,
+            session_began_at: mark.order.time,
+            session: mark.order.session,
             sequence: mark.order.sequence,
-            role: record.role_name(mark.role).into_owned(),
-            reason: (mark.kind == Kind::Leave).then(|| mark.reason.to_string()),
+            role: record.role_name(mark.role).into(),
+            reason: (mark.kind == Kind::Leave).then(|| mark.reason.into()),
         }
     }
 }
 
-fn events(record: Record<'_>, mut marks: Vec<Mark>) -> Vec<Event> {
+fn events(record: Record<'_>, mut marks: Vec<Mark>) -> Vec<StoredMark> {
     marks.sort();
-    marks.into_iter().map(|mark| Event::new(record, mark)).collect()
-}
-
-fn place(room: &RoomId, life: Option<&LifeId>) -> (String, Option<String>) {
-    (room.to_string(), life.map(ToString::to_string))
+    marks.into_iter().map(|mark| StoredMark::new(record, mark)).collect()
 }
 
 impl Content {
     fn new(record: Record<'_>, content: PersonContent) -> Self {
-        let at = |stamp: Option<Stamp>| stamp.map(|stamp| stamp.at().0);
+        let at = |stamp: Option<Stamp>| stamp.map(Stamp::at);
         match content {
             PersonContent::Seat { room, life, name, details, marks } => {
-                let (room, life) = place(&room, life.as_ref());
                 Self::Seat { room, life, name, details, marks: events(record, marks) }
             }
             PersonContent::OlderMarks { room, life, marks } => {
-                let (room, life) = place(&room, life.as_ref());
                 Self::OlderMarks { room, life, marks: events(record, marks) }
             }
             PersonContent::Device(device, month) => Self::Device {
                 online_at: at(device.online),
                 offline_at: at(device.offline),
-                offline_reason: device
-                    .offline
-                    .map(Stamp::reason)
-                    .as_ref()
-                    .map(LeaveReason::to_string),
+                offline_reason: device.offline.map(|stamp| stamp.reason().into()),
                 logged_out_at: at(device.logged_out),
                 kicked_by_own_platform_at: at(device.kicked_by_itself),
                 counted_month: month.map(|month| month.to_string()),
-                device: device.platform.to_string(),
-                session: device.connection.map(|connection| connection.to_string()),
+                device: device.platform,
+                session: device.connection,
             },
             PersonContent::Month(month, login_at) => {
-                Self::Month { month: month.to_string(), login_at: login_at.map(|at| at.0) }
+                Self::Month { month: month.to_string(), login_at }
             }
             PersonContent::Registration(registration) => {
                 Self::Registration(Box::new(registration.into()))
@@ -150,9 +189,9 @@ impl Content {
     }
 }
 
-impl Item {
+impl PersonRow {
     fn new(record: Record<'_>, item: PersonItem) -> Self {
-        let expires_at = item.expires_at.map(|at| at.0.saturating_mul(1000));
+        let expires_at = item.expires_at.map(|at| UnixMillis(at.0.saturating_mul(1000)));
         Self { content: Content::new(record, item.content), expires_at }
     }
 }
@@ -169,7 +208,7 @@ pub(super) async fn user(
     let (mut last, mut next) = (None, None);
     while let Some(item) = found.try_next().await? {
         let place = item.place.clone();
-        if rows.add(Item::new(record, item)).is_break() {
+        if rows.add(PersonRow::new(record, item)).is_break() {
             next = last.and_then(|after| cursor::write(&Place { after }));
             break;
         }
@@ -180,10 +219,10 @@ pub(super) async fn user(
         return Err(QueryError::Unknown("user"));
     }
     Ok(PersonData {
-        provider: record.app().provider.as_str(),
-        app: record.app().id.to_string(),
-        user: user.to_string(),
-        as_of: record.now().0,
+        provider: record.app().provider,
+        app: record.app().id.clone(),
+        user: user.clone(),
+        as_of: record.now(),
         items,
         next,
     })
@@ -191,22 +230,32 @@ pub(super) async fn user(
 
 /// A person who was erased.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Erasure {
+    /// The HMAC-SHA-256 of the user's id, in hexadecimal digits. Its random key is in the table.
+    #[cfg_attr(test, schemars(regex(pattern = "^[0-9a-f]{64}$")))]
     hash: String,
-    at: u64,
+    /// What began by then is erased.
+    at: UnixMillis,
+    /// How many items all requests and the second passes have erased.
     items: u64,
 }
 
+/// A page of the erasures of an app.
 #[derive(Debug, Serialize)]
-pub(super) struct ErasureList {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Erasures {
+    /// In the order of the hashes.
+    #[cfg_attr(test, schemars(length(max = crate::query::MAX_LIMIT)))]
     erasures: Vec<Erasure>,
+    /// The parameter `next` of the next page. Null on the last page.
     next: Option<String>,
 }
 
 pub(super) async fn erasures(
     record: Record<'_>,
     page: ListPage<'_>,
-) -> Result<ErasureList, QueryError> {
+) -> Result<Erasures, QueryError> {
     let place = page.next.map(cursor::read::<Place>).transpose()?;
     let after = place.as_ref().map(|place| place.after.as_str());
     let mut found = record.erasures(after);
@@ -214,14 +263,14 @@ pub(super) async fn erasures(
     let (mut last, mut next) = (None, None);
     while let Some(erasure) = found.try_next().await? {
         let hash = erasure.hash;
-        let row = Erasure { hash: hash.clone(), at: erasure.at.0, items: erasure.items };
+        let row = Erasure { hash: hash.clone(), at: erasure.at, items: erasure.items };
         if rows.add(row).is_break() {
             next = last.and_then(|after| cursor::write(&Place { after }));
             break;
         }
         last = Some(hash);
     }
-    Ok(ErasureList { erasures: rows.into_vec(), next })
+    Ok(Erasures { erasures: rows.into_vec(), next })
 }
 
 #[cfg(any(test, fuzzing))]

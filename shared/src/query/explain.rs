@@ -3,22 +3,39 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{QueryError, attendance, cursor, reasons::Reasons, rows::Rows};
+use super::{
+    QueryError, attendance, cursor,
+    names::{ReasonName, RoleName},
+    reasons::Reasons,
+    rows::Rows,
+};
 use crate::{
-    domain::{Ending, Kind, LeaveReason, LifeId, Mark, Platform, RoomId, SessionId, UserId},
+    domain::{
+        AppId, Ending, Kind, LifeId, Mark, Platform, ProviderName, RoomId, SessionId, UnixMillis,
+        UserId,
+    },
     record::{DeviceStay, ExplainedDevice, ExplainedMark, Record, Seats},
 };
 
 /// A page of what is known of a person.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Explanation {
-    provider: &'static str,
-    app: String,
-    user: String,
-    /// When this was true.
-    as_of: u64,
+    /// The provider that sent the callbacks.
+    provider: ProviderName,
+    /// The app of the provider.
+    app: AppId,
+    /// Who it is about.
+    user: UserId,
+    /// The time for which the answer is true, by the clock of the function that answers.
+    as_of: UnixMillis,
+    /// The user's seats in rooms.
+    #[cfg_attr(test, schemars(length(max = crate::query::MAX_LIMIT)))]
     rooms: Vec<ExplainedRoom>,
+    /// The user's devices.
+    #[cfg_attr(test, schemars(length(max = crate::query::MAX_LIMIT)))]
     devices: Vec<DeviceRow>,
+    /// The parameter `next` of the next page. Null on the last page.
     next: Option<String>,
 }
 
@@ -41,10 +58,15 @@ enum Place {
 
 /// The marks on one seat, and the stays that they show.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct ExplainedRoom {
-    room: String,
-    life: Option<String>,
+    /// The room.
+    room: RoomId,
+    /// The life of the room. Null in Tencent's rooms, which have no lives.
+    life: Option<LifeId>,
+    /// What the callbacks left, in the order in which the rules read them.
     marks: Vec<MarkRow>,
+    /// The stays whose first marks are on this page. The fields are those of attendance.
     stays: Vec<RoomStayRow>,
 }
 
@@ -57,34 +79,50 @@ enum Row {
 
 #[derive(Debug, Serialize)]
 struct MarkOfRoom {
-    room: String,
-    life: Option<String>,
+    room: RoomId,
+    life: Option<LifeId>,
     mark: MarkRow,
     /// If it is the first mark of that stay.
     stay: Option<RoomStayRow>,
 }
 
+/// What one callback left.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "ExplainedMark"))]
 struct MarkRow {
+    /// `enter`, `leave`, or `stay`: the user was in before, and their role or connection changed.
     kind: Kind,
-    at: u64,
+    /// When it happened, by the provider's clock.
+    at: UnixMillis,
+    /// The place among the marks of this seat, field by field.
     order: Order,
-    session: Option<String>,
-    role: String,
-    reason: Option<String>,
+    /// ZEGO's session. Null in Tencent's rooms, which have no sessions.
+    session: Option<SessionId>,
+    /// The role in the callback.
+    role: RoleName,
+    /// Why the user left. Null if the callback is not about a departure.
+    reason: Option<ReasonName>,
+    /// The callback, in the provider's terms.
     says: String,
     #[serde(flatten)]
     reasons: Reasons,
 }
 
+/// The place of a mark among those of its seat.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "MarkOrder"))]
 struct Order {
-    time: u64,
-    session: Option<String>,
+    /// When the session began. Without sessions, when the event happened.
+    time: UnixMillis,
+    /// The session. Null in Tencent's rooms, which have no sessions.
+    session: Option<SessionId>,
+    /// ZEGO's `user_update_seq`. In TRTC, the rank of the kind of event at one millisecond.
     sequence: u64,
 }
 
+/// A stay in a room, and why it ended so.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "ExplainedStay"))]
 struct RoomStayRow {
     #[serde(flatten)]
     session: attendance::AttendanceSession,
@@ -92,30 +130,51 @@ struct RoomStayRow {
     reasons: Reasons,
 }
 
+/// A device of the user.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "ExplainedDevice"))]
 struct DeviceRow {
-    device: String,
-    session: Option<String>,
+    /// The kind of device, such as `IOS`.
+    device: Platform,
+    /// OpenIM's connection, if its server sends connection ids.
+    session: Option<SessionId>,
+    /// The newest event of each kind.
     registers: Vec<RegisterRow>,
+    /// Its stay online.
     stays: [DeviceStayRow; 1],
 }
 
+/// The newest event of one kind.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "ExplainedRegister"))]
 struct RegisterRow {
+    /// `online`, `offline`, `logged_out` or `kicked_by_itself`.
+    #[cfg_attr(test, schemars(regex(pattern = "^(online|offline|logged_out|kicked_by_itself)$")))]
     kind: &'static str,
-    at: u64,
+    /// When it happened, by the provider's clock, or when it was received.
+    at: UnixMillis,
+    /// The callback, in the provider's terms.
     says: String,
     #[serde(flatten)]
     reasons: Reasons,
 }
 
+/// A device's time online, and why it ended so.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "ExplainedOnline"))]
 struct DeviceStayRow {
-    entered_at: Option<u64>,
+    /// When it began. Null if only the end is known.
+    entered_at: Option<UnixMillis>,
+    /// Whether the beginning was inferred, because its own callback never arrived.
     entered_assumed: bool,
-    left_at: Option<u64>,
+    /// When it ended. Null while it lasts.
+    left_at: Option<UnixMillis>,
+    /// How long it lasted, or has lasted until `as_of`, in milliseconds. Null if the beginning is
+    /// unknown.
     duration_ms: Option<u64>,
-    reason: Option<String>,
+    /// Why it ended. Null while it lasts.
+    reason: Option<ReasonName>,
+    /// Whether the end was inferred, because its own callback never arrived.
     assumed: bool,
     #[serde(flatten)]
     reasons: Reasons,
@@ -124,14 +183,14 @@ struct DeviceStayRow {
 impl MarkRow {
     fn new(explained: &ExplainedMark) -> Self {
         let Mark { order, kind, at, reason, .. } = &explained.mark;
-        let session = order.session.as_ref().map(ToString::to_string);
+        let session = order.session.clone();
         Self {
             kind: *kind,
-            at: at.0,
-            order: Order { time: order.time.0, session: session.clone(), sequence: order.sequence },
+            at: *at,
+            order: Order { time: order.time, session: session.clone(), sequence: order.sequence },
             session,
-            role: explained.role.to_string(),
-            reason: (*kind == Kind::Leave).then(|| LeaveReason::to_string(reason)),
+            role: explained.role.clone().into(),
+            reason: (*kind == Kind::Leave).then(|| (*reason).into()),
             says: explained.says.clone(),
             reasons: Reasons::of_mark(explained),
         }
@@ -143,25 +202,24 @@ impl DeviceRow {
         let DeviceStay { platform, connection, beginning, ending } = &explained.stay;
         let registers = explained.registers.iter().map(|register| RegisterRow {
             kind: register.register.name(),
-            at: register.at.0,
+            at: register.at,
             says: register.says.clone(),
             reasons: Reasons::of_register(explained, register.rule),
         });
-        let entered_at = beginning.at().map(|at| at.0);
-        let left_at = ending.map(|ending| ending.at().0);
-        let until = left_at.unwrap_or(record.now().0);
+        let (entered_at, left_at) = (beginning.at(), ending.map(Ending::at));
+        let until = left_at.unwrap_or(record.now());
         let stay = DeviceStayRow {
             entered_at,
             entered_assumed: beginning.is_assumed(),
             left_at,
-            duration_ms: entered_at.map(|entered_at| until.saturating_sub(entered_at)),
-            reason: ending.map(Ending::reason),
+            duration_ms: entered_at.map(|entered_at| until.0.saturating_sub(entered_at.0)),
+            reason: ending.map(ReasonName::from),
             assumed: ending.is_some_and(Ending::is_assumed),
             reasons: Reasons::of_device(explained),
         };
         Self {
-            device: platform.to_string(),
-            session: connection.as_ref().map(ToString::to_string),
+            device: platform.clone(),
+            session: connection.clone(),
             registers: registers.collect(),
             stays: [stay],
         }
@@ -203,10 +261,16 @@ pub(super) async fn user(
     if last.is_none() && !record.is_known(user).await? {
         return Err(QueryError::Unknown("user"));
     }
-    let (provider, app) = (record.app().provider.as_str(), record.app().id.to_string());
     let (rooms, devices) = grouped(rows.into_vec());
-    let (user, as_of) = (user.to_string(), record.now().0);
-    Ok(Explanation { provider, app, user, as_of, rooms, devices, next })
+    Ok(Explanation {
+        provider: record.app().provider,
+        app: record.app().id.clone(),
+        user: user.clone(),
+        as_of: record.now(),
+        rooms,
+        devices,
+        next,
+    })
 }
 
 async fn add_marks(
@@ -237,8 +301,8 @@ async fn add_marks(
                 session: attendance::AttendanceSession::new(record, user, explained.stay.clone()),
             });
             let row = Row::Mark(Box::new(MarkOfRoom {
-                room: room.to_string(),
-                life: life.as_ref().map(ToString::to_string),
+                room: room.clone(),
+                life: life.clone(),
                 mark: MarkRow::new(&explained),
                 stay,
             }));

@@ -45,6 +45,12 @@ answers! {
     registrations::UserRegistration,
     registrations::Registrations,
     usage::Usage,
+    data::PersonData,
+    data::Erasures,
+    reports::RoomReport,
+    reports::UserReport,
+    reports::Together,
+    explain::Explanation,
 }
 
 const DEFAULT_LIMIT: usize = 100;
@@ -138,29 +144,20 @@ impl Queries {
             Query::Explain(user, room) => {
                 let (limit, next) = (parameters.limit()?, parameters.get("next")?);
                 let page = MarksPage { room: room.as_ref(), limit, next };
-                Reply::json(http::StatusCode::OK, &explain::user(record, &user, page).await?)
+                explain::user(record, &user, page).await?.reply()
             }
             Query::UserReport(user) => {
-                let answer = reports::user(record, &user, &parameters).await?;
-                Reply::json(http::StatusCode::OK, &answer)
+                let format = Format::of(request, &parameters)?;
+                format.reply(&reports::user(record, &user, &parameters).await?)
             }
             Query::RoomReport(room) => {
-                let answer = reports::room(record, &room, &parameters).await?;
-                Reply::json(http::StatusCode::OK, &answer)
+                let format = Format::of(request, &parameters)?;
+                format.reply(&reports::room(record, &room, &parameters).await?)
             }
-            Query::Together(room) => {
-                let answer = reports::together(record, &room, &parameters).await?;
-                Reply::json(http::StatusCode::OK, &answer)
-            }
+            Query::Together(room) => reports::together(record, &room, &parameters).await?.reply(),
             Query::Registration(user) => registrations::user(record, &user).await?.reply(),
-            Query::Data(user) => {
-                let answer = data::user(record, &user, parameters.list_page()?).await?;
-                Reply::json(http::StatusCode::OK, &answer)
-            }
-            Query::Erasures => {
-                let answer = data::erasures(record, parameters.list_page()?).await?;
-                Reply::json(http::StatusCode::OK, &answer)
-            }
+            Query::Data(user) => data::user(record, &user, parameters.list_page()?).await?.reply(),
+            Query::Erasures => data::erasures(record, parameters.list_page()?).await?.reply(),
             Query::Registrations => {
                 let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
                 format.reply(&registrations::list(record, &page).await?)

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Ending;
+use crate::domain::{Ending, LeaveReason};
 
 /// A person's role in a room: `anchor`, `audience`, `admin`, `unspecified`, or `role_N` for a code
 /// of the provider that has no name here.
@@ -40,6 +40,12 @@ pub(super) struct ReasonName(
     )]
     String,
 );
+
+impl From<LeaveReason> for ReasonName {
+    fn from(reason: LeaveReason) -> Self {
+        Self(reason.to_string())
+    }
+}
 
 impl From<Ending> for ReasonName {
     fn from(ending: Ending) -> Self {

@@ -11,9 +11,30 @@ use crate::{
 
 /// The rules that made something of a mark, of a register or of a stay: in words, and their names.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Reasons {
+    /// What the rules made of it, in words. The words may change.
     rule: String,
+    /// The names of these rules. `docs/design.md` explains each of them.
+    #[cfg_attr(test, schemars(schema_with = "rule_names"))]
     rules: Vec<&'static str>,
+}
+
+/// The names of all rules, in the order in which a visit meets them.
+#[cfg(test)]
+fn rule_names(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let marks = MarkRule::ALL.iter().map(|rule| rule.name());
+    let lasts = LastsRule::ALL.iter().map(|rule| rule.name());
+    let ends = EndRule::ALL.iter().map(|rule| rule.name());
+    let moved = Moved::ALL.iter().map(|rule| rule.name());
+    let registers = RegisterRule::ALL.iter().map(|rule| rule.name());
+    let mut names: Vec<_> = marks.chain(lasts).chain(ends).chain(moved).chain(registers).collect();
+    // Two kinds of rules share some names.
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(*name));
+    schemars::json_schema!({
+        "type": "array", "minItems": 1, "maxItems": 4, "items": { "type": "string", "enum": names }
+    })
 }
 
 impl Reasons {

@@ -10,10 +10,14 @@ use std::time::Duration;
 use super::{LAST_TIME, Parameters, QueryError};
 use crate::{
     domain::{LifeId, UnixMillis},
-    record::{MAX_PEOPLE, Record, ReportError, RoomQuestion, Window},
+    record::{MAX_PEOPLE, ReportError, RoomQuestion, Window},
 };
 
-pub(super) use self::{room::room, together::together, user::user};
+pub(super) use self::{
+    room::{RoomReport, room},
+    together::{Together, together},
+    user::{UserReport, user},
+};
 
 /// How long a report may take: `template.yaml` gives the function two seconds more.
 pub const REPORT_LIMIT: Duration = Duration::from_secs(8);
@@ -84,11 +88,6 @@ impl From<ReportError> for QueryError {
             ReportError::Record(error) => Self::Record(error),
         }
     }
-}
-
-/// Which app a report is of.
-fn app(record: Record<'_>) -> (&'static str, String) {
-    (record.app().provider.as_str(), record.app().id.to_string())
 }
 
 #[cfg(any(test, fuzzing))]

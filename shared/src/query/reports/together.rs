@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use super::{app, in_time, question};
+use super::{in_time, question};
 use crate::{
-    domain::{RoomId, UserId},
+    domain::{AppId, LifeId, ProviderName, RoomId, UnixMillis, UserId},
     query::{Parameters, QueryError},
     record::{Record, Whom},
 };
@@ -14,25 +14,43 @@ const MAX_SPANS: usize = 50_000;
 
 /// When both sides were there.
 #[derive(Debug, Serialize)]
-pub(in crate::query) struct TogetherReport {
-    provider: &'static str,
-    app: String,
-    room: String,
-    life: Option<String>,
-    as_of: u64,
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(in crate::query) struct Together {
+    /// The provider that sent the callbacks.
+    provider: ProviderName,
+    /// The app of the provider.
+    app: AppId,
+    /// The room.
+    room: RoomId,
+    /// The life of the room. Null in Tencent's rooms, which have no lives.
+    life: Option<LifeId>,
+    /// The time for which the answer is true, by the clock of the function that answers. A visit
+    /// that lasts has lasted until then.
+    as_of: UnixMillis,
+    /// Whether no callback is expected that could change the answer, as in a room's report.
     #[serde(rename = "final")]
     is_final: bool,
+    /// The parameter `a`.
     a: String,
+    /// The parameter `b`.
     b: String,
+    /// The sum of the spans, in milliseconds.
     together_ms: u64,
+    /// Whether the beginning or the end of a visit of either side was inferred.
     assumed: bool,
+    /// When both sides were present, oldest first. They do not overlap.
+    #[cfg_attr(test, schemars(length(max = MAX_SPANS)))]
     spans: Vec<TogetherSpan>,
 }
 
+/// A span in which both sides were present.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct TogetherSpan {
-    from: u64,
-    to: u64,
+    /// Its beginning.
+    from: UnixMillis,
+    /// Its end.
+    to: UnixMillis,
 }
 
 /// One side: a user's id, `role:` and a role, or `user:` and an id that begins like one of these.
@@ -58,7 +76,7 @@ pub(in crate::query) async fn together(
     record: Record<'_>,
     room: &RoomId,
     parameters: &Parameters,
-) -> Result<TogetherReport, QueryError> {
+) -> Result<Together, QueryError> {
     let (a, b) = (whom(record, parameters, "a")?, whom(record, parameters, "b")?);
     if a == b && matches!(a, Whom::User(_)) {
         return Err(QueryError::BadParameter("b", "is the same person as `a`".to_owned()));
@@ -72,14 +90,13 @@ pub(in crate::query) async fn together(
             "there are more than {MAX_SPANS} spans: ask for a shorter span with `from` and `to`"
         )));
     }
-    let (provider, app) = app(record);
     let asked = |name| Ok::<_, QueryError>(parameters.get(name)?.unwrap_or_default().to_owned());
-    Ok(TogetherReport {
-        provider,
-        app,
-        room: room.to_string(),
-        life: report.life.map(|life| life.to_string()),
-        as_of: window.as_of.0,
+    Ok(Together {
+        provider: record.app().provider,
+        app: record.app().id.clone(),
+        room: room.clone(),
+        life: report.life,
+        as_of: window.as_of,
         is_final: report.is_final,
         a: asked("a")?,
         b: asked("b")?,
@@ -88,7 +105,7 @@ pub(in crate::query) async fn together(
         spans: report
             .spans
             .iter()
-            .map(|span| TogetherSpan { from: span.from.0, to: span.to.0 })
+            .map(|span| TogetherSpan { from: span.from, to: span.to })
             .collect(),
     })
 }

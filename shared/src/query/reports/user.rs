@@ -2,42 +2,60 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{app, in_time};
+use super::in_time;
 use crate::{
-    domain::{UnixMillis, UserId},
-    query::{Parameters, QueryError, cursor, rows::Earliest},
+    domain::{AppId, ProviderName, RoomId, UnixMillis, UserId},
+    query::{Parameters, QueryError, answer::List, cursor, rows::Earliest},
     record::{Record, Timezone},
 };
 
 /// A page of the days and rooms of a person.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(in crate::query) struct UserReport {
-    provider: &'static str,
-    app: String,
-    user: String,
+    /// The provider that sent the callbacks.
+    provider: ProviderName,
+    /// The app of the provider.
+    app: AppId,
+    /// Who it was.
+    user: UserId,
+    /// The time zone of the days, an IANA name.
     timezone: String,
-    as_of: u64,
+    /// When the first page was asked for. A visit that lasts has lasted until then.
+    as_of: UnixMillis,
     #[serde(flatten)]
     totals: Totals,
+    /// Day by day, and on each day in the byte order of the rooms' ids.
+    #[cfg_attr(test, schemars(length(max = crate::query::MAX_LIMIT)))]
     rows: Vec<DayRow>,
+    /// The parameter `next` of the next page. Null on the last page.
     next: Option<String>,
 }
 
 /// What a report says of the whole span, on each of its pages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "UserTotals"))]
 struct Totals {
-    /// Each visit once, on however many days it lasted.
+    /// How many visits there were, each counted once on however many days it lasted.
     visits: usize,
+    /// The sum of `present_ms` over all pages, in milliseconds.
     present_ms: u64,
 }
 
 /// One room on one day.
-#[derive(Debug, Serialize)]
-struct DayRow {
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "DayReport"))]
+pub(in crate::query) struct DayRow {
+    /// The day in the time zone, such as `2026-11-26`.
+    #[cfg_attr(test, schemars(regex(pattern = "^[0-9]{4,}-[0-9]{2}-[0-9]{2}$")))]
     day: String,
-    room: String,
+    /// The room.
+    room: RoomId,
+    /// How many visits lasted at any time of the day.
     visits: usize,
+    /// How long the person was present in the room on that day, in milliseconds.
     present_ms: u64,
+    /// Whether the beginning or the end of one of these visits was inferred.
     assumed: bool,
 }
 
@@ -84,7 +102,7 @@ pub(in crate::query) async fn user(
                 totals.present_ms += day.present_ms;
                 let place = (day.day.clone(), room.room.to_string());
                 if after.as_ref().is_none_or(|after| place > *after) && rows.may_take(&place) {
-                    let (day, room) = (day, place.1.clone());
+                    let room = room.room.clone();
                     rows.take(
                         place,
                         DayRow {
@@ -105,21 +123,32 @@ pub(in crate::query) async fn user(
         return Err(QueryError::Unknown("user"));
     }
     let totals = place.map_or(totals, |place| place.totals);
-    let (provider, app) = app(record);
     let next = last.and_then(|(day, room)| {
         let (from, to, timezone) = (window.from, window.to, name.clone());
         cursor::write(&Place { day, room, timezone, from, to, as_of, totals })
     });
     Ok(UserReport {
-        provider,
-        app,
-        user: user.to_string(),
+        provider: record.app().provider,
+        app: record.app().id.clone(),
+        user: user.clone(),
         timezone: name,
-        as_of: as_of.0,
+        as_of,
         totals,
         rows,
         next,
     })
+}
+
+impl List for UserReport {
+    type Row = DayRow;
+
+    fn rows(&self) -> &[DayRow] {
+        &self.rows
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
 }
 
 #[cfg(any(test, fuzzing))]
