@@ -124,7 +124,7 @@ impl Replay {
         store_until: Instant,
         deadline: Instant,
     ) -> Result<Replayed, Kept> {
-        let spilled = match Spilled::read(&message.body) {
+        let mut spilled = match Spilled::read(&message.body) {
             Ok(spilled) => spilled,
             Err(error) => {
                 let reason = error.to_string();
@@ -137,7 +137,14 @@ impl Replay {
                 return Ok(Replayed::DeadLetter);
             }
         };
-        let spilled = self.without_erased(spilled, message.received_at, store_until).await?;
+        if let Err(error) = self.drop_erased(&mut spilled, message.received_at, store_until).await {
+            let Some(reason) = reason_to_give_up(message, &error) else {
+                return Err(Kept::ErasuresUnknown(error));
+            };
+            let all = spilled.changes.iter();
+            self.send_to_dead_letters(message, &spilled, all, &reason, deadline).await?;
+            return Ok(Replayed::DeadLetter);
+        }
         let Spilled { event, received_at, changes } = &spilled;
         let applied = self.store.apply_all(changes, *received_at, store_until).await;
         let is_refused = |(_, error): &(_, StoreError)| matches!(error, StoreError::Refused(_));
@@ -154,11 +161,7 @@ impl Replay {
         let replayed = match given_up.first() {
             None => Replayed::Stored,
             Some((_, error)) => {
-                let days = spill::GIVEN_UP_AFTER.as_secs() / (24 * 60 * 60);
-                let reason = match error {
-                    StoreError::Refused(_) => error.to_string(),
-                    _ => format!("it could not be stored for {days} days: {error}"),
-                };
+                let reason = reason_of(error);
                 let changes = given_up.iter().map(|(change, _)| *change);
                 self.send_to_dead_letters(message, &spilled, changes, &reason, deadline).await?;
                 Replayed::DeadLetter
@@ -184,19 +187,18 @@ impl Replay {
     }
 
     /// Leaves out what an erasure covers that came after the callback.
-    async fn without_erased(
+    async fn drop_erased(
         &self,
-        spilled: Spilled,
+        spilled: &mut Spilled,
         now: UnixMillis,
         store_until: Instant,
-    ) -> Result<Spilled, Kept> {
+    ) -> Result<(), StoreError> {
         // All changes of a message are those of one callback, which has one app.
-        let Some(change) = spilled.changes.first() else { return Ok(spilled) };
+        let Some(change) = spilled.changes.first() else { return Ok(()) };
         let erasures = timeout_at(store_until, self.erasures.of(change.app(), now)).await;
-        let erasures: Arc<Erasures> =
-            erasures.unwrap_or(Err(StoreError::OutOfTime)).map_err(Kept::ErasuresUnknown)?;
-        let changes = spilled.changes.into_iter().filter(|change| !erasures.cover(change));
-        Ok(Spilled { changes: changes.collect(), ..spilled })
+        let erasures: Arc<Erasures> = erasures.unwrap_or(Err(StoreError::OutOfTime))?;
+        spilled.changes.retain(|change| !erasures.cover(change));
+        Ok(())
     }
 
     /// Sends changes to the dead letters.
@@ -215,5 +217,21 @@ impl Replay {
         let message_id = &message.message_id;
         tracing::error!(event, message_id, count, reason, "spilled changes are a dead letter");
         Ok(())
+    }
+}
+
+/// Why a message that cannot be stored because of this error is given up; `None` if it is tried
+/// again.
+fn reason_to_give_up(message: &Received, error: &StoreError) -> Option<String> {
+    let is_given_up =
+        matches!(error, StoreError::Refused(_)) || message.age() >= spill::GIVEN_UP_AFTER;
+    is_given_up.then(|| reason_of(error))
+}
+
+fn reason_of(error: &StoreError) -> String {
+    let days = spill::GIVEN_UP_AFTER.as_secs() / (24 * 60 * 60);
+    match error {
+        StoreError::Refused(_) => error.to_string(),
+        _ => format!("it could not be stored for {days} days: {error}"),
     }
 }
