@@ -87,11 +87,23 @@ fn schemas() -> Members {
     generator.take_definitions(true)
 }
 
+/// Marks a variant whose fields have others beside them.
+const VARIANT: &str = "x-variant";
+
 /// What schemars does not know of OpenAPI and of our own answers.
 fn as_openapi(schema: &mut Schema) {
-    // An answer has no other fields, and a field that may be absent is never null.
+    // An answer has no other fields, and a field that may be absent is never null. Fields beside
+    // variants are allowed by the whole only.
     if schema.get("properties").is_some() {
-        schema.insert("additionalProperties".to_owned(), json!(false));
+        let is_variant = schema.remove(VARIANT).is_some();
+        if let Some(Value::Array(variants)) = schema.get_mut("oneOf") {
+            for variant in variants {
+                variant.as_object_mut().unwrap().insert(VARIANT.to_owned(), json!(true));
+            }
+            schema.insert("unevaluatedProperties".to_owned(), json!(false));
+        } else if !is_variant {
+            schema.insert("additionalProperties".to_owned(), json!(false));
+        }
         let required = schema.get("required").cloned().unwrap_or_default();
         let fields = schema.get_mut("properties").and_then(Value::as_object_mut).unwrap();
         for (name, field) in fields {

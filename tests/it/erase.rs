@@ -165,7 +165,7 @@ async fn the_items_say_what_is_stored() {
     assert_eq!(device["online_at"], start.0 + 7, "{data}");
     assert_eq!(device["counted_month"], month["month"], "{data}");
     assert_eq!(month["login_at"], start.0 + 7, "{data}");
-    assert_eq!(registration["registered_at"], start.0 + 7, "{data}");
+    assert_eq!(registration["registration"]["registered_at"], start.0 + 7, "{data}");
     assert_eq!(registration["expires_at"], Value::Null, "{data}");
 }
 

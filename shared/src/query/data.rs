@@ -101,8 +101,11 @@ enum Content {
         /// The login by which the user counts. Null in an item of an older version.
         login_at: Option<UnixMillis>,
     },
-    /// The registration, as `/registrations` has it.
-    Registration(Box<UserRegistration>),
+    /// The registration.
+    Registration {
+        /// As `/registrations` has it.
+        registration: Box<UserRegistration>,
+    },
 }
 
 /// What one event says about the user in a room.
@@ -183,7 +186,7 @@ impl Content {
                 Self::Month { month: month.to_string(), login_at }
             }
             PersonContent::Registration(registration) => {
-                Self::Registration(Box::new(registration.into()))
+                Self::Registration { registration: Box::new(registration.into()) }
             }
         }
     }
