@@ -161,6 +161,12 @@ pub struct Mark {
 pub struct MarkError;
 
 impl Mark {
+    /// Why the person left; `None` if the mark is not about a departure.
+    #[must_use]
+    pub fn departure(&self) -> Option<LeaveReason> {
+        (self.kind == Kind::Leave).then_some(self.reason)
+    }
+
     /// The mark as it is stored: big-endian numbers in the order of the fields, the session
     /// preceded by its length in one byte.
     ///

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AppId, Details, Kind, LifeId, Mark, Platform, ProviderName, RoomId, SessionId, Stamp,
-        UnixMillis, UserId,
+        AppId, Details, Kind, LifeId, Mark, Order, Platform, ProviderName, RoomId, SessionId,
+        Stamp, UnixMillis, UserId,
     },
     record::{PersonContent, PersonItem, Record},
 };
@@ -145,14 +145,15 @@ pub(super) struct ListPage<'a> {
 
 impl StoredMark {
     fn new(record: Record<'_>, mark: Mark) -> Self {
+        let Order { time, session, sequence } = mark.order.clone();
         Self {
+            reason: mark.departure().map(ReasonName::from),
             event: mark.kind,
             at: mark.at,
-            session_began_at: mark.order.time,
-            session: mark.order.session,
-            sequence: mark.order.sequence,
+            session_began_at: time,
+            session,
+            sequence,
             role: record.role_name(mark.role).into(),
-            reason: (mark.kind == Kind::Leave).then(|| mark.reason.into()),
         }
     }
 }

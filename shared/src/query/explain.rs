@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AppId, Ending, Kind, LifeId, Mark, Platform, ProviderName, RoomId, SessionId, UnixMillis,
-        UserId,
+        self, AppId, Ending, Kind, LifeId, Mark, Platform, ProviderName, RoomId, SessionId,
+        UnixMillis, UserId,
     },
     record::{DeviceStay, ExplainedDevice, ExplainedMark, Record, Seats},
 };
@@ -182,15 +182,15 @@ struct DeviceStayRow {
 
 impl MarkRow {
     fn new(explained: &ExplainedMark) -> Self {
-        let Mark { order, kind, at, reason, .. } = &explained.mark;
-        let session = order.session.clone();
+        let Mark { order, kind, at, .. } = &explained.mark;
+        let domain::Order { time, session, sequence } = order.clone();
         Self {
             kind: *kind,
             at: *at,
-            order: Order { time: order.time, session: session.clone(), sequence: order.sequence },
+            order: Order { time, session: session.clone(), sequence },
             session,
             role: explained.role.clone().into(),
-            reason: (*kind == Kind::Leave).then(|| (*reason).into()),
+            reason: explained.mark.departure().map(ReasonName::from),
             says: explained.says.clone(),
             reasons: Reasons::of_mark(explained),
         }

@@ -13,7 +13,7 @@ use std::{collections::HashMap, fmt};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::domain::{App, Change, Device, Kind, Mark, Registration, Stamp, UnixMillis, UserId};
+use crate::domain::{App, Change, Device, Mark, Registration, Stamp, UnixMillis, UserId};
 
 /// The hash of a user's id: HMAC-SHA-256 with the app's own random key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -168,5 +168,5 @@ pub(super) enum Complete {
 
 /// Whether a mark is a leave that does not name the session that it ends.
 pub(super) fn is_leave_of_nameless(mark: &Mark) -> bool {
-    mark.kind == Kind::Leave && mark.order.session.is_none()
+    mark.departure().is_some() && mark.order.session.is_none()
 }

@@ -1,15 +1,16 @@
 //! How ZEGO's records are read.
 
-use super::{changes::Changes, says::says, visits::Visits};
+use super::{
+    changes::Changes,
+    says::{ADMIN, says},
+    visits::Visits,
+};
 use crate::{
     domain::{Kind, Mark, Role, Visit},
     providers::rules::{
         self, Months, NewestMark, RoleRules, RoomEnds, RoomRules, Rules, SeatRules,
     },
 };
-
-/// The `user_role` of cloud recording and moderation.
-pub(super) const ADMIN: Role = Role(4);
 
 /// ZEGO has rooms, each life of which has an id. It has no devices, and counts no months.
 pub static RULES: Rules = Rules {

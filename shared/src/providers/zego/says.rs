@@ -1,7 +1,9 @@
 //! What a mark says, in ZEGO's terms.
 
-use super::rules::ADMIN;
-use crate::domain::{Kind, LeaveReason, Mark, Order, SessionId};
+use crate::domain::{Kind, LeaveReason, Mark, Order, Role, SessionId};
+
+/// The `user_role` of cloud recording and moderation.
+pub(super) const ADMIN: Role = Role(4);
 
 /// The event that left a mark, with the fields that give it its place in the order.
 pub(super) fn says(mark: &Mark, role: &str) -> String {

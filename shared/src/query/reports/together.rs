@@ -62,7 +62,7 @@ fn whom(
     let bad = |why: String| QueryError::BadParameter(name, why);
     let text = parameters.get(name)?.ok_or_else(|| bad("is missing".to_owned()))?;
     if let Some(role) = text.strip_prefix("role:") {
-        return record.role_named(role).map(Whom::Role).ok_or_else(|| {
+        return record.role_named(role).map(Whom::InRole).ok_or_else(|| {
             bad("names no role, such as `role:audience` or `role:role_9`; a user whose id begins \
                  with `role:` is `user:role:...`"
                 .to_owned())

@@ -1,7 +1,7 @@
 //! What a report says of one person.
 
 use super::span::{Span, total_ms, united};
-use crate::domain::{Ending, Kind, Mark, Role, UnixMillis, UserId, Visit};
+use crate::domain::{Ending, Mark, Role, UnixMillis, UserId, Visit};
 
 /// The span of time that a report is about, its ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +104,7 @@ pub(super) fn is_assumed(visit: &Visit) -> bool {
 fn roles_in(visit: &Visit, marks: &[Mark]) -> impl Iterator<Item = Role> {
     let (from, to) = (visit.place(), visit.ending.map(Ending::at));
     let is_within = move |mark: &&Mark| {
-        mark.kind != Kind::Leave
+        mark.departure().is_none()
             && mark.order.session == visit.session
             && mark.at >= from
             && to.is_none_or(|to| mark.at < to)

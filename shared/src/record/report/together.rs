@@ -20,7 +20,7 @@ pub enum Whom {
     /// A person.
     User(UserId),
     /// Anyone who had this role at the end of their visit.
-    Role(Role),
+    InRole(Role),
 }
 
 /// When somebody of one side and somebody else of the other side were present.
@@ -40,7 +40,7 @@ impl Whom {
     fn is(&self, user: &UserId, visit: &Visit) -> bool {
         match self {
             Self::User(whom) => whom == user,
-            Self::Role(role) => visit.role == *role,
+            Self::InRole(role) => visit.role == *role,
         }
     }
 }
