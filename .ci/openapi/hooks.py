@@ -96,6 +96,9 @@ def before_call(context, case, kwargs):
         fit(case)
         # No cursor can be made up.
         case.query.pop("next", None)
+        report(case)
+    if case.method.upper() == "DELETE":
+        spare(case)
 
 
 def is_valid(case, *parts):
@@ -104,6 +107,16 @@ def is_valid(case, *parts):
         return True
     modes = [info.mode for part, info in case.meta.components.items() if part in parts or not parts]
     return all(mode == GenerationMode.POSITIVE for mode in modes)
+
+
+def report(case):
+    """What JSON Schema cannot say of the parameters of a report."""
+    if "timezone" in case.query:
+        case.query["timezone"] = "Europe/Berlin"
+    if case.path_parameters.get("provider") == "tencent":
+        case.query.pop("life", None)
+    if "a" in case.query and case.query["a"] == case.query.get("b"):
+        case.query["a"] = "role:anchor"
 
 
 @schemathesis.hook
@@ -131,6 +144,13 @@ def know(case):
             part.update({name: value for name, value in known.items() if value and name in part})
     if is_valid(case, ParameterLocation.BODY) and isinstance(case.body, dict) and "sdk_app_id" in case.body:
         case.body["sdk_app_id"] = int(APPS["tencent"])
+
+
+def spare(case):
+    """Erases nobody whom the other questions are about."""
+    for part in (case.path_parameters, case.query):
+        if part.get("user") == USER:
+            part["user"] = "gone"
 
 
 def fit(case):

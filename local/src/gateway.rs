@@ -14,6 +14,7 @@ use http_body_util::BodyExt;
 use percent_encoding::percent_decode_str;
 use rollcall::{
     endpoint::Endpoint,
+    erase::Erase,
     handler::Receiver,
     http::{Reply, Request},
     payload,
@@ -45,6 +46,8 @@ pub struct Gateway {
     pub receiver: Receiver,
     /// Answers queries.
     pub queries: Queries,
+    /// Erases people.
+    pub erase: Erase,
     /// Mints and verifies Tencent's UserSigs.
     pub user_sigs: UserSigs,
 }
@@ -81,10 +84,8 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: axum::extract::Req
     if body.len() > MAX_BODY_BYTES || call_bytes(&parts, &body) > payload::LIMIT {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Too Long");
     }
-    // API Gateway decodes the path as a whole.
-    let Ok(path) = percent_decode_str(parts.uri.path()).decode_utf8() else {
-        return message(StatusCode::BAD_REQUEST, "the path is not UTF-8");
-    };
+    // API Gateway decodes the path as a whole, into a text.
+    let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy();
     let request = Request {
         path: path.into_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
@@ -98,8 +99,9 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: axum::extract::Req
     {
         return response(endpoint.receive(&gateway.receiver, &request).await);
     }
-    match routes::backend_function(&request.path) {
+    match routes::backend_function(&request.method, &request.path) {
         Some(BackendFunction::UserSig) => response(gateway.user_sigs.answer(&request).await),
+        Some(BackendFunction::Erase) => response(gateway.erase.answer(&request).await),
         Some(BackendFunction::Query) => response(gateway.queries.answer(&request).await),
         None => message(StatusCode::NOT_FOUND, "Not Found"),
     }
@@ -146,7 +148,8 @@ async fn read(mut body: Body) -> Result<Bytes, axum::Error> {
 
 /// The function's answer, if it is short enough for Lambda.
 fn response(reply: Reply) -> Response {
-    let bytes = payload::json_bytes(&reply.body) + ENVELOPE_BYTES;
+    let link = reply.next_page.as_ref().map_or(0, String::len);
+    let bytes = payload::json_bytes(&reply.body) + link + ENVELOPE_BYTES;
     if bytes > payload::LIMIT {
         tracing::error!(bytes, limit = payload::LIMIT, "the answer is too long for Lambda");
         return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");

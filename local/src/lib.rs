@@ -1,6 +1,7 @@
 //! Rollcall on a laptop: a gateway that serves the functions' own handlers in one process, an
 //! embedded DynamoDB, and a sender that plays the providers.
 
+pub mod ask;
 pub mod dynamodb;
 pub mod events;
 pub mod gateway;

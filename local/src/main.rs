@@ -1,5 +1,6 @@
 //! `cargo run`: Rollcall on this machine. `cargo run -- send`: plays the providers.
-//! `cargo run -- check`: checks a stack. `cargo run -- user-sig`: mints and verifies Tencent's login tickets.
+//! `cargo run -- check`: checks a stack. `cargo run -- ask`, `export` and `erase`: ask for people.
+//! `cargo run -- user-sig`: mints and verifies Tencent's login tickets.
 
 mod cli;
 
@@ -20,6 +21,9 @@ async fn main() -> ExitCode {
         None => cli::serve::run(cli.serve).await,
         Some(Command::Send(send)) => cli::send::run(*send).await,
         Some(Command::Check(check)) => cli::check::run(check).await,
+        Some(Command::Ask(ask)) => cli::ask::run(*ask).await,
+        Some(Command::Export(export)) => cli::export::run(*export).await,
+        Some(Command::Erase(erase)) => cli::erase::run(erase).await,
         Some(Command::UserSig(user_sig)) => cli::user_sig::run(user_sig),
     };
     match done {

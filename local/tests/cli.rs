@@ -2,6 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg(unix)]
 
+#[path = "cli/ask.rs"]
+mod ask;
+#[path = "cli/export.rs"]
+mod export;
+#[path = "cli/stub.rs"]
+mod stub;
+
 use std::{
     path::Path,
     process::{Output, Stdio},
@@ -272,7 +279,7 @@ async fn a_start_that_fails_says_why_in_one_line() {
     std::fs::write(folder.join("broken/dynamodb.sqlite"), "no database ".repeat(999)).unwrap();
 
     let free = ["--port", "0", "--dynamodb-port", "0"];
-    let failures: [(&str, &[&str], &str); 10] = [
+    let failures: [(&str, &[&str], &str); 11] = [
         ("", &["--port", &port, "--dynamodb-port", "0"], "choose another port with --port"),
         (
             "",
@@ -286,6 +293,11 @@ async fn a_start_that_fails_says_why_in_one_line() {
         ("[]", &free, "ROLLCALL_APPS is broken"),
         (r#"{"zego":{"1":{"callback_secrets":"hunter2"}}}"#, &free, "ROLLCALL_APPS is broken"),
         (r#"{"zego":{"":{"callback_secrets":["hunter2"]}}}"#, &free, "ROLLCALL_APPS names an app"),
+        (
+            r#"{"openim":{"a":{"secrets":["hunter2"]},"a":{"secrets":["x"]}}}"#,
+            &free,
+            "ROLLCALL_APPS names the openim app `a` twice",
+        ),
         (
             r#"{"openim":{"a":{"secrets":["hunter2"]},"b":{"secrets":["hunter2"]}}}"#,
             &free,
@@ -600,7 +612,7 @@ async fn a_history_is_recorded_as_it_was_sent() {
     let folder = folder.path();
     let running = Running::start(folder, &["--in-memory"]).await;
     let load = ["--count", "120", "--shuffle", "--duplicate", "25%", "--verify", "--seed", "7"];
-    for (provider, told) in [
+    for (provider, counted) in [
         (&["zego"][..], "visits, 0 devices"),
         (&["openim"], "0 visits"),
         (&["openim", "--documented", "--user", "bob"], "0 visits"),
@@ -615,7 +627,7 @@ async fn a_history_is_recorded_as_it_was_sent() {
         assert!(stdout.contains("answered after p50 "), "{stdout}");
         let last = stdout.lines().last().unwrap();
         assert!(last.starts_with("the record is what was sent: "), "{stdout}");
-        assert!(last.contains(told) && !last.contains(": 0 people"), "{stdout}");
+        assert!(last.contains(counted) && !last.contains(": 0 people"), "{stdout}");
         assert!(output.stderr.is_empty(), "a progress bar is for terminals");
     }
     let known = running.get("/registrations/openim/main").await;
@@ -812,13 +824,13 @@ async fn every_command_that_is_printed_works_as_printed() {
     let in_memory = [&free[..], &["--in-memory"]].concat();
     let elsewhere = ["--port", "0", "--dynamodb-endpoint", &shared.dynamodb];
     for (args, apps, expected) in [
-        (&free[..], None, 6),
-        (&records, None, 6),
-        (&in_memory, Some(several), 5),
-        (&in_memory, Some(zego_only), 2),
+        (&free[..], None, 7),
+        (&records, None, 7),
+        (&in_memory, Some(several), 6),
+        (&in_memory, Some(zego_only), 3),
         (&in_memory, Some("{}"), 0),
-        (&elsewhere, None, 6),
-        (&elsewhere, Some(several), 5),
+        (&elsewhere, None, 7),
+        (&elsewhere, Some(several), 6),
     ] {
         let (mut child, printed) = introduction(folder, args, apps).await;
         assert_eq!(printed.last().map(String::as_str), Some("Ctrl-C stops."), "{args:?}");
@@ -838,7 +850,8 @@ async fn every_command_that_is_printed_works_as_printed() {
             let errors = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{args:?}: {line}: {said}{errors}");
             let is_known = !line.contains("/presence/") || said.contains(r#""online":1"#);
-            assert!(is_known && !said.is_empty(), "{args:?}: {line}: {said}");
+            let is_in = !line.contains(" ask ") || said.contains(" is open: 1 person at ");
+            assert!(is_known && is_in && !said.is_empty(), "{args:?}: {line}: {said}");
         }
         child.kill().await.unwrap();
     }

@@ -18,6 +18,7 @@ const LAPTOP_BUDGET: Duration = Duration::from_secs(4);
 const APPS: &str = "ROLLCALL_APPS";
 const REPLAY_GUARD: &str = "ROLLCALL_REPLAY_GUARD";
 const SPILL_QUEUE_URL: &str = "ROLLCALL_SPILL_QUEUE_URL";
+const ERASE_QUEUE_URL: &str = "ROLLCALL_ERASE_QUEUE_URL";
 const DEAD_LETTER_QUEUE_URL: &str = "ROLLCALL_SPILL_DEAD_LETTER_QUEUE_URL";
 const EVENT_BUS: &str = "ROLLCALL_EVENT_BUS";
 
@@ -166,6 +167,25 @@ impl RelayConfig {
     pub fn from_env() -> Result<Self, ConfigError> {
         let event_bus = variable(EVENT_BUS)?.ok_or(ConfigError::Missing(EVENT_BUS))?;
         Ok(Self { event_bus })
+    }
+}
+
+/// The queue of the function that erases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EraseConfig {
+    /// `ROLLCALL_ERASE_QUEUE_URL`: the queue whose messages are delayed by a quarter of an hour. On
+    /// a laptop there may be none; then the function itself waits.
+    pub queue_url: Option<String>,
+}
+
+impl EraseConfig {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the variable is not UTF-8.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Ok(Self { queue_url: variable(ERASE_QUEUE_URL)? })
     }
 }
 

@@ -22,6 +22,16 @@
 //! | `oldest_kept_s`: the age of the oldest of them | seconds | function |
 //! | `dead_letters`: messages that went to the dead letters, in whole or in part | count | function |
 //!
+//! So do the lines about erasures: one about each pass over a person's items, and one about each batch
+//! of second passes.
+//!
+//! | metric | unit | by |
+//! | --- | --- | --- |
+//! | `erasures`: 1 when a request has erased a person, else 0 | count | function |
+//! | `erased_items`: items that the pass deleted or shortened | count | function |
+//! | `kept`: second passes that are not done | count | function |
+//! | `oldest_kept_s`: the age of the oldest of them | seconds | function |
+//!
 //! Each value of a dimension is a name in the sources. So there are few values, whatever is sent.
 
 use std::fmt::{self, Write};
@@ -52,13 +62,21 @@ pub const CALLBACK: &str = "rollcall.callback";
 /// `kept`, `oldest_kept_s` and `dead_letters`.
 pub const REPLAY: &str = "rollcall.replay";
 
+/// The target of the line about a pass over a person's items. The line's fields are `provider`,
+/// `app`, `hash`, `erasures`, `erased_items`, `pass` and `complete`.
+pub const ERASURE: &str = "rollcall.erasure";
+
+/// The target of the line about a batch of second passes. The line's fields are `messages`, `kept`
+/// and `oldest_kept_s`.
+pub const REPEATS: &str = "rollcall.repeats";
+
 /// The outcome of a callback that was refused.
 pub const REJECTED: &str = "rejected";
 
 /// The outcome of a callback that was not stored and is safe in the spill queue.
 const SPILLED: &str = "spilled";
 
-/// Writes log lines as JSON, and metrics into those about callbacks and replays.
+/// Writes log lines as JSON, and metrics into those about callbacks, replays and erasures.
 #[derive(Debug)]
 pub struct EmbeddedMetrics {
     /// The directives for callbacks that were accepted, as JSON.
@@ -67,6 +85,10 @@ pub struct EmbeddedMetrics {
     refused: String,
     /// Those for a batch of the spill queue.
     replayed: String,
+    /// Those for a pass over a person's items.
+    erased: String,
+    /// Those for a batch of second passes.
+    repeated: String,
     lines: Format<Json>,
     now: fn() -> UnixMillis,
 }
@@ -77,18 +99,24 @@ impl EmbeddedMetrics {
     pub fn new(namespace: &str, lines: Format<Json>, now: fn() -> UnixMillis) -> Self {
         let [accepted, refused] =
             [false, true].map(|is_rejected| json!(directives(namespace, is_rejected)).to_string());
-        let replayed = json!([Directive {
-            namespace,
-            dimensions: &[&["function"]],
-            metrics: const {
-                &[
-                    Metric::count("kept"),
-                    Metric { name: "oldest_kept_s", unit: "Seconds" },
-                    Metric::count("dead_letters"),
-                ]
-            },
-        }]);
-        Self { accepted, refused, replayed: replayed.to_string(), lines, now }
+        let of_function = |metrics| {
+            let dimensions = &[&["function"] as &[_]];
+            json!([Directive { namespace, dimensions, metrics }]).to_string()
+        };
+        let oldest_kept = const { Metric { name: "oldest_kept_s", unit: "Seconds" } };
+        Self {
+            accepted,
+            refused,
+            replayed: of_function(&[
+                Metric::count("kept"),
+                oldest_kept,
+                Metric::count("dead_letters"),
+            ]),
+            erased: of_function(&[Metric::count("erasures"), Metric::count("erased_items")]),
+            repeated: of_function(&[Metric::count("kept"), oldest_kept]),
+            lines,
+            now,
+        }
     }
 }
 
@@ -104,7 +132,7 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let target = event.metadata().target();
-        if ![CALLBACK, REPLAY].contains(&target) {
+        if ![CALLBACK, REPLAY, ERASURE, REPEATS].contains(&target) {
             return self.lines.format_event(context, writer, event);
         }
         let mut fields = LineFields::default();
@@ -112,19 +140,24 @@ where
         let now = (self.now)().0;
         let directives = match target {
             REPLAY => &self.replayed,
+            ERASURE => &self.erased,
+            REPEATS => &self.repeated,
             _ if fields.is_rejected => &self.refused,
             _ => &self.accepted,
         };
         write!(writer, r#"{{"_aws":{{"Timestamp":{now},"CloudWatchMetrics":{directives}}},"#)?;
-        if target == REPLAY {
-            write!(writer, r#""function":"spill-replay","#)?;
-        } else {
-            let (rejected, spilled) = (u8::from(fields.is_rejected), u8::from(fields.is_spilled));
-            let rejections = if fields.is_rejected { r#""rejections":1,"# } else { "" };
-            write!(
-                writer,
-                r#""callbacks":1,"rejected":{rejected},"spilled":{spilled},{rejections}"#
-            )?;
+        match target {
+            REPLAY => write!(writer, r#""function":"spill-replay","#)?,
+            ERASURE | REPEATS => write!(writer, r#""function":"erase","#)?,
+            _ => {
+                let rejected = u8::from(fields.is_rejected);
+                let spilled = u8::from(fields.is_spilled);
+                let rejections = if fields.is_rejected { r#""rejections":1,"# } else { "" };
+                write!(
+                    writer,
+                    r#""callbacks":1,"rejected":{rejected},"spilled":{spilled},{rejections}"#
+                )?;
+            }
         }
         write!(writer, r#""timestamp":""#)?;
         SystemTime.format_time(&mut writer)?;
@@ -178,10 +211,10 @@ impl Visit for LineFields {
 struct Directive<'a> {
     namespace: &'a str,
     dimensions: &'static [&'static [&'static str]],
-    metrics: &'static [Metric],
+    metrics: &'a [Metric],
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Metric {
     name: &'static str,

@@ -1,15 +1,15 @@
 //! The pipeline from the spill queue to the store.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     domain::{Change, Named, UnixMillis},
     metrics,
     spill::{self, Queue, SpillError, Spilled},
-    store::{StoreError, Writer},
+    store::{ErasureList, Erasures, StoreError, Writer},
 };
 
 /// Everything that replaying needs.
@@ -17,6 +17,8 @@ use crate::{
 pub struct Replay {
     /// The store for changes.
     pub store: Writer,
+    /// The people who were erased since the callbacks came.
+    pub erasures: ErasureList,
     /// The spill queue.
     pub queue: Queue,
     /// The queue for messages that are given up.
@@ -61,6 +63,8 @@ enum Replayed {
 enum Kept {
     #[error("{failed} of {all} changes could not be stored: {first}")]
     Unstored { failed: usize, all: usize, first: StoreError },
+    #[error("it is not known who was erased: {0}")]
+    ErasuresUnknown(StoreError),
     #[error("it belongs to the dead letters, which cannot be reached: {0}")]
     DeadLettersUnreachable(#[from] SpillError),
 }
@@ -120,7 +124,7 @@ impl Replay {
         store_until: Instant,
         deadline: Instant,
     ) -> Result<Replayed, Kept> {
-        let spilled = match Spilled::read(&message.body) {
+        let mut spilled = match Spilled::read(&message.body) {
             Ok(spilled) => spilled,
             Err(error) => {
                 let reason = error.to_string();
@@ -133,6 +137,14 @@ impl Replay {
                 return Ok(Replayed::DeadLetter);
             }
         };
+        if let Err(error) = self.drop_erased(&mut spilled, message.received_at, store_until).await {
+            let Some(reason) = reason_to_give_up(message, &error) else {
+                return Err(Kept::ErasuresUnknown(error));
+            };
+            let all = spilled.changes.iter();
+            self.send_to_dead_letters(message, &spilled, all, &reason, deadline).await?;
+            return Ok(Replayed::DeadLetter);
+        }
         let Spilled { event, received_at, changes } = &spilled;
         let applied = self.store.apply_all(changes, *received_at, store_until).await;
         let is_refused = |(_, error): &(_, StoreError)| matches!(error, StoreError::Refused(_));
@@ -149,11 +161,7 @@ impl Replay {
         let replayed = match given_up.first() {
             None => Replayed::Stored,
             Some((_, error)) => {
-                let days = spill::GIVEN_UP_AFTER.as_secs() / (24 * 60 * 60);
-                let reason = match error {
-                    StoreError::Refused(_) => error.to_string(),
-                    _ => format!("it could not be stored for {days} days: {error}"),
-                };
+                let reason = reason_of(error);
                 let changes = given_up.iter().map(|(change, _)| *change);
                 self.send_to_dead_letters(message, &spilled, changes, &reason, deadline).await?;
                 Replayed::DeadLetter
@@ -178,6 +186,21 @@ impl Replay {
         Ok(replayed)
     }
 
+    /// Leaves out what an erasure covers that came after the callback.
+    async fn drop_erased(
+        &self,
+        spilled: &mut Spilled,
+        now: UnixMillis,
+        store_until: Instant,
+    ) -> Result<(), StoreError> {
+        // All changes of a message are those of one callback, which has one app.
+        let Some(change) = spilled.changes.first() else { return Ok(()) };
+        let erasures = timeout_at(store_until, self.erasures.of(change.app(), now)).await;
+        let erasures: Arc<Erasures> = erasures.unwrap_or(Err(StoreError::OutOfTime))?;
+        spilled.changes.retain(|change| !erasures.cover(change));
+        Ok(())
+    }
+
     /// Sends changes to the dead letters.
     async fn send_to_dead_letters<'a>(
         &self,
@@ -194,5 +217,21 @@ impl Replay {
         let message_id = &message.message_id;
         tracing::error!(event, message_id, count, reason, "spilled changes are a dead letter");
         Ok(())
+    }
+}
+
+/// Why a message that cannot be stored because of this error is given up; `None` if it is tried
+/// again.
+fn reason_to_give_up(message: &Received, error: &StoreError) -> Option<String> {
+    let is_given_up =
+        matches!(error, StoreError::Refused(_)) || message.age() >= spill::GIVEN_UP_AFTER;
+    is_given_up.then(|| reason_of(error))
+}
+
+fn reason_of(error: &StoreError) -> String {
+    let days = spill::GIVEN_UP_AFTER.as_secs() / (24 * 60 * 60);
+    match error {
+        StoreError::Refused(_) => error.to_string(),
+        _ => format!("it could not be stored for {days} days: {error}"),
     }
 }

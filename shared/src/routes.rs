@@ -67,11 +67,23 @@ pub const MINT: &str = "/tencent/user-sig";
 /// Where a UserSig is verified.
 pub const VERIFY: &str = "/tencent/user-sig/verify";
 
+/// The function that erases people.
+pub const ERASE: &str = "erase";
+
+/// What is stored about a user, and where they are erased.
+const DATA: &str = "/users/{provider}/{app}/{user}";
+
+/// The same, with any id as a parameter.
+const DATA_OF_ANY: &str = "/users/{provider}/{app}";
+
+/// The paths at which [`ERASE`] deletes.
+const ERASED: [&str; 2] = [DATA, DATA_OF_ANY];
+
 /// The paths that are posted to [`USER_SIG`].
 const USER_SIGS: [&str; 2] = [MINT, VERIFY];
 
 /// The routes of [`QUERY`]. The names in braces are those of [`MatchedQuery`].
-static QUERIES: [(Method, &str, Query); 13] = [
+static QUERIES: [(Method, &str, Query); 24] = [
     (Method::GET, "/presence/{provider}/{app}/users/{user}", Query::User),
     (Method::GET, "/presence/{provider}/{app}/users", Query::User),
     (Method::POST, "/presence/{provider}/{app}/users", Query::Users),
@@ -81,10 +93,21 @@ static QUERIES: [(Method, &str, Query); 13] = [
     (Method::GET, "/attendance/{provider}/{app}/users", Query::UserAttendance),
     (Method::GET, "/attendance/{provider}/{app}/rooms/{room}", Query::RoomAttendance),
     (Method::GET, "/attendance/{provider}/{app}/rooms", Query::RoomAttendance),
+    (Method::GET, "/reports/{provider}/{app}/users/{user}", Query::UserReport),
+    (Method::GET, "/reports/{provider}/{app}/users", Query::UserReport),
+    (Method::GET, "/reports/{provider}/{app}/rooms/{room}", Query::RoomReport),
+    (Method::GET, "/reports/{provider}/{app}/rooms", Query::RoomReport),
+    (Method::GET, "/reports/{provider}/{app}/rooms/{room}/together", Query::Together),
+    (Method::GET, "/reports/{provider}/{app}/together", Query::Together),
     (Method::GET, "/registrations/{provider}/{app}/users/{user}", Query::Registration),
     (Method::GET, "/registrations/{provider}/{app}/users", Query::Registration),
     (Method::GET, "/registrations/{provider}/{app}", Query::Registrations),
     (Method::GET, "/usage/{provider}/{app}", Query::Usage),
+    (Method::GET, "/explain/{provider}/{app}/users/{user}", Query::Explain),
+    (Method::GET, "/explain/{provider}/{app}/users", Query::Explain),
+    (Method::GET, DATA, Query::Data),
+    (Method::GET, DATA_OF_ANY, Query::Data),
+    (Method::GET, "/erasures/{provider}/{app}", Query::Erasures),
 ];
 
 /// Who calls a route.
@@ -166,12 +189,24 @@ pub enum Query {
     UserAttendance,
     /// Who was in a room.
     RoomAttendance,
+    /// For how long a user was in rooms, by day.
+    UserReport,
+    /// For how long everyone was in a room.
+    RoomReport,
+    /// For how long two people were in a room at the same time.
+    Together,
     /// When a user was registered.
     Registration,
     /// Who was registered.
     Registrations,
     /// How many users were active in a month.
     Usage,
+    /// Why the answers about a user are as they are.
+    Explain,
+    /// What is stored about a user.
+    Data,
+    /// Who was erased.
+    Erasures,
 }
 
 /// A query, and the parts of its path. These are not validated.
@@ -196,7 +231,32 @@ impl<'a> MatchedQuery<'a> {
     }
 
     fn matching(route: &str, query: Query, path: &'a str) -> Option<Self> {
-        let mut matched = Self { query, provider: "", app: "", id: None };
+        let MatchedPath { provider, app, id } = MatchedPath::matching(route, path)?;
+        Some(Self { query, provider, app, id })
+    }
+}
+
+/// The parts of the path of a route of [`QUERY`] or [`ERASE`]. These are not validated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MatchedPath<'a> {
+    /// The part of the path for `{provider}`.
+    pub provider: &'a str,
+    /// The part of the path for `{app}`.
+    pub app: &'a str,
+    /// The part of the path for `{user}` or `{room}`, if the route has one.
+    pub id: Option<&'a str>,
+}
+
+impl<'a> MatchedPath<'a> {
+    /// The user to erase with this method at this path.
+    #[must_use]
+    pub fn of_erased(method: &Method, path: &'a str) -> Option<Self> {
+        let mut routes = ERASED.iter().filter(|_| *method == Method::DELETE);
+        routes.find_map(|route| Self::matching(route, path))
+    }
+
+    fn matching(route: &str, path: &'a str) -> Option<Self> {
+        let mut matched = Self { provider: "", app: "", id: None };
         let mut segments = path.trim_start_matches('/').split('/');
         for name in route.trim_start_matches('/').split('/') {
             let segment = segments.next()?;
@@ -209,6 +269,39 @@ impl<'a> MatchedQuery<'a> {
             }
         }
         segments.next().is_none().then_some(matched)
+    }
+}
+
+/// A managed policy of the template, for those who ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Policy {
+    /// Everything that a backend or a support engineer asks, except all that is stored about a
+    /// person.
+    Ask,
+    /// What is stored about a person: reads it, erases it, and lists erasures.
+    Erase,
+}
+
+impl Policy {
+    /// The policy that allows a route or a path, if one does: minting UserSigs is in none.
+    #[must_use]
+    pub fn of(path: &str) -> Option<Self> {
+        match path.trim_start_matches('/').split('/').next()? {
+            "presence" | "attendance" | "registrations" | "usage" | "reports" | "explain" => {
+                Some(Self::Ask)
+            }
+            "users" | "erasures" => Some(Self::Erase),
+            _ => None,
+        }
+    }
+
+    /// The stack's output with its ARN.
+    #[must_use]
+    pub fn output(self) -> &'static str {
+        match self {
+            Self::Ask => "AskPolicyArn",
+            Self::Erase => "ErasePolicyArn",
+        }
     }
 }
 
@@ -230,13 +323,14 @@ pub fn all() -> impl Iterator<Item = Route> {
     };
     let queries = QUERIES.iter().map(move |(method, path, _)| of_backend(method, path, QUERY));
     let user_sigs = USER_SIGS.iter().map(move |path| of_backend(&Method::POST, path, USER_SIG));
-    callbacks.chain(queries).chain(user_sigs)
+    let erased = ERASED.iter().map(move |path| of_backend(&Method::DELETE, path, ERASE));
+    callbacks.chain(queries).chain(user_sigs).chain(erased)
 }
 
 /// The functions of all routes, and those that have no route, each once.
 pub fn functions() -> impl Iterator<Item = &'static str> {
     let callbacks = CALLBACKS.iter().map(|names| names.function);
-    callbacks.chain([QUERY, USER_SIG, SPILL_REPLAY, RELAY])
+    callbacks.chain([QUERY, USER_SIG, ERASE, SPILL_REPLAY, RELAY])
 }
 
 /// A function that a backend calls.
@@ -246,6 +340,8 @@ pub enum BackendFunction {
     Query,
     /// [`USER_SIG`].
     UserSig,
+    /// [`ERASE`].
+    Erase,
 }
 
 impl BackendFunction {
@@ -255,17 +351,20 @@ impl BackendFunction {
         match self {
             Self::Query => QUERY,
             Self::UserSig => USER_SIG,
+            Self::Erase => ERASE,
         }
     }
 }
 
-/// The function that answers a backend at this path. A path that only begins like a query also
+/// The function that answers a backend with this method at this path. A path that only begins like a query also
 /// belongs to the query function, which then answers that there is no such route.
 #[must_use]
-pub fn backend_function(path: &str) -> Option<BackendFunction> {
+pub fn backend_function(method: &Method, path: &str) -> Option<BackendFunction> {
     let root = |of: &str| of.find("{provider}").is_some_and(|end| path.starts_with(&of[..end]));
     if USER_SIGS.contains(&path) {
         Some(BackendFunction::UserSig)
+    } else if *method == Method::DELETE && root(DATA) {
+        Some(BackendFunction::Erase)
     } else {
         QUERIES.iter().any(|(_, of, _)| root(of)).then_some(BackendFunction::Query)
     }
@@ -293,10 +392,7 @@ mod tests {
                 (matched.query, matched.provider, matched.app),
                 (*query, "{provider}", "{app}")
             );
-            assert_eq!(
-                matched.id.is_some(),
-                route.ends_with("{user}") || route.ends_with("{room}")
-            );
+            assert_eq!(matched.id.is_some(), route.contains("{user}") || route.contains("{room}"));
         }
     }
 

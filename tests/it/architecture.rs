@@ -354,7 +354,9 @@ fn each_service_lambda_and_the_environment_are_named_in_one_place() {
         }
         let reads_environment = code.contains("std::env") || code.contains("env::var");
         let may = ["shared/src/runtime/", "shared/src/config.rs", "shared/src/aws/mod.rs"];
-        let may = may.iter().any(|place| file.starts_with(place));
+        // A test of its own, in no binary.
+        let is_test = file == "shared/src/openapi.rs";
+        let may = is_test || may.iter().any(|place| file.starts_with(place));
         assert!(!reads_environment || may, "{file} reads the environment");
     }
 }
@@ -440,6 +442,43 @@ fn one_match_names_the_providers_and_nothing_outside_their_folders_does() {
         let may = if file == "shared/src/providers/mod.rs" { 3 } else { 0 };
         let found: usize = named(&code);
         assert!(is_folder || found == may, "{file} names providers {found} times");
+    }
+}
+
+/// A rule need not name its provider to be one. What a role, a reason, the kind of a mark or a
+/// provider's own number means is such a rule, so nothing between a provider and an answer asks.
+/// The modules that all providers share do not name them, in comments either. Only the docs of an
+/// answer's fields may: they are its description in `openapi.yaml`.
+#[test]
+fn what_a_mark_means_is_asked_in_the_providers_folders_only() {
+    let shared = ["store", "record", "query", "handler.rs", "replay.rs", "spill"];
+    let meanings = ["Kind::", "LeaveReason::", "Role(", ".sequence", ".reason ", ".roles."];
+    // `PersonKind::` is another name.
+    let names_it = |line: &str, meaning: &str| {
+        let is_within = |at: usize| line[..at].ends_with(|c: char| c.is_alphanumeric());
+        line.match_indices(meaning).any(|(at, _)| meaning.starts_with('.') || !is_within(at))
+    };
+    let names = ["zego", "openim", "trtc", "tencent", "chat"];
+    for (file, code) in
+        shared.map(|name| format!("shared/src/{name}")).iter().flat_map(|f| sources(f))
+    {
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        for line in lines {
+            let found = meanings.iter().find(|meaning| names_it(line, meaning));
+            assert!(found.is_none(), "{file} asks what a mark means: {line}");
+        }
+        let is_description =
+            |line: &&str| file.contains("/query/") && line.trim_start().starts_with("///");
+        let others: Vec<&str> = code.lines().filter(|line| !is_description(line)).collect();
+        let lower = others.join("\n").to_ascii_lowercase();
+        let words: BTreeSet<&str> = lower.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+        let found = names.iter().find(|name| words.contains(**name));
+        assert!(found.is_none(), "{file} names {found:?}");
+    }
+    // The rules of one provider are not passed on as if they were everyone's.
+    let (_, providers) = sources("shared/src/providers/mod.rs").pop_first().unwrap();
+    for name in names {
+        assert!(!providers.contains(&format!("pub use {name}")), "{name} is taken for all");
     }
 }
 

@@ -151,8 +151,8 @@ fn without_texts(mut changes: Vec<Change>) -> Vec<Change> {
         match change {
             Change::Seat(seat) => seat.roster = rollcall::domain::Roster::default(),
             Change::Registration(registration) => {
-                (registration.name, registration.avatar_url, registration.extra) =
-                    (None, None, None);
+                registration.name = None;
+                registration.details.retain(|_, detail| detail.as_text().is_none());
             }
             _ => {}
         }

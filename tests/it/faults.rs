@@ -418,7 +418,7 @@ async fn live_through(callbacks: usize, takers: Takers, mut outage: Outage) {
 #[tokio::test(flavor = "multi_thread")]
 async fn promise_5_never_lost_in_a_bad_quarter_of_an_hour() {
     let outage = Outage::start(BUDGET).await;
-    live_through(1500, Takers::Handlers, outage).await;
+    Box::pin(live_through(1500, Takers::Handlers, outage)).await;
 }
 
 /// The same with the real binaries, which are killed at random points.
@@ -444,5 +444,5 @@ async fn promise_5_never_lost_by_the_real_binaries_in_a_bad_quarter_of_an_hour()
         .chain(["spill-replay"])
         .collect();
     let fleet = Fleet::start(&functions, 4, environment).await;
-    live_through(10_000, Takers::Binaries(fleet), outage).await;
+    Box::pin(live_through(10_000, Takers::Binaries(fleet), outage)).await;
 }

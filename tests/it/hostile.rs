@@ -580,6 +580,20 @@ async fn promise_7_isolated_a_made_up_cursor_shows_nothing_else() {
             assert!(!members[..index].contains(user), "{after:?}: {user} is there twice");
         }
         let next = cursor(&json!({ "after": after }));
+        let (_, first) = app.get("/explain/zego/1/users/user0?limit=1").await;
+        let mut place: Value = serde_json::from_slice(
+            &BASE64_URL_SAFE_NO_PAD.decode(first["next"].as_str().unwrap()).unwrap(),
+        )
+        .unwrap();
+        let is_id = (1..=255).contains(&after.len());
+        place["mark"]["room"] = json!(after);
+        let path = format!("/explain/zego/1/users/user0?next={}", cursor(&place));
+        let (status, explained) = app.get(&path).await;
+        assert_eq!(status, if is_id { 200 } else { 400 }, "{after:?}: {explained}");
+        let rooms = explained["rooms"].as_array().into_iter().flatten();
+        for stay in rooms.flat_map(|room| room["stays"].as_array().unwrap()) {
+            assert_eq!((&stay["room"], &stay["user"]), (&json!("lobby"), &json!("user0")));
+        }
         let path = format!("/registrations/openim/main?from={}&next={next}", now.0 + 60_000);
         let (status, list) = app.get(&path).await;
         assert_eq!((status.as_u16(), list["registrations"].as_array().unwrap().len()), (200, 0));

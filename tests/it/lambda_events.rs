@@ -80,4 +80,12 @@ async fn a_decoded_path_asks_for_ids_of_any_character() {
     let mut function = service(handlers.queries);
     let asked = gateway_event("GET", "/presence/zego/1/users", "user=ada%20lovelace", None);
     assert_eq!(answer!("query", function, asked)["statusCode"], 200);
+
+    let asked = gateway_event("GET", "/attendance/zego/1/rooms/lobby", "format=csv&limit=1", None);
+    let csv = answer!("query", function, asked);
+    assert_eq!((&csv["statusCode"], &csv["isBase64Encoded"]), (&json!(200), &json!(false)));
+    assert_eq!(csv["headers"]["content-type"], "text/csv; charset=utf-8; header=present");
+    let link = csv["headers"]["link"].as_str().unwrap();
+    assert!(link.starts_with("</attendance/zego/1/rooms/lobby?format=csv&limit=1&next="), "{link}");
+    assert!(csv["body"].as_str().unwrap().starts_with("user,name,room,"), "{csv}");
 }

@@ -1,7 +1,10 @@
 //! Rooms with twenty thousand people, and with a hundred thousand visits: all are found, and at
 //! what cost.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Instant,
+};
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures::{StreamExt, stream};
@@ -126,6 +129,36 @@ async fn twenty_thousand_people_in_one_room_are_found_and_counted() {
     let units = proxy.take_units();
     println!("attendance of {PEOPLE}, in pages of 1000: {units} read units");
     assert!(units < 0.06 * f64::from(PEOPLE), "{units}");
+    proxy.take();
+
+    let report = "/reports/zego/1/rooms/lobby";
+    let (started, (status, first)) =
+        (Instant::now(), handlers.get(report, "limit=1000", NOW).await);
+    assert_eq!((status.as_u16(), &first["people"]), (200, &PEOPLE.into()), "{first}");
+    let (units, requests) = (proxy.take_units(), proxy.take().len());
+    println!(
+        "a page of a report of {PEOPLE}: {units} read units, {requests} requests, {:?}",
+        started.elapsed()
+    );
+    assert!(units < 0.06 * f64::from(PEOPLE), "{units}");
+    let peak = &first["peak"]["online"];
+    assert_eq!((peak, first["rows"].as_array().unwrap().len()), (&PEOPLE.into(), 1000));
+    assert_eq!(first["rows"][0]["user"], "ada");
+    assert_eq!(first["rows"][999]["user"], "user00999");
+
+    // One more is too many, but not in a shorter span, nor for two people.
+    fill(&database, &handlers, 1, PEOPLE + 1).await;
+    let (status, answer) = handlers.get(report, "", NOW).await;
+    assert_eq!((status.as_u16(), &answer["error"]["code"]), (503, &"too_large".into()));
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.contains("/attendance") && message.contains("`from`"), "{message}");
+    let (status, answer) =
+        handlers.get(&format!("{report}/together"), "a=role:audience&b=ada", NOW).await;
+    assert_eq!((status.as_u16(), &answer["error"]["code"]), (503, &"too_large".into()));
+    let (status, _) = handlers.get(&format!("{report}/together"), "a=user00001&b=ada", NOW).await;
+    assert_eq!(status, 200);
+    let (_, answer) = handlers.get(report, &format!("to={}", START - 1), NOW).await;
+    assert_eq!(answer["people"], 0, "{answer}");
 }
 
 #[tokio::test]

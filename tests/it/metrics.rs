@@ -11,6 +11,7 @@ use std::{
 use rollcall::{
     callback::Secret,
     endpoint::Endpoint,
+    erase::ReceivedRepeat,
     metrics::EmbeddedMetrics,
     providers::openim::{AppCredentials, Basic},
     runtime,
@@ -166,6 +167,26 @@ async fn log_of_a_replay() -> String {
     String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
 }
 
+/// The log of erasures: of a request, and of a batch of second passes of which one is not done.
+async fn log_of_erasures() -> String {
+    let database = Database::start().await;
+    let handlers = Handlers::on(&database.url);
+    let now = runtime::now();
+    let log = Log::default();
+    let guard = tracing::subscriber::set_default(subscriber(&log));
+    assert_eq!(handlers.erase("/users/zego/1/ada", "", now).await.0, 200);
+    let nonsense = ReceivedRepeat {
+        message_id: "1".to_owned(),
+        sent_at: now.before(Duration::from_mins(20)),
+        body: "nonsense".to_owned(),
+    };
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    let kept = handlers.erase.repeat_all(vec![nonsense], now, deadline).await;
+    assert_eq!(kept, ["1"]);
+    drop(guard);
+    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+}
+
 fn strings(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|entry| entry.as_str().unwrap()).collect()
 }
@@ -207,7 +228,7 @@ fn check(line: &Value, emitted: &mut Emitted) {
 
 async fn emitted() -> Emitted {
     let (log, _) = log().await;
-    let log = log + &log_of_a_replay().await;
+    let log = log + &log_of_a_replay().await + &log_of_erasures().await;
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let mut emitted = Emitted::new();
     for line in lines.filter(|line| !line["_aws"].is_null()) {
@@ -270,6 +291,28 @@ async fn each_replay_is_one_line_with_what_stays_and_for_how_long_it_has_been_th
     assert_eq!((kept, dead_letters), (3, 1));
     let names: Vec<&str> = emitted.keys().map(String::as_str).collect();
     assert_eq!(names, ["dead_letters", "kept", "oldest_kept_s"]);
+}
+
+/// The lines about erasures name the hash and never the person.
+#[tokio::test]
+async fn each_erasure_is_one_line_that_names_nobody() {
+    let log = log_of_erasures().await;
+    let mut emitted = Emitted::new();
+    let mut lines = Vec::new();
+    for line in log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        if !line["_aws"].is_null() {
+            check(&line, &mut emitted);
+            lines.push(line);
+        }
+    }
+    let [erasure, repeats] = &lines[..] else { panic!("{log}") };
+    assert_eq!((&erasure["erasures"], &erasure["erased_items"]), (&json!(1), &json!(0)));
+    assert_eq!(erasure["hash"].as_str().unwrap().len(), 64, "{erasure}");
+    assert_eq!((&repeats["messages"], &repeats["kept"]), (&json!(1), &json!(1)));
+    assert_eq!(repeats["oldest_kept_s"], 1200, "{repeats}");
+    assert!(!log.contains("ada"), "{log}");
+    let names: Vec<&str> = emitted.keys().map(String::as_str).collect();
+    assert_eq!(names, ["erased_items", "erasures", "kept", "oldest_kept_s"]);
 }
 
 /// A metric costs money for each value of its dimensions: there are few, whatever is sent.

@@ -5,7 +5,12 @@ use std::collections::BTreeSet;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::future::{join, join_all};
 use proptest::{prelude::*, sample::Index, test_runner::Config};
-use rollcall::{domain::UnixMillis, providers::openim::AppCredentials};
+use rollcall::{
+    aws,
+    domain::{App, Change, Detail, ProviderName, Registration, RegistrationSource, UnixMillis},
+    providers::openim::AppCredentials,
+    store::Reader,
+};
 use rollcall_players::{
     Answer,
     openim::{Event, EventName, Options, Platform, Server},
@@ -13,8 +18,8 @@ use rollcall_players::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    BLANK, Database, Handlers, OPENIM_PASSWORD, OPENIM_SECRET, OTHER_SECRET, TestApp, apps, dump,
-    openim_event, timeless,
+    BLANK, Database, Handlers, OPENIM_PASSWORD, OPENIM_SECRET, OTHER_SECRET, TABLE_NAME, TestApp,
+    apps, dump, openim_event, store_at, timeless,
 };
 
 const REGISTER: &str = "/openim/callbackAfterUserRegisterCommand";
@@ -126,6 +131,38 @@ async fn the_real_form_is_answered_as_no_server_can_misread_it() {
     let bob = registration(&app, "u1002").await;
     assert_eq!(bob["registered_at"], 1_767_225_600_123_u64);
     assert_eq!(bob["extra"], r#"{"lang":"en"}"#);
+}
+
+/// Another provider may have details of its own.
+#[tokio::test]
+async fn a_registration_is_read_with_every_detail_that_was_stored() {
+    let database = Database::start().await;
+    let store = store_at(&aws::at(&database.url), std::time::Duration::from_secs(5));
+    let app = App { provider: ProviderName::OpenIm, id: "main".parse().unwrap() };
+    let text = |text: &str| Detail::Text(text.to_owned());
+    for (user, details) in [
+        ("ada", vec![("extra", text("x")), ("extra_truncated", Detail::Flag(true))]),
+        ("bob", vec![("city", text("Oslo")), ("pk", text("")), ("details", Detail::Number(-1))]),
+        ("cyd", vec![("manager_level", Detail::Number(7)), ("is_new", Detail::Flag(true))]),
+        ("dee", vec![]),
+    ] {
+        let details = details.into_iter().map(|(name, detail)| (name.into(), detail));
+        let mut registration = Registration {
+            app: app.clone(),
+            user: user.parse().unwrap(),
+            source: RegistrationSource::Callback,
+            create_time: None,
+            recorded_at: NOW,
+            name: None,
+            details: details.collect(),
+        };
+        store.apply(&Change::Registration(registration.clone()), NOW).await.unwrap();
+        let reader = Reader::new(database.client.clone(), TABLE_NAME);
+        let read = reader.registration(&app, &registration.user).await.unwrap();
+        let not_truncated = || Detail::Flag(false);
+        registration.details.entry("extra_truncated".into()).or_insert_with(not_truncated);
+        assert_eq!(read, Some(registration));
+    }
 }
 
 /// Promise 1, and the answers of all rejections.

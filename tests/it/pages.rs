@@ -178,6 +178,32 @@ async fn a_person_s_sessions_and_attendance_have_every_row_once_page_by_page() {
     assert!(page["next"].is_null(), "the default is 100");
 }
 
+/// The longest marks that can be, of sessions that follow each other in four rooms.
+#[tokio::test]
+async fn an_explanation_ends_before_lambda_s_limit_and_goes_on() {
+    let app = TestApp::start().await;
+    let start = Moment::recent();
+    let worst = |number: usize| format!("{}{number}", "\u{1}".repeat(230));
+    let sessions: Vec<String> = (100..450).map(worst).collect();
+    let event = |(number, session): (usize, &String)| Event {
+        user: worst(0),
+        room: worst(number % 4),
+        nickname: "\u{1}".repeat(256),
+        session: session.clone(),
+        ..zego_event(RoomLogin, start.plus(number as u64))
+    };
+    let events: Vec<Event> = sessions.iter().enumerate().map(event).collect();
+    for event in &events {
+        assert!(["applied", "stale"].contains(&app.outcome(event).await.as_str()));
+    }
+    let path = format!("/explain/zego/1/users?user={}&limit=1000", encoded(&worst(0)));
+    let (found, pages) = rows(&app, &path, "rooms").await;
+    let marks: Vec<Value> =
+        found.iter().flat_map(|room| room["marks"].as_array().unwrap()).cloned().collect();
+    assert_each_once(texts(&marks, "session"), &sessions);
+    assert!(pages > 1, "{pages} pages");
+}
+
 /// On every page, `online` and `last_seen_at` describe the person as a whole. A person who leaves a
 /// room meanwhile is not listed twice.
 #[tokio::test]

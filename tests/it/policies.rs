@@ -10,7 +10,7 @@ use http::Method;
 use rollcall::{
     callback::Secret,
     endpoint::Endpoint,
-    routes::{self, MINT, QUERY, RELAY, Route, SPILL_REPLAY, USER_SIG},
+    routes::{self, ERASE, MINT, QUERY, RELAY, Route, SPILL_REPLAY, USER_SIG},
 };
 use serde_json::{Value, json};
 
@@ -62,6 +62,7 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
         ("EventBus".to_owned(), BUS.to_owned()),
         ("SpillQueue".to_owned(), outage.queue.url.clone()),
         ("SpillDeadLetters".to_owned(), outage.dead_letters.url.clone()),
+        ("EraseQueue".to_owned(), outage.erase_queue.url.clone()),
     ]);
     for (name, resource) in template["Resources"].as_object().unwrap() {
         if let Some(written) = resource["Properties"]["SecretString"].as_str() {
@@ -157,6 +158,13 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
             assert!([200, 404].contains(&answer["statusCode"].as_u64().unwrap()), "{answer}");
         }
     }
+    // The first erasure makes the key of the hashes. The second pass does no more than the first.
+    for app in ["zego/1", "openim/main", "tencent/1400000000"] {
+        let erase = gateway_event("DELETE", &format!("/users/{app}/ada"), "", None);
+        assert_eq!(invoke(ERASE, erase).await["statusCode"], 200);
+    }
+    let again = async |event| Some(invoke(ERASE, event).await);
+    assert_eq!(outage.erase_queue.poll(again).await, (3, 0));
     let mint = json!({ "sdk_app_id": 1_400_000_000, "user_id": "ada" }).to_string();
     let mint = gateway_event("POST", MINT, "", Some(&mint));
     assert_eq!(invoke(USER_SIG, mint).await["statusCode"], 200);

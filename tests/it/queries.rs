@@ -37,6 +37,69 @@ async fn a_path_and_a_query_parameter_mean_the_same() {
     }
 }
 
+/// A replaced part would make it another id, time or cursor. U+FFFD that was sent is a character.
+#[tokio::test]
+async fn a_damaged_parameter_or_path_is_refused_by_its_name() {
+    let app = TestApp::start().await;
+    somebody(&app, "a\u{fffd}", "r\u{fffd}", Moment::recent(), 0).await;
+    let by_path = |status, code| (status, code, "in the path");
+    let not_known = (404, "not_found", "is not known");
+    for (path, name, (status, code, says)) in [
+        ("/presence/zego/1/users?user=a%FF", "user", (400, "bad_parameter", "`user` ")),
+        ("/presence/zego/1/users?user=%F0%9F%98", "user", (400, "bad_parameter", "`user` ")),
+        ("/presence/zego/1/users?x=%FF&user=nobody", "", not_known),
+        ("/presence/zego/1/users?%FF=1&user=nobody", "", not_known),
+        ("/presence/zego/1/rooms?room=%ED%A0%BD", "room", (400, "bad_parameter", "`room` ")),
+        ("/presence/zego/1/rooms?room=r&changes=%FF", "changes", (400, "bad_parameter", "`")),
+        ("/presence/zego/1/rooms?room=r&next=%FF", "next", (400, "bad_parameter", "cut")),
+        ("/presence/zego/1/users?user=a&next=%FF", "next", (400, "bad_parameter", "cut")),
+        ("/attendance/zego/1/rooms?room=%FF", "room", (400, "bad_parameter", "`room` ")),
+        ("/attendance/zego/1/users?user=%FF", "user", (400, "bad_parameter", "`user` ")),
+        ("/attendance/zego/1/users/a?from=%FF", "from", (400, "bad_parameter", "cut")),
+        ("/attendance/zego/1/users/a?to=%FF", "to", (400, "bad_parameter", "cut")),
+        ("/registrations/openim/main?limit=%FF", "limit", (400, "bad_parameter", "cut")),
+        ("/registrations/openim/main?next=%FF", "next", (400, "bad_parameter", "cut")),
+        ("/registrations/openim/main/users?user=%FF", "user", (400, "bad_parameter", "cut")),
+        ("/usage/tencent/1400000000?month=%FF", "month", (400, "bad_parameter", "cut")),
+        ("/presence/zego/1/users/a%FF", "user", by_path(400, "bad_parameter")),
+        ("/presence/zego/1/rooms/r%FF", "room", by_path(400, "bad_parameter")),
+        ("/attendance/zego/1/rooms/r%FF", "room", by_path(400, "bad_parameter")),
+        ("/registrations/openim/main/users/a%FF", "user", by_path(400, "bad_parameter")),
+        ("/presence/zego/%FF/users/a", "app", by_path(400, "bad_parameter")),
+        ("/presence/%FF/1/users/a", "", (404, "not_found", "no such provider")),
+    ] {
+        let (answered, body) = app.get(path).await;
+        let message = body["error"]["message"].as_str().unwrap();
+        assert_eq!((answered.as_u16(), &body["error"]["code"]), (status, &json!(code)), "{path}");
+        assert!(message.contains(name) && message.contains(says), "{path}: {message}");
+    }
+    for path in ["/presence/zego/1/users?user=a%EF%BF%BD", "/presence/zego/1/rooms?room=r%EF%BF%BD"]
+    {
+        assert_eq!(app.get(path).await.0, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_body_of_a_query_is_one_object_with_or_without_a_byte_order_mark() {
+    let app = TestApp::start().await;
+    somebody(&app, "ada", "lobby", Moment::recent(), 0).await;
+    let ask = async |body: &str| {
+        let answer = app.post("/presence/zego/1/users", "application/json", body.to_owned()).await;
+        (answer.status.as_u16(), serde_json::from_str::<Value>(&answer.body).unwrap())
+    };
+    let good = r#"{"users":["ada"]}"#;
+    for body in [good.to_owned(), format!("\u{feff}{good}"), format!(" \n{good}")] {
+        let (status, answer) = ask(&body).await;
+        assert_eq!((status, &answer["users"][0]["online"]), (200, &json!(true)), "{body:?}");
+    }
+    let twice = format!("\u{feff}\u{feff}{good}");
+    for body in [twice.as_str(), "\u{feff}", r#"[["ada"]]"#, r#"{"users":["\ud83d"]}"#] {
+        let (status, answer) = ask(body).await;
+        assert_eq!((status, &answer["error"]["code"]), (400, &json!("bad_parameter")), "{body}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains("`users`"), "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn a_slash_in_a_path_is_a_separator_as_in_an_api_gateway() {
     let app = TestApp::start().await;
@@ -161,7 +224,7 @@ async fn the_answer_to_a_bad_query_says_what_is_wrong() {
     let app = TestApp::start().await;
     somebody(&app, "ada", "lobby", Moment::recent(), 0).await;
     let long = "x".repeat(256);
-    let questions = [
+    let bad_queries = [
         ("/presence/zego/1/users/bob".to_owned(), 404, "not_found"),
         ("/presence/zego/1/rooms/attic".to_owned(), 404, "not_found"),
         ("/presence/zego/7/users/ada".to_owned(), 404, "not_found"),
@@ -182,7 +245,7 @@ async fn the_answer_to_a_bad_query_says_what_is_wrong() {
         ("/presence/zego/1/rooms/lobby?next=%21".to_owned(), 400, "bad_parameter"),
         ("/presence/zego/1/rooms/lobby?next=e30".to_owned(), 400, "bad_parameter"),
     ];
-    for (path, status, code) in questions {
+    for (path, status, code) in bad_queries {
         let (answered, body) = app.get(&path).await;
         assert_eq!((answered.as_u16(), &body["error"]["code"]), (status, &json!(code)), "{path}");
         assert!(!body["error"]["message"].as_str().unwrap().is_empty());

@@ -29,9 +29,9 @@ fn of(user: &str, now: UnixMillis) -> Event {
 }
 
 async fn guarded() -> (Database, Proxy, Handlers) {
-    let (database, proxy, Handlers { receiver, queries }) = Handlers::observed().await;
-    let receiver = Receiver { replay_guard: ReplayGuard::On, ..receiver };
-    (database, proxy, Handlers { receiver, queries })
+    let (database, proxy, handlers) = Handlers::observed().await;
+    let receiver = Receiver { replay_guard: ReplayGuard::On, ..handlers.receiver.clone() };
+    (database, proxy, Handlers { receiver, ..handlers })
 }
 
 fn status_and_outcome(reply: &Reply) -> (u16, &'static str) {
@@ -89,7 +89,7 @@ async fn promise_1_authentic_a_signature_split_in_another_way_is_the_same_signat
     assert_eq!(status_and_outcome(&handlers.deliver(&split, now).await), (401, "rejected"));
     // Without the guard it is accepted like the other one.
     let receiver = Receiver { replay_guard: ReplayGuard::Off, ..handlers.receiver.clone() };
-    let open = Handlers { receiver, queries: handlers.queries };
+    let open = Handlers { receiver, ..handlers.clone() };
     assert_eq!(status_and_outcome(&open.deliver(&split, now).await), (200, "applied"));
 }
 
@@ -125,7 +125,7 @@ async fn the_guard_costs_one_write_before_the_others_and_nothing_when_it_is_off(
     assert_eq!(proxy.take().len(), 1, "the guard's and no more");
 
     let receiver = Receiver { replay_guard: ReplayGuard::Off, ..handlers.receiver.clone() };
-    let open = Handlers { receiver, queries: handlers.queries };
+    let open = Handlers { receiver, ..handlers.clone() };
     assert_eq!(status_and_outcome(&open.deliver(&seen, now).await), (200, "duplicate"));
     assert_eq!(proxy.take().len(), 1);
 }

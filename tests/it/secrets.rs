@@ -63,7 +63,7 @@ impl World {
         let handlers = Handlers::on(&database.url);
         let apps = manager.apps(&id, budget);
         let receiver = Receiver { apps, budget, ..handlers.receiver };
-        let handlers = Handlers { receiver, queries: handlers.queries };
+        let handlers = Handlers { receiver, ..handlers };
         Self { manager, id, handlers, start: runtime::now(), _database: database }
     }
 
@@ -258,6 +258,9 @@ async fn promise_8_discreet_the_last_good_value_stays_and_no_value_is_logged() {
         world.manager.put(&world.id, &text).await;
         refused("the secret is broken at line 1, column").await;
     }
+    let twice = format!(r#""1":{{"callback_secrets":["{NEW}"]}}"#);
+    world.manager.put(&world.id, &format!(r#"{{"zego":{{{twice},{twice}}}}}"#)).await;
+    refused("the secret names the zego app `1` twice").await;
     world.manager.put(&world.id, &zego_apps(&[NEW])).await;
     let now = world.after(PAUSE * pauses);
     assert_eq!(world.status(NEW, now).await, 200, "and a good value is taken again");

@@ -5,7 +5,11 @@ use std::{collections::BTreeSet, fs, path::Path};
 use aws_sdk_dynamodb::types::KeySchemaElement;
 use rollcall::{
     domain::ProviderName,
-    routes::{self, CALLBACKS, CallbackNames, Caller, QUERY, RELAY, Route, SPILL_REPLAY, USER_SIG},
+    erase,
+    routes::{
+        self, CALLBACKS, CallbackNames, Caller, ERASE, Policy, QUERY, RELAY, Route, SPILL_REPLAY,
+        USER_SIG,
+    },
     spill,
 };
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
@@ -137,6 +141,7 @@ fn to_json(yaml: &Yaml<'_>) -> Value {
         Yaml::Tagged(tag, node) => json!({ format!("!{}", tag.suffix): to_json(node) }),
         Yaml::Value(Scalar::String(text)) => json!(text),
         Yaml::Value(Scalar::Integer(number)) => json!(number),
+        Yaml::Value(Scalar::FloatingPoint(number)) => json!(number.into_inner()),
         Yaml::Value(Scalar::Boolean(flag)) => json!(flag),
         Yaml::Value(Scalar::Null) => Value::Null,
         other => panic!("{other:?} in a YAML file"),
@@ -196,7 +201,7 @@ fn contract() -> BTreeSet<(String, String, String)> {
 
 /// Whether a backend calls this function. A provider posts to the others.
 fn is_for_backends(function: &str) -> bool {
-    [QUERY, USER_SIG].contains(&function)
+    [QUERY, USER_SIG, ERASE].contains(&function)
 }
 
 #[test]
@@ -309,15 +314,17 @@ fn the_template_has_the_contracts_routes() {
     let mut routes = BTreeSet::new();
     for (function, properties) in functions(&template()) {
         for event in properties["Events"].as_object().unwrap().values() {
-            let source = match function.as_str() {
-                SPILL_REPLAY => "SQS",
-                RELAY => "DynamoDB",
-                _ => "HttpApi",
-            };
-            assert_eq!(event["Type"], source, "{function}");
-            if source != "HttpApi" {
+            let is_of_queue = event["Type"] == "SQS";
+            assert!(is_of_queue || function != SPILL_REPLAY, "{function}");
+            if is_of_queue {
+                assert!([SPILL_REPLAY, ERASE].contains(&function.as_str()), "{function}");
                 continue;
             }
+            if function == RELAY {
+                assert_eq!(event["Type"], "DynamoDB");
+                continue;
+            }
+            assert_eq!(event["Type"], "HttpApi", "{function}");
             let properties = &event["Properties"];
             let method = properties["Method"].as_str().unwrap().to_owned();
             let path = properties["Path"].as_str().unwrap().to_owned();
@@ -568,9 +575,10 @@ fn every_function_has_a_role_with_its_own_log_group_and_queue_and_no_managed_pol
         let allowed = iam::policy(&template, &properties);
         for permission in iam::BY_LAMBDA {
             let is_allowed = allowed.contains(&(permission.0.to_owned(), permission.1.to_owned()));
-            let is_needed = match permission.0.split(':').next().unwrap() {
-                "logs" => true,
-                "sqs" => function == SPILL_REPLAY,
+            let is_needed = match permission.1 {
+                "SpillQueue.Arn" => function == SPILL_REPLAY,
+                "EraseQueue.Arn" => function == ERASE,
+                "Logs.Arn" => true,
                 _ => function == RELAY,
             };
             assert_eq!(is_allowed, is_needed, "{permission:?} by {function}");
@@ -584,10 +592,76 @@ fn every_function_has_a_role_with_its_own_log_group_and_queue_and_no_managed_pol
     used.insert("WebhookRole.Arn".to_owned());
     let written = resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::IAM::Role");
     assert_eq!(used, written.map(|(name, _)| format!("{name}.Arn")).collect());
-    let forbidden = ["AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"];
-    assert!(
-        resources.values().all(|resource| !forbidden.iter().any(|kind| resource["Type"] == *kind))
-    );
+    assert!(resources.values().all(|resource| resource["Type"] != "AWS::IAM::Policy"));
+}
+
+/// *Ask* and *erase* are for those who ask: the stack gives them to nobody, and a route is in the
+/// policy that its part of the contract names, or in none.
+#[test]
+fn each_policy_allows_its_routes_and_nothing_else() {
+    let template = template();
+    let resources = template["Resources"].as_object().unwrap();
+    let policies =
+        resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::IAM::ManagedPolicy");
+    let policies: BTreeSet<&str> = policies.map(|(name, _)| name.as_str()).collect();
+    assert_eq!(policies, ["AskPolicy", "ErasePolicy"].into());
+
+    // What the contract has, and all routes that exist.
+    let mut allowed: BTreeSet<(Policy, String, String)> = [
+        (Policy::Ask, "GET", "/reports/{provider}/{app}/rooms/{room}"),
+        (Policy::Ask, "GET", "/reports/{provider}/{app}/rooms/{room}/together"),
+        (Policy::Ask, "GET", "/explain/{provider}/{app}/users/{user}"),
+        (Policy::Erase, "GET", "/users/{provider}/{app}"),
+        (Policy::Erase, "GET", "/users/{provider}/{app}/{user}"),
+        (Policy::Erase, "DELETE", "/users/{provider}/{app}"),
+        (Policy::Erase, "DELETE", "/users/{provider}/{app}/{user}"),
+        (Policy::Erase, "GET", "/erasures/{provider}/{app}"),
+    ]
+    .map(|(policy, method, path)| (policy, method.to_owned(), path.to_owned()))
+    .into();
+    let mut paths: BTreeSet<String> = allowed.iter().map(|(.., path)| path.clone()).collect();
+    for Route { method, path, function, caller } in routes::all() {
+        paths.insert(path.to_owned());
+        match Policy::of(path) {
+            Some(policy) => {
+                assert_eq!(caller, Caller::Backend, "{path}");
+                allowed.insert((policy, method.to_string(), path.to_owned()));
+            }
+            None => assert!(caller != Caller::Backend || function == USER_SIG, "{path}"),
+        }
+    }
+    // Paths that only look like one of them. What comes before them is not theirs.
+    paths.extend(["/", "/x/GET/presence/zego", "/users-of/zego/1", "/presence"].map(str::to_owned));
+
+    let arn = |api: &str, method: &str, path: &str| {
+        format!("arn:aws:execute-api:eu-central-1:123456789012:{api}/{method}{path}")
+    };
+    for policy in [Policy::Ask, Policy::Erase] {
+        let output = &template["Outputs"][policy.output()];
+        let resource = &template["Resources"][output["Value"]["!Ref"].as_str().unwrap()];
+        let properties = resource["Properties"].as_object().unwrap();
+        let names: Vec<&String> = properties.keys().collect();
+        assert_eq!(names, ["Description", "PolicyDocument"], "it is attached to nobody");
+        let document = &resource["Properties"]["PolicyDocument"];
+        for path in &paths {
+            for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"] {
+                let is_its = allowed.contains(&(policy, method.to_owned(), path.clone()));
+                // A user may have any name, such as one that looks like a path.
+                for name in ["ada", "a%2FGET%2Fpresence", "GET/presence/x", "*", "a b"] {
+                    let path = path.replace("{provider}", "zego").replace("{app}", "1");
+                    let path = path.replace("{user}", name).replace("{room}", name);
+                    let path = path.replace("{proxy+}", name);
+                    let allows = |api| iam::allows(document, &arn(api, method, &path));
+                    // Of a GET below a first part that is its own, there is nothing else to allow.
+                    let is_below = method == "GET"
+                        && Policy::of(&path) == Some(policy)
+                        && path.trim_start_matches('/').contains('/');
+                    assert_eq!(allows("abc123/$default"), is_its || is_below, "{method} {path}");
+                    assert!(!allows("another/$default") && !allows("abc123/test"), "{path}");
+                }
+            }
+        }
+    }
 }
 
 /// A provider's resources exist only if `Providers` names it. `.ci/tools/template` deploys every
@@ -640,6 +714,7 @@ fn what_holds_data_outlives_the_stack() {
     }
     // Under another name it would be another resource, without what is in this one.
     let expected = [
+        "EraseQueue",
         "OpenImApps",
         "SpillDeadLetters",
         "SpillQueue",
@@ -687,7 +762,7 @@ fn a_table_that_exists_takes_the_place_of_the_stacks_own_everywhere() {
             _ => {}
         }
     }
-    assert_eq!(uses, 11, "environment, output, events, and one in each statement of a policy");
+    assert_eq!(uses, 12, "environment, output, events, and one in each statement of a policy");
 }
 
 /// A stack's name has at most 128 characters. Every name that contains it must stay within the
@@ -740,6 +815,13 @@ fn the_templates_secrets_can_be_read() {
     }
 }
 
+#[test]
+fn a_report_ends_before_its_function_does() {
+    let template = yaml("template.yaml");
+    let timeout = template["Resources"]["Query"]["Properties"]["Timeout"].as_u64().unwrap();
+    assert!(rollcall::query::REPORT_LIMIT.as_secs() + 2 <= timeout);
+}
+
 /// Timeouts above the provider's would hide our own 503.
 #[test]
 fn callbacks_end_before_their_provider_gives_up() {
@@ -748,7 +830,7 @@ fn callbacks_end_before_their_provider_gives_up() {
     assert!(timeout.as_u64().unwrap() <= 4);
     for (function, properties) in functions(&template) {
         match function.as_str() {
-            QUERY | SPILL_REPLAY | RELAY => {}
+            QUERY | SPILL_REPLAY | ERASE | RELAY => {}
             // Chat gives up after 2 s, and an answer takes at most 1.5 s.
             "tencent-chat-state" => assert_eq!(properties["Timeout"], 2),
             _ => assert!(properties["Timeout"].is_null(), "{function} has the common timeout"),
@@ -777,6 +859,10 @@ fn promise_5_never_lost_every_callback_has_the_queue_and_an_outage_never_empties
                 assert_eq!(of_sqs[0]["Resource"], json!({ "!GetAtt": "SpillQueue.Arn" }));
                 assert_eq!(of_sqs[1]["Action"], "sqs:SendMessage");
                 assert_eq!(of_sqs[1]["Resource"], dead_letters);
+            }
+            ERASE => {
+                assert_eq!(of_sqs.len(), 1);
+                assert_eq!(of_sqs[0]["Resource"], json!({ "!GetAtt": "EraseQueue.Arn" }));
             }
             callback if is_callback(callback) => {
                 assert_eq!(of_sqs.len(), 1, "{function}");
@@ -827,6 +913,24 @@ fn promise_9_reported_records_are_tried_for_longer_than_an_hour_and_then_kept() 
     let target = &resources["WebhookRule"]["Properties"]["Targets"][0];
     assert_eq!(target["RetryPolicy"]["MaximumEventAgeInSeconds"], 24 * 60 * 60);
     assert_eq!(target["DeadLetterConfig"]["Arn"], json!({ "!GetAtt": "WebhookDeadLetters.Arn" }));
+/// The second pass comes when no provider repeats a callback any more, and is tried until it is done.
+#[test]
+fn an_erasure_is_repeated_as_late_as_the_code_says() {
+    let template = template();
+    let function = functions(&template).into_iter().find(|(name, _)| name == ERASE).unwrap().1;
+    let queue = &template["Resources"]["EraseQueue"]["Properties"];
+    assert_eq!(queue["DelaySeconds"], erase::SECOND_PASS_AFTER.as_secs());
+    assert_eq!(queue["SqsManagedSseEnabled"], true);
+    assert!(queue["RedrivePolicy"].is_null(), "a dead letter would name the person");
+    assert_eq!(queue["MessageRetentionPeriod"], 14 * 24 * 60 * 60);
+    let timeout = function["Timeout"].as_u64().unwrap();
+    assert!(queue["VisibilityTimeout"].as_u64().unwrap() >= 6 * timeout);
+    assert!(erase::REQUEST_LIMIT.as_secs() + 5 < timeout, "it answers before it is ended");
+    let source = &function["Events"]["Again"]["Properties"];
+    assert_eq!(source["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+    assert_eq!(source["Queue"], json!({ "!GetAtt": "EraseQueue.Arn" }));
+    let variables = &function["Environment"]["Variables"];
+    assert_eq!(variables["ROLLCALL_ERASE_QUEUE_URL"], json!({ "!Ref": "EraseQueue" }));
 }
 
 /// OpenIM and Chat lose an event that gets a 429. So only queries and UserSigs are throttled, and

@@ -631,6 +631,30 @@ async fn an_inferred_beginning_is_marked_and_an_unknown_one_is_null() {
     }
 }
 
+/// 4 is the role of ZEGO's services, which are not counted.
+#[tokio::test]
+async fn a_role_means_what_tencent_says_and_everyone_counts() {
+    for (role, name) in [
+        (20, "anchor"),
+        (21, "audience"),
+        (0, "unspecified"),
+        (4, "role_4"),
+        (65_535, "role_65535"),
+    ] {
+        let (_database, handlers) = start().await;
+        let event = tencent_event(TrtcEnter, at(0));
+        let event = Event { options: Options { role, ..event.options }, ..event };
+        assert_eq!(outcome(&handlers, &event).await, "applied");
+        let lobby = room(&handlers, "lobby").await;
+        assert_eq!(lobby["online"], 1, "{lobby}");
+        assert_eq!(lobby["members"][0]["role"], name);
+        assert_eq!(ada(&handlers).await["sessions"][0]["role"], name);
+        for of in ["users/ada", "rooms/lobby"] {
+            assert_eq!(attendance(&handlers, of).await[0]["role"], name);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_member_whose_entry_was_lost_is_marked() {
     let (_database, handlers) = start().await;

@@ -3,8 +3,7 @@
 use std::{error::Error as _, process::ExitCode, time::Duration};
 
 use clap::{Args, ValueEnum};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Client, Method, StatusCode};
+use reqwest::StatusCode;
 use rollcall::{
     callback::{Provider, Secret},
     domain::{AppId, ProviderName},
@@ -16,7 +15,7 @@ use rollcall::{
     routes::{MINT, VERIFY},
     runtime,
 };
-use rollcall_local::send::{DEFAULT_URL, iam::Signer};
+use rollcall_local::ask::{Client, DEFAULT_URL, Query, query::encoded};
 use rollcall_players::{Answer, Callback, client, openim, tencent, zego};
 use serde_json::{Value, json};
 
@@ -33,12 +32,11 @@ pub(crate) struct CheckArgs {
     url: String,
 }
 
-/// Sends and asks, and says of each whether it was right.
+/// Sends callbacks and queries, and reports for each whether it was right.
 struct Check {
+    http: reqwest::Client,
     client: Client,
-    url: String,
-    signer: Option<Signer>,
-    /// Part of all names: nobody was called so before, nor any room.
+    /// Part of all names. No user or room had it before.
     tag: String,
     right: usize,
     wrong: usize,
@@ -51,14 +49,6 @@ struct Refused;
 struct App<'a, S> {
     id: &'a AppId,
     secret: &'a S,
-}
-
-/// A question of a backend's.
-struct Question {
-    method: Method,
-    path: String,
-    body: String,
-    status: StatusCode,
 }
 
 /// What is expected of a part of an answer.
@@ -75,7 +65,7 @@ impl<T: Into<Value>> From<T> for Part {
 }
 
 impl Part {
-    /// What is wrong with this part, without what is there: it may be a ticket.
+    /// What is wrong with this part, without its value: it may be a ticket.
     fn fault(&self, found: Option<&Value>) -> Option<String> {
         let found = found.unwrap_or(&Value::Null);
         match self {
@@ -87,28 +77,17 @@ impl Part {
     }
 }
 
-impl Question {
-    fn get(path: String) -> Self {
-        Self { method: Method::GET, path, body: String::new(), status: StatusCode::OK }
-    }
-
-    fn post(path: String, body: &Value) -> Self {
-        let body = body.to_string();
-        Self { method: Method::POST, path, body, status: StatusCode::OK }
-    }
-}
-
 pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     let apps = apps()?;
     let (zego, openim, tencent) = (first(&apps.zego), first(&apps.openim), first(&apps.tencent));
     if zego.is_none() && openim.is_none() && tencent.is_none() {
         return Err("ROLLCALL_APPS has no app to sign for".into());
     }
-    let url = args.url.trim_end_matches('/').to_owned();
-    let signer = Signer::from_env(&url);
+    let http = client()?;
+    let client = Client::new(http.clone(), &args.url);
     let tag = format!("{:08x}", fastrand::u32(..));
-    let mut check = Check { client: client()?, url, signer, tag, right: 0, wrong: 0 };
-    // What was refused is shown already.
+    let mut check = Check { http, client, tag, right: 0, wrong: 0 };
+    // A refused callback is shown already.
     match zego.and_then(|(id, secrets)| Some(App { id, secret: secrets.first()? })) {
         Some(app) => _ = check.zego(&app).await,
         None => println!("none   zego: ROLLCALL_APPS has no secret of it"),
@@ -156,7 +135,7 @@ impl Check {
         callback: &Callback,
         expected: &str,
     ) -> Result<(), Refused> {
-        let sent = callback.send(&self.client, &self.url).await;
+        let sent = callback.send(&self.http, self.client.url()).await;
         self.sent(what, sent, expected)
     }
 
@@ -188,42 +167,48 @@ impl Check {
     fn no_answer(&self, error: reqwest::Error) -> String {
         let error = error.without_url();
         let cause = error.source().map_or(String::new(), |source| format!(": {source}"));
-        format!("{} does not answer{cause}", self.url)
+        format!("{} does not answer{cause}", self.client.url())
     }
 
-    /// Asks until the parts of the answer are as expected, or it is no lag.
-    async fn ask(&mut self, what: &str, question: Question, parts: &[(&str, Part)]) {
-        let mut found = self.answer(&question, parts).await;
+    /// Repeats a query until the parts of its answer are as expected, or until it takes too long for
+    /// a lag.
+    async fn ask(&mut self, what: &str, query: Query, parts: &[(&str, Part)]) {
+        self.ask_for(StatusCode::OK, what, query, parts).await;
+    }
+
+    async fn ask_for(
+        &mut self,
+        status: StatusCode,
+        what: &str,
+        query: Query,
+        parts: &[(&str, Part)],
+    ) {
+        let mut found = self.answer(status, &query, parts).await;
         for _ in 1..ATTEMPTS {
             if found.is_ok() {
                 break;
             }
             tokio::time::sleep(PAUSE).await;
-            found = self.answer(&question, parts).await;
+            found = self.answer(status, &query, parts).await;
         }
-        let found = found.map(|_| question.status.as_u16().to_string());
-        self.say(what, found);
+        self.say(what, found.map(|_| status.as_u16().to_string()));
     }
 
-    async fn answer(&self, question: &Question, parts: &[(&str, Part)]) -> Result<Value, String> {
-        let Question { method, path, body, status } = question;
-        let url = format!("{}{path}", self.url);
-        let mut request = self.client.request(method.clone(), &url);
-        if let Some(signer) = &self.signer {
-            for (name, value) in signer.sign(method, &url, body, runtime::now())? {
-                request = request.header(name, value);
-            }
-        }
-        let answered = async { Answer::read(request.body(body.clone()).send().await?).await };
-        let answer = answered.await.map_err(|error| self.no_answer(error))?;
-        if answer.status != *status {
-            let hint = match (answer.status, &self.signer) {
-                (StatusCode::FORBIDDEN, None) => {
-                    " (IAM: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
-                }
-                _ => "",
+    async fn answer(
+        &self,
+        status: StatusCode,
+        query: &Query,
+        parts: &[(&str, Part)],
+    ) -> Result<Value, String> {
+        let Query { method, path, .. } = query;
+        let answer = self.client.send(query).await.map_err(|error| error.to_string())?;
+        if answer.status != status {
+            let hint = if answer.status == StatusCode::FORBIDDEN && !self.client.is_signed() {
+                " (IAM: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
+            } else {
+                ""
             };
-            let (found, wanted) = (answer.status.as_u16(), status.as_u16());
+            let (found, wanted) = (answer.status, status.as_u16());
             return Err(format!("{method} {path}: {found}, not {wanted}{hint}: {}", answer.body));
         }
         let json: Value = serde_json::from_str(&answer.body)
@@ -251,27 +236,27 @@ impl Check {
         }
         let room = [("/online", 1.into()), ("/members/0/user", ada.as_str().into())];
         let path = format!("/presence/{of}/rooms/{lobby}");
-        self.ask("zego room, by path", Question::get(path), &room).await;
+        self.ask("zego room, by path", Query::get(path), &room).await;
         let path = format!("/presence/{of}/rooms?room={lobby}");
-        self.ask("zego room, by parameter", Question::get(path), &room).await;
+        self.ask("zego room, by parameter", Query::get(path), &room).await;
 
         let logout = app.signed(&event(zego::EventName::RoomLogout, &options));
         self.send("zego room-logout", &logout, "200 applied").await?;
         let user = [("/online", false.into()), ("/sessions/0/reason", "normal".into())];
         let path = format!("/presence/{of}/users/{ada}");
-        self.ask("zego user, by path", Question::get(path), &user).await;
+        self.ask("zego user, by path", Query::get(path), &user).await;
         let path = format!("/presence/{of}/users?user={ada}");
-        self.ask("zego user, by parameter", Question::get(path), &user).await;
-        let question =
-            Question::post(format!("/presence/{of}/users"), &json!({ "users": [ada, "nobody"] }));
+        self.ask("zego user, by parameter", Query::get(path), &user).await;
+        let query =
+            Query::post(format!("/presence/{of}/users"), &json!({ "users": [ada, "nobody"] }));
         let users = [("/users/0/user", ada.as_str().into()), ("/users/1/online", false.into())];
-        self.ask("zego users, several", question, &users).await;
+        self.ask("zego users, several", query, &users).await;
 
         let close = event(zego::EventName::RoomClose, &options);
         self.send("zego room-close", &app.signed(&close), "200 applied").await?;
         self.send("zego room-close, again", &app.signed(&close), "200 duplicate").await?;
         let path = format!("/presence/{of}/rooms/{lobby}");
-        self.ask("zego room, closed", Question::get(path), &[("/open", false.into())]).await;
+        self.ask("zego room, closed", Query::get(path), &[("/open", false.into())]).await;
         let visit = [
             ("/sessions/0/user", ada.as_str().into()),
             ("/sessions/0/room", lobby.as_str().into()),
@@ -283,27 +268,32 @@ impl Check {
             ("by parameter", format!("/attendance/{of}/rooms?room={lobby}")),
         ] {
             let what = format!("zego room's attendance, {what}");
-            self.ask(&what, Question::get(path), &visit).await;
+            self.ask(&what, Query::get(path), &visit).await;
         }
         for (what, path) in [
             ("by path", format!("/attendance/{of}/users/{ada}")),
             ("by parameter", format!("/attendance/{of}/users?user={ada}")),
         ] {
             let what = format!("zego user's attendance, {what}");
-            self.ask(&what, Question::get(path), &visit).await;
+            self.ask(&what, Query::get(path), &visit).await;
         }
-        let nowhere = Question {
-            status: StatusCode::NOT_FOUND,
-            ..Question::get(format!("/presence/{of}/rooms/{}", self.name("nowhere")))
-        };
+        self.reports(&of, &ada, &lobby).await;
+        let explained = [
+            ("/rooms/0/room", lobby.as_str().into()),
+            ("/rooms/0/marks/0/rules/0", "begins".into()),
+            ("/rooms/0/stays/0/rules/0", "left".into()),
+        ];
+        let path = format!("/explain/{of}/users/{ada}?room={lobby}");
+        self.ask("zego user, explained", Query::get(path), &explained).await;
+        let nowhere = Query::get(format!("/presence/{of}/rooms/{}", self.name("nowhere")));
         let unknown = [("/error/code", "not_found".into())];
-        self.ask("zego room, unknown", nowhere, &unknown).await;
+        self.ask_for(StatusCode::NOT_FOUND, "zego room, unknown", nowhere, &unknown).await;
 
-        // API Gateway hands over what is no text to it in base64.
+        // API Gateway passes a body that is not text in base64.
         let library = self.name("library");
         let tom = zego::Options::for_user(app.id.as_str(), &self.name("tom"), &library);
         let binary = app.signed(&event(zego::EventName::RoomLogin, &tom));
-        let request = self.client.post(binary.url(&self.url)).body(binary.body.clone());
+        let request = self.http.post(binary.url(self.client.url())).body(binary.body.clone());
         let request = request.header("content-type", "application/octet-stream");
         let sent = async { Answer::read(request.send().await?).await }.await;
         self.sent("zego room-login, of no known content type", sent, "200 applied")?;
@@ -316,7 +306,57 @@ impl Check {
         let Some(wrong) = Secret::new(self.name("wrong")) else { return Ok(()) };
         let stranger = App { id: app.id, secret: &wrong };
         let forged = stranger.signed(&event(zego::EventName::RoomLogin, &options));
-        self.send("zego room-login, with a wrong secret", &forged, "401 rejected").await
+        self.send("zego room-login, with a wrong secret", &forged, "401 rejected").await?;
+        self.erasure(&of, &ada).await;
+        Ok(())
+    }
+
+    /// A person's own data, and its erasure. It is the last that is checked of that person.
+    async fn erasure(&mut self, of: &str, user: &str) {
+        let by_path = || format!("/users/{of}/{user}");
+        let by_parameter = || format!("/users/{of}?user={user}");
+        let whose = [("/user", user.into()), ("/items/0/kind", Part::Text)];
+        self.ask("a person's data, by path", Query::get(by_path()), &whose).await;
+        self.ask("a person's data, by parameter", Query::get(by_parameter()), &whose).await;
+        let erased = [("/erased", Part::AtLeast(1)), ("/complete", true.into())];
+        self.ask("erasure, by path", Query::delete(by_path()), &erased).await;
+        let again = [("/erased", 0.into()), ("/complete", true.into())];
+        self.ask("erasure, by parameter", Query::delete(by_parameter()), &again).await;
+        let (gone, unknown) = (Query::get(by_path()), [("/error/code", "not_found".into())]);
+        self.ask_for(StatusCode::NOT_FOUND, "an erased person's data", gone, &unknown).await;
+        let list = Query::get(format!("/erasures/{of}"));
+        self.ask("erasures", list, &[("/erasures/0/hash", Part::Text)]).await;
+    }
+
+    /// Asks for the reports of a room that Ada alone was in.
+    async fn reports(&mut self, of: &str, ada: &str, lobby: &str) {
+        let report = [
+            ("/people", 1.into()),
+            ("/rows/0/user", ada.into()),
+            ("/rows/0/visits", 1.into()),
+            ("/rows/0/reason", "normal".into()),
+            ("/digest", Part::Text),
+        ];
+        for (what, path) in [
+            ("by path", format!("/reports/{of}/rooms/{lobby}")),
+            ("by parameter", format!("/reports/{of}/rooms?room={lobby}")),
+        ] {
+            self.ask(&format!("zego room's report, {what}"), Query::get(path), &report).await;
+        }
+        let days = [("/rows/0/room", lobby.into()), ("/rows/0/present_ms", Part::AtLeast(0))];
+        for (what, path) in [
+            ("by path", format!("/reports/{of}/users/{ada}?timezone=Europe/Berlin")),
+            ("by parameter", format!("/reports/{of}/users?user={ada}")),
+        ] {
+            self.ask(&format!("zego user's report, {what}"), Query::get(path), &days).await;
+        }
+        let together = [("/together_ms", 0.into()), ("/a", ada.into())];
+        for (what, path) in [
+            ("by path", format!("/reports/{of}/rooms/{lobby}/together?a={ada}&b=nobody")),
+            ("by parameter", format!("/reports/{of}/together?room={lobby}&a={ada}&b=nobody")),
+        ] {
+            self.ask(&format!("zego minutes together, {what}"), Query::get(path), &together).await;
+        }
     }
 
     async fn openim(&mut self, app: &App<'_, OpenImSecrets>) -> Result<(), Refused> {
@@ -343,16 +383,16 @@ impl Check {
             ("by parameter", format!("/registrations/{of}/users?user={ada}")),
         ] {
             let what = format!("openim registration, {what}");
-            self.ask(&what, Question::get(path), &[("/user", ada.as_str().into())]).await;
+            self.ask(&what, Query::get(path), &[("/user", ada.as_str().into())]).await;
         }
         let path = format!("/registrations/{of}?limit=1");
         let any = [("/registrations/0/user", Part::Text)];
-        self.ask("openim registrations", Question::get(path), &any).await;
+        self.ask("openim registrations", Query::get(path), &any).await;
         let online = event(openim::EventName::UserOnline, &options);
         self.send("openim user-online", &online, "200 applied").await?;
         let device = [("/online", true.into()), ("/sessions/0/device", "IOS".into())];
         let path = format!("/presence/{of}/users/{ada}");
-        self.ask("openim device", Question::get(path), &device).await;
+        self.ask("openim device", Query::get(path), &device).await;
         let offline = event(openim::EventName::UserOffline, &v2);
         self.send("openim user-offline, at the bare address", &offline, "200 applied").await?;
         for (name, what, route) in [
@@ -388,7 +428,7 @@ impl Check {
         self.send(what, &forged, "401 rejected").await
     }
 
-    /// Chat, TRTC and UserSig are checked each for itself: an app may have only one of them.
+    /// Chat, TRTC and UserSig are checked separately: an app may have only one of them.
     async fn tencent(&mut self, app: &App<'_, TencentSecrets>) {
         if app.secret.secret_keys.is_empty() {
             println!("none   tencent user-sig: ROLLCALL_APPS has no \"secret_keys\" of it");
@@ -414,10 +454,10 @@ impl Check {
             }
             asked
         };
-        let mint = || Question::post(MINT.to_owned(), &asked(None));
-        let verify = |ticket| Question::post(VERIFY.to_owned(), &asked(Some(ticket)));
+        let mint = || Query::post(MINT, &asked(None));
+        let verify = |ticket| Query::post(VERIFY, &asked(Some(ticket)));
         self.ask("tencent UserSig", mint(), &[("/user_sig", Part::Text)]).await;
-        let minted = self.answer(&mint(), &[]).await.unwrap_or_default();
+        let minted = self.answer(StatusCode::OK, &mint(), &[]).await.unwrap_or_default();
         if let Some(ticket) = minted["user_sig"].as_str() {
             let valid = [("/valid", true.into())];
             self.ask("tencent UserSig, verified", verify(ticket), &valid).await;
@@ -429,14 +469,14 @@ impl Check {
     async fn chat(&mut self, app: &App<'_, Secret>) -> Result<(), Refused> {
         let tom = self.name("tom");
         let of = app.path(Chat::NAME);
-        let usage = || Question::get(format!("/usage/{of}"));
-        let before = self.answer(&usage(), &[]).await.unwrap_or_default();
+        let usage = || Query::get(format!("/usage/{of}"));
+        let before = self.answer(StatusCode::OK, &usage(), &[]).await.unwrap_or_default();
         let events = app.tencent(&tom, &self.name("lobby"));
         let login = events(tencent::EventName::ChatLogin);
         self.send("tencent chat-login", &login, "200 applied").await?;
         let path = format!("/registrations/{of}/users/{tom}");
         let first_login = [("/source", "first_login".into())];
-        self.ask("tencent registration", Question::get(path), &first_login).await;
+        self.ask("tencent registration", Query::get(path), &first_login).await;
         let more = before["active_users"].as_u64().unwrap_or_default() + 1;
         let active = [("/active_users", Part::AtLeast(more))];
         self.ask("tencent active users of the month", usage(), &active).await;
@@ -446,7 +486,7 @@ impl Check {
             self.send(&what, &events(*name), "200 applied").await?;
         }
         let path = format!("/presence/{of}/users/{tom}");
-        self.ask("tencent user", Question::get(path), &[("/online", false.into())]).await;
+        self.ask("tencent user", Query::get(path), &[("/online", false.into())]).await;
         let Some(wrong) = Secret::new(self.name("wrong")) else { return Ok(()) };
         let forged = App { id: app.id, secret: &wrong };
         let forged = forged.tencent(&tom, "")(tencent::EventName::ChatLogin);
@@ -465,7 +505,7 @@ impl Check {
         let of = app.path(Chat::NAME);
         let path = format!("/presence/{of}/rooms/{lobby}");
         let room = [("/members/0/user", tom.as_str().into())];
-        self.ask("tencent room", Question::get(path), &room).await;
+        self.ask("tencent room", Query::get(path), &room).await;
         let began = [tencent::EventName::TrtcCreate, tencent::EventName::TrtcEnter];
         let trtc = tencent::EventName::value_variants().iter().filter(|name| !name.is_chat());
         for name in trtc.filter(|name| !began.contains(name)) {
@@ -477,10 +517,9 @@ impl Check {
 }
 
 impl<S> App<'_, S> {
-    /// The part of a question's path that says of which app.
+    /// The part of a query's path that names the app.
     fn path(&self, provider: ProviderName) -> String {
-        let id = utf8_percent_encode(self.id.as_str(), NON_ALPHANUMERIC);
-        format!("{}/{id}", provider.as_str())
+        format!("{}/{}", provider.as_str(), encoded(self.id.as_str()))
     }
 }
 

@@ -1,8 +1,12 @@
 //! The command line.
 
+pub(crate) mod ask;
 pub(crate) mod check;
+pub(crate) mod erase;
+pub(crate) mod export;
 pub(crate) mod send;
 pub(crate) mod serve;
+mod target;
 pub(crate) mod user_sig;
 
 use std::{collections::HashMap, sync::OnceLock};
@@ -35,8 +39,14 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Send a callback as its provider would, and print the answer.
     Send(Box<send::SendArgs>),
-    /// Send one callback of each kind and ask each question, and say what was right
+    /// Send one callback of each kind and each query, and report what was right
     Check(check::CheckArgs),
+    /// Ask who is online, who is or was in a room, and what they did there
+    Ask(Box<ask::AskArgs>),
+    /// Write attendance, registrations or reports as CSV
+    Export(Box<export::ExportArgs>),
+    /// Erase everything that is stored about a user
+    Erase(erase::EraseArgs),
     /// Mint or verify Tencent's UserSig.
     UserSig(user_sig::UserSigArgs),
 }

@@ -20,9 +20,12 @@ use rollcall::{
     },
     runtime,
 };
-use rollcall_local::send::{
-    DEFAULT_URL, import,
-    verify::{Sent, verify},
+use rollcall_local::{
+    ask::DEFAULT_URL,
+    send::{
+        import,
+        verify::{Sent, verify},
+    },
 };
 use rollcall_players::{
     Callback, Event, Secrets, client, crowd,

@@ -16,24 +16,29 @@ use rollcall::{
     callback::Secret,
     config::{Apps, Config},
     domain::AppId,
+    erase::{self, Erase, Repeats},
     handler::{self, Receiver},
     providers::openim::AppCredentials,
     query::Queries,
     record::Records,
     runtime,
     spill::Queue,
-    store::{self, Reader, TABLE, Writer},
+    store::{self, Eraser, Reader, TABLE, Writer},
     user_sig::UserSigs,
 };
 use rollcall_local::{
     EXAMPLE_APPS,
+    ask::DEFAULT_URL,
     dynamodb::Embedded,
     events::{self, Feed, Images, Journal},
     gateway::Gateway,
-    send::DEFAULT_URL,
 };
 use rollcall_players::{openim, tencent, zego};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 use tracing::Level;
 
 use super::{Failure, log_to_stderr, only_rollcall};
@@ -113,7 +118,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let journal = (args.events == Events::On).then(Arc::<Journal>::default);
     let mut watched = aws::at(&dynamodb);
     if let Some(journal) = &journal {
-        watched = Feed::into(journal.clone(), images).watch(watched);
+        let own = store::connect(&watched, handler::store_limit(config.budget));
+        let reader = Reader::new(own, &config.table);
+        watched = Feed::into(journal.clone(), images, reader).watch(watched);
         if let Some(url) = args.webhook {
             let (http, events) = (rollcall_players::client()?, journal.from_now());
             servers.spawn(async move {
@@ -124,6 +131,20 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     }
     let client = store::connect(&watched, handler::store_limit(config.budget));
     let reader = Reader::new(client.clone(), &config.table);
+    let (repeats, to_repeat) = mpsc::unbounded_channel();
+    let erase = Erase {
+        store: Eraser::new(client.clone(), config.table.as_str(), config.retention),
+        repeats: Repeats::Timer(repeats),
+        limit: erase::REQUEST_LIMIT,
+    };
+    let (repeated, stop_repeating) = (erase.clone(), until(stopped.clone()));
+    servers.spawn(async move {
+        tokio::select! {
+            () = repeated.repeat_in_time(to_repeat, runtime::now) => {}
+            () = stop_repeating => {}
+        }
+        Ok(())
+    });
     let writer = Writer::new(client, &config.table, config.retention);
 
     let spill = match config.spill_queue_url {
@@ -148,8 +169,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         budget: config.budget,
     };
     let user_sigs = UserSigs { apps };
-    let handlers =
-        Gateway { receiver, queries: Queries { records: Records::new(reader) }, user_sigs };
+    let queries = Queries { records: Records::new(reader, Duration::ZERO) };
+    let handlers = Gateway { receiver, queries, erase, user_sigs };
     let events = journal.clone();
     servers.spawn(async move {
         let served = handlers.serve(gateway, events, until(stopped)).await;
@@ -185,7 +206,7 @@ async fn until(mut stopped: watch::Receiver<()>) {
 }
 
 /// Resolves on Ctrl-C and on SIGTERM.
-async fn stop_signal() -> std::io::Result<()> {
+pub(super) async fn stop_signal() -> std::io::Result<()> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
@@ -217,6 +238,8 @@ fn introduce(url: &str, apps: &Apps, is_example: bool, max_age: Duration) {
         let app = option(id, &zego::Options::default().app);
         commands
             .push(format!("cargo run -- send zego room-login --user ada --room lobby{app}{to}"));
+        let of = if is_example { String::new() } else { format!(" --provider zego --app {id}") };
+        commands.push(format!("cargo run -- ask who-is-in lobby{of}{to}"));
         commands.push(format!("curl {url}/presence/zego/{id}/rooms/lobby"));
     }
     let may_send = |app: &AppCredentials| !app.secrets.is_empty() || !app.basic.is_empty();
@@ -249,7 +272,7 @@ fn introduce(url: &str, apps: &Apps, is_example: bool, max_age: Duration) {
 }
 
 /// Ids in a fixed order.
-fn ids<A>(apps: &HashMap<AppId, A>) -> Vec<&AppId> {
+pub(super) fn ids<A>(apps: &HashMap<AppId, A>) -> Vec<&AppId> {
     let mut ids: Vec<&AppId> = apps.keys().collect();
     ids.sort();
     ids

@@ -22,7 +22,12 @@ use aws_smithy_runtime_api::client::{
     runtime_components::RuntimeComponents,
 };
 use http_body_util::BodyExt;
-use rollcall::{aws, relay::events, runtime, store::StreamRecord};
+use rollcall::{
+    aws,
+    relay::events_left,
+    runtime,
+    store::{ErasureList, Reader, StreamRecord},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
 use tokio::sync::{Mutex, mpsc};
@@ -57,11 +62,18 @@ pub struct Feed {
 
 impl Feed {
     /// A feed whose facts go to the journal.
-    pub fn into(journal: Arc<Journal>, images: Images) -> Self {
-        let (changes, mut records) = mpsc::unbounded_channel();
+    /// `reader` reads the table, to know who was erased.
+    pub fn into(journal: Arc<Journal>, images: Images, reader: Reader) -> Self {
+        let (changes, mut records) = mpsc::unbounded_channel::<Record>();
         tokio::spawn(async move {
+            let list = || ErasureList::new(reader.clone(), ErasureList::FRESH_FOR);
+            let mut erasures = list();
             while let Some(record) = records.recv().await {
-                relay(&record, &journal);
+                // An erasure counts at once: its own writes come by here.
+                if record.dynamodb.keys.is_of_erasures() {
+                    erasures = list();
+                }
+                relay(&record, &erasures, &journal).await;
             }
         });
         let locks = (0..LOCKS).map(|_| Mutex::default()).collect();
@@ -147,11 +159,17 @@ struct Changed {
 }
 
 /// The events of a record go to the journal.
-fn relay(record: &Record, journal: &Journal) {
+async fn relay(record: &Record, erasures: &ErasureList, journal: &Journal) {
     let read = serde_json::to_string(record)
         .and_then(|json| serde_json::from_str::<StreamRecord>(&json))
         .map_err(|error| error.to_string());
-    let added = read.and_then(|record| events(&record).map_err(|error| error.to_string()));
+    let added = match read {
+        Ok(record) => events_left(&record, erasures, runtime::now()).await,
+        Err(error) => {
+            tracing::error!(error, "a change cannot be read");
+            return;
+        }
+    };
     match added {
         Ok(events) => {
             for event in events {
@@ -160,7 +178,7 @@ fn relay(record: &Record, journal: &Journal) {
                 }
             }
         }
-        Err(error) => tracing::error!(error, "a change has no readable events"),
+        Err(error) => tracing::error!(%error, "a change has no readable events"),
     }
 }
 
@@ -238,6 +256,11 @@ struct KeyValue {
 }
 
 impl Key {
+    /// Whether it is an item of the list of an app's erasures.
+    fn is_of_erasures(&self) -> bool {
+        self.pk.text.ends_with("#erasures")
+    }
+
     /// The place of its lock.
     fn place(&self) -> usize {
         use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,4 +1,4 @@
-//! Imports users whom OpenIM registered before Rollcall was told of registrations: what
+//! Imports users whom OpenIM registered before Rollcall got registrations: what
 //! `/user/get_users` answers is sent as the webhooks that were missed.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 /// in which that body is a text.
 const MAX_BATCH_BYTES: usize = 1 << 20;
 
-/// How often a batch is sent of which something could not be stored in time.
+/// How often a batch is sent if a part of it could not be stored in time.
 const ATTEMPTS: u32 = 4;
 
 /// How long the first pause between them is; each one is twice as long as the one before.
@@ -51,7 +51,7 @@ pub enum ImportError {
     },
 }
 
-/// What became of an import.
+/// The result of an import.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Imported {
     /// Users who were not known.

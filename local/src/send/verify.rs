@@ -3,8 +3,6 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use futures::{StreamExt, stream};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Client, StatusCode};
 use rollcall::runtime;
 use rollcall_players::{
     Event,
@@ -18,10 +16,10 @@ use rollcall_players::{
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::iam::Signer;
+use crate::ask::{AskError, Client, Query};
 
-/// How many questions are asked at the same time.
-const CONCURRENT_QUESTIONS: usize = 8;
+/// How many queries are sent at the same time.
+const CONCURRENT_QUERIES: usize = 8;
 
 /// Rooms come from an index, which may lag.
 const LAG: Duration = Duration::from_secs(10);
@@ -29,16 +27,13 @@ const LAG: Duration = Duration::from_secs(10);
 /// How long to wait before asking again.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// What has to be escaped in a query string that is signed.
-const ID: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
 /// What was sent.
 #[derive(Debug, Clone, Copy)]
 pub enum Sent<'a> {
     /// A history. No other event has its names, so the answers have to be exactly the model's.
     History(&'a [Event]),
     /// One event. Others may have happened to the same people before, so the answers have to hold
-    /// what this one tells.
+    /// what this one reports.
     Alone(&'a Event),
 }
 
@@ -65,9 +60,8 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Asks about everybody and every room of what was sent, and compares with the model.
-pub async fn verify(sent: Sent<'_>, client: &Client, url: &str) -> Verdict {
-    let url = gateway(url);
+/// Queries every user and every room that the events name, and compares with the model.
+pub async fn verify(sent: Sent<'_>, client: &reqwest::Client, url: &str) -> Verdict {
     let events = match sent {
         Sent::History(events) => events,
         Sent::Alone(event) => std::slice::from_ref(event),
@@ -100,23 +94,23 @@ pub async fn verify(sent: Sent<'_>, client: &Client, url: &str) -> Verdict {
         rooms: model.rooms.len(),
         wrong: Vec::new(),
     };
-    let asker =
-        &Asker { client, url, signer: Signer::from_env(url), sent, span, model: &model, openim };
+    let client = Client::new(client.clone(), gateway(url));
+    let asker = &Asker { client, sent, span, model: &model, openim };
     let end = Instant::now() + LAG;
     let users = stream::iter(model.users.keys().map(|path| (path, false)));
     let rooms = stream::iter(model.rooms.keys().map(|path| (path, true)));
-    let questions = users.chain(rooms).map(async |(path, is_room)| {
+    let queries = users.chain(rooms).map(async |(path, is_room)| {
         let ask = async || if is_room { asker.room(path).await } else { asker.user(path).await };
         let wrong = settle(end, ask).await.into_iter();
         let line = |wrong: String| wrong.split_whitespace().collect::<Vec<_>>().join(" ");
         wrong.map(|wrong| format!("{path}: {}", line(wrong))).collect::<Vec<_>>()
     });
-    let wrong: Vec<Vec<String>> = questions.buffer_unordered(CONCURRENT_QUESTIONS).collect().await;
+    let wrong: Vec<Vec<String>> = queries.buffer_unordered(CONCURRENT_QUERIES).collect().await;
     verdict.wrong = wrong.concat();
     verdict
 }
 
-/// Asks until nothing is wrong, or it is no lag.
+/// Repeats a query until nothing is wrong, or until it takes too long for a lag.
 async fn settle(end: Instant, mut ask: impl AsyncFnMut() -> Vec<String>) -> Vec<String> {
     loop {
         let wrong = ask().await;
@@ -128,9 +122,7 @@ async fn settle(end: Instant, mut ask: impl AsyncFnMut() -> Vec<String>) -> Vec<
 }
 
 struct Asker<'a> {
-    client: &'a Client,
-    url: &'a str,
-    signer: Option<Signer>,
+    client: Client,
     sent: Sent<'a>,
     /// From the first event to the last one, in Unix ms.
     span: (u64, u64),
@@ -142,50 +134,13 @@ struct Asker<'a> {
 
 impl Asker<'_> {
     /// An answer; `None` if what was asked for is not known.
-    async fn get(&self, path: &str) -> Result<Option<Value>, String> {
-        let url = format!("{}{path}", self.url);
-        let mut request = self.client.get(&url);
-        if let Some(signer) = &self.signer {
-            for (name, value) in signer.headers(&url, runtime::now())? {
-                request = request.header(name, value);
-            }
-        }
-        let response = request.send().await.map_err(|error| format!("GET {path}: {error}"))?;
-        let status = response.status();
-        let text = response.text().await.map_err(|error| format!("GET {path}: {error}"))?;
-        match status {
-            StatusCode::OK => {
-                serde_json::from_str(&text).map_err(|error| format!("GET {path}: {error}"))
-            }
-            StatusCode::NOT_FOUND => Ok(None),
-            status => Err(format!("GET {path}: {status} {text}")),
-        }
-    }
-
-    /// All pages of a list.
-    async fn pages(&self, path: &str) -> Result<Vec<Value>, String> {
-        let (mut pages, mut next) = (Vec::new(), String::new());
-        while let Some(page) = self.get(&format!("{path}&limit=1000{next}")).await? {
-            let cursor = page["next"].as_str().map(encoded);
-            pages.push(page);
-            let Some(cursor) = cursor else { break };
-            next = format!("&next={cursor}");
-        }
-        Ok(pages)
+    async fn get(&self, query: &Query) -> Result<Option<Value>, String> {
+        known(self.client.json(query).await)
     }
 
     /// All pages of a list as one; `None` if what was asked for is not known.
-    async fn list(&self, path: &str, field: &str) -> Result<Option<Value>, String> {
-        let mut pages = self.pages(path).await?.into_iter();
-        let Some(mut first) = pages.next() else { return Ok(None) };
-        let more = pages.filter_map(|mut page| match page[field].take() {
-            Value::Array(entries) => Some(entries),
-            _ => None,
-        });
-        if let Some(entries) = first[field].as_array_mut() {
-            entries.extend(more.flatten());
-        }
-        Ok(Some(first))
+    async fn list(&self, query: &Query, field: &str) -> Result<Option<Value>, String> {
+        known(self.client.list(query, &[field], usize::MAX).await)
     }
 
     async fn user(&self, path: &str) -> Vec<String> {
@@ -203,20 +158,19 @@ impl Asker<'_> {
         let (app, user) = split(path);
         let visits = self.model.users.get(path).into_iter().flat_map(User::visits);
         let model: Vec<Visit> = visits.map(|(stay, end)| (user.to_owned(), stay, end)).collect();
-        let told = |visit: &&Visit| !visit.1.is_entry_assumed || !self.is_alone();
-        if !model.iter().any(|visit| told(&visit)) {
+        let reported = |visit: &&Visit| !visit.1.is_entry_assumed || !self.is_alone();
+        if !model.iter().any(|visit| reported(&visit)) {
             return Ok(Vec::new());
         }
         let (from, to) = self.span;
-        let asked = format!("/attendance/{app}/users?user={}&from={from}&to={to}", encoded(user));
-        let mut recorded = Vec::new();
-        for page in self.pages(&asked).await? {
-            recorded.extend(read_visits(&page)?);
-        }
-        // What had begun before is not ours.
+        let asked = Query::get(format!("/attendance/{app}/users")).with("user", user);
+        let asked = asked.with("from", from).with("to", to);
+        let recorded = self.list(&asked, "sessions").await?;
+        let mut recorded = recorded.as_ref().map_or(Ok(Vec::new()), read_visits)?;
+        // Visits that began before belong to other events.
         recorded.retain(|(_, stay, _)| stay.entered_at.is_none_or(|at| at >= from));
         let mut wrong = Vec::new();
-        for visit in model.iter().filter(told) {
+        for visit in model.iter().filter(reported) {
             if !recorded.iter().any(|found| self.is_recorded_as(visit, found)) {
                 wrong.push(format!("{} is not recorded", shown(visit)));
             }
@@ -236,8 +190,8 @@ impl Asker<'_> {
         }
         // Their name and their role may be those of other events.
         let Stay { name, role, .. } = found.1.clone();
-        let told = (user.clone(), Stay { name, role, ..stay.clone() }, end.clone());
-        stay.is_entry_assumed && stay.place == found.1.place || is_same_visit(found, &told)
+        let expected = (user.clone(), Stay { name, role, ..stay.clone() }, end.clone());
+        stay.is_entry_assumed && stay.place == found.1.place || is_same_visit(found, &expected)
     }
 
     async fn presence(&self, path: &str) -> Result<Vec<String>, String> {
@@ -246,7 +200,7 @@ impl Asker<'_> {
         if self.is_alone() && model.devices().next().is_none() {
             return Ok(Vec::new());
         }
-        let asked = format!("/presence/{app}/users?user={}", encoded(id));
+        let asked = Query::get(format!("/presence/{app}/users")).with("user", id);
         let Some(answer) = self.list(&asked, "sessions").await? else {
             return Ok(vec!["is not known".to_owned()]);
         };
@@ -270,7 +224,7 @@ impl Asker<'_> {
     async fn registration(&self, path: &str) -> Result<Vec<String>, String> {
         let Some(model) = self.model.registrations.get(path) else { return Ok(Vec::new()) };
         let (app, user) = split(path);
-        let asked = format!("/registrations/{app}/users?user={}", encoded(user));
+        let asked = Query::get(format!("/registrations/{app}/users")).with("user", user);
         let Some(answer) = self.get(&asked).await? else {
             return Ok(vec!["is not registered".to_owned()]);
         };
@@ -290,7 +244,7 @@ impl Asker<'_> {
     async fn members(&self, path: &str) -> Result<Vec<String>, String> {
         let (app, id) = split(path);
         let Some(model) = self.model.rooms.get(path) else { return Ok(Vec::new()) };
-        let asked = format!("/presence/{app}/rooms?room={}", encoded(id));
+        let asked = Query::get(format!("/presence/{app}/rooms")).with("room", id);
         let Some(answer) = self.list(&asked, "members").await? else {
             return Ok(vec!["is not known".to_owned()]);
         };
@@ -346,6 +300,11 @@ fn split(path: &str) -> (&str, &str) {
     second.map_or((path, ""), |(at, _)| (&path[..at], &path[at + 1..]))
 }
 
-fn encoded(id: &str) -> String {
-    utf8_percent_encode(id, ID).to_string()
+/// An answer; `None` if what was asked for is not known.
+fn known(answer: Result<Value, AskError>) -> Result<Option<Value>, String> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(AskError::NotKnown { .. }) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
 }

@@ -8,11 +8,11 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{
-    FieldError, Unreadable,
-    text::{self, Text},
+use super::{FieldError, Unreadable, text};
+use crate::{
+    domain::{IdError, MAX_EVENT_TIME_AHEAD, UnixMillis},
+    http::{Text, form},
 };
-use crate::domain::{IdError, MAX_EVENT_TIME_AHEAD, UnixMillis};
 
 /// The fields of a body, by their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,9 +65,9 @@ impl Fields {
     /// # Errors
     ///
     /// [`Unreadable`] if it names a field twice.
-    pub fn from_form(form: &[u8]) -> Result<Self, Unreadable> {
+    pub fn from_form(body: &[u8]) -> Result<Self, Unreadable> {
         let mut fields = Self::default();
-        for (name, value) in text::form(form) {
+        for (name, value) in form(body) {
             if fields.insert(name, value.into()).is_some() {
                 return Err(Unreadable("it names a field twice"));
             }
@@ -79,7 +79,7 @@ impl Fields {
     #[must_use]
     pub fn from_query(query: &str) -> Self {
         let mut fields = Self::default();
-        for (name, value) in text::form(query.as_bytes()) {
+        for (name, value) in form(query.as_bytes()) {
             fields.insert(name, value.into());
         }
         fields

@@ -19,7 +19,6 @@ pub use coded::coded_reply;
 pub use configured::{AppWarning, AppWarnings, SecretFault, SecretForm, SecretKind};
 pub use fields::Fields;
 pub use secret::{Secret, SecretMatch, find_match, trim};
-pub use text::{percent_decoded, without_byte_order_mark};
 pub use verified::Verified;
 
 use crate::{

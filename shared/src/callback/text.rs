@@ -7,15 +7,10 @@
 use std::borrow::Cow;
 
 use super::Unreadable;
+use crate::http::{Text, without_byte_order_mark};
 
 /// Replaces a part of a text that cannot be read.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
-
-/// A body without the byte order mark that some editors and libraries add.
-#[must_use]
-pub fn without_byte_order_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
-}
 
 /// The same JSON in valid UTF-8: each invalid sequence becomes the escape of an unpaired surrogate,
 /// so that one kind of damage is left for [`string`] to find. Nothing is copied if there is none.
@@ -61,15 +56,6 @@ fn ends_in_high_surrogate(json: &[u8]) -> bool {
     })
 }
 
-/// A text, and whether it was repaired.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Text {
-    /// As it was sent.
-    Sent(String),
-    /// Parts that could not be read were replaced.
-    Repaired(String),
-}
-
 /// Reads a JSON string with its quotes. The string must be grammatical.
 pub(super) fn string(json: &str) -> serde_json::Result<Text> {
     let quoted = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
@@ -111,30 +97,6 @@ impl<'de> serde::Deserialize<'de> for Wtf8 {
 
         deserializer.deserialize_bytes(Bytes)
     }
-}
-
-/// The names and values of a form or a query string.
-pub(super) fn form(form: &[u8]) -> impl Iterator<Item = (Text, Text)> {
-    form.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let mut parts = pair.splitn(2, |byte| *byte == b'=');
-        let mut part = || decoded(parts.next().unwrap_or_default());
-        (part(), part())
-    })
-}
-
-fn decoded(part: &[u8]) -> Text {
-    match String::from_utf8(percent_decoded(part)) {
-        Ok(text) => Text::Sent(text),
-        Err(error) => Text::Repaired(String::from_utf8_lossy(error.as_bytes()).into_owned()),
-    }
-}
-
-/// The bytes that a percent-encoded text stands for. `+` is a space, as in every "`UrlDecode`".
-#[must_use]
-pub fn percent_decoded(text: &[u8]) -> Vec<u8> {
-    let spaced: Vec<u8> =
-        text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
-    percent_encoding::percent_decode(&spaced).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, Connection, DeviceEvent, LifeId, Mark, Platform, RoomId, Stamp, UnixMillis, UserId,
+    App, Connection, Creator, DeviceEvent, LifeId, Mark, Platform, RoomId, Stamp, UnixMillis,
+    UserId,
 };
 
 /// What a verified callback says has changed.
@@ -33,7 +34,7 @@ pub struct SeatChange {
     pub user: UserId,
     /// Where.
     pub room: RoomId,
-    /// In which life of the room, if the provider tells them apart.
+    /// In which life of the room, if the provider distinguishes lives.
     pub life: Option<LifeId>,
     /// Order, time, kind, session and reason. It is also the idempotency key: the same event
     /// always leaves the same mark, however often and whenever it is sent.
@@ -51,8 +52,49 @@ pub struct Roster {
     pub details: Details,
 }
 
-/// Fields kept as the provider sent them, by the provider's own names.
-pub type Details = BTreeMap<Cow<'static, str>, String>;
+/// What else a provider says, by the names in its folder. Nothing here depends on it.
+pub type Details = BTreeMap<Cow<'static, str>, Detail>;
+
+/// The value of one of the [`Details`]. In a queue message it is a plain JSON value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum Detail {
+    /// The provider sent none. It is not stored.
+    Missing,
+    /// Yes or no.
+    Flag(bool),
+    /// A whole number.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
+impl Detail {
+    /// The text, if it is one.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    /// The number, if it is one.
+    #[must_use]
+    pub fn as_number(&self) -> Option<i64> {
+        if let Self::Number(number) = self { Some(*number) } else { None }
+    }
+}
+
+impl From<Option<String>> for Detail {
+    fn from(text: Option<String>) -> Self {
+        text.map_or(Self::Missing, Self::Text)
+    }
+}
+
+impl From<Option<i32>> for Detail {
+    fn from(number: Option<i32>) -> Self {
+        number.map_or(Self::Missing, |number| Self::Number(number.into()))
+    }
+}
 
 /// A room's life began or ended. The life and the boundary are its idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,9 +128,9 @@ pub enum Boundary {
     Created {
         /// When.
         at: UnixMillis,
-        /// By whom, if the provider says so. Stored only where lives have no names: there a creation
-        /// does not end its creator's stay.
-        creator: Option<UserId>,
+        /// By whom, if the provider says so. Stored, as a hash, only where lives have no names:
+        /// there a creation does not end its creator's stay.
+        creator: Option<Creator>,
     },
     /// The room was closed.
     Closed {
@@ -135,17 +177,14 @@ impl DeviceChange {
             create_time: Some(self.at),
             recorded_at: received_at,
             name: None,
-            avatar_url: None,
-            extra: None,
-            extra_truncated: false,
-            manager_level: None,
-            receive_option: None,
+            details: Details::new(),
         }
     }
 }
 
 /// How it is known that a user is registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RegistrationSource {
     /// The provider reported the registration. The earliest receipt stays.
@@ -169,16 +208,9 @@ pub struct Registration {
     pub recorded_at: UnixMillis,
     /// Display name.
     pub name: Option<String>,
-    /// Address of their picture.
-    pub avatar_url: Option<String>,
-    /// Opaque data of the app's own.
-    pub extra: Option<String>,
-    /// Whether `extra` is only the beginning of what was sent.
-    pub extra_truncated: bool,
-    /// `OpenIM`'s `appMangerLevel`: 0 and 1 ordinary, 2 admin, 3 notification account, 4 robot.
-    pub manager_level: Option<i32>,
-    /// `OpenIM`'s `globalRecvMsgOpt`.
-    pub receive_option: Option<i32>,
+    /// What else the provider says about the user, by the names in our answers.
+    #[serde(flatten)]
+    pub details: Details,
 }
 
 impl Registration {

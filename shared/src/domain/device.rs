@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LeaveReason, Platform, SessionId, UnixMillis};
+use super::{Ending, LeaveReason, Platform, RegisterRule, SessionId, UnixMillis};
 
 /// What can happen to a device. Of each the newest is kept, whichever came first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +106,49 @@ pub struct Device {
     pub kicked_by_itself: Option<Stamp>,
 }
 
+/// A register of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Register {
+    /// When it was last reported as online.
+    Online,
+    /// When it last went offline, or was pushed offline by another platform.
+    Offline,
+    /// When its user last logged out.
+    LoggedOut,
+    /// When a login on its platform last pushed another device of that platform offline.
+    KickedByItself,
+}
+
+impl Register {
+    /// Its name in answers.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Offline => "offline",
+            Self::LoggedOut => "logged_out",
+            Self::KickedByItself => "kicked_by_itself",
+        }
+    }
+}
+
+/// What became of the registers of a device, by now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DeviceVerdict {
+    /// How its stay online ended; `None` while it lasts.
+    pub ending: Option<Ending>,
+    /// Until when it is online, if that has to be repeated.
+    pub lease_until: Option<UnixMillis>,
+    /// What became of [`Register::Online`], if there is one.
+    pub online: Option<RegisterRule>,
+    /// What became of [`Register::Offline`], if there is one.
+    pub offline: Option<RegisterRule>,
+    /// What became of [`Register::LoggedOut`], if there is one.
+    pub logged_out: Option<RegisterRule>,
+    /// What became of [`Register::KickedByItself`], if there is one.
+    pub kicked_by_itself: Option<RegisterRule>,
+}
+
 /// When an event happened to a device, its rank at that millisecond, and its reason, in one number
 /// that sorts. So a register is one attribute, and its maximum is the newest event.
 ///
@@ -118,6 +161,9 @@ pub struct Stamp(u64);
 
 const RANKS: u64 = 4;
 const REASONS: u64 = 8;
+
+/// The rank of being pushed offline by another platform.
+const PUSHED: u64 = 2;
 
 /// The reason bits of an online that is reported once. Older stamps have 0, and so have leases.
 const REPORTED_ONCE: u64 = 1;
@@ -136,7 +182,7 @@ impl Stamp {
                 (1, REPORTED_ONCE)
             }
             DeviceEvent::Online(_) => (1, 0),
-            DeviceEvent::Kicked => (2, code(LeaveReason::Kicked)),
+            DeviceEvent::Kicked => (PUSHED, code(LeaveReason::Kicked)),
         };
         Self(
             (at.0.saturating_mul(RANKS).saturating_add(rank))
@@ -156,6 +202,12 @@ impl Stamp {
     pub fn reason(self) -> LeaveReason {
         let code = u16::try_from(self.0 % REASONS).unwrap_or_default();
         LeaveReason::from_code(code).unwrap_or(LeaveReason::Unspecified)
+    }
+
+    /// Of an offline: whether a login on another platform pushed the device offline.
+    #[must_use]
+    pub fn is_pushed_by_other_platform(self) -> bool {
+        self.0 / REASONS % RANKS == PUSHED
     }
 
     /// Of an online without the id of a connection: whether it lasts until an offline. Otherwise it

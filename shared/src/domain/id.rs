@@ -33,8 +33,9 @@ macro_rules! id {
         ///
         /// Any text of 1 to 255 bytes.
         #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
         #[serde(try_from = "String")]
-        pub struct $name(String);
+        pub struct $name(#[cfg_attr(test, schemars(length(min = 1, max = MAX_BYTES)))] String);
 
         impl $name {
             /// The id as the provider wrote it.
@@ -84,7 +85,8 @@ macro_rules! id {
 }
 
 id!(
-    /// One customer's application at a provider: a ZEGO `AppID`, an `OpenIM` installation.
+    /// One customer's application at a provider: a ZEGO AppID, the name of an OpenIM
+    /// installation, a Tencent SDKAppID.
     AppId
 );
 id!(
@@ -110,13 +112,14 @@ id!(
     Platform
 );
 
-/// The providers whose callbacks Rollcall receives.
+/// A provider whose callbacks Rollcall receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ProviderName {
     /// ZEGOCLOUD.
     Zego,
-    /// `OpenIM`.
+    /// OpenIM.
     OpenIm,
     /// Tencent Chat and TRTC.
     Tencent,

@@ -1,6 +1,6 @@
 //! The mark that an event leaves on a seat, and its order among the marks of that seat.
 
-use std::{cmp::Ordering, fmt};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,7 @@ pub struct Order {
 
 /// What happened on the seat. At the same [`Order`], leaving comes after entering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Somebody took the seat.
@@ -33,74 +34,43 @@ pub enum Kind {
     Stay = 3,
 }
 
-/// A person's role in a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A person's role in a room: a code, by which marks sort, and 0 if the provider named none. The
+/// provider's rules say what it means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "RoleSpelling", into = "RoleSpelling")]
+pub struct Role(pub u16);
+
+/// A role as it is written to the spill queue: in messages of version 1, some codes have names.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// The provider named none.
+enum RoleSpelling {
     Unspecified,
-    /// Publishes.
     Anchor,
-    /// Listens.
     Audience,
-    /// Not a person: cloud recording, moderation. Kept, but not counted.
     Admin,
-    /// A code that has no name here.
     Other(u16),
 }
 
-impl Role {
-    /// Whether someone with this role counts as a person in the room.
-    #[must_use]
-    pub fn is_person(self) -> bool {
-        self != Self::Admin
-    }
-
-    fn code(self) -> u16 {
-        match self {
-            Self::Unspecified => 0,
-            Self::Anchor => 1,
-            Self::Audience => 2,
-            Self::Admin => 4,
-            Self::Other(code) => code,
-        }
+impl From<RoleSpelling> for Role {
+    fn from(spelling: RoleSpelling) -> Self {
+        Self(match spelling {
+            RoleSpelling::Unspecified => 0,
+            RoleSpelling::Anchor => 1,
+            RoleSpelling::Audience => 2,
+            RoleSpelling::Admin => 4,
+            RoleSpelling::Other(code) => code,
+        })
     }
 }
 
-/// By code, as stored marks sort.
-impl Ord for Role {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.code().cmp(&other.code())
-    }
-}
-
-impl PartialOrd for Role {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// Codes as in ZEGO's `user_role`.
-impl From<u16> for Role {
-    fn from(code: u16) -> Self {
+impl From<Role> for RoleSpelling {
+    fn from(Role(code): Role) -> Self {
         match code {
             0 => Self::Unspecified,
             1 => Self::Anchor,
             2 => Self::Audience,
             4 => Self::Admin,
             other => Self::Other(other),
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unspecified => f.write_str("unspecified"),
-            Self::Anchor => f.write_str("anchor"),
-            Self::Audience => f.write_str("audience"),
-            Self::Admin => f.write_str("admin"),
-            Self::Other(code) => write!(f, "role_{code}"),
         }
     }
 }
@@ -191,13 +161,10 @@ pub struct Mark {
 pub struct MarkError;
 
 impl Mark {
-    /// Whether it says beyond doubt that the person left. An exit that names no session and has the
-    /// reason [`LeaveReason::Kicked`] may belong to a connection that a newer one replaced. Then
-    /// the person is still in.
+    /// Why the person left; `None` if the mark is not about a departure.
     #[must_use]
-    pub fn leaves_for_certain(&self) -> bool {
-        let names_connection = self.order.session.is_some();
-        self.kind == Kind::Leave && (names_connection || self.reason != LeaveReason::Kicked)
+    pub fn departure(&self) -> Option<LeaveReason> {
+        (self.kind == Kind::Leave).then_some(self.reason)
     }
 
     /// The mark as it is stored: big-endian numbers in the order of the fields, the session
@@ -208,7 +175,7 @@ impl Mark {
     ///
     /// let mark = Mark { order: Order { time: UnixMillis(1_499_676_978_027), session:
     /// Some("792".parse()?), sequence: 1 }, kind: Kind::Enter, at: UnixMillis(1_499_676_978_027),
-    /// role: Role::Audience, reason: LeaveReason::Unspecified, };
+    /// role: Role(2), reason: LeaveReason::Unspecified, };
     /// assert_eq!(Mark::from_bytes(&mark.to_bytes()), Ok(mark));
     /// # Ok::<(), rollcall::domain::IdError>(())
     /// ```
@@ -223,7 +190,7 @@ impl Mark {
         bytes.extend(self.order.sequence.to_be_bytes());
         bytes.push(self.kind as u8);
         bytes.extend(self.at.0.to_be_bytes());
-        bytes.extend(self.role.code().to_be_bytes());
+        bytes.extend(self.role.0.to_be_bytes());
         bytes.extend(self.reason.code().to_be_bytes());
         bytes
     }
@@ -251,7 +218,7 @@ impl Mark {
             _ => return Err(MarkError),
         };
         let at = UnixMillis(take_u64(&mut rest)?);
-        let role = Role::from(u16::from_be_bytes(take(&mut rest)?));
+        let role = Role(u16::from_be_bytes(take(&mut rest)?));
         let reason = LeaveReason::from_code(u16::from_be_bytes(take(&mut rest)?));
         if !rest.is_empty() {
             return Err(MarkError);
@@ -292,7 +259,7 @@ mod tests {
         // Few values, so that marks often agree in their first fields.
         let time = prop_oneof![Just(0), Just(255), Just(256), Just(u64::MAX)];
         let kind = prop_oneof![Just(Kind::Enter), Just(Kind::Leave), Just(Kind::Stay)];
-        let role = prop_oneof![0..6_u16, any::<u16>()].prop_map(Role::from);
+        let role = prop_oneof![0..6_u16, any::<u16>()].prop_map(Role);
         (time.clone(), "[19a]{0,3}|.{1,60}", time.clone(), kind, time, role, reason).prop_map(
             |(time, session, sequence, kind, at, role, reason)| Mark {
                 order: Order { time: UnixMillis(time), session: session.parse().ok(), sequence },
@@ -314,7 +281,7 @@ mod tests {
         fn bytes_sort_as_their_marks_do(a in mark(), b in mark()) {
             prop_assert_eq!(a.cmp(&b), a.to_bytes().cmp(&b.to_bytes()));
             prop_assert_eq!(a.partial_cmp(&b), Some(a.cmp(&b)));
-            prop_assert_eq!(a.partial_cmp(&a), Some(Ordering::Equal));
+            prop_assert_eq!(a.partial_cmp(&a), Some(std::cmp::Ordering::Equal));
         }
 
         #[test]

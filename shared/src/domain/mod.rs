@@ -1,6 +1,7 @@
 //! The model of all providers' callbacks. It knows no wire format and no database.
 
 mod change;
+mod creator;
 mod device;
 mod id;
 mod life;
@@ -9,13 +10,15 @@ mod month;
 mod outcome;
 mod signature_use;
 mod time;
+mod verdict;
 mod visit;
 
 pub use change::{
-    Boundary, BoundaryChange, Change, Details, DeviceChange, LifeChange, Named, Registration,
-    RegistrationSource, Roster, SeatChange,
+    Boundary, BoundaryChange, Change, Detail, Details, DeviceChange, LifeChange, Named,
+    Registration, RegistrationSource, Roster, SeatChange,
 };
-pub use device::{Account, Connection, Device, DeviceEvent, Stamp};
+pub use creator::{Creator, CreatorHash};
+pub use device::{Account, Connection, Device, DeviceEvent, DeviceVerdict, Register, Stamp};
 pub use id::{App, AppId, IdError, LifeId, Platform, ProviderName, RoomId, SessionId, UserId};
 pub use life::Life;
 pub use mark::{Kind, LeaveReason, Mark, MarkError, Order, Role};
@@ -23,4 +26,7 @@ pub use month::{Month, MonthError};
 pub use outcome::{Counts, Outcome};
 pub use signature_use::SignatureUse;
 pub use time::{MAX_EVENT_TIME_AHEAD, UnixMillis, UnixSeconds};
+pub use verdict::{
+    Because, By, EndRule, LastsRule, MarkRule, Moved, RegisterRule, Verdict, Verdicts,
+};
 pub use visit::{Beginning, Ending, Visit};

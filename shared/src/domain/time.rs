@@ -13,6 +13,7 @@ pub const MAX_EVENT_TIME_AHEAD: Duration = Duration::from_mins(10);
 
 /// A moment in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UnixMillis(pub u64);
 
 impl UnixMillis {
@@ -47,8 +48,10 @@ impl fmt::Display for UnixMillis {
     }
 }
 
-/// A moment in seconds since the Unix epoch: the unit of DynamoDB's TTL and of ZEGO's `timestamp`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+// The unit of DynamoDB's TTL and of ZEGO's `timestamp`.
+/// A moment in seconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UnixSeconds(pub u64);
 
 impl UnixSeconds {

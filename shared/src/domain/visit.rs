@@ -1,6 +1,6 @@
 //! A stay of a person in a room, derived from the marks on their seat.
 
-use super::{LeaveReason, Role, SessionId, UnixMillis};
+use super::{Because, By, EndRule, LeaveReason, Moved, Role, SessionId, UnixMillis};
 
 /// One stay of a person in a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,9 +16,28 @@ pub struct Visit {
     pub last_in: UnixMillis,
     /// How it ended; `None` while it lasts.
     pub ending: Option<Ending>,
+    /// Why it ended as it did; `None` while it lasts.
+    pub because: Option<Because>,
+    /// When the person created the room, if that would have ended the visit of anybody else.
+    pub spared_at: Option<UnixMillis>,
 }
 
 impl Visit {
+    /// Ends it by a rule.
+    pub fn end(&mut self, ending: Ending, rule: EndRule, by: Option<By>) {
+        self.ending = Some(ending);
+        self.because = Some(Because { rule, at: ending.at(), by, moved: None });
+    }
+
+    /// Moves its end to another time, if it has ended at a different one.
+    pub fn move_end(&mut self, at: UnixMillis, why: Moved, by: Option<&By>) {
+        let Some(ending) = self.ending.filter(|ending| ending.at() != at) else { return };
+        self.ending = Some(ending.moved_to(at));
+        if let Some(because) = &mut self.because {
+            because.moved = Some((why, by.cloned()));
+        }
+    }
+
     /// The place of the visit among others: its beginning, or its end if no beginning is known.
     #[must_use]
     pub fn place(&self) -> UnixMillis {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::domain::Counts;
 
-/// An answer with a JSON body.
+/// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
@@ -14,8 +14,33 @@ pub struct Reply {
     pub outcome: Option<&'static str>,
     /// The number of entries with each outcome, for a batch.
     pub counts: Option<Counts>,
-    /// The body, in JSON.
+    /// The address of the next page, if this is one in CSV: the header `link`. A page in JSON has
+    /// its cursor in the body.
+    pub next_page: Option<String>,
+    /// What the body is.
+    pub media_type: MediaType,
+    /// The body.
     pub body: String,
+}
+
+/// What the body of an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaType {
+    /// JSON.
+    Json,
+    /// CSV, with a header row.
+    Csv,
+}
+
+impl MediaType {
+    /// The value of `content-type`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Csv => "text/csv; charset=utf-8; header=present",
+        }
+    }
 }
 
 impl Reply {
@@ -29,28 +54,28 @@ impl Reply {
     #[must_use]
     pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
         match serde_json::to_string(body) {
-            Ok(body) => Self { status, outcome: None, counts: None, body },
+            Ok(body) => Self::new(status, MediaType::Json, body),
             Err(error) => {
                 tracing::error!(%error, "an answer could not be written as JSON");
-                let status = StatusCode::INTERNAL_SERVER_ERROR;
-                Self { status, outcome: None, counts: None, body: "{}".to_owned() }
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, MediaType::Json, "{}".to_owned())
             }
         }
     }
 
+    /// A page in CSV, and the address of the next one.
+    #[must_use]
+    pub fn csv(body: String, next_page: Option<String>) -> Self {
+        Self { next_page, ..Self::new(StatusCode::OK, MediaType::Csv, body) }
+    }
+
+    fn new(status: StatusCode, media_type: MediaType, body: String) -> Self {
+        Self { status, outcome: None, counts: None, next_page: None, media_type, body }
+    }
+
     /// The error body of every route that a backend calls: `{"error":{"code":...,"message":...}}`.
     #[must_use]
-    pub fn error(status: StatusCode, code: &'static str, message: String) -> Self {
-        #[derive(Serialize)]
-        struct Body {
-            error: Content,
-        }
-        #[derive(Serialize)]
-        struct Content {
-            code: &'static str,
-            message: String,
-        }
-        Self::json(status, &Body { error: Content { code, message } })
+    pub fn error(status: StatusCode, code: ErrorCode, message: String) -> Self {
+        Self::json(status, &ErrorBody { error: ErrorContent { code, message } })
     }
 
     /// The same reply, with the outcome header.
@@ -60,13 +85,59 @@ impl Reply {
     }
 }
 
+/// The kind of an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The user, room, registration, app, key or provider is unknown, or there is no such route.
+    NotFound,
+    /// A parameter or the body is wrong.
+    BadParameter,
+    /// The body is too long.
+    TooLarge,
+    /// The records or the keys cannot be read at the moment.
+    Unavailable,
+    /// A fault of ours.
+    Internal,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Error"))]
+struct ErrorBody {
+    /// The error.
+    error: ErrorContent,
+}
+
+/// The kind of an error, and what exactly is wrong.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct ErrorContent {
+    /// The kind of the error, for programs.
+    code: ErrorCode,
+    /// What is wrong and what to do about it, in English, for people.
+    #[cfg_attr(test, schemars(length(min = 1)))]
+    message: String,
+}
+
+/// Generates the schema of the error body.
+#[cfg(test)]
+pub(crate) fn schemas(generator: &mut schemars::SchemaGenerator) {
+    generator.subschema_for::<ErrorBody>();
+}
+
 impl From<Reply> for http::Response<String> {
     fn from(reply: Reply) -> Self {
         let mut response = Self::new(reply.body);
         *response.status_mut() = reply.status;
         let headers = response.headers_mut();
-        let json = http::HeaderValue::from_static("application/json");
-        headers.insert(http::header::CONTENT_TYPE, json);
+        let media_type = http::HeaderValue::from_static(reply.media_type.as_str());
+        headers.insert(http::header::CONTENT_TYPE, media_type);
+        let link = reply.next_page.map(|next| format!("<{next}>; rel=\"next\"").try_into());
+        if let Some(Ok(link)) = link {
+            headers.insert(http::header::LINK, link);
+        }
         if let Some(outcome) = reply.outcome {
             headers.insert(Reply::OUTCOME_HEADER, http::HeaderValue::from_static(outcome));
         }

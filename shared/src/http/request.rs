@@ -2,8 +2,14 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 use crate::domain::UnixMillis;
+
+/// Characters that are not encoded in a path: those of ids that can be sent in one, and the
+/// separator.
+pub(crate) const PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'_').remove(b'~').remove(b'-');
 
 /// A request as it arrived. Nothing in it is verified.
 #[derive(Debug, Clone)]

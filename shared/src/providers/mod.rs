@@ -6,26 +6,38 @@ mod rules;
 pub mod tencent;
 pub mod zego;
 
-use std::collections::HashMap;
-
 pub use apps::AppsError;
-pub use rules::{BoundaryEnds, DeviceRules, Months, RoomEnds, RoomRules, Rules, Visits};
-pub use zego::{Changes, Lost};
+pub use rules::{
+    BoundaryEffect, BoundaryEnds, DeviceRules, Lost, Months, NewestMark, Numbered, RoleRules,
+    RoomEnds, RoomRules, Rules, SeatRules, Visits,
+};
 
+use apps::AppsJson;
 use serde::Deserialize;
 
 use crate::{
     callback::{AppWarnings, Provider},
     domain::ProviderName,
+    http::read_object,
 };
 
 /// The rules by which a provider's records are read.
 #[must_use]
 pub fn rules(provider: ProviderName) -> &'static Rules {
+    of(provider, &zego::RULES, &openim::RULES, &tencent::RULES)
+}
+
+/// What the store has to know of a provider's marks.
+#[must_use]
+pub fn seat_rules(provider: ProviderName) -> &'static SeatRules {
+    of(provider, &zego::SEATS, &openim::SEATS, &tencent::SEATS)
+}
+
+fn of<T>(provider: ProviderName, zego: T, openim: T, tencent: T) -> T {
     match provider {
-        ProviderName::Zego => &zego::RULES,
-        ProviderName::OpenIm => &openim::RULES,
-        ProviderName::Tencent => &tencent::RULES,
+        ProviderName::Zego => zego,
+        ProviderName::OpenIm => openim,
+        ProviderName::Tencent => tencent,
     }
 }
 
@@ -65,14 +77,12 @@ impl Apps {
     ///
     /// [`AppsError`] if it is not such JSON.
     pub fn from_json(json: &str) -> Result<Self, AppsError> {
-        let json = json.strip_prefix('\u{feff}').unwrap_or(json);
-        // Serde would take a list for a struct's fields, and an empty one for the defaults.
-        if !json.trim_start().starts_with('{') {
-            return Err(AppsError::Json { line: 1, column: 1 });
-        }
-        // The error's own text may quote what it found, and that may be a secret.
-        let apps: AppsJson = serde_json::from_str(json)
-            .map_err(|error| AppsError::Json { line: error.line(), column: error.column() })?;
+        // The error's own text may quote what it found, and that may be a secret. It has no place
+        // if this is no object.
+        let apps: AllAppsJson = read_object(json.as_bytes()).map_err(|error| AppsError::Json {
+            line: error.line().max(1),
+            column: error.column().max(1),
+        })?;
         // They are logged once it is certain that these apps are the ones.
         let mut warnings = Vec::new();
         let apps = Self {
@@ -87,13 +97,13 @@ impl Apps {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AppsJson {
+struct AllAppsJson {
     #[serde(default)]
-    zego: HashMap<String, zego::AppJson>,
+    zego: AppsJson<zego::AppJson>,
     #[serde(default)]
-    openim: HashMap<String, openim::AppJson>,
+    openim: AppsJson<openim::AppJson>,
     #[serde(default)]
-    tencent: HashMap<String, tencent::AppJson>,
+    tencent: AppsJson<tencent::AppJson>,
 }
 
 #[cfg(test)]
@@ -167,6 +177,40 @@ mod tests {
         let json = "\u{feff}{\"zego\":{\"1\":{\"callback_secrets\":[\"x\"]}}}";
         assert_eq!(Apps::from_json(json).unwrap().zego.len(), 1);
         assert!(Apps::from_json(&format!("\u{feff}{json}")).is_err(), "there is one at most");
+    }
+
+    #[test]
+    fn an_app_is_named_once_and_the_error_says_which_is_not() {
+        for (provider, id, app) in [
+            ("zego", "1", r#"{"callback_secrets":["hunter2"]}"#),
+            ("openim", "main", r#"{"secrets":["hunter2"]}"#),
+            ("tencent", "1400000000", r#"{"trtc_keys":["hunter2"]}"#),
+        ] {
+            let json = |other: &str| {
+                format!(r#"{{"{provider}":{{"{id}":{app},"2":{{{other}}},"{id}":{app}}}}}"#)
+            };
+            let other = if provider == "zego" { r#""callback_secrets":[]"# } else { "" };
+            let error = Apps::from_json(&json(other)).unwrap_err();
+            let expected = format!("names the {provider} app `{id}` twice");
+            assert!(error.to_string().starts_with(&expected), "{error}");
+            assert!(!format!("{error:?}").contains("hunter2"));
+            let once = Apps::from_json(&json(other).replacen(id, "3", 1));
+            assert!(!matches!(once, Err(AppsError::Twice(..))), "{once:?}");
+        }
+    }
+
+    #[test]
+    fn a_field_is_named_once_too() {
+        for json in [
+            r#"{"zego":{},"zego":{}}"#,
+            r#"{"zego":{"1":{"callback_secrets":[],"callback_secrets":[]}}}"#,
+            r#"{"openim":{"main":{"secrets":[],"secrets":[]}}}"#,
+            r#"{"openim":{"main":{"basic":[{"user":"u","user":"u","password":"p"}]}}}"#,
+            r#"{"tencent":{"1":{"chat_tokens":[],"trtc_keys":[],"chat_tokens":[]}}}"#,
+        ] {
+            let error = Apps::from_json(json).unwrap_err();
+            assert!(matches!(error, AppsError::Json { .. }), "{json}: {error}");
+        }
     }
 
     #[test]

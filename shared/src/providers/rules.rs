@@ -1,10 +1,14 @@
 //! How a provider's records are read: what its marks, its rooms and its devices mean.
 //!
-//! Each provider has a `RULES` in its `rules.rs`. Callbacks do not use them.
+//! Each provider has `RULES` in its `rules.rs`, which callbacks do not use, and `SEATS`, which they
+//! do.
 
-use std::fmt::Debug;
+use std::{borrow::Cow, fmt::Debug};
 
-use crate::domain::{Beginning, Boundary, Device, Ending, Mark, UnixMillis, UserId, Visit};
+use crate::domain::{
+    Beginning, Boundary, Device, DeviceVerdict, Ending, Kind, Mark, Register, Role, Stamp,
+    UnixMillis, UserId, Verdicts, Visit,
+};
 
 /// The rules by which one provider's records are read.
 #[derive(Debug)]
@@ -27,6 +31,84 @@ pub struct RoomRules {
     pub of_newest: fn(&[Mark]) -> Vec<Visit>,
     /// How a room ends visits whose own end never came.
     pub ends: RoomEnds,
+    /// What the roles of people mean.
+    pub roles: RoleRules,
+    /// What a mark says, in the provider's terms. Its role is given as answers call it.
+    pub says: fn(&Mark, &str) -> String,
+    /// What counts the lost callbacks of a room's life, of which no mark has come yet; `None` if
+    /// the provider does not number them.
+    pub numbered: Option<fn() -> Box<dyn Numbered>>,
+}
+
+/// What the store has to know of the marks of a seat. Callbacks use these rules when they write, so
+/// they are few, and apart from the [`Rules`].
+#[derive(Debug, Clone, Copy)]
+pub struct SeatRules {
+    /// What the newest mark of a seat says.
+    pub newest: fn(&Mark) -> NewestMark,
+    /// Of all marks of a seat, in their order: those that decide whether the person is in, and in
+    /// which role. They stay on the seat when its oldest marks are moved.
+    pub deciding: for<'m> fn(&[&'m Mark]) -> Vec<&'m Mark>,
+}
+
+/// What the newest mark of a seat says, if it is all that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewestMark {
+    /// The person is in.
+    In,
+    /// The person has left.
+    Left,
+    /// Older marks decide.
+    Unclear,
+}
+
+/// Of a provider without rooms.
+pub(super) const NO_SEATS: SeatRules =
+    SeatRules { newest: |_| NewestMark::Unclear, deciding: |_| Vec::new() };
+
+/// The last departure and the last of the other marks in the newest session, by their sequence.
+pub(super) fn last_by_sequence<'m>(marks: &[&'m Mark]) -> Vec<&'m Mark> {
+    let session = marks.last().map(|newest| &newest.order.session);
+    let of_newest = marks.iter().copied().filter(|mark| Some(&mark.order.session) == session);
+    let (left, others): (Vec<&Mark>, Vec<&Mark>) =
+        of_newest.partition(|mark| mark.kind == Kind::Leave);
+    let last =
+        |marks: Vec<&'m Mark>| marks.into_iter().max_by_key(|mark| (mark.order.sequence, *mark));
+    [left, others].into_iter().filter_map(last).collect()
+}
+
+/// Counts the callbacks of one life of a room that were lost, by the provider's own numbers.
+pub trait Numbered: Debug + Send {
+    /// Takes the marks of one seat, in their order.
+    fn seat(&mut self, marks: &[Mark]);
+
+    /// Takes the marks of one seat of a life that has ended, in their order: everyone who came
+    /// has left, and everyone who left had come.
+    fn seat_of_ended_life(&mut self, marks: &[Mark]);
+
+    /// What arrived, and how much did not; `None` if nothing arrived.
+    fn lost(self: Box<Self>) -> Option<Lost>;
+}
+
+/// What of the numbered changes of a room's life has arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// The lowest number that arrived.
+    pub first: u64,
+    /// The highest number that arrived.
+    pub last: u64,
+    /// The least number of callbacks whose loss explains what arrived.
+    pub missing: u64,
+}
+
+/// What the roles in a room mean.
+#[derive(Debug, Clone, Copy)]
+pub struct RoleRules {
+    /// What answers call a role. They call one that is not listed by its code, such as `role_9`.
+    pub names: &'static [(Role, &'static str)],
+    /// The roles that no person has: they are services, such as cloud recording. Their visits are
+    /// kept, and not counted as people in a room.
+    pub services: &'static [Role],
 }
 
 /// How a room ends visits whose own end never came.
@@ -38,17 +120,38 @@ pub enum RoomEnds {
     Boundaries(BoundaryEnds),
 }
 
-/// How a creation or dismissal of a room ends the stay of a person who was last known to be in at a
-/// time; `None` if it does not.
-pub type BoundaryEnds = fn(&Boundary, &UserId, UnixMillis) -> Option<Ending>;
+/// What a creation or dismissal of a room does to the stay of a person who was last known to be in
+/// at a time.
+pub type BoundaryEnds = fn(&Boundary, &UserId, UnixMillis) -> BoundaryEffect;
+
+/// What a creation or dismissal of a room does to a stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoundaryEffect {
+    /// Nothing: it was before.
+    Nothing,
+    /// It ends the stay.
+    Ends(Ending),
+    /// It would end the stay of anybody but the person who created the room.
+    SparesCreator,
+}
+
+impl BoundaryEffect {
+    /// Whether it ends the stay.
+    #[must_use]
+    pub fn is_end(self) -> bool {
+        matches!(self, Self::Ends(_))
+    }
+}
 
 /// How stays online on devices begin and end.
 #[derive(Debug, Clone, Copy)]
 pub struct DeviceRules {
     /// When the device came online.
     pub beginning: fn(&Device) -> Beginning,
-    /// How its stay online ended by now; `None` while it lasts.
-    pub ending: fn(&Device, UnixMillis) -> Option<Ending>,
+    /// How its stay online ended by now, and what became of each register.
+    pub decide: fn(&Device, UnixMillis) -> DeviceVerdict,
+    /// What a register says, in the provider's terms.
+    pub says: fn(&Device, Register, Stamp) -> String,
 }
 
 /// Whether active users are counted by month.
@@ -71,11 +174,15 @@ pub trait Visits: Debug + Send {
     /// The visits that are left when all marks have come, oldest first. Only the last one can be
     /// open.
     fn finish(&mut self) -> Vec<Visit>;
+
+    /// What became of the marks so far, if that is asked for. There is one verdict for each mark, at
+    /// the latest when its visit is completed.
+    fn verdicts(&mut self) -> &mut Verdicts;
 }
 
 /// Of a provider without rooms.
-#[derive(Debug)]
-struct NoVisits;
+#[derive(Debug, Default)]
+struct NoVisits(Verdicts);
 
 impl Visits for NoVisits {
     fn push(&mut self, _mark: Mark) -> Vec<Visit> {
@@ -85,13 +192,49 @@ impl Visits for NoVisits {
     fn finish(&mut self) -> Vec<Visit> {
         Vec::new()
     }
+
+    fn verdicts(&mut self) -> &mut Verdicts {
+        &mut self.0
+    }
 }
 
 impl Rules {
+    /// What answers call a role.
+    #[must_use]
+    pub fn role_name(&self, role: Role) -> Cow<'static, str> {
+        let names = self.rooms.map_or(&[][..], |rooms| rooms.roles.names);
+        match names.iter().find(|(named, _)| *named == role) {
+            Some((_, name)) => Cow::Borrowed(name),
+            None => Cow::Owned(format!("role_{}", role.0)),
+        }
+    }
+
+    /// What a mark says, in the provider's terms. There are no marks without rooms.
+    #[must_use]
+    pub fn says(&self, mark: &Mark) -> Option<String> {
+        Some((self.rooms?.says)(mark, &self.role_name(mark.role)))
+    }
+
+    /// The role that answers call so; `None` if they call no role so.
+    #[must_use]
+    pub fn role_named(&self, name: &str) -> Option<Role> {
+        let named = self.rooms.map_or(&[][..], |rooms| rooms.roles.names).iter();
+        let code = name.strip_prefix("role_").and_then(|code| code.parse().ok()).map(Role);
+        let mut roles = named.map(|(role, _)| *role).chain(code);
+        roles.find(|role| self.role_name(*role) == name)
+    }
+
+    /// Whether someone with this role counts as a person in a room.
+    #[must_use]
+    pub fn is_person(&self, role: Role) -> bool {
+        self.rooms.is_none_or(|rooms| !rooms.roles.services.contains(&role))
+    }
+
     /// The visits to a seat, of which no mark has come yet.
     #[must_use]
     pub fn visits(&self) -> Box<dyn Visits> {
-        self.rooms.map_or_else(|| Box::new(NoVisits) as Box<dyn Visits>, |rooms| (rooms.visits)())
+        let none = || Box::<NoVisits>::default() as Box<dyn Visits>;
+        self.rooms.map_or_else(none, |rooms| (rooms.visits)())
     }
 
     /// The visits that some marks of one seat show, oldest first.

@@ -3,11 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Page, QueryError, cursor,
+    Page, QueryError,
+    answer::List,
+    cursor,
+    names::{ReasonName, RoleName},
     rows::{Earliest, Rows},
 };
 use crate::{
-    domain::{Ending, RoomId, UserId, Visit},
+    domain::{
+        App, AppId, Ending, LifeId, ProviderName, RoomId, SessionId, UnixMillis, UserId, Visit,
+    },
     record::{Record, RoomStay},
 };
 
@@ -19,28 +24,54 @@ const SEATS_AT_FIRST: usize = 32;
 
 /// A page of visits.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Attendance {
-    provider: &'static str,
-    app: String,
-    /// When this was true: an open visit has lasted until then.
-    as_of: u64,
-    sessions: Vec<Session>,
+    /// The provider that sent the callbacks.
+    provider: ProviderName,
+    /// The app of the provider.
+    app: AppId,
+    /// The time for which the answer is true, by the clock of the function that answers. An open
+    /// visit has lasted until then.
+    as_of: UnixMillis,
+    /// The visits. Of a user: oldest first. Of a room: person by person, the person whose newest
+    /// session began first comes first, and the visits of a person oldest first.
+    #[cfg_attr(test, schemars(length(max = super::MAX_LIMIT)))]
+    sessions: Vec<AttendanceSession>,
+    /// The parameter `next` of the next page. Null on the last page.
     next: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct Session {
-    user: String,
+/// One visit of a person to a room.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct AttendanceSession {
+    /// Who it was.
+    user: UserId,
+    /// The newest name of this person in that life of the room. Null if the provider sent none.
     name: Option<String>,
-    room: String,
-    life: Option<String>,
-    session: Option<String>,
-    role: String,
-    entered_at: Option<u64>,
+    /// The room.
+    room: RoomId,
+    /// The life of the room. Null in Tencent's rooms, which have no lives.
+    life: Option<LifeId>,
+    /// ZEGO's session. Null in Tencent's rooms, which have no sessions.
+    session: Option<SessionId>,
+    /// The role at the end of the visit, or now if it lasts.
+    role: RoleName,
+    /// When it began. Null if only the end is known: then the visit has its place in order and
+    /// time by its end.
+    entered_at: Option<UnixMillis>,
+    /// Whether the beginning was inferred: its own callback never arrived, or its time is before
+    /// the end of the previous visit. Then `entered_at` is the earliest time at which the person
+    /// is known to have been in, or null.
     entered_assumed: bool,
-    left_at: Option<u64>,
+    /// When it ended. Null while it lasts.
+    left_at: Option<UnixMillis>,
+    /// How long it lasted, or has lasted until `as_of`, in milliseconds. Null if the beginning is
+    /// unknown.
     duration_ms: Option<u64>,
-    reason: Option<String>,
+    /// Why it ended. Null while it lasts.
+    reason: Option<ReasonName>,
+    /// Whether the end was inferred, because its own callback never arrived.
     assumed: bool,
 }
 
@@ -79,29 +110,41 @@ impl Page<'_> {
 
 impl Attendance {
     fn new(record: Record<'_>) -> Self {
-        let (provider, app) = (record.app().provider.as_str(), record.app().id.to_string());
-        Self { provider, app, as_of: record.now().0, sessions: Vec::new(), next: None }
+        let App { provider, id: app } = record.app().clone();
+        Self { provider, app, as_of: record.now(), sessions: Vec::new(), next: None }
     }
 }
 
-impl Session {
-    fn new(record: Record<'_>, user: &UserId, stay: RoomStay) -> Self {
-        let RoomStay { room, life, name, visit } = stay;
-        let left_at = visit.ending.map(|ending| ending.at().0);
-        let entered_at = visit.beginning.at().map(|at| at.0);
-        let until = left_at.unwrap_or(record.now().0);
+impl List for Attendance {
+    type Row = AttendanceSession;
+
+    fn rows(&self) -> &[AttendanceSession] {
+        &self.sessions
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+}
+
+impl AttendanceSession {
+    pub(super) fn new(record: Record<'_>, user: &UserId, stay: RoomStay) -> Self {
+        let RoomStay { room, life, name, role, visit } = stay;
+        let left_at = visit.ending.map(Ending::at);
+        let entered_at = visit.beginning.at();
+        let until = left_at.unwrap_or(record.now());
         Self {
-            user: user.to_string(),
+            user: user.clone(),
             name,
-            room: room.to_string(),
-            life: life.as_ref().map(ToString::to_string),
-            session: visit.session.as_ref().map(ToString::to_string),
-            role: visit.role.to_string(),
+            room,
+            life,
+            session: visit.session,
+            role: role.into(),
             entered_at,
             entered_assumed: visit.beginning.is_assumed(),
             left_at,
-            duration_ms: entered_at.map(|entered_at| until.saturating_sub(entered_at)),
-            reason: visit.ending.map(Ending::reason),
+            duration_ms: entered_at.map(|entered_at| until.0.saturating_sub(entered_at.0)),
+            reason: visit.ending.map(ReasonName::from),
             assumed: visit.ending.is_some_and(Ending::is_assumed),
         }
     }
@@ -137,7 +180,7 @@ pub(super) async fn room(
             if !page.holds(&stay.visit) {
                 continue;
             }
-            if rows.add(Session::new(record, visits.user(), stay)).is_break() {
+            if rows.add(AttendanceSession::new(record, visits.user(), stay)).is_break() {
                 answer.next = cursor::write(&place(number - 1));
                 break 'page;
             }
@@ -160,7 +203,7 @@ pub(super) async fn user(
     page: &Page<'_>,
 ) -> Result<Attendance, QueryError> {
     let after = page.next.map(cursor::read::<VisitPlace>).transpose()?;
-    let mut first = Earliest::<VisitPlace, Session>::new(page.limit);
+    let mut first = Earliest::<VisitPlace, AttendanceSession>::new(page.limit);
     let mut is_known = false;
     let mut seats = record.seats_of_person(user);
     while let Some(mut visits) = seats.next().await? {
@@ -180,7 +223,7 @@ pub(super) async fn user(
             }
             let stay = visits.decide(visit).await?;
             if page.holds(&stay.visit) {
-                first.take(place, Session::new(record, user, stay));
+                first.take(place, AttendanceSession::new(record, user, stay));
             }
         }
     }

@@ -2,7 +2,10 @@
 
 use http::StatusCode;
 
-use crate::{http::Reply, record::RecordError};
+use crate::{
+    http::{ErrorCode, Reply},
+    record::RecordError,
+};
 
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +25,10 @@ pub enum QueryError {
     /// A parameter or the body is wrong.
     #[error("`{0}` {1}")]
     BadParameter(&'static str, String),
-    /// The records could not be read. The cause is logged, not told.
+    /// It would take too much time or memory: this says what to ask instead.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The records could not be read. The cause is logged, and not in the answer.
     #[error("the records cannot be read just now")]
     Record(#[from] RecordError),
 }
@@ -33,10 +39,11 @@ impl QueryError {
     pub fn reply(&self) -> Reply {
         let (status, code) = match self {
             Self::NoRoute | Self::UnknownProvider | Self::Unknown(_) => {
-                (StatusCode::NOT_FOUND, "not_found")
+                (StatusCode::NOT_FOUND, ErrorCode::NotFound)
             }
-            Self::BadParameter(..) => (StatusCode::BAD_REQUEST, "bad_parameter"),
-            Self::Record(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::BadParameter(..) => (StatusCode::BAD_REQUEST, ErrorCode::BadParameter),
+            Self::TooLarge(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TooLarge),
+            Self::Record(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
         };
         Reply::error(status, code, self.to_string())
     }

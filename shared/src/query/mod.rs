@@ -2,29 +2,56 @@
 //!
 //! [`Queries::answer`] takes every query of the table in `routes`.
 
+mod answer;
 mod attendance;
+mod csv;
 mod cursor;
+mod data;
 mod error;
+mod explain;
+mod format;
+mod names;
 mod presence;
+mod reasons;
 mod registrations;
+mod reports;
 mod room;
 mod rows;
 mod usage;
 
-use http::StatusCode;
-
 pub use error::QueryError;
+pub use reports::REPORT_LIMIT;
 
 use self::{
+    answer::{Answer, answers},
+    data::ListPage,
+    explain::MarksPage,
+    format::Format,
     presence::SessionsPage,
     room::{CountChanges, RoomPage},
 };
 use crate::{
     domain::{App, Month, MonthError, ProviderName, RoomId, UnixMillis, UserId},
-    http::{Reply, Request},
+    http::{Reply, Request, Text, form},
     record::{self, Records},
     routes::{self, MatchedQuery},
 };
+
+answers! {
+    presence::UserPresence,
+    presence::UsersPresence,
+    room::RoomPresence,
+    attendance::Attendance,
+    registrations::UserRegistration,
+    registrations::Registrations,
+    usage::Usage,
+    data::PersonData,
+    data::Erasures,
+    reports::RoomReport,
+    reports::UserReport,
+    reports::Together,
+    explain::Explanation,
+}
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
@@ -56,9 +83,15 @@ enum Query {
     Room(RoomId),
     UserAttendance(UserId),
     RoomAttendance(RoomId),
+    UserReport(UserId),
+    RoomReport(RoomId),
+    Together(RoomId),
     Registration(UserId),
     Registrations,
     Usage(Month),
+    Explain(UserId, Option<RoomId>),
+    Data(UserId),
+    Erasures,
 }
 
 impl Queries {
@@ -66,8 +99,12 @@ impl Queries {
     pub async fn answer(&self, request: &Request) -> Reply {
         let answer = self.try_answer(request).await;
         answer.unwrap_or_else(|error| {
-            if let QueryError::Record(error) = &error {
-                tracing::error!(%error, "a query could not be answered");
+            match &error {
+                QueryError::Record(error) => {
+                    tracing::error!(%error, "a query could not be answered");
+                }
+                QueryError::TooLarge(_) => tracing::warn!(%error, "a query asks for too much"),
+                _ => {}
             }
             error.reply()
         })
@@ -76,55 +113,68 @@ impl Queries {
     async fn try_answer(&self, request: &Request) -> Result<Reply, QueryError> {
         let parameters = Parameters::read(&request.query);
         let (app, query) = route(request, &parameters)?;
-        let record = self.records.of(&app, request.received_at);
+        let view = self.records.at(&app, request.received_at).await?;
+        let record = view.record();
         Ok(match query {
             Query::User(user) => {
                 let page =
-                    SessionsPage { limit: parameters.limit()?, next: parameters.get("next") };
-                let answer = presence::user(record, &user, page).await?;
-                Reply::json(StatusCode::OK, &answer)
+                    SessionsPage { limit: parameters.limit()?, next: parameters.get("next")? };
+                presence::user(record, &user, page).await?.reply()
             }
             Query::Users => {
                 let users = presence::read_users(&request.body)?;
-                Reply::json(StatusCode::OK, &presence::users(record, users).await?)
+                presence::users(record, users).await?.reply()
             }
             Query::Room(room) => {
                 let page = RoomPage {
                     limit: parameters.limit()?,
-                    next: parameters.get("next"),
+                    next: parameters.get("next")?,
                     changes: parameters.changes()?,
                 };
-                let answer = room::room(record, &room, page).await?;
-                Reply::json(StatusCode::OK, &answer)
+                room::room(record, &room, page).await?.reply()
             }
             Query::UserAttendance(user) => {
-                let page = parameters.page()?;
-                let answer = attendance::user(record, &user, &page).await?;
-                Reply::json(StatusCode::OK, &answer)
+                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                format.reply(&attendance::user(record, &user, &page).await?)
             }
             Query::RoomAttendance(room) => {
-                let page = parameters.page()?;
-                let answer = attendance::room(record, &room, &page).await?;
-                Reply::json(StatusCode::OK, &answer)
+                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                format.reply(&attendance::room(record, &room, &page).await?)
             }
-            Query::Registration(user) => {
-                let answer = registrations::user(record, &user).await?;
-                Reply::json(StatusCode::OK, &answer)
+            Query::Explain(user, room) => {
+                let (limit, next) = (parameters.limit()?, parameters.get("next")?);
+                let page = MarksPage { room: room.as_ref(), limit, next };
+                explain::user(record, &user, page).await?.reply()
             }
-            Query::Usage(month) => Reply::json(StatusCode::OK, &usage::month(record, month).await?),
+            Query::UserReport(user) => {
+                let format = Format::of(request, &parameters)?;
+                format.reply(&reports::user(record, &user, &parameters).await?)
+            }
+            Query::RoomReport(room) => {
+                let format = Format::of(request, &parameters)?;
+                format.reply(&reports::room(record, &room, &parameters).await?)
+            }
+            Query::Together(room) => reports::together(record, &room, &parameters).await?.reply(),
+            Query::Registration(user) => registrations::user(record, &user).await?.reply(),
+            Query::Data(user) => data::user(record, &user, parameters.list_page()?).await?.reply(),
+            Query::Erasures => data::erasures(record, parameters.list_page()?).await?.reply(),
             Query::Registrations => {
-                let page = parameters.page()?;
-                let answer = registrations::list(record, &page).await?;
-                Reply::json(StatusCode::OK, &answer)
+                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                format.reply(&registrations::list(record, &page).await?)
             }
+            Query::Usage(month) => usage::month(record, month).await?.reply(),
         })
     }
 }
 
 fn route(request: &Request, parameters: &Parameters) -> Result<(App, Query), QueryError> {
     let matched = MatchedQuery::at(&request.method, &request.path).ok_or(QueryError::NoRoute)?;
-    let user = || id("user", matched.id.or_else(|| parameters.get("user")));
-    let room = || id("room", matched.id.or_else(|| parameters.get("room")));
+    let text = |name| match matched.id {
+        Some(text) => in_path(name, text).map(Some),
+        None => parameters.get(name),
+    };
+    let user = || id("user", text("user")?);
+    let room = || id("room", text("room")?);
     let provider = ProviderName::by_name(matched.provider);
     let query = match matched.query {
         routes::Query::User => Query::User(user()?),
@@ -132,11 +182,20 @@ fn route(request: &Request, parameters: &Parameters) -> Result<(App, Query), Que
         routes::Query::Room => Query::Room(room()?),
         routes::Query::UserAttendance => Query::UserAttendance(user()?),
         routes::Query::RoomAttendance => Query::RoomAttendance(room()?),
+        routes::Query::UserReport => Query::UserReport(user()?),
+        routes::Query::RoomReport => Query::RoomReport(room()?),
+        routes::Query::Together => Query::Together(room()?),
         routes::Query::Registration => Query::Registration(user()?),
         routes::Query::Registrations => Query::Registrations,
+        routes::Query::Explain => {
+            let room = parameters.get("room")?.map(|room| id("room", Some(room))).transpose()?;
+            Query::Explain(user()?, room)
+        }
+        routes::Query::Data => Query::Data(user()?),
+        routes::Query::Erasures => Query::Erasures,
         routes::Query::Usage if provider.is_some_and(record::counts_months) => {
             let month =
-                parameters.get("month").map_or(Ok(Month::from(request.received_at)), str::parse);
+                parameters.get("month")?.map_or(Ok(Month::from(request.received_at)), str::parse);
             Query::Usage(month.map_err(|error: MonthError| {
                 QueryError::BadParameter("month", error.to_string())
             })?)
@@ -144,7 +203,7 @@ fn route(request: &Request, parameters: &Parameters) -> Result<(App, Query), Que
         routes::Query::Usage => return Err(QueryError::NoRoute),
     };
     let provider = provider.ok_or(QueryError::UnknownProvider)?;
-    Ok((App { provider, id: id("app", Some(matched.app))? }, query))
+    Ok((App { provider, id: id("app", Some(in_path("app", matched.app)?))? }, query))
 }
 
 fn id<I: std::str::FromStr<Err = crate::domain::IdError>>(
@@ -156,22 +215,52 @@ fn id<I: std::str::FromStr<Err = crate::domain::IdError>>(
         .map_err(|error: crate::domain::IdError| QueryError::BadParameter(name, error.to_string()))
 }
 
+/// An id that is a part of the path. A gateway decodes the path, and replaces what is not UTF-8.
+fn in_path<'a>(name: &'static str, text: &'a str) -> Result<&'a str, QueryError> {
+    if text.contains(char::REPLACEMENT_CHARACTER) {
+        let why = "is not valid Unicode in the path: an id with U+FFFD is asked for as a parameter";
+        return Err(QueryError::BadParameter(name, why.to_owned()));
+    }
+    Ok(text)
+}
+
 /// The query parameters, decoded. Of several with one name the first counts.
-struct Parameters(Vec<(String, String)>);
+#[derive(Debug)]
+struct Parameters(Vec<(String, Text)>);
 
 impl Parameters {
     fn read(query: &str) -> Self {
-        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+        let named = form(query.as_bytes()).filter_map(|(name, value)| match name {
+            Text::Sent(name) => Some((name, value)),
+            Text::Repaired(_) => None,
+        });
+        Self(named.collect())
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str())
+    /// A value that was repaired is refused: it could be another id than the one that was meant.
+    fn get(&self, name: &'static str) -> Result<Option<&str>, QueryError> {
+        match self.0.iter().find(|(key, _)| key == name) {
+            None => Ok(None),
+            Some((_, Text::Sent(value))) => Ok(Some(value)),
+            Some((_, Text::Repaired(_))) => {
+                let why = "is not valid Unicode: it may have been cut inside a character";
+                Err(QueryError::BadParameter(name, why.to_owned()))
+            }
+        }
+    }
+
+    /// A parameter that is parsed.
+    fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<T>, QueryError> {
+        let parsed = self.get(name)?.map(str::parse::<T>).transpose();
+        parsed.map_err(|error| QueryError::BadParameter(name, error.to_string()))
     }
 
     /// A time in Unix ms.
     fn time(&self, name: &'static str) -> Result<Option<UnixMillis>, QueryError> {
-        let Some(text) = self.get(name) else { return Ok(None) };
+        let Some(text) = self.get(name)? else { return Ok(None) };
         match text.parse() {
             Ok(time) if UnixMillis(time) <= LAST_TIME => Ok(Some(UnixMillis(time))),
             _ => Err(QueryError::BadParameter(name, "is not a time in Unix ms".to_owned())),
@@ -183,12 +272,16 @@ impl Parameters {
             from: self.time("from")?.unwrap_or(UnixMillis(0)),
             to: self.time("to")?.unwrap_or(LAST_TIME),
             limit: self.limit()?,
-            next: self.get("next"),
+            next: self.get("next")?,
         })
     }
 
+    fn list_page(&self) -> Result<ListPage<'_>, QueryError> {
+        Ok(ListPage { limit: self.limit()?, next: self.get("next")? })
+    }
+
     fn changes(&self) -> Result<CountChanges, QueryError> {
-        match self.get("changes") {
+        match self.get("changes")? {
             Some("true") => Ok(CountChanges::Yes),
             None | Some("false") => Ok(CountChanges::No),
             Some(_) => Err(QueryError::BadParameter("changes", "is not true or false".to_owned())),
@@ -196,7 +289,7 @@ impl Parameters {
     }
 
     fn limit(&self) -> Result<usize, QueryError> {
-        let Some(text) = self.get("limit") else { return Ok(DEFAULT_LIMIT) };
+        let Some(text) = self.get("limit")? else { return Ok(DEFAULT_LIMIT) };
         match text.parse() {
             Ok(limit @ 1..=MAX_LIMIT) => Ok(limit),
             _ => Err(QueryError::BadParameter("limit", format!("is not 1 to {MAX_LIMIT}"))),
@@ -208,7 +301,10 @@ impl Parameters {
 #[cfg(any(test, fuzzing))]
 pub fn fuzz_cursors(data: &[u8]) {
     attendance::fuzz_cursors(data);
+    explain::fuzz_cursor(data);
+    data::fuzz_cursor(data);
     presence::fuzz_cursor(data);
     room::fuzz_cursor(data);
     registrations::fuzz_cursor(data);
+    reports::fuzz_cursors(data);
 }

@@ -5,9 +5,16 @@ use std::cmp::Reverse;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
-use super::{QueryError, cursor, rows::Rows};
+use super::{
+    QueryError, cursor,
+    names::{ReasonName, RoleName},
+    rows::Rows,
+};
 use crate::{
-    domain::{Ending, UserId},
+    domain::{
+        AppId, Ending, LifeId, Platform, ProviderName, RoomId, SessionId, UnixMillis, UserId,
+    },
+    http::read_object,
     record::{DeviceStay, Person, Record, RecordError, RoomStay, Stay},
 };
 
@@ -17,18 +24,28 @@ const MAX_USERS: usize = 100;
 /// How many of them are read at the same time.
 const CONCURRENT_USERS: usize = 10;
 
-/// A person, with a page of the visits that are open, and the last one that ended in each room and
-/// on each kind of device.
+/// A person, with a page of their sessions.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct UserPresence {
-    provider: &'static str,
-    app: String,
-    user: String,
-    /// When this was true.
-    as_of: u64,
+    /// The provider that sent the callbacks.
+    provider: ProviderName,
+    /// The app of the provider.
+    app: AppId,
+    /// Who it is.
+    user: UserId,
+    /// The time for which the answer is true, by the clock of the function that answers.
+    as_of: UnixMillis,
+    /// Whether the person is in a room or online on a device.
     online: bool,
-    last_seen_at: Option<u64>,
-    sessions: Vec<Session>,
+    /// When the newest event of this person happened. Null if they are registered but were never
+    /// online.
+    last_seen_at: Option<UnixMillis>,
+    /// The open sessions, and the last ended one of each room and device. The open ones come
+    /// first; in both groups, those that began last come first.
+    #[cfg_attr(test, schemars(length(max = super::MAX_LIMIT)))]
+    sessions: Vec<PresenceSession>,
+    /// The parameter `next` of the next page. Null on the last page.
     next: Option<String>,
 }
 
@@ -61,44 +78,71 @@ struct SessionOrder {
 }
 
 impl SessionOrder {
-    fn of(session: &Session, over_by: u64) -> Self {
+    fn of(session: &PresenceSession, over_by: u64) -> Self {
         Self {
-            is_over: session.left_at.is_some_and(|left_at| left_at <= over_by),
-            entered_at: Reverse(session.entered_at),
-            room: session.room.clone(),
-            life: session.life.clone(),
-            device: session.device.clone(),
-            session: session.session.clone(),
+            is_over: session.left_at.is_some_and(|left_at| left_at.0 <= over_by),
+            entered_at: Reverse(session.entered_at.map(|at| at.0)),
+            room: session.room.as_ref().map(ToString::to_string),
+            life: session.life.as_ref().map(ToString::to_string),
+            device: session.device.as_ref().map(ToString::to_string),
+            session: session.session.as_ref().map(ToString::to_string),
         }
     }
 }
 
+/// A stay in a room or online on a device.
 #[derive(Debug, Serialize)]
-struct Session {
-    room: Option<String>,
-    life: Option<String>,
-    session: Option<String>,
-    device: Option<String>,
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct PresenceSession {
+    /// The room. Null for a stay on a device.
+    room: Option<RoomId>,
+    /// The life of the room. Null for a device, and in Tencent's rooms, which have no lives.
+    life: Option<LifeId>,
+    /// ZEGO's session, or OpenIM's connection if its server sends connection ids. Tencent has none.
+    session: Option<SessionId>,
+    /// The kind of device, such as `IOS`. Null for a stay in a room.
+    device: Option<Platform>,
+    /// The newest name of this person in that life of the room. Null for a device, or if the
+    /// provider sent none.
     name: Option<String>,
-    role: Option<String>,
-    entered_at: Option<u64>,
+    /// The role at the end of the stay, or now if it lasts. Null for a device.
+    role: Option<RoleName>,
+    /// When it began. Null if only the end is known.
+    entered_at: Option<UnixMillis>,
+    /// Whether the beginning was inferred: its own callback never arrived, or its time is before
+    /// the end of the previous stay. Then `entered_at` is the earliest time at which the person is
+    /// known to have been in, or null. A device without a connection id has the last repetition
+    /// of "online" there.
     entered_assumed: bool,
-    left_at: Option<u64>,
-    reason: Option<String>,
+    /// When it ended. Null while it lasts.
+    left_at: Option<UnixMillis>,
+    /// Why it ended. Null while it lasts.
+    reason: Option<ReasonName>,
+    /// Whether the end was inferred, because its own callback never arrived.
     assumed: bool,
 }
 
 /// Whether one of several people is online.
 #[derive(Debug, Serialize)]
-pub(super) struct UserSummary {
-    user: String,
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct UserSummary {
+    /// Who it is.
+    user: UserId,
+    /// Whether the person is in a room or online on a device. False for an unknown person.
     online: bool,
-    last_seen_at: Option<u64>,
+    /// When the newest event of this person happened. Null if they are unknown, or registered but
+    /// were never online.
+    last_seen_at: Option<UnixMillis>,
 }
 
+/// Which of several people are online.
 #[derive(Debug, Serialize)]
-pub(super) struct UserSummaries {
-    as_of: u64,
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct UsersPresence {
+    /// The time for which the answer is true, by the clock of the function that answers.
+    as_of: UnixMillis,
+    /// In the order of the request.
+    #[cfg_attr(test, schemars(length(max = MAX_USERS)))]
     users: Vec<UserSummary>,
 }
 
@@ -117,7 +161,7 @@ pub(super) async fn user(
     let over_by =
         place.as_ref().map_or(newest_end.unwrap_or(now).max(now).0, |place| place.over_by);
     let with_order = stays.into_iter().map(|stay| {
-        let session = Session::from(stay);
+        let session = PresenceSession::from(stay);
         (SessionOrder::of(&session, over_by), session)
     });
     let mut sessions: Vec<_> = with_order
@@ -134,39 +178,39 @@ pub(super) async fn user(
         last = Some(order);
     }
     Ok(UserPresence {
-        provider: record.app().provider.as_str(),
-        app: record.app().id.to_string(),
-        user: user.to_string(),
-        as_of: now.0,
+        provider: record.app().provider,
+        app: record.app().id.clone(),
+        user: user.clone(),
+        as_of: now,
         online,
-        last_seen_at: last_seen_at.map(|at| at.0),
+        last_seen_at,
         sessions: rows.into_vec(),
         next,
     })
 }
 
-impl From<Stay> for Session {
+impl From<Stay> for PresenceSession {
     fn from(stay: Stay) -> Self {
         let (beginning, ending) = (stay.beginning(), stay.ending());
         let (room, life, session, device, name, role) = match stay {
-            Stay::Room(RoomStay { room, life, name, visit }) => {
-                (Some(room), life, visit.session, None, name, Some(visit.role))
+            Stay::Room(RoomStay { room, life, name, role, visit }) => {
+                (Some(room), life, visit.session, None, name, Some(role))
             }
             Stay::Device(DeviceStay { platform, connection, .. }) => {
                 (None, None, connection, Some(platform), None, None)
             }
         };
         Self {
-            room: room.as_ref().map(ToString::to_string),
-            life: life.as_ref().map(ToString::to_string),
-            session: session.as_ref().map(ToString::to_string),
-            device: device.as_ref().map(ToString::to_string),
+            room,
+            life,
+            session,
+            device,
             name,
-            role: role.as_ref().map(ToString::to_string),
-            entered_at: beginning.at().map(|at| at.0),
+            role: role.map(RoleName::from),
+            entered_at: beginning.at(),
             entered_assumed: beginning.is_assumed(),
-            left_at: ending.map(|ending| ending.at().0),
-            reason: ending.map(Ending::reason),
+            left_at: ending.map(Ending::at),
+            reason: ending.map(ReasonName::from),
             assumed: ending.is_some_and(Ending::is_assumed),
         }
     }
@@ -179,7 +223,7 @@ pub(super) fn read_users(body: &[u8]) -> Result<Vec<UserId>, QueryError> {
         users: Vec<String>,
     }
     let bad = |why: &str| QueryError::BadParameter("users", why.to_owned());
-    let body: Body = serde_json::from_slice(body)
+    let body: Body = read_object(body)
         .map_err(|_| bad(r#"is missing: the body has to be {"users":["..."]}"#))?;
     if body.users.len() > MAX_USERS {
         return Err(bad(&format!("holds more than {MAX_USERS} ids")));
@@ -191,17 +235,17 @@ pub(super) fn read_users(body: &[u8]) -> Result<Vec<UserId>, QueryError> {
 pub(super) async fn users(
     record: Record<'_>,
     users: Vec<UserId>,
-) -> Result<UserSummaries, QueryError> {
+) -> Result<UsersPresence, QueryError> {
     let summaries = stream::iter(users).map(async |id| {
         let person = record.person(&id).await?;
         Ok::<_, RecordError>(UserSummary {
-            user: id.to_string(),
             online: person.as_ref().is_some_and(Person::is_online),
-            last_seen_at: person.and_then(|person| person.last_seen_at).map(|at| at.0),
+            last_seen_at: person.and_then(|person| person.last_seen_at),
+            user: id,
         })
     });
-    Ok(UserSummaries {
-        as_of: record.now().0,
+    Ok(UsersPresence {
+        as_of: record.now(),
         users: summaries.buffered(CONCURRENT_USERS).try_collect().await?,
     })
 }

@@ -3,35 +3,79 @@
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::{Page, QueryError, cursor, rows::Rows};
+use super::{Page, QueryError, answer::List, cursor, rows::Rows};
 use crate::{
-    domain::{Registration, RegistrationSource, UserId},
+    domain::{AppId, Detail, ProviderName, Registration, RegistrationSource, UnixMillis, UserId},
     record::Record,
 };
 
-/// A user, as they were registered.
-#[derive(Debug, Serialize)]
+/// A registration as it was first received.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Registration"))]
 pub(super) struct UserRegistration {
-    provider: &'static str,
-    app: String,
-    user: String,
+    /// The provider that sent the callbacks.
+    provider: ProviderName,
+    /// The app of the provider.
+    app: AppId,
+    /// Who is registered.
+    user: UserId,
+    /// The display name. Null if the provider sent none.
     name: Option<String>,
+    /// The address of the picture. Null if the provider sent none.
     avatar_url: Option<String>,
+    /// OpenIM's `ex`, the app's own data. Null if the provider sent none.
     extra: Option<String>,
+    /// Whether `extra` is only the beginning of what was sent.
     extra_truncated: bool,
-    manager_level: Option<i32>,
-    receive_option: Option<i32>,
-    registered_at: u64,
-    /// Where `registered_at` is from: what the provider said, or when we were told.
-    registered_at_from: &'static str,
-    recorded_at: u64,
-    source: &'static str,
+    /// OpenIM's `appMangerLevel`: 0 and 1 ordinary, 2 administrator, 3 notification account, 4
+    /// robot. Null if the provider sent none.
+    manager_level: Option<i64>,
+    /// OpenIM's `globalRecvMsgOpt`. Null if the provider sent none.
+    receive_option: Option<i64>,
+    /// When the user was registered, as well as it is known.
+    registered_at: UnixMillis,
+    /// The source of `registered_at`.
+    registered_at_from: TimeSource,
+    /// When Rollcall received it first.
+    recorded_at: UnixMillis,
+    /// How the registration is known.
+    source: RegistrationSource,
 }
 
+/// The source of a time of registration.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+enum TimeSource {
+    /// OpenIM's `createTime`, which was plausible.
+    CreateTime,
+    /// The time of receipt: the callback has no plausible time.
+    Receipt,
+    /// The first login. Tencent's accounts register themselves.
+    FirstLogin,
+}
+
+/// A page of registrations.
 #[derive(Debug, Serialize)]
-pub(super) struct RegistrationList {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Registrations {
+    /// In the order of `registered_at`.
+    #[cfg_attr(test, schemars(length(max = super::MAX_LIMIT)))]
     registrations: Vec<UserRegistration>,
+    /// The parameter `next` of the next page. Null on the last page.
     next: Option<String>,
+}
+
+impl List for Registrations {
+    type Row = UserRegistration;
+
+    fn rows(&self) -> &[UserRegistration] {
+        &self.registrations
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
 }
 
 /// Where a page ended.
@@ -43,27 +87,27 @@ struct Place {
 
 impl From<Registration> for UserRegistration {
     fn from(registration: Registration) -> Self {
+        let detail = |name| registration.details.get(name);
+        let text = |name| detail(name).and_then(Detail::as_text).map(str::to_owned);
+        let number = |name| detail(name).and_then(Detail::as_number);
         Self {
-            provider: registration.app.provider.as_str(),
-            registered_at: registration.registered_at().0,
+            registered_at: registration.registered_at(),
             registered_at_from: match (registration.source, registration.create_time) {
-                (RegistrationSource::FirstLogin, _) => "first_login",
-                (RegistrationSource::Callback, Some(_)) => "create_time",
-                (RegistrationSource::Callback, None) => "receipt",
+                (RegistrationSource::FirstLogin, _) => TimeSource::FirstLogin,
+                (RegistrationSource::Callback, Some(_)) => TimeSource::CreateTime,
+                (RegistrationSource::Callback, None) => TimeSource::Receipt,
             },
-            app: registration.app.id.to_string(),
-            user: registration.user.to_string(),
+            provider: registration.app.provider,
+            app: registration.app.id,
+            user: registration.user,
             name: registration.name,
-            avatar_url: registration.avatar_url,
-            extra: registration.extra,
-            extra_truncated: registration.extra_truncated,
-            manager_level: registration.manager_level,
-            receive_option: registration.receive_option,
-            recorded_at: registration.recorded_at.0,
-            source: match registration.source {
-                RegistrationSource::Callback => "callback",
-                RegistrationSource::FirstLogin => "first_login",
-            },
+            avatar_url: text("avatar_url"),
+            extra: text("extra"),
+            extra_truncated: detail("extra_truncated") == Some(&Detail::Flag(true)),
+            manager_level: number("manager_level"),
+            receive_option: number("receive_option"),
+            recorded_at: registration.recorded_at,
+            source: registration.source,
         }
     }
 }
@@ -76,10 +120,7 @@ pub(super) async fn user(
     found.map(UserRegistration::from).ok_or(QueryError::Unknown("registration"))
 }
 
-pub(super) async fn list(
-    record: Record<'_>,
-    page: &Page<'_>,
-) -> Result<RegistrationList, QueryError> {
+pub(super) async fn list(record: Record<'_>, page: &Page<'_>) -> Result<Registrations, QueryError> {
     let place = page.next.map(cursor::read::<Place>).transpose()?;
     let after = place.as_ref().map(|place| place.after.as_str());
     let mut rows = Rows::new(page.limit);
@@ -92,7 +133,7 @@ pub(super) async fn list(
         }
         last = Some(row);
     }
-    Ok(RegistrationList { registrations: rows.into_vec(), next })
+    Ok(Registrations { registrations: rows.into_vec(), next })
 }
 
 #[cfg(any(test, fuzzing))]

@@ -3,33 +3,52 @@
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::{QueryError, cursor, rows::Rows};
+use super::{QueryError, cursor, names::RoleName, rows::Rows};
 use crate::{
-    domain::RoomId,
+    domain::{AppId, LifeId, ProviderName, RoomId, SessionId, UnixMillis, UserId},
     record::{self, Member, Record, RoomStay},
 };
 
 /// A page of the people in a room.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct RoomPresence {
-    provider: &'static str,
-    app: String,
-    room: String,
-    life: Option<String>,
-    as_of: u64,
+    /// The provider that sent the callbacks.
+    provider: ProviderName,
+    /// The app of the provider.
+    app: AppId,
+    /// The room.
+    room: RoomId,
+    /// The newest life of the room. Null in Tencent's rooms, which have no lives.
+    life: Option<LifeId>,
+    /// The time for which the answer is true, by the clock of the function that answers.
+    as_of: UnixMillis,
+    /// Whether the room is open. False after a close. After a dismissal in TRTC, false until
+    /// someone is in again.
     open: bool,
+    /// How many people are in it, as the first page counted them.
     online: usize,
+    /// The people of this page, those who came last first.
+    #[cfg_attr(test, schemars(length(max = super::MAX_LIMIT)))]
     members: Vec<RoomMember>,
+    /// With `changes=true`, in ZEGO's rooms: how many of the changes that ZEGO counted in this life
+    /// of the room have arrived.
     #[serde(skip_serializing_if = "Option::is_none")]
     changes: Option<Changes>,
+    /// The parameter `next` of the next page. Null on the last page.
     next: Option<String>,
 }
 
-/// What of the numbered changes in this life of the room has arrived.
+/// How many of the numbered changes in one life of a room have arrived. A missing number is a lost
+/// callback. The loss of the latest ones cannot be detected.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Changes {
+    /// The first number that arrived. Null as long as nobody came.
     first: Option<u64>,
+    /// The last number that arrived. Null as long as nobody came.
     last: Option<u64>,
+    /// The smallest number of lost callbacks that explains what arrived.
     missing: u64,
 }
 
@@ -48,13 +67,23 @@ pub(super) enum CountChanges {
     No,
 }
 
+/// Someone who is in the room.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct RoomMember {
-    user: String,
+    /// Who it is.
+    user: UserId,
+    /// Their newest name in this life of the room. Null if the provider sent none.
     name: Option<String>,
-    role: String,
-    session: Option<String>,
-    entered_at: Option<u64>,
+    /// Their role now.
+    role: RoleName,
+    /// ZEGO's session. Null in Tencent's rooms, which have no sessions.
+    session: Option<SessionId>,
+    /// When they entered.
+    entered_at: Option<UnixMillis>,
+    /// Whether the beginning was inferred: its own callback never arrived, or its time is before
+    /// the end of the previous visit. Then `entered_at` is the earliest time at which the person
+    /// is known to have been in.
     entered_assumed: bool,
 }
 
@@ -80,11 +109,11 @@ pub(super) async fn room(
         return Err(QueryError::BadParameter("next", why.to_owned()));
     }
     let mut answer = RoomPresence {
-        provider: record.app().provider.as_str(),
-        app: record.app().id.to_string(),
-        room: id.to_string(),
-        life: room.life().map(ToString::to_string),
-        as_of: record.now().0,
+        provider: record.app().provider,
+        app: record.app().id.clone(),
+        room: id.clone(),
+        life: room.life().cloned(),
+        as_of: record.now(),
         open: !room.is_closed(),
         online: 0,
         members: Vec::new(),
@@ -122,13 +151,13 @@ impl From<record::Changes> for Changes {
 }
 
 impl From<Member> for RoomMember {
-    fn from(Member { user, stay: RoomStay { name, visit, .. } }: Member) -> Self {
+    fn from(Member { user, stay: RoomStay { name, role, visit, .. } }: Member) -> Self {
         Self {
-            user: user.to_string(),
+            user,
             name,
-            role: visit.role.to_string(),
-            session: visit.session.as_ref().map(ToString::to_string),
-            entered_at: visit.beginning.at().map(|at| at.0),
+            role: role.into(),
+            session: visit.session,
+            entered_at: visit.beginning.at(),
             entered_assumed: visit.beginning.is_assumed(),
         }
     }

@@ -76,7 +76,8 @@ impl<P: Ord, R: Serialize> Earliest<P, R> {
     pub(super) fn take(&mut self, place: P, row: R) {
         let bytes = bytes(&row);
         self.bytes += bytes;
-        self.rows.insert(place, (row, bytes));
+        // A row at the same place is a newer one.
+        self.bytes -= self.rows.insert(place, (row, bytes)).map_or(0, |(_, replaced)| replaced);
         while let Some(last) = self.rows.last_entry() {
             let without = self.bytes - last.get().1;
             if !self.is_over(self.rows.len() - 1, without) {

@@ -13,6 +13,7 @@ use futures::{
 use super::{Record, RecordError, RoomStay, ends::RoomEnds};
 use crate::{
     domain::{LifeId, RoomId, UserId, Visit},
+    providers::Rules,
     store::{Member, RoomSeat, Seat, SeatsFrom, StoreError},
 };
 
@@ -45,6 +46,7 @@ pub struct SeatVisits<'s, 'a> {
     seat: &'s Seat,
     visits: BoxStream<'a, Result<Visit, StoreError>>,
     ends: &'s mut RoomEnds<'a>,
+    rules: &'static Rules,
 }
 
 impl<'a> Record<'a> {
@@ -61,14 +63,7 @@ impl<'a> Record<'a> {
     /// The seats of a person. All of their seats in one room come one after the other.
     #[must_use]
     pub fn seats_of_person(self, user: &UserId) -> PersonSeats<'a> {
-        PersonSeats {
-            record: self,
-            user: user.clone(),
-            seats: self.store.seats_of_user(self.app, user, self.now).peekable(),
-            ends: None,
-            of_room: VecDeque::new(),
-            current: None,
-        }
+        PersonSeats::new(self, user, self.store.seats_of_user(self.app, user, self.now))
     }
 
     /// Whether a room was ever created or closed, as far as is known.
@@ -91,29 +86,58 @@ impl<'a> RoomSeats<'a> {
         let Some(found) = self.seats.try_next().await? else { return Ok(None) };
         let RoomSeat { member: Member { user, seat }, place } = self.current.insert(found);
         let visits = self.record.visits(user, seat).boxed();
-        Ok(Some((place, SeatVisits { user, seat, visits, ends: &mut self.ends })))
+        let (ends, rules) = (&mut self.ends, self.record.rules());
+        Ok(Some((place, SeatVisits { user, seat, visits, ends, rules })))
     }
 }
 
 impl<'a> PersonSeats<'a> {
+    /// Of seats that come room by room, with all of a room.
+    pub(super) fn new(
+        record: Record<'a>,
+        user: &UserId,
+        seats: BoxStream<'a, Result<Seat, StoreError>>,
+    ) -> Self {
+        let (ends, of_room, current) = (None, VecDeque::new(), None);
+        Self { record, user: user.clone(), seats: seats.peekable(), ends, of_room, current }
+    }
+
+    pub(super) fn record(&self) -> Record<'a> {
+        self.record
+    }
+
     /// The next seat: the visits to it.
     ///
     /// # Errors
     ///
     /// [`RecordError`] if the records cannot be read.
     pub async fn next(&mut self) -> Result<Option<SeatVisits<'_, 'a>>, RecordError> {
+        let record = self.record;
+        let Some((user, seat, ends)) = self.next_seat().await? else { return Ok(None) };
+        let visits = record.visits(user, seat).boxed();
+        Ok(Some(SeatVisits { user, seat, visits, ends, rules: record.rules() }))
+    }
+
+    /// The person, their next seat, and how the visits to its room ended.
+    pub(super) async fn next_seat(
+        &mut self,
+    ) -> Result<Option<(&UserId, &Seat, &mut RoomEnds<'a>)>, StoreError> {
         if self.of_room.is_empty() {
-            let Some(seats) = self.seats_of_next_room().await? else { return Ok(None) };
+            let Some(seats) = self.seats_of_next_room().await? else {
+                self.current = None;
+                return Ok(None);
+            };
             let room = seats[0].room.clone();
             self.ends = Some(RoomEnds::of_person(self.record, &self.user, room, seats.clone()));
             self.of_room = seats.into();
         }
-        let (Some(seat), Some(ends)) = (self.of_room.pop_front(), &mut self.ends) else {
-            return Ok(None);
-        };
-        let seat = self.current.insert(seat);
-        let visits = self.record.visits(&self.user, seat).boxed();
-        Ok(Some(SeatVisits { user: &self.user, seat, visits, ends }))
+        self.current = self.of_room.pop_front();
+        Ok(self.current())
+    }
+
+    /// The person, the seat that was taken last, and how the visits to its room ended.
+    pub(super) fn current(&mut self) -> Option<(&UserId, &Seat, &mut RoomEnds<'a>)> {
+        Some((&self.user, self.current.as_ref()?, self.ends.as_mut()?))
     }
 
     async fn seats_of_next_room(&mut self) -> Result<Option<Vec<Seat>>, StoreError> {
@@ -143,7 +167,7 @@ impl SeatVisits<'_, '_> {
         &self.seat.room
     }
 
-    /// The life of the room, if the provider tells them apart.
+    /// The life of the room, if the provider distinguishes lives.
     #[must_use]
     pub fn life(&self) -> Option<&LifeId> {
         self.seat.life.as_ref()
@@ -164,7 +188,7 @@ impl SeatVisits<'_, '_> {
     ///
     /// [`RecordError`] if the records cannot be read.
     pub async fn decide(&mut self, visit: Visit) -> Result<RoomStay, RecordError> {
-        let ending = self.ends.ending(self.user, self.seat.life.as_ref(), &visit).await?;
-        Ok(RoomStay::new(self.seat, Visit { ending, ..visit }))
+        let visit = self.ends.decide(self.user, self.seat.life.as_ref(), visit).await?;
+        Ok(RoomStay::new(self.rules, self.seat, visit))
     }
 }

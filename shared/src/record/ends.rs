@@ -11,8 +11,10 @@ use tokio::sync::OnceCell;
 
 use super::Record;
 use crate::{
-    domain::{Boundary, Ending, Life, LifeId, RoomId, UnixMillis, UserId, Visit},
-    providers::{BoundaryEnds, RoomEnds as Ends},
+    domain::{
+        Boundary, By, EndRule, Ending, Life, LifeId, Moved, RoomId, UnixMillis, UserId, Visit,
+    },
+    providers::{BoundaryEffect, BoundaryEnds, RoomEnds as Ends},
     store::{NEWEST_BOUNDARIES, Seat, StoreError},
 };
 
@@ -34,6 +36,35 @@ pub(super) struct RoomEnds<'a> {
     lives: HashMap<LifeId, Life>,
     boundaries: OnceCell<Vec<Boundary>>,
     person: Option<Person>,
+}
+
+/// How a life of a room ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum LifeEnd {
+    /// The room was closed.
+    Closed(UnixMillis),
+    /// The callback of the end never came, but a newer life began.
+    Replaced {
+        /// When it began.
+        at: UnixMillis,
+        /// Which one it is.
+        by: LifeId,
+    },
+}
+
+impl LifeEnd {
+    /// When it ended.
+    pub(super) fn at(&self) -> UnixMillis {
+        let (Self::Closed(at) | Self::Replaced { at, .. }) = self;
+        *at
+    }
+
+    /// The same end, at `earliest` if it was before.
+    pub(super) fn no_earlier_than(mut self, earliest: UnixMillis) -> Self {
+        let (Self::Closed(at) | Self::Replaced { at, .. }) = &mut self;
+        *at = earliest.max(*at);
+        self
+    }
 }
 
 /// Somebody, and all their seats in the room.
@@ -95,36 +126,38 @@ impl<'a> RoomEnds<'a> {
         }
     }
 
-    /// How a visit ended, or `None` if it lasts.
-    pub(super) async fn ending(
+    /// Decides how a visit ended, and why so.
+    pub(super) async fn decide(
         &mut self,
         user: &UserId,
         life: Option<&LifeId>,
-        visit: &Visit,
-    ) -> Result<Option<Ending>, StoreError> {
-        let ending = match (self.record.room_ends(), life, visit.ending) {
-            (_, _, Some(ending)) if !ending.is_assumed() => Some(ending),
+        mut visit: Visit,
+    ) -> Result<Visit, StoreError> {
+        match (self.record.room_ends(), life, visit.ending) {
+            (_, _, Some(ending)) if !ending.is_assumed() => {}
             (Ends::Boundaries(ends), ..) => {
-                self.boundary_ending(ends, user, visit).await?.or(visit.ending)
+                self.boundary_ending(ends, user, &mut visit).await?;
             }
-            (_, Some(life), None) => self.life_ending(life, visit).await?,
+            (_, Some(life), None) => self.life_ending(life, &mut visit).await?,
             // A life lasts as long as anybody comes to it.
-            (_, _, ending) => ending,
-        };
-        let (Some(life), Some(ending)) = (life, ending) else { return Ok(ending) };
-        let next = self.next_beginning(user, life, visit, ending).await?;
-        Ok(Some(next.map_or(ending, |next| ending.moved_to(next.min(ending.at())))))
+            _ => {}
+        }
+        let (Some(life), Some(ending)) = (life, visit.ending) else { return Ok(visit) };
+        if let Some((next, life)) = self.next_visit(user, life, &visit, ending).await? {
+            visit.move_end(next.min(ending.at()), Moved::ToOtherLife, life.map(By::Life).as_ref());
+        }
+        Ok(visit)
     }
 
-    /// When the person's next visit to another life of the room began, if that may have been before
-    /// this one ended.
-    async fn next_beginning(
+    /// When the person's next visit to another life of the room began, and which life, if that may
+    /// have been before this one ended.
+    async fn next_visit(
         &mut self,
         user: &UserId,
         life: &LifeId,
         visit: &Visit,
         ending: Ending,
-    ) -> Result<Option<UnixMillis>, StoreError> {
+    ) -> Result<Option<(UnixMillis, Option<LifeId>)>, StoreError> {
         let Record { store, app, now } = self.record;
         if self.person.as_ref().is_none_or(|person| person.user != *user) {
             if !self.may_overlap(life, ending).await? {
@@ -134,7 +167,7 @@ impl<'a> RoomEnds<'a> {
             self.person = Some(Person::new(user.clone(), seats));
         }
         let (began, ended) = (visit.place(), ending.at());
-        let mut next = None;
+        let mut next = None::<(UnixMillis, &Seat)>;
         for other in self.person.iter().flat_map(|person| &person.seats) {
             let is_later = other.seat.life.as_ref() > Some(life);
             if other.seat.life.as_ref() == Some(life)
@@ -150,9 +183,10 @@ impl<'a> RoomEnds<'a> {
             let beginnings = other.beginnings.get_or_try_init(beginnings).await?;
             // Of two that began at the same moment one has to end.
             let later = beginnings.range(began..).find(|other| is_later || **other > began);
-            next = next.into_iter().chain(later.copied()).min();
+            let later = later.map(|later| (*later, &other.seat));
+            next = next.into_iter().chain(later).min_by_key(|(began, _)| *began);
         }
-        Ok(next)
+        Ok(next.map(|(began, seat)| (began, seat.life.clone())))
     }
 
     /// Whether the person may have come to another life of the room before a visit ended. That is
@@ -175,27 +209,41 @@ impl<'a> RoomEnds<'a> {
         Ok(self.newest().await?.is_some_and(|newest| newest.id != *life))
     }
 
-    /// Two servers' clocks may differ, but nobody leaves before they came.
-    async fn life_ending(
-        &mut self,
-        id: &LifeId,
-        visit: &Visit,
-    ) -> Result<Option<Ending>, StoreError> {
-        let Record { store, app, now } = self.record;
+    /// Ends a visit with its life, or with the next one. Two servers' clocks may differ, but nobody
+    /// leaves before they came.
+    async fn life_ending(&mut self, id: &LifeId, visit: &mut Visit) -> Result<(), StoreError> {
         let life = self.life(id).await?;
-        if let Some(at) = life.closed {
-            return Ok(Some(Ending::RoomClosed { at: at.max(visit.place()) }));
-        }
-        let Some(newest) = self.newest().await?.filter(|newest| newest.id != *id) else {
-            return Ok(None);
-        };
         let began = life.created.unwrap_or(visit.place());
-        let next = store.next_life(app, &self.room, id, began, now).await?;
-        let replaced_at = next.as_ref().unwrap_or(newest).began();
-        Ok(replaced_at.map(|at| Ending::RoomReplaced { at: at.max(visit.place()) }))
+        let (ending, by) = match self.life_end(&life, began).await? {
+            None => return Ok(()),
+            Some(LifeEnd::Closed(at)) => (Ending::RoomClosed { at }, None),
+            Some(LifeEnd::Replaced { at, by }) => (Ending::RoomReplaced { at }, Some(by)),
+        };
+        end_with_room(visit, ending, by);
+        visit.move_end(ending.at().max(visit.place()), Moved::ToBeginning, None);
+        Ok(())
     }
 
-    async fn newest(&self) -> Result<Option<&Life>, StoreError> {
+    /// How a life ended; `None` while it lasts. It began at `began` at the earliest.
+    pub(super) async fn life_end(
+        &mut self,
+        life: &Life,
+        began: UnixMillis,
+    ) -> Result<Option<LifeEnd>, StoreError> {
+        if let Some(at) = life.closed {
+            return Ok(Some(LifeEnd::Closed(at)));
+        }
+        let Record { store, app, now } = self.record;
+        let Some(newest) = self.newest().await?.filter(|newest| newest.id != life.id) else {
+            return Ok(None);
+        };
+        let next = store.next_life(app, &self.room, &life.id, began, now).await?;
+        let next = next.as_ref().unwrap_or(newest);
+        Ok(next.began().map(|at| LifeEnd::Replaced { at, by: next.id.clone() }))
+    }
+
+    /// The newest life of the room; `None` if nothing is known of it.
+    pub(super) async fn newest(&self) -> Result<Option<&Life>, StoreError> {
         let Record { store, app, now } = self.record;
         let newest = || store.newest_life(app, &self.room, self.logins.iter().cloned(), now);
         Ok(self.newest.get_or_try_init(newest).await?.as_ref())
@@ -214,40 +262,63 @@ impl<'a> RoomEnds<'a> {
         Ok(life)
     }
 
-    /// The first boundary of the room that ended a visit, unless the person came again before.
+    /// Ends a visit with the first boundary of the room that does so, unless the person came again
+    /// before.
     async fn boundary_ending(
         &mut self,
         ends: BoundaryEnds,
         user: &UserId,
-        visit: &Visit,
-    ) -> Result<Option<Ending>, StoreError> {
+        visit: &mut Visit,
+    ) -> Result<(), StoreError> {
         let Record { store, app, now } = self.record;
         let newest = || store.boundaries(app, &self.room, now);
         let newest = self.boundaries.get_or_try_init(newest).await?;
         let is_before = |boundary: &Boundary| boundary.at() < visit.last_in;
         if newest.len() < NEWEST_BOUNDARIES || newest.last().is_some_and(is_before) {
             let mut oldest_first = newest.iter().rev();
-            return Ok(oldest_first.find_map(|boundary| cut(ends, boundary, user, visit)));
+            oldest_first.find(|boundary| cut(ends, boundary, user, visit));
+            return Ok(());
         }
+        let came_again = visit.ending.map(Ending::at);
         let later = store.boundaries_from(app, &self.room, visit.last_in, now);
         let mut later = pin!(later);
         while let Some(boundary) = later.try_next().await? {
-            let ending = cut(ends, &boundary, user, visit);
-            if ending.is_some() || visit.ending.is_some_and(|ending| boundary.at() > ending.at()) {
-                return Ok(ending);
+            if cut(ends, &boundary, user, visit)
+                || came_again.is_some_and(|again| boundary.at() > again)
+            {
+                break;
             }
         }
-        Ok(None)
+        Ok(())
     }
 }
 
-/// How a boundary ended a visit, if it did so before the person came again. At the same millisecond
-/// a creation comes before an entry, and a dismissal after it.
-fn cut(ends: BoundaryEnds, boundary: &Boundary, user: &UserId, visit: &Visit) -> Option<Ending> {
-    let ending = ends(boundary, user, visit.last_in)?;
-    match (visit.ending.map(Ending::at), boundary) {
-        (Some(again), Boundary::Created { at, .. }) if *at > again => None,
-        (Some(again), Boundary::Closed { at, .. }) if *at >= again => None,
-        _ => Some(ending),
+/// Ends a visit as its room did.
+fn end_with_room(visit: &mut Visit, ending: Ending, by: Option<LifeId>) {
+    let rule = match ending {
+        Ending::RoomReplaced { .. } => EndRule::RoomReplaced,
+        _ => EndRule::RoomClosed,
+    };
+    visit.end(ending, rule, by.map(By::Life));
+}
+
+/// Whether a boundary ends a visit, because it came before the person came again. At the same
+/// millisecond a creation comes before an entry, and a dismissal after it.
+fn cut(ends: BoundaryEnds, boundary: &Boundary, user: &UserId, visit: &mut Visit) -> bool {
+    let is_later = match (visit.ending.map(Ending::at), boundary) {
+        (Some(again), Boundary::Created { at, .. }) => *at > again,
+        (Some(again), Boundary::Closed { at, .. }) => *at >= again,
+        (None, _) => false,
+    };
+    match ends(boundary, user, visit.last_in) {
+        BoundaryEffect::Ends(ending) if !is_later => {
+            end_with_room(visit, ending, None);
+            true
+        }
+        BoundaryEffect::SparesCreator if !is_later => {
+            visit.spared_at = Some(boundary.at());
+            false
+        }
+        _ => false,
     }
 }

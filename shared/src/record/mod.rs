@@ -3,40 +3,77 @@
 //! [`Record`] decides. What it returns are stays whose ends are decided; `query` writes them down.
 
 mod attendance;
+mod data;
 mod ends;
+mod explain;
 mod person;
 mod registrations;
+mod report;
 mod room;
 mod stay;
 mod visits;
 
+use std::{borrow::Cow, time::Duration};
+
 pub use self::{
     attendance::{PersonSeats, RoomSeats, SeatVisits},
+    data::{Erasure, PersonContent, PersonItem},
+    explain::{ExplainedDevice, ExplainedMark, ExplainedRegister, SeatMarks, Seats},
     person::Person,
+    report::{
+        DayReport, Digest, Figures, MAX_PEOPLE, Peak, PersonDays, PersonReport, ReportError,
+        RoomDays, RoomQuestion, RoomReport, RoomTotals, Span, Timezone, TimezoneError, Together,
+        Whom, Window,
+    },
     room::{Changes, Member, Members, Room},
     stay::{DeviceStay, RoomStay, Stay},
 };
 use crate::{
-    domain::{App, ProviderName, UnixMillis},
+    domain::{App, ProviderName, Role, UnixMillis},
     providers::{self, Months, RoomEnds, Rules},
-    store::{Reader, StoreError},
+    store::{ErasureList, Reader, StoreError},
 };
 
 /// The records of all apps.
 #[derive(Debug, Clone)]
-pub struct Records(Reader);
+pub struct Records {
+    reader: Reader,
+    erasures: ErasureList,
+}
 
 impl Records {
-    /// The records that a reader reads.
+    /// The records that a reader reads. A list of erasures that was read is used again for
+    /// `erasures_fresh_for`.
     #[must_use]
-    pub fn new(reader: Reader) -> Self {
-        Self(reader)
+    pub fn new(reader: Reader, erasures_fresh_for: Duration) -> Self {
+        let erasures = ErasureList::new(reader.clone(), erasures_fresh_for);
+        Self { reader, erasures }
     }
 
-    /// One app's records at one moment.
+    /// One app's records at one moment, without what was erased.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the app's erasures cannot be read.
+    pub async fn at<'a>(&self, app: &'a App, now: UnixMillis) -> Result<View<'a>, RecordError> {
+        let erased = self.erasures.of(app, now).await?;
+        Ok(View { store: self.reader.without(erased), app, now })
+    }
+}
+
+/// What one app's records are read from, at one moment.
+#[derive(Debug)]
+pub struct View<'a> {
+    store: Reader,
+    app: &'a App,
+    now: UnixMillis,
+}
+
+impl View<'_> {
+    /// The records.
     #[must_use]
-    pub fn of<'a>(&'a self, app: &'a App, now: UnixMillis) -> Record<'a> {
-        Record { store: &self.0, app, now }
+    pub fn record(&self) -> Record<'_> {
+        Record { store: &self.store, app: self.app, now: self.now }
     }
 }
 
@@ -59,6 +96,18 @@ impl Record<'_> {
     #[must_use]
     pub fn now(&self) -> UnixMillis {
         self.now
+    }
+
+    /// What answers call a role.
+    #[must_use]
+    pub fn role_name(&self, role: Role) -> Cow<'static, str> {
+        self.rules().role_name(role)
+    }
+
+    /// The role that answers call so; `None` if they call no role so.
+    #[must_use]
+    pub fn role_named(&self, name: &str) -> Option<Role> {
+        self.rules().role_named(name)
     }
 
     /// The rules by which these records are read.

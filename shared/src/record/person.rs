@@ -99,9 +99,9 @@ impl Record<'_> {
         let mut ends = RoomEnds::of_person(self, user, room, all);
         let mut stays = Vec::new();
         for Occupied { seat, visits } in seats {
-            for mut visit in visits {
-                visit.ending = ends.ending(user, seat.life.as_ref(), &visit).await?;
-                stays.push(Stay::Room(RoomStay::new(&seat, visit)));
+            for visit in visits {
+                let visit = ends.decide(user, seat.life.as_ref(), visit).await?;
+                stays.push(Stay::Room(RoomStay::new(self.rules(), &seat, visit)));
             }
         }
         Ok(stay::current(stays))
@@ -120,12 +120,8 @@ impl Record<'_> {
         let mut platforms = BTreeMap::<Platform, Vec<Stay>>::new();
         for device in devices {
             let Some(rules) = self.rules().devices else { break };
-            let stay = DeviceStay {
-                beginning: (rules.beginning)(&device),
-                ending: (rules.ending)(&device, self.now),
-                platform: device.platform,
-                connection: device.connection,
-            };
+            let ending = (rules.decide)(&device, self.now).ending;
+            let stay = DeviceStay::new(device, rules, ending);
             platforms.entry(stay.platform.clone()).or_default().push(Stay::Device(stay));
         }
         let stays = platforms.into_values().flat_map(stay::current).collect();

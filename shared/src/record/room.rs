@@ -10,7 +10,7 @@ use futures::{
 use super::{Record, RecordError, RoomStay};
 use crate::{
     domain::{Boundary, Life, LifeId, MAX_EVENT_TIME_AHEAD, RoomId, UnixMillis, UserId},
-    providers::{self, BoundaryEnds, RoomEnds, Rules},
+    providers::{BoundaryEnds, RoomEnds, Rules},
     store::{self, RosterPage, RosterRow, SeatsFrom},
 };
 
@@ -65,7 +65,7 @@ impl Room {
         }
     }
 
-    /// Changes when a new life begins, so that a page of the old one can be told.
+    /// Changes when a new life begins, so that a page of the old one is recognized.
     #[must_use]
     pub fn version(&self) -> String {
         match &self.state {
@@ -111,9 +111,9 @@ impl Room {
             State::Life(life) => member.seat.life.as_ref() == Some(&life.id),
             State::Boundaries(boundaries, ends) => !boundaries
                 .iter()
-                .any(|boundary| ends(boundary, &member.user, last.last_in).is_some()),
+                .any(|boundary| ends(boundary, &member.user, last.last_in).is_end()),
         };
-        is_here && last.ending.is_none() && last.role.is_person()
+        is_here && last.ending.is_none() && rules.is_person(last.role)
     }
 }
 
@@ -164,19 +164,23 @@ impl<'a> Record<'a> {
         let store::Member { user, seat } = member;
         let visits = self.current_visits(&user, &seat).await?;
         let visit = visits.into_iter().find(|visit| visit.ending.is_none());
-        Ok((row, visit.map(|visit| Member { user, stay: RoomStay::new(&seat, visit) })))
+        Ok((
+            row,
+            visit.map(|visit| Member { user, stay: RoomStay::new(self.rules(), &seat, visit) }),
+        ))
     }
 
     /// What of the changes that the provider numbered in the newest life of a room has arrived;
-    /// `None` if lives have no names. It reads all seats that were taken since the life began.
+    /// `None` if it does not number them. It reads all seats that were taken since the life began.
     ///
     /// # Errors
     ///
     /// [`RecordError`] if the records cannot be read.
     pub async fn lost_changes(self, room: &Room) -> Result<Option<Changes>, RecordError> {
         let Self { store, app, now } = self;
-        let State::Life(life) = &room.state else { return Ok(None) };
-        let mut changes = providers::Changes::default();
+        let numbered = self.rules().rooms.and_then(|rooms| rooms.numbered);
+        let (State::Life(life), Some(numbered)) = (&room.state, numbered) else { return Ok(None) };
+        let mut changes = numbered();
         let from = SeatsFrom::Time(room.since());
         let mut seats = pin!(store.seats_of_room(app, &room.id, from, SEATS_PER_READ, now));
         while let Some(found) = seats.try_next().await? {

@@ -1,7 +1,10 @@
 //! One stay of a person, in a room or on a device, whose end is decided.
 
+use std::borrow::Cow;
+
 use crate::{
-    domain::{Beginning, Ending, LifeId, Platform, RoomId, SessionId, UnixMillis, Visit},
+    domain::{Beginning, Device, Ending, LifeId, Platform, RoomId, SessionId, UnixMillis, Visit},
+    providers::{DeviceRules, Rules},
     store::Seat,
 };
 
@@ -19,11 +22,13 @@ pub enum Stay {
 pub struct RoomStay {
     /// Which room.
     pub room: RoomId,
-    /// Which life of it, if the provider tells them apart.
+    /// Which life of it, if the provider distinguishes lives.
     pub life: Option<LifeId>,
     /// The person's display name, by the newest event of that life.
     pub name: Option<String>,
-    /// From when to when, and in which role.
+    /// The person's role, as answers call it.
+    pub role: Cow<'static, str>,
+    /// From when to when.
     pub visit: Visit,
 }
 
@@ -41,9 +46,23 @@ pub struct DeviceStay {
 }
 
 impl RoomStay {
-    pub(super) fn new(seat: &Seat, visit: Visit) -> Self {
+    pub(super) fn new(rules: &Rules, seat: &Seat, visit: Visit) -> Self {
         let Seat { room, life, name, .. } = seat.clone();
-        Self { room, life, name, visit }
+        Self { room, life, name, role: rules.role_name(visit.role), visit }
+    }
+}
+
+impl DeviceStay {
+    /// The place of the device among those of its person.
+    #[must_use]
+    pub fn place(&self) -> (&str, Option<&str>) {
+        (self.platform.as_str(), self.connection.as_ref().map(SessionId::as_str))
+    }
+
+    pub(super) fn new(device: Device, rules: DeviceRules, ending: Option<Ending>) -> Self {
+        let beginning = (rules.beginning)(&device);
+        let Device { platform, connection, .. } = device;
+        Self { platform, connection, beginning, ending }
     }
 }
 

@@ -1,13 +1,16 @@
 //! A batch of records: its events are handed over in as few calls as possible, and again until they
 //! are taken or the time is over.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::{BTreeSet, HashMap}, time::Duration};
 
 use futures::{StreamExt, stream};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{Bus, Entry, EventBus, events};
-use crate::store::{StoreError, StreamRecord};
+use super::{Bus, Entry, EventBus, of_people};
+use crate::{
+    domain::UnixMillis,
+    store::{ErasureList, FactOf, StoreError, StreamRecord},
+};
 
 /// How many calls are in progress at the same time.
 const CONCURRENT_CALLS: usize = 4;
@@ -23,6 +26,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 pub struct Relay<B = EventBus> {
     /// Where the events go.
     pub bus: B,
+    /// The people who were erased. What is not newer than that is not sent.
+    pub erasures: ErasureList,
 }
 
 /// A record as it was received.
@@ -49,19 +54,32 @@ enum Unreadable<'a> {
 struct Pending {
     /// The place of its record in the batch.
     record: usize,
+    /// Whom it is about.
+    of: Option<FactOf>,
     entry: Entry,
 }
 
+/// Events after a look at the erasures.
+#[derive(Default)]
+struct Sorted {
+    to_send: Vec<Pending>,
+    /// The erasures of their app could not be read, so they wait.
+    unknown: Vec<Pending>,
+}
+
 impl<B: Bus> Relay<B> {
-    /// Hands over the events of these records, until `deadline`. Returns the sequence numbers of
+    /// Hands over the events of these records, until `deadline`. Before each try it drops those
+    /// that are not newer than an erasure of their person. Returns the sequence numbers of
     /// the records that must be delivered again: some of their events were not taken, or they
     /// cannot be read.
-    pub async fn relay(&self, records: &[Received], deadline: Instant) -> Vec<String> {
+    pub async fn relay(&self, records: &[Received], now: UnixMillis, deadline: Instant) -> Vec<String> {
+        let started = Instant::now();
         let (mut pending, mut kept) = (Vec::new(), BTreeSet::new());
         for (record, received) in records.iter().enumerate() {
             match entries(received) {
                 Ok(entries) => {
-                    pending.extend(entries.into_iter().map(|entry| Pending { record, entry }));
+                    let entries = entries.into_iter();
+                    pending.extend(entries.map(|(of, entry)| Pending { record, of, entry }));
                 }
                 Err(error) => {
                     let sequence_number = &received.sequence_number;
@@ -73,7 +91,10 @@ impl<B: Bus> Relay<B> {
         let events = pending.len();
         let mut pause = FIRST_PAUSE;
         loop {
-            pending = self.put_all(pending, deadline).await;
+            let Sorted { to_send, unknown } =
+                self.without_erased(pending, now.after(started.elapsed()), deadline).await;
+            pending = self.put_all(to_send, deadline).await;
+            pending.extend(unknown);
             let next = Instant::now() + pause;
             if pending.is_empty() || next >= deadline {
                 break;
@@ -85,6 +106,40 @@ impl<B: Bus> Relay<B> {
         let (records_in, unsent, kept_in) = (records.len(), pending.len(), kept.len());
         tracing::info!(records = records_in, events, unsent, kept = kept_in, "relay");
         kept.into_iter().map(|record| records[record].sequence_number.clone()).collect()
+    }
+
+    /// Drops what is not newer than an erasure of its person.
+    async fn without_erased(
+        &self,
+        pending: Vec<Pending>,
+        now: UnixMillis,
+        deadline: Instant,
+    ) -> Sorted {
+        let mut sorted = Sorted::default();
+        let mut read = HashMap::new();
+        for one in pending {
+            let Some(of) = &one.of else {
+                sorted.to_send.push(one);
+                continue;
+            };
+            if !read.contains_key(&of.app) {
+                let erasures = match timeout_at(deadline, self.erasures.of(&of.app, now)).await {
+                    Ok(Ok(erasures)) => Some(erasures),
+                    Ok(Err(error)) => {
+                        tracing::warn!(%error, "it is not known who was erased");
+                        None
+                    }
+                    Err(_) => None,
+                };
+                read.insert(of.app.clone(), erasures);
+            }
+            match read.get(&of.app) {
+                Some(Some(erasures)) if erasures.cover_fact(of) => {}
+                Some(Some(_)) => sorted.to_send.push(one),
+                _ => sorted.unknown.push(one),
+            }
+        }
+        sorted
     }
 
     /// Hands over all of these once; returns those that were not taken.
@@ -132,8 +187,8 @@ impl<B: Bus> Relay<B> {
     }
 }
 
-fn entries(received: &Received) -> Result<Vec<Entry>, Unreadable<'_>> {
+fn entries(received: &Received) -> Result<Vec<(Option<FactOf>, Entry)>, Unreadable<'_>> {
     let record = received.record.as_ref().map_err(Unreadable::Record)?;
-    let entries: Result<_, _> = events(record)?.iter().map(Entry::of).collect();
-    Ok(entries?)
+    let entries = of_people(record)?.into_iter().map(|(of, event)| Ok((of, Entry::of(&event)?)));
+    entries.collect()
 }

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! [`events`] is the whole rule. It looks at one record and nothing else, so it gives the same
-//! events whenever the record is delivered. [`Relay`] sends the events of a batch of records and
+//! events whenever the record is delivered. Of a person who was erased, nothing that is not newer
+//! goes on: [`events_left`]. [`Relay`] sends the events of a batch of records and
 //! says which records must be delivered again. In the cloud they go to a bus of `EventBridge`
 //! ([`EventBus`]).
 
@@ -22,7 +23,7 @@ pub use event_bus::{Bus, BusError, Entry, EventBus};
 use crate::{
     domain::{App, Device, Ending, Kind, Mark, Platform, SessionId, Stamp, UnixMillis, UserId},
     providers,
-    store::{Fact, NewFact, StoreError, StreamRecord},
+    store::{ErasureList, Fact, FactOf, NewFact, StoreError, StreamRecord},
 };
 
 /// What needs no escape in a path or a query.
@@ -34,8 +35,36 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 ///
 /// [`StoreError::Item`] if the record's item is not one that Rollcall writes.
 pub fn events(record: &StreamRecord) -> Result<Vec<Event>, StoreError> {
+    Ok(of_people(record)?.into_iter().map(|(_, event)| event).collect())
+}
+
+/// The same, each with the person whose erasure it must not outlive.
+fn of_people(record: &StreamRecord) -> Result<Vec<(Option<FactOf>, Event)>, StoreError> {
     let facts = record.facts()?.into_iter();
-    Ok(facts.map(|fact| event(record, fact)).collect())
+    Ok(facts.map(|fact| (fact.person(), event(record, fact))).collect())
+}
+
+/// The events of a record, without facts that are not newer than an erasure.
+///
+/// # Errors
+///
+/// As [`events`], and [`StoreError`] if it is not known who was erased.
+pub async fn events_left(
+    record: &StreamRecord,
+    erasures: &ErasureList,
+    now: UnixMillis,
+) -> Result<Vec<Event>, StoreError> {
+    let mut left = Vec::new();
+    for (of, event) in of_people(record)? {
+        let is_erased = match &of {
+            Some(of) => erasures.of(&of.app, now).await?.cover_fact(of),
+            None => false,
+        };
+        if !is_erased {
+            left.push(event);
+        }
+    }
+    Ok(left)
 }
 
 fn event(record: &StreamRecord, new: NewFact) -> Event {
@@ -50,7 +79,7 @@ fn event(record: &StreamRecord, new: NewFact) -> Event {
                 room,
                 life,
                 session: order.session,
-                role: role.to_string(),
+                role: providers::rules(app.provider).role_name(role).into_owned(),
                 reason: (kind == Kind::Leave).then(|| reason.to_string()),
                 assumed: false,
             };
@@ -133,7 +162,7 @@ fn lease(
         logged_out: None,
         kicked_by_itself: None,
     };
-    match (rules.ending)(&device, UnixMillis(u64::MAX)) {
+    match (rules.decide)(&device, UnixMillis(u64::MAX)).ending {
         Some(Ending::LeaseExpired { at }) => Some(at),
         _ => None,
     }

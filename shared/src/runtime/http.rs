@@ -10,23 +10,19 @@ use lambda_http::{
     request::LambdaRequest,
     tower::ServiceExt,
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde::Serialize;
 
 use super::now;
 use crate::{
     callback::Callback,
+    erase::Erase,
     handler::Receiver,
-    http::{Reply, Request},
+    http::{PATH, Reply, Request},
     providers::Configured,
     query::Queries,
     user_sig::UserSigs,
 };
-
-/// Characters that are not encoded in a path: those of ids that can be sent in one, and the
-/// separator.
-const PATH: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'_').remove(b'~').remove(b'-');
 
 /// How a Lambda function answers a request of its HTTP API.
 pub trait Function: Send + Sync + 'static {
@@ -56,6 +52,12 @@ impl<C: Callback<Provider: Configured>> Function for CallbackFunction<C> {
 }
 
 impl Function for Queries {
+    async fn answer(&self, request: &Request) -> Reply {
+        Self::answer(self, request).await
+    }
+}
+
+impl Function for Erase {
     async fn answer(&self, request: &Request) -> Reply {
         Self::answer(self, request).await
     }

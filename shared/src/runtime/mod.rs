@@ -10,18 +10,20 @@ use std::time::{Duration, SystemTime};
 
 pub use lambda_http::Error;
 use lambda_http::lambda_runtime;
+use tokio::sync::mpsc;
 
 pub use self::{
     http::{CallbackFunction, Function, service},
-    sqs::{SqsEvent, replay_service},
+    sqs::{SqsEvent, erase_service, replay_service},
     stream::{StreamEvent, relay_service},
 };
 use crate::{
     apps::AppsSource,
     aws,
     callback::Callback,
-    config::{AppsFrom, Config, RelayConfig, ReplayConfig},
+    config::{AppsFrom, Config, EraseConfig, RelayConfig, ReplayConfig},
     domain::UnixMillis,
+    erase::{self, Erase, Repeats},
     handler::{self, Receiver},
     providers::Configured,
     query::Queries,
@@ -29,7 +31,7 @@ use crate::{
     relay::{EventBus, Relay},
     replay::Replay,
     spill::Queue,
-    store::{self, Reader, Writer},
+    store::{self, Eraser, ErasureList, Reader, Writer},
     user_sig::UserSigs,
 };
 
@@ -72,7 +74,10 @@ pub fn run_query() -> Result<(), Error> {
         let client = store::connect(&aws::from_env()?, config.budget);
         let store = Reader::new(client, &config.table);
         store.warm_up(WARM_UP_LIMIT).await;
-        lambda_runtime::run(service(Queries { records: Records::new(store) })).await
+        lambda_runtime::run(service(Queries {
+            records: Records::new(store, ErasureList::FRESH_FOR),
+        }))
+        .await
     })
 }
 
@@ -88,6 +93,10 @@ pub fn run_spill_replay() -> Result<(), Error> {
         let aws = aws::from_env()?;
         let client = store::connect(&aws, REPLAY_LIMIT);
         let replay = Replay {
+            erasures: ErasureList::new(
+                Reader::new(client.clone(), &config.table),
+                ErasureList::FRESH_FOR,
+            ),
             store: Writer::new(client, &config.table, config.retention),
             queue: Queue::new(&aws, queues.spill_queue_url),
             dead_letters: Queue::new(&aws, queues.dead_letter_queue_url),
@@ -104,8 +113,45 @@ pub fn run_spill_replay() -> Result<(), Error> {
 pub fn run_relay() -> Result<(), Error> {
     run(async {
         let config = RelayConfig::from_env()?;
-        let bus = EventBus::new(&aws::from_env()?, config.event_bus, PUT_LIMIT);
-        lambda_runtime::run(relay_service(Relay { bus })).await
+        let table = Config::from_env()?.table;
+        let aws = aws::from_env()?;
+        let reader = Reader::new(store::connect(&aws, PUT_LIMIT), &table);
+        let relay = Relay {
+            bus: EventBus::new(&aws, config.event_bus, PUT_LIMIT),
+            erasures: ErasureList::new(reader, ErasureList::FRESH_FOR),
+        };
+        lambda_runtime::run(relay_service(relay)).await
+    })
+}
+
+/// Runs the function that erases people until Lambda ends it.
+///
+/// # Errors
+///
+/// As [`run_callback`].
+pub fn run_erase() -> Result<(), Error> {
+    run(async {
+        let config = Config::from_env()?;
+        let queue = EraseConfig::from_env()?.queue_url;
+        let aws = aws::from_env()?;
+        let store = Eraser::new(
+            store::connect(&aws, REPLAY_LIMIT),
+            config.table.as_str(),
+            config.retention,
+        );
+        store.warm_up(WARM_UP_LIMIT).await;
+        let limit = erase::REQUEST_LIMIT;
+        let erase = if let Some(url) = queue {
+            let repeats = Repeats::Queue(Box::new(Queue::new(&aws, url)));
+            Erase { store, repeats, limit }
+        } else {
+            tracing::warn!("without a queue an erasure is repeated only if this process lives");
+            let (timer, arranged) = mpsc::unbounded_channel();
+            let erase = Erase { store, repeats: Repeats::Timer(timer), limit };
+            tokio::spawn(erase.clone().repeat_in_time(arranged, now));
+            erase
+        };
+        lambda_runtime::run(erase_service(erase)).await
     })
 }
 

@@ -7,11 +7,13 @@ use lambda_http::{
     lambda_runtime::{Service, service_fn},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::time::Instant;
 
-use super::now;
+use super::{Error, http, now};
 use crate::{
     domain::UnixMillis,
+    erase::{Erase, ReceivedRepeat},
     replay::{Received, Replay},
 };
 
@@ -53,6 +55,46 @@ struct BatchItemFailure {
     item_identifier: String,
 }
 
+impl SqsMessage {
+    fn number(&self, name: &str) -> Option<u64> {
+        self.attributes.get(name)?.parse().ok()
+    }
+
+    fn sent_at(&self) -> Option<UnixMillis> {
+        self.number("SentTimestamp").map(UnixMillis)
+    }
+}
+
+/// Serves what Lambda passes to `erase`: requests of its HTTP API, and batches of the messages that
+/// make it erase for the second time.
+#[must_use]
+pub fn erase_service(
+    erase: Erase,
+) -> impl Service<LambdaEvent<Value>, Response = Value, Error = Error, Future: Send> {
+    service_fn(move |event: LambdaEvent<Value>| {
+        let erase = erase.clone();
+        async move {
+            let LambdaEvent { payload, context } = event;
+            if payload.get("Records").is_none() {
+                let request = LambdaEvent::new(serde_json::from_value(payload)?, context);
+                let Ok(response) = http::service(erase).call(request).await;
+                return Ok(serde_json::to_value(response)?);
+            }
+            let batch: SqsEvent = serde_json::from_value(payload)?;
+            let now = now();
+            let received = |message: SqsMessage| ReceivedRepeat {
+                sent_at: message.sent_at().unwrap_or(now),
+                message_id: message.message_id,
+                body: message.body,
+            };
+            let messages = batch.records.into_iter().map(received).collect();
+            let left = Duration::from_millis(context.deadline.saturating_sub(now.0) * 80 / 100);
+            let kept = erase.repeat_all(messages, now, Instant::now() + left).await;
+            Ok(serde_json::to_value(BatchResponse::of(kept))?)
+        }
+    })
+}
+
 /// Serves the batches of messages that Lambda passes to `spill-replay`.
 #[must_use]
 pub fn replay_service(
@@ -69,11 +111,10 @@ pub fn replay_service(
         async move {
             let received_at = now();
             let received = |message: SqsMessage| {
-                let number = |name| message.attributes.get(name)?.parse::<u64>().ok();
-                let count = number("ApproximateReceiveCount");
+                let count = message.number("ApproximateReceiveCount");
                 Received {
                     receive_count: count.and_then(|count| count.try_into().ok()).unwrap_or(1),
-                    sent_at: number("SentTimestamp").map_or(received_at, UnixMillis),
+                    sent_at: message.sent_at().unwrap_or(received_at),
                     message_id: message.message_id,
                     receipt_handle: message.receipt_handle,
                     received_at,

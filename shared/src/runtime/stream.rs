@@ -61,10 +61,11 @@ pub fn relay_service<B: Bus + Send + Sync + 'static>(
                 .map(|json| received(json))
                 .collect::<Result<_, _>>()?;
             // Lambda ends a function that takes longer, and then the whole batch counts as failed.
-            let left = event.context.deadline.saturating_sub(now().0);
+            let received_at = now();
+            let left = event.context.deadline.saturating_sub(received_at.0);
             let deadline = Instant::now() + Duration::from_millis(left * 9 / 10);
             // Lambda delivers again from the lowest of these on.
-            Ok::<_, Error>(BatchResponse::of(relay.relay(&records, deadline).await))
+            Ok::<_, Error>(BatchResponse::of(relay.relay(&records, received_at, deadline).await))
         }
     })
 }

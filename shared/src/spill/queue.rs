@@ -54,6 +54,16 @@ impl Queue {
         self.send_all(messages, None, deadline).await
     }
 
+    /// Sends a message of another kind than spilled changes, in JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`SpillError`] if it is not known to be in the queue by `deadline`. It may be there all the
+    /// same.
+    pub async fn send_text(&self, json: String, deadline: Instant) -> Result<(), SpillError> {
+        self.send(message::without_noncharacters(json), None, deadline).await
+    }
+
     /// Sends a message that can never be read, unchanged and with the reason.
     ///
     /// # Errors

@@ -1,14 +1,14 @@
 //! Reading and writing attributes.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use aws_sdk_dynamodb::{
     primitives::Blob,
-    types::AttributeValue::{self, B, Bs, M, N, S},
+    types::AttributeValue::{self, B, Bool, Bs, M, N, S},
 };
 
 use super::StoreError;
-use crate::domain::{Details, Mark, Stamp, UnixMillis, UnixSeconds};
+use crate::domain::{Detail, Mark, Stamp, UnixMillis, UnixSeconds};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -23,7 +23,7 @@ pub(super) const EXPIRES_AT: &str = "expires_at";
 pub(super) const DISPLAY_NAME: &str = "display_name";
 pub(super) const DETAILS: &str = "details";
 pub(super) const CREATED_AT: &str = "created_at";
-/// Of a boundary, the user who created the room: their own creation does not end their stay.
+/// Of a boundary, the hash of the user who created the room: their own creation does not end their stay.
 pub(super) const CREATOR: &str = "creator";
 pub(super) const CLOSED_AT: &str = "closed_at";
 
@@ -36,6 +36,14 @@ pub(super) const KICKED_STAMP: &str = "kicked_stamp";
 pub(super) const COUNTED_MONTH: &str = "counted_month";
 /// The SHA-256 of the body that a signature is valid for.
 pub(super) const BODY: &str = "body";
+/// Of a month, the earliest login by which its user counts for it.
+pub(super) const LOGIN_AT: &str = "login_at";
+/// The random key with which the erasures of an app hash the ids of users.
+pub(super) const HASH_KEY: &str = "hash_key";
+/// What is not newer than this was erased.
+pub(super) const ERASED_AT: &str = "erased_at";
+/// How many items were deleted or shortened.
+pub(super) const ERASED_ITEMS: &str = "erased_items";
 pub(super) const SOURCE: &str = "source";
 /// The `source` of a registration that was a login. All others have `callback`.
 pub(super) const FIRST_LOGIN: &str = "first_login";
@@ -46,6 +54,10 @@ pub(super) const EXTRA: &str = "extra";
 pub(super) const EXTRA_TRUNCATED: &str = "extra_truncated";
 pub(super) const MANAGER_LEVEL: &str = "manager_level";
 pub(super) const RECEIVE_OPTION: &str = "receive_option";
+/// The details of a registration that are attributes of their own: they were, before there were
+/// details. All others are in `details`.
+pub(super) const OLD_DETAILS: [&str; 5] =
+    [AVATAR_URL, EXTRA, EXTRA_TRUNCATED, MANAGER_LEVEL, RECEIVE_OPTION];
 
 /// An item with these attributes.
 pub(super) fn of(attributes: impl IntoIterator<Item = (&'static str, AttributeValue)>) -> Item {
@@ -65,8 +77,30 @@ pub(super) fn mark_set(marks: Vec<Blob>) -> AttributeValue {
     Bs(marks)
 }
 
-pub(super) fn texts(texts: &Details) -> AttributeValue {
-    M(texts.iter().map(|(name, text)| (name.to_string(), string(text))).collect())
+/// A detail, if it is to be stored.
+pub(super) fn detail(detail: &Detail) -> Option<AttributeValue> {
+    match detail {
+        Detail::Missing => None,
+        Detail::Flag(flag) => Some(Bool(*flag)),
+        Detail::Number(number) => Some(N(number.to_string())),
+        Detail::Text(text) => Some(string(text)),
+    }
+}
+
+pub(super) fn read_detail(value: &AttributeValue) -> Detail {
+    match value {
+        Bool(flag) => Detail::Flag(*flag),
+        N(number) => number.parse().map_or(Detail::Missing, Detail::Number),
+        S(text) => Detail::Text(text.clone()),
+        _ => Detail::Missing,
+    }
+}
+
+pub(super) fn details<'a>(
+    details: impl IntoIterator<Item = (&'a Cow<'static, str>, &'a Detail)>,
+) -> AttributeValue {
+    let stored = |(name, value): (&Cow<'_, str>, _)| Some((name.to_string(), detail(value)?));
+    M(details.into_iter().filter_map(stored).collect())
 }
 
 pub(super) fn number(number: u64) -> AttributeValue {
@@ -78,6 +112,25 @@ pub(super) fn text<'a>(item: &'a Item, name: &str) -> Result<&'a str, StoreError
         Some(S(text)) => Ok(text),
         _ => Err(StoreError::Item("a string is missing")),
     }
+}
+
+/// When a user was registered, as well as their registration says.
+pub(super) fn registered_at(item: &Item) -> Result<UnixMillis, StoreError> {
+    let at = match millis(item, CREATE_TIME)? {
+        None => millis(item, RECORDED_AT)?,
+        at => at,
+    };
+    at.ok_or(StoreError::Item("a registration has no time"))
+}
+
+/// The bytes of an optional attribute.
+pub(super) fn optional_bytes<'a>(item: &'a Item, name: &str) -> Option<&'a [u8]> {
+    item.get(name).and_then(|value| value.as_b().ok()).map(AsRef::as_ref)
+}
+
+/// A whole number of an optional attribute.
+pub(super) fn optional_number(item: &Item, name: &str) -> Option<u64> {
+    item.get(name).and_then(|value| value.as_n().ok()?.parse().ok())
 }
 
 /// The text of an optional attribute.

@@ -7,22 +7,29 @@
 //! | moved marks of a seat | user | `moved#ROOM#LIFE#MARK` | |
 //! | life | room | `life#LIFE` | lives of the room | `TIME#LIFE` |
 //! | device | user | `device#PLATFORM#CONNECTION` | | |
-//! | boundary | room | `boundary#TIME#...` | lives of the room | `TIME#...` |
+//! | boundary | room | `boundary#TIME#...` | lives of the room | `TIME#1#CREATOR` or `TIME#2` |
 //! | month | user | `month#MONTH` | shard of the app's month | `USER` |
 //! | registration | user | `registration` | shard of the app | `TIME#USER` |
 //! | use of a signature | `PROVIDER#APP#signature#HASH` | `use` | | |
+//! | erasure of a person | `PROVIDER#APP#erasures` | `erasure#HASH` | | |
+//! | key of these hashes | `PROVIDER#APP#erasures` | `hash_key` | | |
 //!
 //! A user's partition is `PROVIDER#APP#user#USER`, a room's `PROVIDER#APP#room#ROOM`, to which the
 //! index adds `#0` to `#3` for its shards and `#lives` for its lives. Times have 16 decimal digits,
 //! so that they sort.
 
+use std::time::Duration;
+
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use sha1::{Digest, Sha1};
 
 use super::StoreError;
-use crate::domain::{
-    App, Boundary, LifeId, Mark, Month, Platform, ProviderName, RoomId, SessionId, UnixMillis,
-    UserId,
+use crate::{
+    domain::{
+        App, CreatorHash, LifeId, Month, Platform, ProviderName, RoomId, SessionId, UnixMillis,
+        UserId,
+    },
+    providers::NewestMark,
 };
 
 /// The number of partitions of the index that a room is spread over.
@@ -31,6 +38,9 @@ pub(super) const SHARDS: u8 = 4;
 /// The number of partitions of the index that a month's active users are spread over. When a month
 /// begins, all of them are written at once.
 pub(super) const MONTH_SHARDS: u8 = 16;
+
+/// How long a month can be counted after a user's first login in it: more than a year.
+pub(super) const MONTH_KEPT: Duration = Duration::from_hours(400 * 24);
 
 /// The prefix of the sort keys of boundaries.
 pub(super) const BOUNDARY: &str = "boundary#";
@@ -41,6 +51,18 @@ pub(super) const REGISTRATION: &str = "registration";
 /// The sort key of the use of a signature.
 pub(super) const SIGNATURE_USE: &str = "use";
 
+/// The prefix of the sort keys of erasures.
+pub(super) const ERASURE: &str = "erasure#";
+
+/// The sort key of the key with which an app's erasures hash the ids of users.
+pub(super) const HASH_KEY: &str = "hash_key";
+
+/// The prefix of the sort keys of months.
+pub(super) const MONTH: &str = "month#";
+
+/// The prefix of the sort keys of moved marks.
+pub(super) const MOVED: &str = "moved#";
+
 /// The prefix of the sort keys of devices.
 pub(super) const DEVICE: &str = "device#";
 
@@ -49,6 +71,9 @@ pub(super) const LIFE: &str = "life#";
 
 /// The prefix of the sort keys of seats.
 pub(super) const SEAT: &str = "seat#";
+
+/// It comes after the sort keys of all seats: `$` is the character after `#`.
+pub(super) const SEATS_END: &str = "seat$";
 
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'#').add(b'%');
 
@@ -74,6 +99,15 @@ pub(super) fn signature(app: &App, hash: &[u8; 32]) -> String {
     format!("{}#{}#signature#{}", app.provider, escape(app.id.as_str()), hex::encode(hash))
 }
 
+/// The erasures of an app, and the key of their hashes.
+pub(super) fn erasures(app: &App) -> String {
+    format!("{}#{}#erasures", app.provider, escape(app.id.as_str()))
+}
+
+pub(super) fn erasure(hash: &[u8; 32]) -> String {
+    format!("{ERASURE}{}", hex::encode(hash))
+}
+
 /// Where lives have no names, the last part is empty, which no id can be.
 pub(super) fn seat(room: &RoomId, life: Option<&LifeId>) -> String {
     format!("{}{}", seats_of(room), life_part(life))
@@ -96,7 +130,7 @@ pub(super) fn moved(room: &RoomId, life: Option<&LifeId>, oldest: &[u8]) -> Stri
 /// The prefix of the sort keys of the items with the moved marks of one seat. They sort by the
 /// oldest mark of each.
 pub(super) fn moved_of(room: &RoomId, life: Option<&LifeId>) -> String {
-    format!("moved#{}#{}#", escape(room.as_str()), life_part(life))
+    format!("{MOVED}{}#{}#", escape(room.as_str()), life_part(life))
 }
 
 pub(super) fn life(life: &LifeId) -> String {
@@ -115,7 +149,7 @@ fn shard_number(user: &UserId, shards: u8) -> u8 {
 }
 
 pub(super) fn month(month: Month) -> String {
-    format!("month#{month}")
+    format!("{MONTH}{month}")
 }
 
 /// The shard of a month that holds a user.
@@ -132,14 +166,13 @@ pub(super) fn month_row(user: &UserId) -> String {
 }
 
 /// Sorted by time. At the same millisecond, a creation comes before a dismissal.
-pub(super) fn boundary_row(boundary: &Boundary) -> String {
-    match boundary {
-        Boundary::Created { at, creator } => {
-            let creator = creator.as_ref().map_or_else(String::new, |id| escape(id.as_str()));
-            format!("{}#1#{creator}", time(*at))
-        }
-        Boundary::Closed { at, .. } => format!("{}#2", time(*at)),
-    }
+pub(super) fn creation_row(at: UnixMillis, creator: Option<CreatorHash>) -> String {
+    let creator = creator.map_or_else(String::new, |creator| hex::encode(creator.to_bytes()));
+    format!("{}#1#{creator}", time(at))
+}
+
+pub(super) fn dismissal_row(at: UnixMillis) -> String {
+    format!("{}#2", time(at))
 }
 
 /// The shard of a room's index that holds a user.
@@ -190,8 +223,11 @@ pub(super) enum Section {
 impl Section {
     /// The section of a seat with this newest mark. Members are read from one section only, so
     /// everyone who may be in is in that section. Readers check the marks.
-    pub(super) fn of(newest: &Mark) -> Self {
-        if newest.leaves_for_certain() { Self::Left } else { Self::In }
+    pub(super) fn of(newest: NewestMark) -> Self {
+        match newest {
+            NewestMark::Left => Self::Left,
+            NewestMark::In | NewestMark::Unclear => Self::In,
+        }
     }
 
     pub(super) fn prefix(self) -> &'static str {
@@ -261,7 +297,7 @@ pub(super) fn parse_user(pk: &str) -> Result<UserId, StoreError> {
     unescape(pk.split('#').nth(3))
 }
 
-/// The room and the life of a seat's sort key.
+/// The room and the life of the sort key of a seat, or of moved marks.
 pub(super) fn parse_seat(sk: &str) -> Result<(RoomId, Option<LifeId>), StoreError> {
     let mut parts = sk.split('#').skip(1);
     let room = unescape(parts.next())?;
@@ -275,6 +311,18 @@ pub(super) fn parse_device(sk: &str) -> Result<(Platform, Option<SessionId>), St
     let platform = unescape(parts.next())?;
     let connection = parts.next().filter(|connection| !connection.is_empty());
     Ok((platform, connection.map(|connection| unescape(Some(connection))).transpose()?))
+}
+
+/// The hash of an erasure's sort key.
+pub(super) fn parse_erasure(sk: &str) -> Result<[u8; 32], StoreError> {
+    let hash = sk.strip_prefix(ERASURE).and_then(|hash| hex::decode(hash).ok()?.try_into().ok());
+    hash.ok_or(StoreError::Item("the key of an erasure does not hold a hash"))
+}
+
+/// The month of a month's sort key.
+pub(super) fn parse_month(sk: &str) -> Result<Month, StoreError> {
+    let month = sk.strip_prefix(MONTH).and_then(|month| month.parse().ok());
+    month.ok_or(StoreError::Item("the key of a month does not hold one"))
 }
 
 /// The life of a life's sort key.
@@ -311,6 +359,7 @@ pub(super) fn fuzz(data: &[u8]) {
             shard(&app, &room_id, 3),
             registrations(&app, 0),
             signature(&app, &hash),
+            erasures(&app),
         ];
         Some((partitions, seat(&room_id, Some(&life_id))))
     };

@@ -10,6 +10,7 @@
 //! Callbacks hold a [`Writer`], queries a [`Reader`]. A writer cannot query and a reader cannot
 //! write, as in the IAM policies of their functions.
 
+mod erasures;
 mod error;
 mod item;
 mod keys;
@@ -22,14 +23,15 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{Client, config};
 
+pub use erasures::{ErasedAt, Erasure, Erasures, UserHash};
 pub use error::StoreError;
 pub use read::{
-    Member, NEWEST_BOUNDARIES, Reader, RegistrationRow, RegistrationsPage, RoomSeat, Roster,
-    RosterPage, RosterRow, Seat, SeatsFrom,
+    ErasureList, Member, NEWEST_BOUNDARIES, PersonContent, PersonItem, Reader, RegistrationRow,
+    RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat, SeatsFrom,
 };
-pub use stream::{Fact, NewFact, StreamRecord};
+pub use stream::{Fact, FactOf, NewFact, StreamRecord};
 pub use table::{INDEX, TABLE, TableDefinition};
-pub use write::{AppliedAll, Claimed, Writer};
+pub use write::{AppliedAll, Claimed, Eraser, Pass, PassEnd, Passed, Person, Writer};
 
 use crate::aws;
 

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     apps::AppsSource,
     callback::Secret,
-    domain::AppId,
-    http::{Reply, Request},
+    domain::{AppId, UnixSeconds},
+    http::{ErrorCode, Reply, Request, read_object},
     providers::Apps,
     routes::{MINT, VERIFY},
 };
@@ -96,10 +96,10 @@ impl<'a> Keys<'a> {
         let answer = Minted {
             user_sig: user_sig.expose(),
             private_map_key: private_map_key.as_ref().map(super::Ticket::expose),
-            user_id: claims.user.as_str(),
-            sdk_app_id: claims.app.get(),
-            issued_at: claims.issued_at.0,
-            expires_at: claims.expires_at().0,
+            user_id: &claims.user,
+            sdk_app_id: claims.app,
+            issued_at: claims.issued_at,
+            expires_at: claims.expires_at(),
         };
         let reply = Reply::json(StatusCode::OK, &answer);
         Ok(Answer { reply, might_match_another_key: false })
@@ -116,17 +116,11 @@ impl<'a> Keys<'a> {
         let verdict = verify(&ticket, &expected, keys, request.received_at.seconds());
         let might_match_another_key = verdict == Err(Invalid::ForeignKey);
         let answer = match verdict {
-            Ok(valid) => Verdict {
-                valid: true,
-                code: 0,
-                expires_at: Some(valid.expires_at.0),
-                message: None,
-            },
-            Err(invalid) => Verdict {
+            Ok(valid) => Verdict::Valid { valid: true, code: 0, expires_at: valid.expires_at },
+            Err(invalid) => Verdict::Refused {
                 valid: false,
                 code: invalid.code(),
-                expires_at: None,
-                message: Some(invalid.to_string()),
+                message: invalid.to_string(),
             },
         };
         Ok(Answer { reply: Reply::json(StatusCode::OK, &answer), might_match_another_key })
@@ -172,32 +166,72 @@ impl Fields for VerifyBody {
     const NAMES: &'static str = "sdk_app_id, user_id, user_sig";
 }
 
+/// A ticket, and from when until when it is valid.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "MintedUserSig"))]
 struct Minted<'a> {
+    /// The UserSig: the ticket with which the user logs in.
+    #[cfg_attr(test, schemars(length(min = 1)))]
     user_sig: &'a str,
+    /// The PrivateMapKey: the ticket for the room. Only if a `room` was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     private_map_key: Option<&'a str>,
-    user_id: &'a str,
-    sdk_app_id: u32,
-    issued_at: u64,
-    expires_at: u64,
+    /// The user who can log in with it.
+    user_id: &'a UserId,
+    /// The app that the user can log in to.
+    sdk_app_id: SdkAppId,
+    /// When it was minted, in Unix seconds.
+    issued_at: UnixSeconds,
+    /// The last second in which it is valid, in Unix seconds.
+    expires_at: UnixSeconds,
 }
 
+/// Whether a ticket is valid.
 #[derive(Serialize)]
-struct Verdict {
-    valid: bool,
-    code: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "UserSigVerdict"))]
+#[serde(untagged)]
+enum Verdict {
+    /// The ticket is valid.
+    Valid {
+        /// True.
+        #[cfg_attr(test, schemars(extend("const" = true)))]
+        valid: bool,
+        /// Tencent's code for success: 0.
+        #[cfg_attr(test, schemars(extend("const" = 0)))]
+        code: u32,
+        /// The last second in which it is valid, in Unix seconds.
+        expires_at: UnixSeconds,
+    },
+    /// The ticket is refused.
+    Refused {
+        /// False.
+        #[cfg_attr(test, schemars(extend("const" = false)))]
+        valid: bool,
+        /// Tencent's code: 70001 expired, 70002 empty, 70003 cannot be decoded, 70005 not a ticket
+        /// of version 2.0, 70009 not signed with a key of its app, 70013 for another user, 70014
+        /// for another app.
+        #[cfg_attr(
+            test,
+            schemars(extend("enum" = [70001, 70002, 70003, 70005, 70009, 70013, 70014]))
+        )]
+        code: u32,
+        /// What is wrong with the ticket, in English.
+        #[cfg_attr(test, schemars(length(min = 1)))]
+        message: String,
+    },
+}
+
+/// Generates the schemas of both answers.
+#[cfg(test)]
+pub(crate) fn schemas(generator: &mut schemars::SchemaGenerator) {
+    generator.subschema_for::<Minted<'_>>();
+    generator.subschema_for::<Verdict>();
 }
 
 fn read<B: Fields>(body: &[u8]) -> Result<B, Error> {
-    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
-    // Serde would accept a list for the fields. Its errors quote the input, perhaps a ticket.
-    let object = body.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(body));
-    object.and_then(Result::ok).ok_or(Error::Body(B::NAMES))
+    // The error may quote a ticket.
+    read_object(body).map_err(|_| Error::Body(B::NAMES))
 }
 
 fn app(value: Option<Value>) -> Result<SdkAppId, Error> {
@@ -284,14 +318,14 @@ impl Error {
     fn reply(&self) -> Reply {
         let (status, code) = match self {
             Self::NoRoute | Self::UnknownApp(_) | Self::NoKey(_) => {
-                (StatusCode::NOT_FOUND, "not_found")
+                (StatusCode::NOT_FOUND, ErrorCode::NotFound)
             }
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge),
             Self::Body(_) | Self::Parameter(..) | Self::Field(..) => {
-                (StatusCode::BAD_REQUEST, "bad_parameter")
+                (StatusCode::BAD_REQUEST, ErrorCode::BadParameter)
             }
-            Self::NoSecrets => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-            Self::NotMinted(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::NoSecrets => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
+            Self::NotMinted(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal),
         };
         Reply::error(status, code, self.to_string())
     }

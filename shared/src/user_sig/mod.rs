@@ -42,6 +42,8 @@ mod verify;
 mod tests;
 
 pub use http::UserSigs;
+#[cfg(test)]
+pub(crate) use http::schemas;
 pub use invalid::{Defect, Invalid};
 pub use mint::{Claims, MintError};
 pub use parameters::{Lifetime, ParameterError, Privileges, Room, SdkAppId, UserId};

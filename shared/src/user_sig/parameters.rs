@@ -34,9 +34,10 @@ pub enum ParameterError {
     RoomName,
 }
 
-/// The id of an app at Tencent: a number above 0.
+/// The id of an app at Tencent, an SDKAppID: a number above 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-pub struct SdkAppId(NonZeroU32);
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SdkAppId(#[cfg_attr(test, schemars(range(max = u32::MAX)))] NonZeroU32);
 
 impl SdkAppId {
     /// The number.
@@ -73,8 +74,9 @@ impl fmt::Display for SdkAppId {
 }
 
 /// The id of a user: 1 to 32 bytes of `[A-Za-z0-9_-]`, as Tencent requires.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct UserId(String);
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "TencentUserId"))]
+pub struct UserId(#[cfg_attr(test, schemars(regex(pattern = "^[A-Za-z0-9_-]{1,32}$")))] String);
 
 impl UserId {
     /// The id as the app wrote it.

@@ -12,7 +12,7 @@ pub(super) type Fate = Vec<u64>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct History {
     pub(super) steps: Vec<Step>,
-    /// Of the callbacks, as they are told of; those beyond arrive once and at once.
+    /// Of the callbacks, in the order of the reports; those beyond arrive once and at once.
     pub(super) fates: Vec<Fate>,
     /// How many handlers work at the same time.
     pub(super) at_once: usize,
@@ -20,13 +20,13 @@ pub(super) struct History {
     pub(super) seed: u64,
     /// Whether handlers die and answers of the store are lost.
     pub(super) has_faults: bool,
-    /// How long after the last arrival questions are asked, in ms.
+    /// How long after the last arrival the queries are sent, in ms.
     pub(super) asks_after: u64,
 }
 
 impl History {
-    pub(super) fn fate(&self, told: usize) -> &[u64] {
-        self.fates.get(told).map_or(&[0], Vec::as_slice)
+    pub(super) fn fate(&self, reported: usize) -> &[u64] {
+        self.fates.get(reported).map_or(&[0], Vec::as_slice)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Random histories of many people in many rooms and on many devices, of all providers, checked against
 //! a reference model and against the truth. Both are in `tests/players`:
 //!
-//! - [`world`](rollcall_players::world): small providers that live through a history and report it. They
-//!   know the truth.
+//! - [`world`](rollcall_players::world): small providers that play a history and report it. They know
+//!   the truth.
 //! - [`model`](rollcall_players::model): what presence means, given the callbacks that arrived in no order.
 //! - [`play`]: the callbacks' way through handlers and store, late, repeatedly, never, or at the same
-//!   moment as others; and the questions.
+//!   moment as others; and the queries.
 //! - [`relay`]: the store's stream on its way to a backend's copy of the answers.
 //!
 //! Whatever arrived, the answers are the model's. If everything arrived, they are the truth.
@@ -24,9 +24,12 @@
 #[path = "../../../local/examples/consumer/copy.rs"]
 #[allow(dead_code, reason = "a history has no index that lags, and no restart")]
 pub(crate) mod copy;
+mod erasure;
+mod explained;
 mod history;
 mod play;
 pub(crate) mod relay;
+mod reports;
 mod side_by_side;
 
 use std::path::Path;
@@ -43,7 +46,7 @@ use self::{
     play::{Played, System},
 };
 
-/// How many histories there are, in all tests together. `.ci/run` asks for 10,000.
+/// The number of histories in all tests together. `.ci/run` sets 10,000.
 const HISTORIES: u32 = 2000;
 
 /// A test's share of them, in thousandths.
@@ -52,13 +55,13 @@ fn share(thousandths: u32) -> u32 {
     (all.unwrap_or(HISTORIES) * thousandths).div_ceil(1000)
 }
 
-/// Time stands still while anything can go on, so that nothing depends on how busy the machine is.
+/// Time stops while anything can continue, so that nothing depends on the load of the machine.
 fn simulated_runtime() -> Runtime {
     Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
 }
 
-/// As long as the guard lives, nothing that this thread does is logged. The log of a million requests is
-/// no other than that of a thousand, which other tests search for secrets.
+/// As long as the guard lives, nothing that this thread does is logged. The log of a
+/// million requests is like that of a thousand, which other tests search for secrets.
 fn unlogged() -> DefaultGuard {
     tracing::subscriber::set_default(NoSubscriber::new())
 }
@@ -86,7 +89,8 @@ fn hold(
     match result {
         Ok(()) => {}
         Err(TestError::Fail(why, history)) => {
-            panic!("{why}\n\n{history}\n{}", Played::new(&history).story(&history))
+            // The history comes last: of a long log, CI keeps the end.
+            panic!("{why}\n\n{}\n{history}", Played::new(&history).story(&history))
         }
         Err(abort) => panic!("{abort}"),
     }
@@ -213,7 +217,7 @@ fn replay() {
     simulated_runtime().block_on(hold_answers(&history, &system)).unwrap();
 }
 
-/// Histories that random ones seldom are.
+/// Histories that rarely come up at random.
 #[test]
 fn promise_3_convergent_what_once_failed_holds() {
     let system = System::simulated();

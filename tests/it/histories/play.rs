@@ -1,7 +1,9 @@
-//! Plays a history through the whole system: callbacks, handlers, store, questions.
+//! Plays a history through the whole system: callbacks, handlers, store, queries.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap},
+    pin::Pin,
     sync::LazyLock,
 };
 
@@ -12,23 +14,23 @@ use rollcall_players::{
     Event, Secrets,
     answers::{Answers, Registration, Room, User, compare, is_same_visit, overlap, read_visits},
     model::{Arrived, model},
-    world::{START, Told, Truth, live},
+    world::{Reported, START, Truth, live},
 };
 use serde_json::Value;
 
-use super::history::History;
+use super::{explained, history::History, reports::Questions};
 use crate::support::{
     Database, Handlers, Schedule, Simulated, dump, player_secrets, simulated_dump, union,
 };
 
-/// How many members a page of a room has: few, so that readers have to turn pages.
+/// How many members a page of a room has: few, so that there are several pages.
 const MEMBERS: &str = "limit=2";
 
 /// How many visits a page has.
 const VISITS: &str = "limit=3";
 
-/// For so long after the end a device that repeats itself surely is online: it last did so at most
-/// twenty minutes before.
+/// How long after the end a repeated device is certainly online: its last repetition was at most
+/// twenty minutes before the end.
 const LEASE_HOLDS: u64 = 1_500_000;
 
 /// The handlers and the store below them.
@@ -50,7 +52,7 @@ impl System {
         Self::Real(database, handlers)
     }
 
-    /// Forgets everything.
+    /// Deletes everything.
     pub(super) fn clear(&self) {
         match self {
             Self::Simulated(simulated, _) => simulated.clear(),
@@ -72,14 +74,19 @@ impl System {
         }
     }
 
-    /// Everything that is stored, by its key: seats with all their marks, wherever those are. What is
-    /// left out counts from the arrival of the callback that decided: when an item expires, and when a
-    /// first login was told.
-    pub(super) async fn records(&self) -> HashMap<String, Value> {
-        let mut items = union(match self {
+    /// Everything that is stored, as it is, by its key.
+    pub(super) async fn stored(&self) -> HashMap<String, Value> {
+        match self {
             Self::Simulated(simulated, _) => simulated_dump(simulated),
             Self::Real(database, _) => dump(&database.client).await,
-        });
+        }
+    }
+
+    /// Everything that is stored, by its key: seats with all their marks, wherever those are. What is
+    /// left out counts from the arrival of the callback that decided: when an item expires, and when a
+    /// first login was reported.
+    pub(super) async fn records(&self) -> HashMap<String, Value> {
+        let mut items = union(self.stored().await);
         for item in items.values_mut() {
             let expiry = item.as_object_mut().unwrap().remove("expires_at");
             assert!(expiry.is_some() || item["sk"] == "registration", "it never expires: {item}");
@@ -91,7 +98,7 @@ impl System {
     }
 
     /// Delivers callbacks, some at the same time, until each is answered with success.
-    async fn deliver(&self, together: &[Arrived], schedule: &mut Schedule) {
+    pub(super) async fn deliver(&self, together: &[Arrived], schedule: &mut Schedule) {
         let mut left: Vec<&Arrived> = together.iter().collect();
         while !left.is_empty() {
             let handlers = left.iter().map(async |arrived| {
@@ -103,7 +110,7 @@ impl System {
                 Self::Simulated(simulated, _) => simulated.interleave(schedule, handlers).await,
                 Self::Real(..) => join_all(handlers).await.into_iter().map(Some).collect(),
             };
-            // The provider sends again what it got no answer to, or a bad one.
+            // The provider repeats a callback without an answer, or with a bad one.
             let failed = left.into_iter().zip(replies).filter(|(arrived, reply)| match reply {
                 Some(reply) if reply.status == 200 => false,
                 Some(reply) if reply.status != 503 || !schedule.has_faults => {
@@ -115,14 +122,38 @@ impl System {
         }
     }
 
-    async fn ask(&self, path: &str, query: &str, now: u64) -> Option<Value> {
+    /// Runs something while callbacks are delivered once; `None` if it died.
+    pub(super) async fn beside<T>(
+        &self,
+        together: &[Arrived],
+        schedule: &mut Schedule,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let done = RefCell::new(None);
+        let deliveries = together.iter().map(|arrived| {
+            let at = UnixMillis(arrived.received_at);
+            let callback = arrived.event.callback(secrets(), at).unwrap();
+            Box::pin(async move {
+                self.handlers().deliver(&callback, at).await;
+            }) as Pin<Box<dyn Future<Output = ()> + '_>>
+        });
+        let work = Box::pin(async { *done.borrow_mut() = Some(work.await) });
+        let all = std::iter::once(work as Pin<Box<dyn Future<Output = ()> + '_>>).chain(deliveries);
+        match self {
+            Self::Simulated(simulated, _) => _ = simulated.interleave(schedule, all).await,
+            Self::Real(..) => _ = join_all(all).await,
+        }
+        done.into_inner()
+    }
+
+    pub(super) async fn ask(&self, path: &str, query: &str, now: u64) -> Option<Value> {
         let (status, answer) = self.handlers().get(path, query, UnixMillis(now)).await;
         assert!(status == 200 || status == 404, "{path}?{query}: {status}: {answer}");
         (status == 200).then_some(answer)
     }
 
     /// All that the answers say of these rooms and users.
-    async fn answers(&self, asked: &Asked, now: u64) -> Answers {
+    pub(super) async fn answers(&self, asked: &Asked, now: u64) -> Answers {
         let mut answers = Answers::default();
         for path in &asked.rooms {
             let (app, room) = path.split_at(path.match_indices('/').nth(1).unwrap().0);
@@ -164,7 +195,13 @@ impl System {
     }
 
     /// All pages of an answer as one.
-    async fn pages(&self, path: &str, query: &str, list: &str, now: u64) -> Option<Value> {
+    pub(super) async fn pages(
+        &self,
+        path: &str,
+        query: &str,
+        list: &str,
+        now: u64,
+    ) -> Option<Value> {
         let mut answer = self.ask(path, query, now).await?;
         while let Some(next) = answer["next"].as_str() {
             let next = format!("{query}&next={}", encode(next));
@@ -182,23 +219,23 @@ fn secrets() -> &'static Secrets {
     &SECRETS
 }
 
-fn encode(text: &str) -> String {
+pub(super) fn encode(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// What to ask for: all that the providers told of, whether or not that arrived.
+/// What to ask for: all that the providers reported, whether or not that arrived.
 #[derive(Default)]
-struct Asked {
-    rooms: BTreeSet<String>,
-    users: BTreeSet<String>,
-    registering_apps: BTreeSet<&'static str>,
+pub(super) struct Asked {
+    pub(super) rooms: BTreeSet<String>,
+    pub(super) users: BTreeSet<String>,
+    pub(super) registering_apps: BTreeSet<&'static str>,
 }
 
 impl Asked {
-    fn about(told: &[Told], truth: &Truth) -> Self {
+    pub(super) fn about(reported: &[Reported], truth: &Truth) -> Self {
         let mut asked = Self::default();
-        for told in told {
-            let (app, users) = match &told.event {
+        for reported in reported {
+            let (app, users) = match &reported.event {
                 Event::Zego(event) => ("zego/1", std::slice::from_ref(&event.user)),
                 Event::Tencent(event) => {
                     ("tencent/1400000000", std::slice::from_ref(&event.options.user))
@@ -209,8 +246,8 @@ impl Asked {
             if app != "zego/1" {
                 asked.registering_apps.insert(app);
             }
-            let has_rooms = !matches!(&told.event, Event::OpenIm(_))
-                && !matches!(&told.event, Event::Tencent(event) if event.name.is_chat());
+            let has_rooms = !matches!(&reported.event, Event::OpenIm(_))
+                && !matches!(&reported.event, Event::Tencent(event) if event.name.is_chat());
             let rooms = truth.rooms.keys().filter(|room| has_rooms && room.starts_with(app));
             asked.rooms.extend(rooms.cloned());
         }
@@ -218,28 +255,28 @@ impl Asked {
     }
 }
 
-/// The people in the rooms, by the path of the question.
+/// The people in the rooms, by the path of the query.
 pub(super) type Rosters = BTreeMap<String, BTreeSet<String>>;
 
-/// What a history came to.
+/// A history that was played.
 pub(super) struct Played {
-    told: Vec<Told>,
-    truth: Truth,
+    pub(super) reported: Vec<Reported>,
+    pub(super) truth: Truth,
     ended_at: u64,
     /// Every arrival.
-    arrived: Vec<Arrived>,
+    pub(super) arrived: Vec<Arrived>,
     /// The events that arrived at all, each once.
-    known: Vec<Arrived>,
-    /// When the questions are asked.
-    now: u64,
+    pub(super) known: Vec<Arrived>,
+    /// When the queries are sent.
+    pub(super) now: u64,
 }
 
 impl Played {
-    /// Lets the providers live, and gives the callbacks their fates.
+    /// Plays the providers, and decides how each callback arrives.
     pub(super) fn new(history: &History) -> Self {
-        let (told, truth, ended_at) = live(&history.steps);
+        let (reported, truth, ended_at) = live(&history.steps);
         let (mut arrived, mut known) = (Vec::new(), Vec::new());
-        for (index, Told { at, event }) in told.iter().enumerate() {
+        for (index, Reported { at, event }) in reported.iter().enumerate() {
             let arrivals = history.fate(index).iter();
             let arrivals =
                 arrivals.map(|delay| Arrived { event: event.clone(), received_at: at + delay });
@@ -248,11 +285,11 @@ impl Played {
         }
         let last = arrived.iter().map(|arrived| arrived.received_at).max().unwrap_or(ended_at);
         let now = last.max(ended_at) + history.asks_after;
-        Self { told, truth, ended_at, arrived, known, now }
+        Self { reported, truth, ended_at, arrived, known, now }
     }
 
     fn has_losses(&self, history: &History) -> bool {
-        (0..self.told.len()).any(|told| history.fate(told).is_empty())
+        (0..self.reported.len()).any(|reported| history.fate(reported).is_empty())
     }
 
     /// Delivers as the history has it: by the time of arrival, several at the same time.
@@ -287,9 +324,9 @@ impl Played {
         }
     }
 
-    /// Holds the answers against the model, and if nothing was lost against the truth.
+    /// Checks the answers against the model and, if nothing was lost, against the truth.
     pub(super) async fn check(&self, history: &History, system: &System) -> Result<(), String> {
-        let asked = Asked::about(&self.told, &self.truth);
+        let asked = Asked::about(&self.reported, &self.truth);
         let answers = system.answers(&asked, self.now).await;
         let expected = model(&self.known, self.now);
         compare("rooms", &answers.rooms, &expected.rooms)?;
@@ -301,7 +338,13 @@ impl Played {
             let user = answer.check(&expected.users[path]);
             user.map_err(|wrong| format!("{path}: {wrong}"))?;
         }
-        self.check_attendance(&asked, &expected, system).await?;
+        self.check_attendance_at(&asked, &expected, system, self.now).await?;
+        // Each of these takes about as long as all the rest.
+        match history.seed % 5 {
+            0 => self.check_reports(history, &asked, &expected, system).await?,
+            1 => explained::check(system, &asked.users, self.now).await?,
+            _ => {}
+        }
         if !self.has_losses(history) {
             self.check_truth(&asked, &answers)?;
         }
@@ -309,11 +352,12 @@ impl Played {
     }
 
     /// Every visit, by room and by person.
-    async fn check_attendance(
+    pub(super) async fn check_attendance_at(
         &self,
         asked: &Asked,
         model: &Answers,
         system: &System,
+        now: u64,
     ) -> Result<(), String> {
         let rooms = asked.rooms.iter().map(|path| (path, "room"));
         let users = asked.users.iter().map(|path| (path, "user"));
@@ -321,9 +365,8 @@ impl Played {
             let (app, id) = path.split_at(path.match_indices('/').nth(1).unwrap().0);
             let id = &id[1..];
             let query = format!("{what}={}&{VISITS}", encode(id));
-            let answer = system
-                .pages(&format!("/attendance/{app}/{what}s"), &query, "sessions", self.now)
-                .await;
+            let answer =
+                system.pages(&format!("/attendance/{app}/{what}s"), &query, "sessions", now).await;
             let is_known = match what {
                 "room" => model.rooms.contains_key(path),
                 _ => model.users.contains_key(path),
@@ -353,6 +396,27 @@ impl Played {
         Ok(())
     }
 
+    /// One report of each room and person.
+    async fn check_reports(
+        &self,
+        history: &History,
+        asked: &Asked,
+        model: &Answers,
+        system: &System,
+    ) -> Result<(), String> {
+        let random = fastrand::Rng::with_seed(history.seed);
+        let mut questions = Questions { system, model, random, now: self.now };
+        for path in asked.rooms.iter().filter(|path| !path.starts_with("openim")) {
+            let (app, room) = path.split_at(path.match_indices('/').nth(1).unwrap().0);
+            questions.of_room(app, &room[1..]).await?;
+        }
+        for path in asked.users.iter().filter(|path| !path.starts_with("openim")) {
+            let (app, user) = path.split_at(path.match_indices('/').nth(1).unwrap().0);
+            questions.of_user(app, &user[1..]).await?;
+        }
+        Ok(())
+    }
+
     fn check_truth(&self, asked: &Asked, answers: &Answers) -> Result<(), String> {
         for room in &asked.rooms {
             let members =
@@ -374,9 +438,9 @@ impl Played {
         Ok(())
     }
 
-    /// How many callbacks the providers have told.
-    pub(super) fn told(&self) -> usize {
-        self.told.len()
+    /// How many callbacks the providers have reported.
+    pub(super) fn reported(&self) -> usize {
+        self.reported.len()
     }
 
     /// The callbacks in the order of their arrival.
@@ -386,9 +450,9 @@ impl Played {
         arrivals.into_iter().map(|arrived| &arrived.event)
     }
 
-    /// Who is in the rooms: by the answers, by the model, and in truth.
+    /// Who is in the rooms: by the answers, by the model and by the truth.
     pub(super) async fn rosters(&self, system: &System) -> (Rosters, Rosters, Rosters) {
-        let asked = Asked::about(&self.told, &self.truth);
+        let asked = Asked::about(&self.reported, &self.truth);
         let rosters = |answers: Answers| -> Rosters {
             let rooms = answers.rooms.into_iter();
             rooms.map(|(path, room)| (path, room.members.into_keys().collect())).collect()
@@ -400,21 +464,21 @@ impl Played {
     }
 
     fn is_told_of(&self, path: &str) -> bool {
-        self.told.iter().any(|told| match &told.event {
+        self.reported.iter().any(|reported| match &reported.event {
             Event::Zego(event) => path == format!("zego/1/{}", event.room),
             _ => false,
         })
     }
 
-    /// The events, for who reads a history.
+    /// The events, for people who read a history.
     pub(super) fn story(&self, history: &History) -> String {
-        let line = |(index, told): (usize, &Told)| {
+        let line = |(index, reported): (usize, &Reported)| {
             let fate = history.fate(index);
-            let Told { at, event } = told;
+            let Reported { at, event } = reported;
             let delays =
                 if fate.is_empty() { "lost".to_owned() } else { format!("after {fate:?}") };
             format!("# {index} at +{} arrives {delays}: {event:?}\n", at - START)
         };
-        self.told.iter().enumerate().map(line).collect()
+        self.reported.iter().enumerate().map(line).collect()
     }
 }

@@ -15,6 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use rollcall::{
     domain::UnixMillis,
     relay::{Bus, BusError, Entry, Received, Relay},
+    store::{ErasureList, Reader},
 };
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -27,7 +28,7 @@ use super::{
     play::{Played, System},
     share, simulated_runtime,
 };
-use crate::support::{Item, Simulated, secrets};
+use crate::support::{Item, Simulated, TABLE_NAME, secrets};
 
 /// What an `href` leaves as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -80,6 +81,11 @@ impl Bus for &TestBus {
     }
 }
 
+/// The erasures in a store, read each time.
+fn erasures(store: &Simulated) -> ErasureList {
+    ErasureList::new(Reader::new(store.client(), TABLE_NAME), Duration::ZERO)
+}
+
 /// The relay and the copy behind it.
 struct Downstream {
     bus: TestBus,
@@ -87,13 +93,15 @@ struct Downstream {
     relayed: [usize; SHARDS],
     /// What the bus took and the copy has not got yet.
     waiting: Vec<Value>,
+    /// Nobody is erased here.
+    erasures: ErasureList,
     copy: Copy,
     /// Every event by its id.
     events: BTreeMap<String, Value>,
 }
 
 impl Downstream {
-    fn new(seed: u64, has_faults: bool) -> Self {
+    fn new(seed: u64, has_faults: bool, system: &System) -> Self {
         let bus = TestBus {
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             has_faults,
@@ -104,13 +112,20 @@ impl Downstream {
             bus,
             relayed: [0; SHARDS],
             waiting: Vec::new(),
+            erasures: erasures(system.store()),
             copy: Copy::of(Connection::open_in_memory().unwrap()).unwrap(),
             events: BTreeMap::new(),
         }
     }
 
     /// Lets the relay have a batch of one shard. Returns whether there was one.
-    async fn relay(&mut self, stream: &[Value], shard: usize, random: &mut fastrand::Rng) -> bool {
+    async fn relay(
+        &mut self,
+        stream: &[Value],
+        shard: usize,
+        random: &mut fastrand::Rng,
+        now: u64,
+    ) -> bool {
         let shard_of = |record: &Value| {
             let pk = record["dynamodb"]["Keys"]["pk"]["S"].as_str().unwrap();
             pk.bytes().map(usize::from).sum::<usize>() % SHARDS
@@ -129,7 +144,8 @@ impl Downstream {
             })
             .collect();
         let deadline = Instant::now() + Duration::from_millis(250);
-        let kept = Relay { bus: &self.bus }.relay(&received, deadline).await;
+        let relay = Relay { bus: &self.bus, erasures: self.erasures.clone() };
+        let kept = relay.relay(&received, UnixMillis(now), deadline).await;
         let is_dead = std::mem::take(&mut *lock(&self.bus.is_dead));
         let is_repeated = self.bus.has_faults && random.u8(..) < 20;
         if !is_dead && !is_repeated {
@@ -302,7 +318,7 @@ async fn hold_relay(
     schemas: &BTreeMap<String, Validator>,
 ) -> Result<(), String> {
     let played = Played::new(history);
-    let mut downstream = Downstream::new(history.seed, history.has_faults);
+    let mut downstream = Downstream::new(history.seed, history.has_faults, system);
     let last = Cell::new(0);
     played
         .deliver_with(history, system, async |schedule, now| {
@@ -310,7 +326,7 @@ async fn hold_relay(
             let stream = system.store().stream(0);
             for _ in 0..random.usize(..4) {
                 let shard = random.usize(..SHARDS);
-                downstream.relay(&stream, shard, random).await;
+                downstream.relay(&stream, shard, random, now).await;
             }
             downstream.deliver(system, random, now, false).await;
             last.set(now);
@@ -319,7 +335,7 @@ async fn hold_relay(
     let stream = system.store().stream(0);
     let mut random = fastrand::Rng::with_seed(history.seed);
     for shard in 0..SHARDS {
-        while downstream.relay(&stream, shard, &mut random).await {}
+        while downstream.relay(&stream, shard, &mut random, last.get()).await {}
     }
     downstream.deliver(system, &mut random, last.get(), true).await;
     check_events(&stream, &downstream.events)?;

@@ -181,8 +181,8 @@ fn measure(cases: u32, loss: f64) -> Wrong {
         let kind = Kind { acts: "zego", loses: false };
         let mut history = histories(kind).new_tree(&mut runner).unwrap().current();
         history.has_faults = false;
-        let told = Played::new(&history).told();
-        history.fates = (0..told)
+        let reported = Played::new(&history).reported();
+        history.fates = (0..reported)
             .map(|event| if luck.f64() < loss { vec![] } else { history.fate(event).to_vec() })
             .collect();
         let played = Played::new(&history);

@@ -33,7 +33,7 @@ tokio::task_local! {
 }
 
 /// Actions of Lambda itself in the name of a function, which no test can see.
-pub(crate) const BY_LAMBDA: [(&str, &str); 11] = [
+pub(crate) const BY_LAMBDA: [(&str, &str); 14] = [
     ("logs:CreateLogStream", "Logs.Arn"),
     ("logs:PutLogEvents", "Logs.Arn"),
     ("sqs:ReceiveMessage", "SpillQueue.Arn"),
@@ -45,6 +45,9 @@ pub(crate) const BY_LAMBDA: [(&str, &str); 11] = [
     ("dynamodb:ListStreams", "Table.StreamArn"),
     ("s3:ListBucket", "UnsentRecords.Arn"),
     ("s3:PutObject", "UnsentRecords.Arn/*"),
+    ("sqs:ReceiveMessage", "EraseQueue.Arn"),
+    ("sqs:DeleteMessage", "EraseQueue.Arn"),
+    ("sqs:GetQueueAttributes", "EraseQueue.Arn"),
 ];
 
 /// What each function may do itself.
@@ -86,6 +89,39 @@ pub(crate) fn policy(template: &Value, function: &Value) -> BTreeSet<Permission>
         }
     }
     allowed
+}
+
+/// Whether a policy of the template allows a call of the stack's API `abc123`, in a region and an
+/// account of its own.
+pub(crate) fn allows(document: &Value, arn: &str) -> bool {
+    let stack = [
+        ("${AWS::Partition}", "aws"),
+        ("${AWS::Region}", "eu-central-1"),
+        ("${AWS::AccountId}", "123456789012"),
+        ("${Api}", "abc123"),
+    ];
+    let statements = document["Statement"].as_array().unwrap();
+    statements.iter().any(|statement| {
+        assert_eq!(statement["Effect"], "Allow");
+        assert_eq!(statement["Action"], "execute-api:Invoke");
+        statement["Resource"].as_array().unwrap().iter().any(|resource| {
+            let text = resource["!Sub"].as_str().unwrap().to_owned();
+            let pattern = stack.iter().fold(text, |text, (name, value)| text.replace(name, value));
+            assert!(!pattern.contains("${") && !pattern.contains('?'), "{pattern}");
+            matches(&pattern, arn)
+        })
+    })
+}
+
+/// IAM's `*` stands for any characters, slashes included.
+fn matches(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((before, after)) => text.strip_prefix(before).is_some_and(|rest| {
+            let mut ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+            ends.any(|at| matches(after, &rest[at..]))
+        }),
+    }
 }
 
 /// The permission that a request needs. The tests' queues and secrets are named after the

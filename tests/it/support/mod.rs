@@ -14,7 +14,11 @@ mod simulated;
 mod sqs;
 mod table;
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::Client;
 use axum::{
@@ -27,7 +31,7 @@ pub(crate) use events::{
     Moment, callback_event, gateway_event, one_of_each, openim_event, tencent_event, zego_event,
 };
 pub(crate) use fleet::Fleet;
-use http::StatusCode;
+use http::{Method, StatusCode};
 pub(crate) use log::Log;
 pub(crate) use outage::{Outage, store_at};
 use percent_encoding::percent_decode_str;
@@ -38,13 +42,14 @@ use rollcall::{
     config::{Apps, ReplayGuard},
     domain::UnixMillis,
     endpoint::Endpoint,
+    erase::{self, Erase, Repeat, Repeats},
     handler::{self, Receiver},
     http::{Reply, Request},
     query::Queries,
     record::Records,
     routes::{self, BackendFunction, CallbackNames},
     runtime,
-    store::{self, Reader, TABLE, Writer},
+    store::{self, Eraser, Reader, TABLE, Writer},
     user_sig::UserSigs,
 };
 use rollcall_local::{dynamodb::Embedded, gateway::Gateway};
@@ -54,7 +59,11 @@ use serde_json::Value;
 pub(crate) use simulated::{Item, Schedule, Simulated};
 pub(crate) use sqs::{Sqs, TestQueue};
 pub(crate) use table::{dump, simulated_dump, union};
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    sync::mpsc::{self, UnboundedReceiver},
+    time::Instant,
+};
 
 /// The callback secret of ZEGO app `1`.
 pub(crate) const SECRET: &str = "5f4dcc3b5aa765d61d8327deb882cf99";
@@ -154,6 +163,9 @@ pub(crate) fn apps_json() -> String {
 pub(crate) struct Handlers {
     pub(crate) receiver: Receiver,
     pub(crate) queries: Queries,
+    pub(crate) erase: Erase,
+    /// The second passes that have to be done.
+    pub(crate) repeats: Arc<Mutex<UnboundedReceiver<Repeat>>>,
 }
 
 impl Handlers {
@@ -170,6 +182,7 @@ impl Handlers {
     }
 
     pub(crate) fn with(client: Client) -> Self {
+        let (timer, repeats) = mpsc::unbounded_channel();
         let receiver = Receiver {
             apps: apps().into(),
             store: Writer::new(client.clone(), TABLE_NAME, RETENTION),
@@ -180,7 +193,15 @@ impl Handlers {
         };
         Self {
             receiver,
-            queries: Queries { records: Records::new(Reader::new(client, TABLE_NAME)) },
+            erase: Erase {
+                store: Eraser::new(client.clone(), TABLE_NAME, RETENTION),
+                repeats: Repeats::Timer(timer),
+                limit: erase::REQUEST_LIMIT,
+            },
+            repeats: Arc::new(Mutex::new(repeats)),
+            queries: Queries {
+                records: Records::new(Reader::new(client, TABLE_NAME), Duration::ZERO),
+            },
         }
     }
 
@@ -214,6 +235,30 @@ impl Handlers {
         let reply = iam::acting_as(routes::QUERY, self.queries.answer(&request)).await;
         (reply.status, serde_json::from_str(&reply.body).unwrap())
     }
+
+    /// Requests the erasure of a person.
+    pub(crate) async fn erase(
+        &self,
+        path: &str,
+        query: &str,
+        now: UnixMillis,
+    ) -> (StatusCode, Value) {
+        let request = Request { method: Method::DELETE, ..Request::get(path, query, now) };
+        let reply = iam::acting_as(routes::ERASE, self.erase.answer(&request)).await;
+        (reply.status, serde_json::from_str(&reply.body).unwrap())
+    }
+
+    /// The second passes that have been arranged since the last call.
+    pub(crate) fn take_repeats(&self) -> Vec<Repeat> {
+        let mut repeats = self.repeats.lock().unwrap();
+        std::iter::from_fn(|| repeats.try_recv().ok()).collect()
+    }
+
+    /// Does a second pass.
+    pub(crate) async fn repeat(&self, repeat: &Repeat, now: UnixMillis) -> Result<(), String> {
+        let deadline = Instant::now() + BUDGET;
+        iam::acting_as(routes::ERASE, self.erase.repeat(repeat, now, deadline)).await
+    }
 }
 
 /// A gateway as `cargo run` starts it, over HTTP, with its own store.
@@ -221,6 +266,8 @@ pub(crate) struct TestApp {
     pub(crate) url: String,
     pub(crate) http: reqwest::Client,
     pub(crate) database: Database,
+    /// The handlers behind it.
+    pub(crate) handlers: Handlers,
 }
 
 impl TestApp {
@@ -230,15 +277,16 @@ impl TestApp {
 
     pub(crate) async fn start_with(replay_guard: ReplayGuard) -> Self {
         let database = Database::start().await;
-        let Handlers { receiver, queries } = Handlers::on(&database.url);
+        let handlers = Handlers::on(&database.url);
+        let Handlers { receiver, queries, erase, .. } = handlers.clone();
         let receiver = Receiver { replay_guard, ..receiver };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let user_sigs = UserSigs { apps: receiver.apps.clone() };
-        let gateway = Gateway { receiver, queries, user_sigs };
+        let gateway = Gateway { receiver, queries, erase, user_sigs };
         let functions = gateway.router().layer(middleware::from_fn(as_the_function_it_is_for));
         tokio::spawn(async move { axum::serve(listener, functions).await });
-        Self { url, http: rollcall_players::client().unwrap(), database }
+        Self { url, http: rollcall_players::client().unwrap(), database, handlers }
     }
 
     /// Posts an event, signed just now with app 1's first secret.
@@ -310,9 +358,12 @@ impl TestApp {
 /// A request at the gateway, in the name of the function that would answer it.
 async fn as_the_function_it_is_for(request: extract::Request, next: Next) -> Response {
     let path = percent_decode_str(request.uri().path()).decode_utf8_lossy().into_owned();
-    let function = match CallbackNames::at(&path) {
+    let method = request.method();
+    let function = match CallbackNames::at(&path).filter(|_| *method == Method::POST) {
         Some(names) => names.function,
-        None => routes::backend_function(&path).map_or(routes::QUERY, BackendFunction::name),
+        None => {
+            routes::backend_function(method, &path).map_or(routes::QUERY, BackendFunction::name)
+        }
     };
     iam::acting_as(function, next.run(request)).await
 }

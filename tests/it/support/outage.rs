@@ -11,7 +11,7 @@ use rollcall::{
     replay::Replay,
     runtime::{self, replay_service},
     spill::Queue,
-    store::{self, Writer},
+    store::{self, ErasureList, Reader, Writer},
 };
 use serde_json::Value;
 
@@ -26,6 +26,8 @@ pub(crate) struct Outage {
     pub(crate) replay: Replay,
     pub(crate) queue: TestQueue,
     pub(crate) dead_letters: TestQueue,
+    /// The queue of the second passes of erasures.
+    pub(crate) erase_queue: TestQueue,
 }
 
 impl Outage {
@@ -35,6 +37,7 @@ impl Outage {
         let sqs = Sqs::start().await;
         let (queue, dead_letters) =
             (sqs.queue("SpillQueue").await, sqs.queue("SpillDeadLetters").await);
+        let erase_queue = sqs.queue("EraseQueue").await;
         let sqs = Proxy::before(&sqs.url).await;
         let mut handlers = Handlers::on(&store.url);
         handlers.receiver.store = store_at(&iam::config(&store.url), handler::store_limit(budget));
@@ -42,10 +45,11 @@ impl Outage {
         handlers.receiver.budget = budget;
         let replay = Replay {
             store: store_at(&iam::config(&store.url), Duration::from_secs(15)),
+            erasures: erasures_at(&iam::config(&store.url), Duration::from_secs(15)),
             queue: Queue::new(&iam::config(&sqs.url), &queue.url),
             dead_letters: Queue::new(&iam::config(&sqs.url), &dead_letters.url),
         };
-        Self { database, store, sqs, handlers, replay, queue, dead_letters }
+        Self { database, store, sqs, handlers, replay, queue, dead_letters, erase_queue }
     }
 
     /// One batch of messages, replayed as Lambda does it, within `time`. Returns how many there
@@ -75,6 +79,11 @@ impl Outage {
             }
         }
     }
+}
+
+/// The erasures, which are read again each time.
+pub(crate) fn erasures_at(aws: &aws::SdkConfig, limit: Duration) -> ErasureList {
+    ErasureList::new(Reader::new(store::connect(aws, limit), TABLE_NAME), Duration::ZERO)
 }
 
 pub(crate) fn store_at(aws: &aws::SdkConfig, limit: Duration) -> Writer {

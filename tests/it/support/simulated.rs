@@ -101,7 +101,7 @@ impl Simulated {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets everything.
+    /// Deletes everything.
     pub(crate) fn clear(&self) {
         *self.state() = State::default();
     }
@@ -267,6 +267,7 @@ impl State {
             "GetItem" => self.get(&mut request),
             "PutItem" => self.put(&mut request),
             "UpdateItem" => self.update(&mut request),
+            "DeleteItem" => self.delete(&mut request),
             "Query" => self.query(&mut request),
             other => panic!("the simulated store does not know {other}"),
         };
@@ -289,6 +290,15 @@ impl State {
             return refused;
         }
         self.write(key, item);
+        (200, json!({}))
+    }
+
+    fn delete(&mut self, request: &mut Request) -> Answer {
+        let key = request.key();
+        if let Some(refused) = self.refuse(request, &key) {
+            return refused;
+        }
+        self.items.remove(&key);
         (200, json!({}))
     }
 
@@ -664,6 +674,14 @@ impl Parser {
                     "REMOVE" => {
                         item.remove(&name);
                     }
+                    "ADD" if self.values[self.peek()].get("N").is_some() => {
+                        let number = |value: &Value| -> i64 {
+                            value["N"].as_str().unwrap().parse().unwrap()
+                        };
+                        let added = number(&self.value());
+                        let sum = item.get(&name).map_or(0, number) + added;
+                        item.insert(name, json!({ "N": sum.to_string() }));
+                    }
                     "ADD" => {
                         let (kind, mut set, added) = sets(item.get(&name), &self.value());
                         set.extend(added);
@@ -702,10 +720,14 @@ enum Comparable {
     Text(String),
     Number(i128),
     Bytes(Vec<u8>),
+    Set(BTreeSet<String>),
 }
 
 fn comparable(value: &Value) -> Comparable {
     let (kind, content) = value.as_object().unwrap().iter().next().unwrap();
+    if kind == "BS" {
+        return Comparable::Set(serde_json::from_value(content.clone()).unwrap());
+    }
     let content = content.as_str().unwrap();
     match kind.as_str() {
         "S" => Comparable::Text(content.to_owned()),

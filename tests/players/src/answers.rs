@@ -1,4 +1,4 @@
-//! What can be known: what the model says, and what Rollcall's answers are read into.
+//! The form of answers: those of the model, and Rollcall's when they are read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +13,8 @@ pub struct Answers {
     pub users: BTreeMap<String, User>,
     /// The users who are registered.
     pub registrations: BTreeMap<String, Registration>,
+    /// The lives of the rooms, of the model only: the newest comes last.
+    pub lives: BTreeMap<String, Vec<Life>>,
     /// How many users were active in a month, by `PROVIDER/APP/YYYY-MM`.
     pub active_users: BTreeMap<String, usize>,
 }
@@ -28,10 +30,21 @@ pub struct Room {
     pub members: BTreeMap<String, Stay>,
 }
 
-/// Where somebody is and was.
+/// One life of a room, as the model knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Life {
+    /// ZEGO's number of it.
+    pub id: String,
+    /// When it was created, if that arrived.
+    pub created: Option<u64>,
+    /// How it ended, unless it lasts.
+    pub end: Option<End>,
+}
+
+/// Where a person is and was.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct User {
-    /// When they were last heard of, in Unix ms.
+    /// The time of their last event, in Unix ms.
     pub last_seen_at: Option<u64>,
     /// Where they are.
     pub open: BTreeSet<Stay>,
@@ -88,8 +101,8 @@ pub struct End {
 pub type Visit = (String, Stay, Option<End>);
 
 impl End {
-    /// An end that an event told.
-    pub fn told(at: u64, reason: impl Into<String>) -> Self {
+    /// An end that an event reported.
+    pub fn reported(at: u64, reason: impl Into<String>) -> Self {
         Self { at, reason: reason.into(), is_assumed: false, is_about: false }
     }
 

@@ -7,8 +7,8 @@ use rollcall::domain::UnixMillis;
 use super::{Event, openim, tencent, zego};
 
 /// A history takes this long, unless it has so many events that they would be less than a
-/// millisecond apart. A device of OpenIM's that was not heard of for longer than half an hour counts
-/// as gone.
+/// millisecond apart. An OpenIM device without an event for half an hour counts as
+/// offline.
 const SPAN: Duration = Duration::from_mins(10);
 
 /// Events are at most this far apart.
@@ -240,7 +240,7 @@ impl Player {
         }
     }
 
-    /// What happens next; nothing, if it is of a kind that is not asked for.
+    /// The next event; none, if it is of another kind than the options ask for.
     fn next(&mut self, at: UnixMillis) -> Option<Event> {
         match self {
             Self::Zego(zego) => zego.next(at),

@@ -25,9 +25,9 @@ pub struct Plan {
     pub order: Order,
     /// How many percent of the events are delivered a second time.
     pub repeated: f64,
-    /// At most that many per second, as fast as possible without.
+    /// The highest rate, in callbacks per second; as fast as possible without one.
     pub rate: Option<f64>,
-    /// How many may be under way at the same time.
+    /// How many callbacks may be sent at the same time.
     pub concurrency: usize,
 }
 
@@ -40,7 +40,7 @@ pub enum Order {
     Shuffled,
 }
 
-/// What came of it.
+/// The result of a delivery.
 #[derive(Debug, Default)]
 pub struct Tally {
     /// How many answers there were of each status and `x-rollcall-outcome`.
@@ -168,7 +168,8 @@ impl Plan {
     }
 }
 
-/// Signs it now and sends it: a signature is good for some minutes only, which a history may outlast.
+/// Signs it now and sends it: a signature is valid for some minutes only, and a history may take
+/// longer.
 async fn send(
     client: &Client,
     url: &str,

@@ -1,7 +1,7 @@
 //! Plays the providers: their callbacks, real field for real field and correctly signed; small worlds
-//! of people who do something; and a model of what the answers have to be.
+//! of people who do something; and a model of the right answers.
 //!
-//! The tests' histories, the benchmarks and `send` use it. It is a witness of its own: it names
+//! The tests' histories, the benchmarks and `send` use it. It is independent: it names
 //! Rollcall's signatures, routes and ids, and none of its rules (`tests/it/architecture.rs` checks that).
 
 pub mod answers;
@@ -9,6 +9,7 @@ pub mod crowd;
 pub mod delivery;
 pub mod model;
 pub mod openim;
+pub mod report;
 pub mod tencent;
 pub mod world;
 pub mod zego;
@@ -21,8 +22,7 @@ use rollcall::{
     providers::openim::AppCredentials,
 };
 
-/// A gateway that does not answer for this long does not answer at all. Providers wait some seconds,
-/// but the first call of a function under `cargo lambda watch` waits for the compiler.
+/// How long to wait for an answer. Providers wait some seconds, but the first call of a function under `cargo lambda watch` waits for the compiler.
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// An event of any provider.
@@ -34,6 +34,17 @@ pub enum Event {
     OpenIm(openim::Event),
     /// Tencent's.
     Tencent(tencent::Event),
+}
+
+/// An event that its options describe.
+#[derive(Debug, Clone)]
+pub struct Sent<N, O> {
+    /// Which event.
+    pub name: N,
+    /// To whom it happens, and what the callback says of it.
+    pub options: O,
+    /// When it is sent. It happens at the same time, unless the options say otherwise.
+    pub now: UnixMillis,
 }
 
 /// What the callbacks of one app of each provider are signed with, as far as it is known.
@@ -122,7 +133,7 @@ pub struct Callback {
     pub body: String,
 }
 
-/// What came back.
+/// The answer to a callback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -200,7 +211,7 @@ mod tests {
     use super::*;
     use clap::ValueEnum;
 
-    /// What is added to Rollcall can be tried by everybody.
+    /// Everyone can try what is added to Rollcall.
     #[test]
     fn every_callback_type_has_an_event_to_send() {
         let now = UnixMillis(1_795_332_720_000);

@@ -4,13 +4,12 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::{Args, ValueEnum};
 use rollcall::{
     callback::{Routed, Secret},
-    domain::UnixMillis,
     providers::openim::{Any, AppCredentials, UserOffline, UserOnline, UserRegister},
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::Callback;
+use super::{Callback, Sent};
 
 /// The webhooks that Rollcall records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,7 +86,7 @@ pub struct Options {
     /// `connID`: servers from 3.2 to 3.7 send one
     #[arg(long, default_value = "", conflicts_with_all = ["server", "documented"])]
     pub conn_id: String,
-    /// How old the server is, whose online and offline it is
+    /// The age of the server that sends the online or offline
     #[arg(long, value_enum, default_value = "v3")]
     pub server: Server,
     /// `seq`: the Unix ms of an online or offline [default: now; none if `--documented`]
@@ -120,22 +119,14 @@ impl Default for Options {
 /// The age of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Server {
-    /// 2.x: no `connID`, and online is told once.
+    /// 2.x: no `connID`, and online is reported once.
     V2,
-    /// 3.x: `connID` is empty from 3.8.2 on, and online is told again and again.
+    /// 3.x: `connID` is empty from 3.8.2 on, and online is repeated.
     V3,
 }
 
 /// One webhook.
-#[derive(Debug, Clone)]
-pub struct Event {
-    /// Which one.
-    pub name: EventName,
-    /// What it tells.
-    pub options: Options,
-    /// When it happens.
-    pub now: UnixMillis,
-}
+pub type Event = Sent<EventName, Options>;
 
 impl Event {
     /// What `connID` holds, if the key is there at all. While it is empty, a device is online only as
@@ -153,8 +144,8 @@ impl Event {
         self.options.seq.unwrap_or(self.now.0)
     }
 
-    /// Whether it says itself when it happened. The published pages show no time of a device: what
-    /// counts is when it arrives.
+    /// Whether the event has its own time. The published pages show no time of a device: the time of
+    /// arrival counts.
     #[must_use]
     pub fn has_time(&self) -> bool {
         !self.options.documented || self.options.seq.is_some()

@@ -3,12 +3,11 @@
 use clap::{Args, ValueEnum};
 use rollcall::{
     callback::{Routed, Secret},
-    domain::UnixMillis,
     providers::tencent::{ChatState, TrtcEvent, sign_chat, sign_trtc},
 };
 use serde_json::{Value, json};
 
-use super::Callback;
+use super::{Callback, Sent};
 
 /// What can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -104,15 +103,7 @@ impl Options {
 }
 
 /// One callback.
-#[derive(Debug, Clone)]
-pub struct Event {
-    /// What happens.
-    pub name: EventName,
-    /// To whom, and where.
-    pub options: Options,
-    /// When it is sent; it happens at the same time, unless the options say otherwise.
-    pub now: UnixMillis,
-}
+pub type Event = Sent<EventName, Options>;
 
 impl Event {
     /// When it happens.

@@ -226,7 +226,7 @@ impl<'a> From<&'a str> for Appid<'a> {
     }
 }
 
-/// A nonce as ZEGO makes them, as far as can be told from those it has shown: the seconds in the
+/// A nonce as ZEGO makes them, as far as the known ones show: the seconds in the
 /// upper half, something random in the lower one.
 #[must_use]
 pub fn nonce(signed_at: UnixSeconds) -> String {

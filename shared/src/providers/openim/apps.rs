@@ -6,11 +6,11 @@ use serde::Deserialize;
 
 use super::OpenIm;
 use crate::{
-    callback::{AppWarning, AppWarnings, Secret, SecretFault, SecretKind, trim},
-    domain::{AppId, ProviderName},
+    callback::{AppWarning, AppWarnings, Provider, Secret, SecretFault, SecretKind, trim},
+    domain::AppId,
     providers::{
         self, Configured,
-        apps::{AppsError, app_id},
+        apps::{self, AppsError, AppsJson},
     },
 };
 
@@ -108,17 +108,14 @@ struct BasicJson {
 
 /// Reads the apps, and adds what is odd about them.
 pub(in crate::providers) fn read_apps(
-    apps: HashMap<String, AppJson>,
+    apps: AppsJson<AppJson>,
     all_warnings: &mut Vec<AppWarnings>,
 ) -> Result<Apps, AppsError> {
-    let mut read = Apps::new();
-    for (id, app) in apps {
-        let id = app_id(&id)?;
-        let mut warnings = AppWarnings::new(ProviderName::OpenIm, id.clone());
+    let read = apps::read_apps(OpenIm::NAME, apps, all_warnings, |id, app, warnings| {
         warnings.expect_trimmed();
         let mut basic = Vec::new();
         for BasicJson { user, password } in app.basic {
-            let passwords = BASIC_PASSWORDS.take_all(vec![password], &mut warnings);
+            let passwords = BASIC_PASSWORDS.take_all(vec![password], warnings);
             for password in passwords {
                 match Basic::new(&user, password) {
                     Ok(known) => {
@@ -132,17 +129,16 @@ pub(in crate::providers) fn read_apps(
                         let fault = SecretFault::Blank;
                         warnings.add(AppWarning::Secret(BASIC_USER, fault));
                     }
-                    Err(BasicUserError::Colon) => return Err(AppsError::BasicUser(id)),
+                    Err(BasicUserError::Colon) => return Err(AppsError::BasicUser(id.clone())),
                 }
             }
         }
-        let secrets = SECRETS.take_all(app.secrets, &mut warnings);
+        let secrets = SECRETS.take_all(app.secrets, warnings);
         if secrets.is_empty() && basic.is_empty() {
             warnings.add(AppWarning::NoSecret);
         }
-        all_warnings.push(warnings);
-        read.insert(id, AppCredentials { secrets, basic });
-    }
+        Ok(AppCredentials { secrets, basic })
+    })?;
     let mut owners = HashMap::new();
     for (id, app) in &read {
         let of_body = app.secrets.iter().map(|secret| ("secret", secret.expose().to_owned()));

@@ -6,8 +6,8 @@ use super::OpenIm;
 use crate::{
     callback::{FieldError, Fields, ParseError, Parsed, Verified},
     domain::{
-        Beginning, Change, Connection, Device, DeviceChange, DeviceEvent, Ending, Platform, Stamp,
-        UnixMillis,
+        Beginning, Change, Connection, Device, DeviceChange, DeviceEvent, DeviceVerdict, Ending,
+        Platform, RegisterRule, Stamp, UnixMillis,
     },
 };
 
@@ -92,19 +92,38 @@ fn is_lease(device: &Device, online: Stamp) -> bool {
     device.connection.is_none() && !online.was_reported_once()
 }
 
-/// How a device's stay online ended; `None` while it lasts.
+/// How a device's stay online ended by now, and what became of each of its registers.
 ///
 /// The newest event decides. At the same millisecond an online event wins, because the server reports
 /// all arrivals before it reports departures. If the server repeats its online events, being online
 /// is a lease.
-pub(super) fn device_ending(device: &Device, now: UnixMillis) -> Option<Ending> {
+pub(super) fn decide(device: &Device, now: UnixMillis) -> DeviceVerdict {
     let left = |stamp: Stamp| Ending::Left { at: stamp.at(), reason: stamp.reason() };
-    let Some(online) = device.online else { return device.offline.map(left) };
-    if let Some(offline) = device.offline.filter(|offline| *offline > online) {
-        return Some(left(offline));
+    let Device { online, offline, .. } = *device;
+    if let Some(offline) = offline.filter(|offline| online.is_none_or(|online| *offline > online)) {
+        return DeviceVerdict {
+            ending: Some(left(offline)),
+            online: online.map(|_| RegisterRule::CameOnline),
+            offline: Some(RegisterRule::WentOffline),
+            ..DeviceVerdict::default()
+        };
     }
-    let at = online.at().after(LEASE);
-    (is_lease(device, online) && at <= now).then_some(Ending::LeaseExpired { at })
+    let Some(online) = online else { return DeviceVerdict::default() };
+    let lease_until = is_lease(device, online).then(|| online.at().after(LEASE));
+    let expired = lease_until.filter(|until| *until <= now);
+    DeviceVerdict {
+        ending: expired.map(|at| Ending::LeaseExpired { at }),
+        lease_until,
+        online: Some(match (lease_until, expired) {
+            (_, Some(_)) => RegisterRule::LeaseExpired,
+            (Some(_), None) => RegisterRule::Lease,
+            (None, None) => RegisterRule::Online,
+        }),
+        offline: offline.map(|offline| {
+            if offline.at() == online.at() { RegisterRule::LosesTie } else { RegisterRule::Older }
+        }),
+        ..DeviceVerdict::default()
+    }
 }
 
 #[cfg(test)]
@@ -134,7 +153,7 @@ mod tests {
     }
 
     fn left_at(device: &Device, now: UnixMillis) -> Option<u64> {
-        device_ending(device, now).map(|ending| ending.at().0)
+        decide(device, now).ending.map(|ending| ending.at().0)
     }
 
     #[test]
@@ -155,7 +174,7 @@ mod tests {
         let [leased, unnamed, named] = &connections();
         assert_eq!(left_at(&device(leased, Some(at + 1), None), NOW), None);
         assert_eq!(left_at(&device(leased, Some(at), None), NOW), Some(NOW.0));
-        assert!(device_ending(&device(leased, Some(at), None), NOW).unwrap().is_assumed());
+        assert!(decide(&device(leased, Some(at), None), NOW).ending.unwrap().is_assumed());
         for connection in [unnamed, named] {
             assert_eq!(left_at(&device(connection, Some(0), None), NOW), None);
         }

@@ -13,6 +13,7 @@ mod device;
 mod registration;
 mod reply;
 mod rules;
+mod says;
 mod user_offline;
 mod user_online;
 mod user_register;
@@ -23,7 +24,7 @@ pub use any::Any;
 pub use apps::{AppCredentials, Apps, BASIC_PASSWORDS, BASIC_USER, Basic, BasicUserError, SECRETS};
 pub(super) use apps::{AppJson, read_apps};
 pub use command::{Command, Dialect};
-pub use rules::RULES;
+pub use rules::{RULES, SEATS};
 pub use user_offline::UserOffline;
 pub use user_online::UserOnline;
 pub use user_register::UserRegister;
@@ -47,7 +48,7 @@ impl Provider for OpenIm {
     type Apps = Apps;
     type Body = Fields;
 
-    /// The age of a request cannot be told: nothing in it is signed.
+    /// The age of a request is not known: nothing in it is signed.
     fn verify(
         request: &Request,
         apps: &Apps,

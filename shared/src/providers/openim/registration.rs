@@ -3,7 +3,10 @@
 use super::OpenIm;
 use crate::{
     callback::{Batch, FieldError, Fields, ParseError, Parsed, Verified, elements},
-    domain::{App, Change, MAX_EVENT_TIME_AHEAD, Registration, RegistrationSource, UnixMillis},
+    domain::{
+        App, Change, Detail, Details, MAX_EVENT_TIME_AHEAD, Registration, RegistrationSource,
+        UnixMillis,
+    },
 };
 
 const USERS: &str = "users";
@@ -43,6 +46,17 @@ fn registration(
 ) -> Result<Registration, FieldError> {
     let sent = user.shown("ex")?;
     let extra = sent.map(|extra| kept(extra, MAX_EXTRA_BYTES));
+    // Oddities of a number are no reason to lose a registration.
+    let number = |field| Detail::from(user.integer::<i32>(field).ok().flatten());
+    let details = [
+        ("avatar_url", Detail::from(text(user, "faceURL")?)),
+        // Opaque data of the app's own.
+        ("extra", Detail::from(extra.map(str::to_owned))),
+        ("extra_truncated", Detail::Flag(extra != sent)),
+        // 0 and 1 ordinary, 2 admin, 3 notification account, 4 robot.
+        ("manager_level", number("appMangerLevel")),
+        ("receive_option", number("globalRecvMsgOpt")),
+    ];
     Ok(Registration {
         app: app.clone(),
         user: user.id("userID")?,
@@ -50,12 +64,7 @@ fn registration(
         create_time: create_time(user, received_at),
         recorded_at: received_at,
         name: text(user, "nickname")?,
-        avatar_url: text(user, "faceURL")?,
-        extra_truncated: extra != sent,
-        extra: extra.map(str::to_owned),
-        // Oddities of these two are no reason to lose a registration.
-        manager_level: user.integer("appMangerLevel").ok().flatten(),
-        receive_option: user.integer("globalRecvMsgOpt").ok().flatten(),
+        details: Details::from(details.map(|(name, detail)| (name.into(), detail))),
     })
 }
 

@@ -1,11 +1,17 @@
 //! How `OpenIM`'s records are read.
 
-use super::device::{device_beginning, device_ending};
-use crate::providers::rules::{DeviceRules, Months, Rules};
+use super::{
+    device::{decide, device_beginning},
+    says::says,
+};
+use crate::providers::rules::{DeviceRules, Months, NO_SEATS, Rules, SeatRules};
 
 /// `OpenIM` has devices and no rooms.
 pub static RULES: Rules = Rules {
     rooms: None,
-    devices: Some(DeviceRules { beginning: device_beginning, ending: device_ending }),
+    devices: Some(DeviceRules { beginning: device_beginning, decide, says }),
     months: Months::NotCounted,
 };
+
+/// Nobody takes a seat.
+pub static SEATS: SeatRules = NO_SEATS;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::{
     callback::{AppWarning, AppWarnings, Secret, SecretForm, SecretKind},
     domain::{AppId, ProviderName},
-    providers::apps::{AppsError, app_id},
+    providers::apps::{self, AppsError, AppsJson},
 };
 
 /// Keys of `UserSig`. The console shows 64 hexadecimal digits.
@@ -60,25 +60,20 @@ pub(in crate::providers) struct AppJson {
 
 /// Reads the apps, and adds what is odd about them.
 pub(in crate::providers) fn read_apps(
-    apps: HashMap<String, AppJson>,
+    apps: AppsJson<AppJson>,
     all_warnings: &mut Vec<AppWarnings>,
 ) -> Result<Apps, AppsError> {
-    let mut read = Apps::new();
-    for (id, app) in apps {
-        let id = app_id(&id)?;
-        let mut warnings = AppWarnings::new(ProviderName::Tencent, id.clone());
+    apps::read_apps(ProviderName::Tencent, apps, all_warnings, |_, app, warnings| {
         warnings.expect_number();
         let credentials = AppCredentials {
-            secret_keys: SECRET_KEYS.take_all(app.secret_keys, &mut warnings),
-            chat_tokens: CHAT_TOKENS.take_all(app.chat_tokens, &mut warnings),
-            trtc_keys: TRTC_KEYS.take_all(app.trtc_keys, &mut warnings),
+            secret_keys: SECRET_KEYS.take_all(app.secret_keys, warnings),
+            chat_tokens: CHAT_TOKENS.take_all(app.chat_tokens, warnings),
+            trtc_keys: TRTC_KEYS.take_all(app.trtc_keys, warnings),
         };
         let AppCredentials { secret_keys, chat_tokens, trtc_keys } = &credentials;
         if secret_keys.is_empty() && chat_tokens.is_empty() && trtc_keys.is_empty() {
             warnings.add(AppWarning::NoSecret);
         }
-        all_warnings.push(warnings);
-        read.insert(id, credentials);
-    }
-    Ok(read)
+        Ok(credentials)
+    })
 }

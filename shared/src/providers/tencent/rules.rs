@@ -1,12 +1,15 @@
 //! How Tencent's records are read.
 
 use super::{
-    device::device_ending,
+    device, says,
+    trtc_event::{ANCHOR, AUDIENCE},
     visits::{self, Visits},
 };
 use crate::{
-    domain::{Beginning, Stamp},
-    providers::rules::{DeviceRules, Months, RoomEnds, RoomRules, Rules},
+    domain::{Beginning, Kind, Role, Stamp},
+    providers::rules::{
+        self, DeviceRules, Months, NewestMark, RoleRules, RoomEnds, RoomRules, Rules, SeatRules,
+    },
 };
 
 /// TRTC has rooms whose lives have no ids, and Chat has devices. Tencent counts its users by month.
@@ -15,12 +18,30 @@ pub static RULES: Rules = Rules {
         visits: || Box::<Visits>::default(),
         of_newest: Visits::of_newest,
         ends: RoomEnds::Boundaries(visits::ends),
+        roles: RoleRules {
+            names: &[(Role(0), "unspecified"), (ANCHOR, "anchor"), (AUDIENCE, "audience")],
+            services: &[],
+        },
+        says: says::mark,
+        numbered: None,
     }),
     devices: Some(DeviceRules {
         beginning: |device| {
             device.online.map_or(Beginning::Unknown, |online: Stamp| Beginning::Known(online.at()))
         },
-        ending: |device, _now| device_ending(device),
+        decide: |device, _now| device::decide(device),
+        says: says::register,
     }),
     months: Months::Counted,
+};
+
+/// The newest entry and the newest exit stay on the seat: an exit that may belong to a replaced
+/// connection depends on the entry before it.
+pub static SEATS: SeatRules = SeatRules {
+    newest: |mark| match mark.kind {
+        Kind::Enter | Kind::Stay => NewestMark::In,
+        Kind::Leave if visits::leaves_for_certain(mark) => NewestMark::Left,
+        Kind::Leave => NewestMark::Unclear,
+    },
+    deciding: rules::last_by_sequence,
 };

@@ -4,13 +4,19 @@ use super::Trtc;
 use crate::{
     callback::{Callback, FieldError, Fields, ParseError, Parsed, Verified},
     domain::{
-        Boundary, BoundaryChange, Change, Kind, LeaveReason, Mark, Order, Role, RoomId, Roster,
-        SeatChange, UnixMillis,
+        Boundary, BoundaryChange, Change, Creator, Kind, LeaveReason, Mark, Order, Role, RoomId,
+        Roster, SeatChange, UnixMillis,
     },
 };
 
 /// The group of the room events; others are about media, recording and more.
 const ROOM_EVENTS: u32 = 1;
+
+/// As TRTC's role 20 is stored.
+pub(super) const ANCHOR: Role = Role(1);
+
+/// As TRTC's role 21 is stored.
+pub(super) const AUDIENCE: Role = Role(2);
 
 /// The callback of TRTC's room events; the other groups are acknowledged.
 #[derive(Debug)]
@@ -71,12 +77,11 @@ fn seat(request: &Verified<Trtc>, event: RoomEvent) -> Result<Change, FieldError
         RoomEvent::Left => leave_reason(code),
         RoomEvent::Entered | RoomEvent::ChangedRole => LeaveReason::Unspecified,
     };
-    let role = match info.integer::<u16>("Role")? {
-        None => Role::Unspecified,
-        Some(20) => Role::Anchor,
-        Some(21) => Role::Audience,
-        // As it is read from its stored code.
-        Some(other) => Role::from(other),
+    let role = match info.integer("Role")? {
+        None => Role::default(),
+        Some(20) => ANCHOR,
+        Some(21) => AUDIENCE,
+        Some(other) => Role(other),
     };
     let order = Order { time: at, session: None, sequence: event.rank() };
     Ok(Change::Seat(SeatChange {
@@ -95,7 +100,7 @@ fn boundary(request: &Verified<Trtc>, is_created: bool) -> Result<Change, FieldE
     let boundary = if is_created {
         let creator = match info.id("UserId") {
             Err(FieldError::Missing(_)) => None,
-            creator => Some(creator?),
+            creator => Some(Creator::Named(creator?)),
         };
         Boundary::Created { at, creator }
     } else {
@@ -123,7 +128,7 @@ fn room(info: &Fields) -> Result<RoomId, FieldError> {
     id.parse().map_err(|error| FieldError::Id(FIELD, error))
 }
 
-fn leave_reason(code: Option<u8>) -> LeaveReason {
+pub(super) fn leave_reason(code: Option<u8>) -> LeaveReason {
     match code {
         None => LeaveReason::Unspecified,
         Some(1) => LeaveReason::Normal,

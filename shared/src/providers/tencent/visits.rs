@@ -5,9 +5,10 @@ use std::{collections::VecDeque, time::Duration};
 use super::trtc_event::RoomEvent;
 use crate::{
     domain::{
-        Beginning, Boundary, Ending, Kind, MAX_EVENT_TIME_AHEAD, Mark, UnixMillis, UserId, Visit,
+        Beginning, Boundary, EndRule, Ending, Kind, LeaveReason, MAX_EVENT_TIME_AHEAD, Mark,
+        MarkRule, UnixMillis, UserId, Verdicts, Visit,
     },
-    providers::rules::{self, Visits as _},
+    providers::rules::{self, BoundaryEffect, Visits as _},
 };
 
 /// How long after a connection was replaced its exit may still come. Tencent does not publish the
@@ -25,12 +26,17 @@ pub(super) struct Visits {
     /// comes behind one whose exit may still come.
     over: VecDeque<Over>,
     open: Option<Visit>,
+    /// How many visits have begun.
+    begun: usize,
+    verdicts: Verdicts,
 }
 
 #[derive(Debug)]
 struct Over {
     /// The visit that ended; none if it went on over another connection.
     visit: Option<Visit>,
+    /// The number of that visit.
+    number: usize,
     /// Until when the exit of a replaced connection may still come.
     exit_until: Option<UnixMillis>,
 }
@@ -42,20 +48,30 @@ impl rules::Visits for Visits {
         }
         match mark.kind {
             Kind::Enter => {
-                if let Some(visit) = self.open.take() {
-                    let ending = Some(Ending::Superseded { at: mark.at });
-                    self.replaced(Some(Visit { ending, ..visit }), &mark);
+                let mut rule = MarkRule::Begins;
+                if let Some(mut visit) = self.open.take() {
+                    visit.end(Ending::Superseded { at: mark.at }, EndRule::Superseded, None);
+                    self.replaced(Some(visit), &mark);
+                    rule = MarkRule::BeginsAnew;
                 }
-                self.open = Some(visit(&mark, Beginning::Known(mark.at)));
+                self.open = Some(self.begin(&mark, Beginning::Known(mark.at)));
+                self.judge(&mark, rule);
             }
             Kind::Stay => {
-                if self.open.is_some() && mark.order.sequence == RoomEvent::Entered.rank() {
+                let is_entry = mark.order.sequence == RoomEvent::Entered.rank();
+                let rule = match (&self.open, is_entry) {
+                    (Some(_), true) => MarkRule::ChangesConnection,
+                    (Some(_), false) => MarkRule::ChangesRole,
+                    // Nobody was in, so the entry was lost.
+                    (None, _) => MarkRule::BeginsUnreported,
+                };
+                if rule == MarkRule::ChangesConnection {
                     self.replaced(None, &mark);
                 }
-                // If nobody was in, the entry was lost.
                 let open = self.open.take();
-                let open = open.unwrap_or_else(|| visit(&mark, Beginning::Assumed(mark.at)));
+                let open = open.unwrap_or_else(|| self.begin(&mark, Beginning::Assumed(mark.at)));
                 self.open = Some(Visit { role: mark.role, last_in: mark.at, ..open });
+                self.judge(&mark, rule);
             }
             Kind::Leave => self.leave(&mark),
         }
@@ -70,26 +86,64 @@ impl rules::Visits for Visits {
         let over = std::mem::take(&mut self.over).into_iter().filter_map(|over| over.visit);
         over.chain(self.open.take()).collect()
     }
+
+    fn verdicts(&mut self) -> &mut Verdicts {
+        &mut self.verdicts
+    }
 }
 
 impl Visits {
+    fn begin(&mut self, mark: &Mark, beginning: Beginning) -> Visit {
+        self.begun += 1;
+        Visit {
+            session: None,
+            role: mark.role,
+            beginning,
+            last_in: mark.at,
+            ending: None,
+            because: None,
+            spared_at: None,
+        }
+    }
+
+    /// The number of the visit that began last.
+    fn newest(&self) -> usize {
+        self.begun.saturating_sub(1)
+    }
+
+    /// A mark of the visit that began last.
+    fn judge(&mut self, mark: &Mark, rule: MarkRule) {
+        self.verdicts.give(mark, self.newest(), rule);
+    }
+
     fn replaced(&mut self, visit: Option<Visit>, mark: &Mark) {
         let exit_until = Some(mark.at.after(REPLACED_CONNECTIONS_EXIT));
-        self.over.push_back(Over { visit, exit_until });
+        self.over.push_back(Over { visit, number: self.newest(), exit_until });
     }
 
     fn leave(&mut self, mark: &Mark) {
         let mut replaced = self.over.iter_mut().filter(|over| over.exit_until.is_some());
-        if let Some(over) = replaced.next().filter(|_| !mark.leaves_for_certain()) {
+        if let Some(over) = replaced.next().filter(|_| !leaves_for_certain(mark)) {
             over.exit_until = None;
-            if let Some(ending) = over.visit.as_mut().and_then(|visit| visit.ending.as_mut()) {
-                *ending = Ending::Left { at: ending.at(), reason: mark.reason };
+            let mut rule = MarkRule::EndsReplacedConnection;
+            if let Some(visit) = &mut over.visit {
+                let at = visit.ending.map_or(mark.at, Ending::at);
+                let ending = Ending::Left { at, reason: mark.reason };
+                visit.end(ending, EndRule::LeftConnection, None);
+                rule = MarkRule::EndsReplaced;
             }
+            self.verdicts.give(mark, over.number, rule);
             return;
         }
-        let visit = self.open.take().unwrap_or_else(|| visit(mark, Beginning::Unknown));
-        let ending = Some(Ending::Left { at: mark.at, reason: mark.reason });
-        self.over.push_back(Over { visit: Some(Visit { ending, ..visit }), exit_until: None });
+        let mut rule = MarkRule::Ends;
+        let mut visit = self.open.take().unwrap_or_else(|| {
+            rule = MarkRule::EndsUnknown;
+            self.begin(mark, Beginning::Unknown)
+        });
+        let ending = Ending::Left { at: mark.at, reason: mark.reason };
+        visit.end(ending, EndRule::Left, None);
+        self.over.push_back(Over { visit: Some(visit), number: self.newest(), exit_until: None });
+        self.judge(mark, rule);
     }
 
     /// The visits that the newest marks of a seat show, if any number of older marks is unknown: those
@@ -101,8 +155,8 @@ impl Visits {
         let known_from = marks.iter().enumerate().position(|(index, mark)| {
             let until = mark.at.after(REPLACED_CONNECTIONS_EXIT);
             let mut soon = marks[index + 1..].iter().take_while(|later| later.at <= until);
-            let is_certain = mark.kind == Kind::Enter || mark.leaves_for_certain();
-            is_certain && soon.all(|later| later.kind != Kind::Leave || later.leaves_for_certain())
+            let is_certain = mark.kind == Kind::Enter || leaves_for_certain(mark);
+            is_certain && soon.all(|later| later.kind != Kind::Leave || leaves_for_certain(later))
         });
         let Some(known_from) = known_from else { return Vec::new() };
         let is_exit = marks[known_from].kind == Kind::Leave;
@@ -115,26 +169,29 @@ impl Visits {
     }
 }
 
-fn visit(mark: &Mark, beginning: Beginning) -> Visit {
-    Visit { session: None, role: mark.role, beginning, last_in: mark.at, ending: None }
+/// Whether a mark says beyond doubt that the person left. An exit with the reason
+/// [`LeaveReason::Kicked`] may belong to a connection that a newer one replaced. Then the person is
+/// still in.
+pub(super) fn leaves_for_certain(mark: &Mark) -> bool {
+    mark.kind == Kind::Leave && mark.reason != LeaveReason::Kicked
 }
 
-/// How a boundary of the room ends the stay of a person who was last reported in at `last_in`; `None`
-/// if it does not.
+/// What a boundary of the room does to the stay of a person who was last reported in at `last_in`.
 ///
 /// A person who was in before the room was created or dismissed is out. But a creation does not end
 /// the stay of its own creator, who may have entered a moment before, because clocks differ. At the
 /// same millisecond a creation comes before all other events, and a dismissal after them.
-pub(super) fn ends(boundary: &Boundary, user: &UserId, last_in: UnixMillis) -> Option<Ending> {
+pub(super) fn ends(boundary: &Boundary, user: &UserId, last_in: UnixMillis) -> BoundaryEffect {
     match boundary {
+        Boundary::Created { at, .. } if *at <= last_in => BoundaryEffect::Nothing,
+        Boundary::Closed { at, .. } if *at < last_in => BoundaryEffect::Nothing,
         Boundary::Created { at, creator: Some(creator) }
-            if creator == user && last_in >= at.before(MAX_EVENT_TIME_AHEAD) =>
+            if creator.is(user) && last_in >= at.before(MAX_EVENT_TIME_AHEAD) =>
         {
-            None
+            BoundaryEffect::SparesCreator
         }
-        Boundary::Created { at, .. } if *at > last_in => Some(Ending::RoomReplaced { at: *at }),
-        Boundary::Closed { at, .. } if *at >= last_in => Some(Ending::RoomClosed { at: *at }),
-        Boundary::Created { .. } | Boundary::Closed { .. } => None,
+        Boundary::Created { at, .. } => BoundaryEffect::Ends(Ending::RoomReplaced { at: *at }),
+        Boundary::Closed { at, .. } => BoundaryEffect::Ends(Ending::RoomClosed { at: *at }),
     }
 }
 
@@ -143,7 +200,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{LeaveReason, Order, Role};
+    use crate::domain::{Creator, LeaveReason, Order, Role};
 
     fn mark(kind: Kind, ms: u64) -> Mark {
         let rank = if kind == Kind::Leave { 2 } else { 3 };
@@ -151,7 +208,7 @@ mod tests {
             order: Order { time: UnixMillis(ms), session: None, sequence: rank },
             kind,
             at: UnixMillis(ms),
-            role: Role::Audience,
+            role: Role(2),
             reason: LeaveReason::Unspecified,
         }
     }
@@ -286,9 +343,9 @@ mod tests {
     fn a_creation_spares_its_creator_only_around_its_own_time() {
         let at = UnixMillis(10_000_000);
         let (ada, bob) = ("ada".parse().unwrap(), "bob".parse().unwrap());
-        let created = Boundary::Created { at, creator: Some(ada) };
+        let created = Boundary::Created { at, creator: Some(Creator::Named(ada)) };
         let ada = "ada".parse().unwrap();
-        let ends = |user: &UserId, ms: u64| ends(&created, user, UnixMillis(ms)).is_some();
+        let ends = |user: &UserId, ms: u64| ends(&created, user, UnixMillis(ms)).is_end();
         assert!(!ends(&ada, 10_000_000 - 600_000));
         assert!(ends(&ada, 10_000_000 - 600_001));
         assert!(ends(&bob, 9_999_999));

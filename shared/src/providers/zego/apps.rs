@@ -6,11 +6,11 @@ use serde::Deserialize;
 
 use super::Zego;
 use crate::{
-    callback::{AppWarning, AppWarnings, Secret, SecretKind},
-    domain::{AppId, ProviderName},
+    callback::{AppWarning, AppWarnings, Provider, Secret, SecretKind},
+    domain::AppId,
     providers::{
         self, Configured,
-        apps::{AppsError, app_id},
+        apps::{self, AppsError, AppsJson},
     },
 };
 
@@ -34,20 +34,15 @@ pub(in crate::providers) struct AppJson {
 
 /// Reads the apps, and adds what is odd about them.
 pub(in crate::providers) fn read_apps(
-    apps: HashMap<String, AppJson>,
+    apps: AppsJson<AppJson>,
     all_warnings: &mut Vec<AppWarnings>,
 ) -> Result<Apps, AppsError> {
-    let mut read = Apps::new();
-    for (id, app) in apps {
-        let id = app_id(&id)?;
-        let mut warnings = AppWarnings::new(ProviderName::Zego, id.clone());
+    apps::read_apps(Zego::NAME, apps, all_warnings, |_, app, warnings| {
         warnings.expect_number();
-        let secrets = CALLBACK_SECRETS.take_all(app.callback_secrets, &mut warnings);
+        let secrets = CALLBACK_SECRETS.take_all(app.callback_secrets, warnings);
         if secrets.is_empty() {
             warnings.add(AppWarning::NoSecret);
         }
-        all_warnings.push(warnings);
-        read.insert(id, secrets);
-    }
-    Ok(read)
+        Ok(secrets)
+    })
 }

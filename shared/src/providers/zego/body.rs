@@ -3,7 +3,10 @@
 //! It sends plain JSON. Its pages say "you need to `UrlDecode` it", and its older variant, still to
 //! be had on request, is a form; all are understood.
 
-use crate::callback::{Fields, Unreadable, percent_decoded, without_byte_order_mark};
+use crate::{
+    callback::{Fields, Unreadable},
+    http::{percent_decoded, without_byte_order_mark},
+};
 
 /// Reads a body: JSON, else percent-encoded JSON, else a form. JSON comes first, since a name in it
 /// may well contain `%41` or `+`.

@@ -3,36 +3,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Kind, Mark};
+use crate::{
+    domain::{Kind, Mark},
+    providers::rules::{Lost, Numbered},
+};
 
 /// The changes of one life of a room that arrived, collected from the marks of all its seats.
 #[derive(Debug, Default)]
-pub struct Changes {
+pub(super) struct Changes {
     arrived: BTreeSet<u64>,
     /// Logins and logouts that cannot but have happened: the sequences between which each must be.
     lost: Vec<(u64, u64)>,
 }
 
-/// What of the changes of a room's life has arrived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lost {
-    /// The lowest sequence that arrived.
-    pub first: u64,
-    /// The highest sequence that arrived.
-    pub last: u64,
-    /// The least number of callbacks whose loss explains what arrived.
-    pub missing: u64,
-}
-
-impl Changes {
-    /// Takes the marks of one seat, in their order.
-    pub fn seat(&mut self, marks: &[Mark]) {
+impl Numbered for Changes {
+    fn seat(&mut self, marks: &[Mark]) {
         self.arrived.extend(marks.iter().map(|mark| mark.order.sequence));
     }
 
-    /// Takes the marks of one seat of a life that has ended, in their order: everyone who came
-    /// has left, and everyone who left had come.
-    pub fn seat_of_ended_life(&mut self, marks: &[Mark]) {
+    fn seat_of_ended_life(&mut self, marks: &[Mark]) {
         self.seat(marks);
         for session in marks.chunk_by(|a, b| a.order.session == b.order.session) {
             let mut by_sequence: Vec<_> =
@@ -53,25 +42,23 @@ impl Changes {
         }
     }
 
-    /// What arrived, and how much did not; `None` if nothing arrived.
-    ///
     /// A hole in the sequence is a lost callback, and so is the missing end of a visit. The two may
     /// be the same callback, so as many ends as can be are taken for holes.
-    #[must_use]
-    pub fn lost(mut self) -> Option<Lost> {
-        let (first, last) = (*self.arrived.first()?, *self.arrived.last()?);
-        let missing = (last - first).saturating_add(1) - self.arrived.len() as u64;
+    fn lost(self: Box<Self>) -> Option<Lost> {
+        let Self { arrived, mut lost } = *self;
+        let (first, last) = (*arrived.first()?, *arrived.last()?);
+        let missing = (last - first).saturating_add(1) - arrived.len() as u64;
         let mut holes = BTreeMap::new();
         let mut previous = first;
-        for sequence in self.arrived {
+        for sequence in arrived {
             if sequence - previous > 1 {
                 holes.insert(previous + 1, sequence - 1);
             }
             previous = sequence;
         }
         // The end with the least choice chooses first.
-        self.lost.sort_unstable_by_key(|(from, to)| (*to, *from));
-        let unexplained = self.lost.iter().filter(|(from, to)| !fill(&mut holes, *from, *to));
+        lost.sort_unstable_by_key(|(from, to)| (*to, *from));
+        let unexplained = lost.iter().filter(|(from, to)| !fill(&mut holes, *from, *to));
         Some(Lost { first, last, missing: missing.saturating_add(unexplained.count() as u64) })
     }
 }
@@ -109,7 +96,7 @@ mod tests {
             order: Order { time, session: session.to_string().parse().ok(), sequence },
             kind,
             at: time,
-            role: Role::Audience,
+            role: Role(2),
             reason: LeaveReason::Unspecified,
         }
     }
@@ -118,7 +105,7 @@ mod tests {
     type Seat<'a> = &'a [(Kind, u64, u64)];
 
     fn ended(seats: &[Seat<'_>]) -> Lost {
-        let mut changes = Changes::default();
+        let mut changes = Box::<Changes>::default();
         for seat in seats {
             let marks: Vec<Mark> = seat.iter().map(|(k, s, q)| mark(*k, *s, *q)).collect();
             changes.seat_of_ended_life(&marks);
@@ -188,7 +175,7 @@ mod tests {
             let mut first_and_last = vec![mark(Kind::Enter, 99, 0)];
             sequence += 1;
             first_and_last.push(mark(Kind::Leave, 99, sequence));
-            let mut changes = Changes::default();
+            let mut changes = Box::<Changes>::default();
             for seat in seats.iter_mut().chain([&mut first_and_last]) {
                 seat.sort();
                 changes.seat_of_ended_life(seat);

@@ -4,8 +4,8 @@ use super::Zego;
 use crate::{
     callback::{Callback, FieldError, Fields, ParseError, Parsed, Provider, Verified},
     domain::{
-        Boundary, Change, Details, Kind, LeaveReason, LifeChange, LifeId, Mark, Order, Role,
-        Roster, SeatChange, UnixMillis,
+        Boundary, Change, Detail, Details, Kind, LeaveReason, LifeChange, LifeId, Mark, Order,
+        Role, Roster, SeatChange, UnixMillis,
     },
     routes::CALLBACKS,
 };
@@ -45,11 +45,11 @@ pub(super) struct SeatEvent {
 }
 
 /// Reads a login or a logout. Both carry the session's `login_time`, `session_id` and the room's
-/// `user_update_seq`, so either tells by itself where it stands.
+/// `user_update_seq`, so each has its place in the order without the other.
 pub(super) fn seat(request: &Verified<Zego>, event: &SeatEvent) -> Result<Parsed, ParseError> {
     let body = request.body();
     let now = request.received_at();
-    let role = body.integer::<u16>("user_role")?.map_or(Role::Unspecified, Role::from);
+    let role = body.integer("user_role")?.map(Role).unwrap_or_default();
     let mark = Mark {
         order: Order {
             time: body.event_time("login_time", now)?,
@@ -64,7 +64,7 @@ pub(super) fn seat(request: &Verified<Zego>, event: &SeatEvent) -> Result<Parsed
     let mut details = Details::new();
     for &name in event.details {
         if let Some(text) = kept(body, name)? {
-            details.insert(name.into(), text);
+            details.insert(name.into(), Detail::Text(text));
         }
     }
     Ok(Parsed::from(Change::Seat(SeatChange {

@@ -12,6 +12,7 @@ mod room_create;
 mod room_login;
 mod room_logout;
 mod rules;
+mod says;
 mod signature;
 mod visits;
 
@@ -19,12 +20,11 @@ use std::time::Duration;
 
 pub(super) use apps::{AppJson, read_apps};
 pub use apps::{Apps, CALLBACK_SECRETS};
-pub use changes::{Changes, Lost};
 pub use room_close::RoomClose;
 pub use room_create::RoomCreate;
 pub use room_login::RoomLogin;
 pub use room_logout::RoomLogout;
-pub use rules::RULES;
+pub use rules::{RULES, SEATS};
 pub use signature::sign;
 
 use crate::{

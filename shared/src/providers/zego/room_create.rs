@@ -3,7 +3,7 @@
 use super::{Zego, event};
 use crate::{
     callback::{Callback, FieldError, ParseError, Parsed, Verified},
-    domain::Boundary,
+    domain::{Boundary, Creator},
 };
 
 /// The callback `room_create`.
@@ -18,7 +18,7 @@ impl Callback for RoomCreate {
             return Ok(Parsed::ignored());
         }
         let creator = match request.body().id("id_name") {
-            Ok(user) => Some(user),
+            Ok(user) => Some(Creator::Named(user)),
             Err(FieldError::Missing(_)) => None,
             Err(error) => return Err(error.into()),
         };

@@ -28,7 +28,7 @@ impl Callback for RoomLogout {
 }
 
 /// Codes of the page as of 2026-03-16. Before, 3 was a kick only; now it is a new login, too.
-fn reason(code: Option<u8>) -> LeaveReason {
+pub(super) fn reason(code: Option<u8>) -> LeaveReason {
     match code {
         None => LeaveReason::Unspecified,
         Some(0) => LeaveReason::Normal,

@@ -1,7 +1,9 @@
 //! Derives visits from the marks on a seat.
 
 use crate::{
-    domain::{Beginning, Ending, Kind, Mark, UnixMillis, Visit},
+    domain::{
+        Beginning, By, EndRule, Ending, Kind, Mark, MarkRule, Moved, UnixMillis, Verdicts, Visit,
+    },
     providers::rules,
 };
 
@@ -18,6 +20,9 @@ use crate::{
 pub(super) struct Visits {
     /// The marks of the session that the last mark belongs to.
     session: Vec<Mark>,
+    /// How many visits the sessions before it had.
+    completed: usize,
+    verdicts: Verdicts,
 }
 
 impl rules::Visits for Visits {
@@ -25,31 +30,56 @@ impl rules::Visits for Visits {
         let is_same = |last: &Mark| last.order.session == mark.order.session;
         let mut visits = Vec::new();
         if !self.session.last().is_none_or(is_same) {
-            visits = walk(&self.session);
-            let next = mark.order.time;
-            if let Some(last) = visits.last_mut() {
-                last.ending = last.ending.or(Some(Ending::Superseded { at: next }));
-            }
-            for visit in &mut visits {
-                visit.ending = visit.ending.map(|ending| ending.moved_to(ending.at().min(next)));
-            }
-            separate(&mut visits);
-            self.session.clear();
+            visits = self.complete(Some(&mark));
         }
         self.session.push(mark);
         visits
     }
 
     fn finish(&mut self) -> Vec<Visit> {
-        let mut visits = walk(&self.session);
-        let newest = self.session.last().filter(|newest| newest.kind == Kind::Leave);
-        // The newest mark is a logout, though a login of an earlier time has a higher sequence.
-        // The provider contradicts itself; the newest mark speaks, as it does in the index.
-        if let (Some(newest), Some(last)) = (newest, visits.last_mut()) {
-            last.ending = last.ending.or(Some(left(newest)));
+        self.complete(None)
+    }
+
+    fn verdicts(&mut self) -> &mut Verdicts {
+        &mut self.verdicts
+    }
+}
+
+impl Visits {
+    /// The visits of the session, which is over if there is a mark of the next one.
+    fn complete(&mut self, next: Option<&Mark>) -> Vec<Visit> {
+        let session = std::mem::take(&mut self.session);
+        let mut rules = self.verdicts.are_asked().then(Vec::new);
+        let mut visits = walk(&session, &mut rules);
+        let newest = session.last().filter(|newest| newest.kind == Kind::Leave);
+        if let Some(next) = next {
+            supersede(&mut visits, next);
+        } else if let (Some(newest), Some(last)) = (newest, visits.last_mut()) {
+            // The newest mark is a logout, though a login of an earlier time has a higher sequence.
+            // The provider contradicts itself; the newest mark speaks, as it does in the index.
+            if last.ending.is_none() {
+                last.end(left(newest), EndRule::LeftByNewest, None);
+            }
         }
         separate(&mut visits);
+        for (mark, number, rule) in rules.into_iter().flatten() {
+            self.verdicts.give(mark, self.completed + number, settled(rule, &visits[number]));
+        }
+        self.completed += visits.len();
         visits
+    }
+}
+
+/// Ends a session when the next one begins.
+fn supersede(visits: &mut [Visit], next: &Mark) {
+    let (at, by) = (next.order.time, next.order.session.clone().map(By::Session));
+    if let Some(last) = visits.last_mut().filter(|last| last.ending.is_none()) {
+        last.end(Ending::Superseded { at }, EndRule::Superseded, by.clone());
+    }
+    for visit in visits {
+        if let Some(ending) = visit.ending {
+            visit.move_end(ending.at().min(at), Moved::ToNextSession, by.as_ref());
+        }
     }
 }
 
@@ -63,32 +93,67 @@ fn separate(visits: &mut [Visit]) {
             visit.beginning = Beginning::Assumed(free_from);
         }
         let began = began.max(free_from);
-        visit.ending = visit.ending.map(|ending| ending.moved_to(ending.at().max(began)));
+        if let Some(ending) = visit.ending {
+            visit.move_end(ending.at().max(began), Moved::ToBeginning, None);
+        }
         free_from = visit.ending.map_or(began, Ending::at);
     }
 }
 
-/// The visits of one session, by the provider's sequence. Only the last one can be open.
-fn walk(session: &[Mark]) -> Vec<Visit> {
+/// What became of a mark, now that its visit is known.
+fn settled(rule: MarkRule, visit: &Visit) -> MarkRule {
+    let end = visit.because.as_ref().map(|because| because.rule);
+    match rule {
+        MarkRule::Begins if end == Some(EndRule::LeftByNewest) => MarkRule::Contradicted,
+        MarkRule::Begins if visit.beginning.is_assumed() => MarkRule::BeginsAfterLast,
+        MarkRule::EndsUnreported if visit.beginning.is_assumed() => MarkRule::EndsAfterLast,
+        rule => rule,
+    }
+}
+
+/// The visits of one session, by the provider's sequence. Only the last one can be open. If it is
+/// asked for, each mark is noted with the number of its visit and what it does there.
+fn walk<'a>(
+    session: &'a [Mark],
+    rules: &mut Option<Vec<(&'a Mark, usize, MarkRule)>>,
+) -> Vec<Visit> {
     let mut marks: Vec<&Mark> = session.iter().collect();
     marks.sort_by_key(|mark| (mark.order.sequence, mark.kind, *mark));
     let mut visits = Vec::<Visit>::new();
     for mark in marks {
         let open = visits.last_mut().filter(|visit| visit.ending.is_none());
-        match (open, mark.kind) {
+        let rule = match (open, mark.kind) {
             (Some(visit), Kind::Enter | Kind::Stay) => {
                 visit.role = mark.role;
                 visit.last_in = mark.at;
+                MarkRule::Repeats
             }
-            (Some(visit), Kind::Leave) => visit.ending = Some(left(mark)),
-            (None, kind) => visits.push(Visit {
-                session: mark.order.session.clone(),
-                role: mark.role,
-                // A logout whose login was lost still says when the session began.
-                beginning: Beginning::Known(mark.order.time),
-                last_in: mark.at,
-                ending: (kind == Kind::Leave).then(|| left(mark)),
-            }),
+            (Some(visit), Kind::Leave) => {
+                visit.end(left(mark), EndRule::Left, None);
+                MarkRule::Ends
+            }
+            (None, kind) => {
+                let mut visit = Visit {
+                    session: mark.order.session.clone(),
+                    role: mark.role,
+                    // A logout whose login was lost still says when the session began.
+                    beginning: Beginning::Known(mark.order.time),
+                    last_in: mark.at,
+                    ending: None,
+                    because: None,
+                    spared_at: None,
+                };
+                let mut rule = MarkRule::Begins;
+                if kind == Kind::Leave {
+                    visit.end(left(mark), EndRule::Left, None);
+                    rule = MarkRule::EndsUnreported;
+                }
+                visits.push(visit);
+                rule
+            }
+        };
+        if let Some(rules) = rules {
+            rules.push((mark, visits.len() - 1, rule));
         }
     }
     visits
@@ -114,7 +179,7 @@ mod tests {
             order: Order { time: UnixMillis(time), session, sequence },
             kind,
             at: UnixMillis(at),
-            role: Role::Audience,
+            role: Role(2),
             reason: LeaveReason::Unspecified,
         }
     }

@@ -3,7 +3,7 @@
 //! All results are streams, so a room with a hundred thousand visits needs no more memory than one
 //! with a hundred.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use futures::{
     StreamExt, TryStreamExt,
@@ -12,13 +12,16 @@ use futures::{
 
 use super::{
     super::{
-        StoreError, item,
+        StoreError,
+        erasures::is_leave_of_nameless,
+        item,
         keys::{self, SHARDS, Section},
+        table::{PK, SK},
     },
     Reader,
-    roster::{Member, read_member},
+    roster::Member,
     rows::{Direction, Merged, Row, items, rows_per_shard},
-    seat::{Seat, read_seat},
+    seat::Seat,
 };
 use crate::domain::{App, Mark, RoomId, UnixMillis, UserId};
 
@@ -74,12 +77,14 @@ impl Reader {
         let merged = Merged::new(partitions.collect(), Direction::OldestFirst);
         let seats = stream::once(merged).map_ok(|merged| {
             stream::try_unfold(merged, async |mut merged| {
-                let row = merged.next().await?;
-                let seat = |(place, item): Row| {
-                    Ok((RoomSeat { member: read_member(&item)?, place }, merged))
-                };
-                row.map(seat).transpose()
+                Ok::<_, StoreError>(merged.next().await?.map(|row| (row, merged)))
             })
+        });
+        let app = app.clone();
+        let seats = seats.try_flatten().try_filter_map(move |(place, item): Row| {
+            let member = self.read_member(&app, &item);
+            let seat = member.map(|member| member.map(|member| RoomSeat { member, place }));
+            std::future::ready(seat)
         });
         let mut last = None;
         let is_new = move |seat: &RoomSeat| {
@@ -87,7 +92,7 @@ impl Reader {
             last = Some(seat.place.clone());
             std::future::ready(is_new)
         };
-        seats.try_flatten().try_filter(is_new).boxed()
+        seats.try_filter(is_new).boxed()
     }
 
     /// All seats of a person, read consistently.
@@ -99,7 +104,46 @@ impl Reader {
         now: UnixMillis,
     ) -> BoxStream<'a, Result<Seat, StoreError>> {
         let query = self.query_user(app, user, keys::SEAT);
-        items(query, None, now).and_then(async |item| read_seat(&item)).boxed()
+        let (app, user) = (app.clone(), user.clone());
+        let seat = move |item| std::future::ready(self.read_seat(&app, &user, &item));
+        items(query, None, now).try_filter_map(seat).boxed()
+    }
+
+    /// The seats of a person from a room on, in the order of their keys, read consistently.
+    #[must_use]
+    pub fn seats_of_user_from<'a>(
+        &'a self,
+        app: &App,
+        user: &UserId,
+        room: &RoomId,
+        now: UnixMillis,
+    ) -> BoxStream<'a, Result<Seat, StoreError>> {
+        let query = self
+            .query_user(app, user, keys::SEAT)
+            .key_condition_expression(format!("{PK} = :pk AND {SK} BETWEEN :from AND :to"))
+            .set_expression_attribute_values(Some(HashMap::from([
+                (":pk".to_owned(), item::string(keys::user(app, user))),
+                (":from".to_owned(), item::string(keys::seats_of(room))),
+                (":to".to_owned(), item::string(keys::SEATS_END)),
+            ])));
+        let (app, user) = (app.clone(), user.clone());
+        let seat = move |item| std::future::ready(self.read_seat(&app, &user, &item));
+        items(query, None, now).try_filter_map(seat).boxed()
+    }
+
+    /// The seats of a person in one room, read consistently.
+    #[must_use]
+    pub fn seats_of_user_in<'a>(
+        &'a self,
+        app: &App,
+        user: &UserId,
+        room: &RoomId,
+        now: UnixMillis,
+    ) -> BoxStream<'a, Result<Seat, StoreError>> {
+        let query = self.query_user(app, user, &keys::seats_of(room));
+        let (app, user) = (app.clone(), user.clone());
+        let seat = move |item| std::future::ready(self.read_seat(&app, &user, &item));
+        items(query, None, now).try_filter_map(seat).boxed()
     }
 
     /// All marks of a seat in their order, including those that were moved to other items.
@@ -118,7 +162,11 @@ impl Reader {
             stream::empty().boxed()
         };
         let waiting = seat.marks.iter().cloned().collect();
-        stream::try_unfold(Marks { waiting, read: None, moved }, Marks::next).boxed()
+        let marks = stream::try_unfold(Marks { waiting, read: None, moved }, Marks::next);
+        let Some(erased) = self.erased.of(app, user) else { return marks.boxed() };
+        // A leave that does not name its session may end one from before the erasure.
+        let is_erased = move |mark: &Mark| erased.covers_mark(mark) || is_leave_of_nameless(mark);
+        marks.try_skip_while(move |mark| std::future::ready(Ok(is_erased(mark)))).boxed()
     }
 }
 

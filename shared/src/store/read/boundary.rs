@@ -12,7 +12,7 @@ use super::{
     Reader,
     rows::items,
 };
-use crate::domain::{App, Boundary, RoomId, UnixMillis};
+use crate::domain::{App, Boundary, Creator, CreatorHash, RoomId, UnixMillis};
 
 /// How many of a room's newest boundaries are read. The newest decides, unless it does not end its
 /// creator's stay: then an older one does.
@@ -56,9 +56,16 @@ impl Reader {
 
 fn read_boundary(item: &Item) -> Result<Boundary, StoreError> {
     if let Some(at) = item::millis(item, CREATED_AT)? {
-        let creator = item::optional_text(item, CREATOR).and_then(|creator| creator.parse().ok());
-        return Ok(Boundary::Created { at, creator });
+        return Ok(Boundary::Created { at, creator: read_creator(item) });
     }
     let at = item::millis(item, CLOSED_AT)?.ok_or(StoreError::Item("a boundary has no time"))?;
     Ok(Boundary::Closed { at, reason: None })
+}
+
+/// Items from before creators were hashed name them.
+fn read_creator(item: &Item) -> Option<Creator> {
+    if let Some(name) = item::optional_text(item, CREATOR) {
+        return Some(Creator::Named(name.parse().ok()?));
+    }
+    item::optional_bytes(item, CREATOR).and_then(CreatorHash::from_bytes).map(Creator::Hashed)
 }

@@ -24,11 +24,19 @@ impl Reader {
         now: UnixMillis,
     ) -> Result<Vec<Device>, StoreError> {
         let items = self.of_user(app, user, keys::DEVICE, now).await?;
-        items.iter().map(read_device).collect()
+        let erased = self.erased.of(app, user);
+        let device = |item| {
+            let device = read_device(item)?;
+            Ok(match erased {
+                Some(erased) => erased.left_of_device(device),
+                None => Some(device),
+            })
+        };
+        items.iter().filter_map(|item| device(item).transpose()).collect()
     }
 }
 
-fn read_device(item: &Item) -> Result<Device, StoreError> {
+pub(super) fn read_device(item: &Item) -> Result<Device, StoreError> {
     let (platform, connection) = keys::parse_device(item::text(item, SK)?)?;
     Ok(Device {
         platform,

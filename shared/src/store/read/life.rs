@@ -183,19 +183,27 @@ impl Reader {
         section: Section,
         now: UnixMillis,
     ) -> Result<Option<(Option<LifeId>, UnixMillis)>, StoreError> {
-        let page = self
+        let query = self
             .query_index(keys::shard(app, room, shard))
             .key_condition_expression(format!(
                 "{INDEX_PK} = :pk AND begins_with({INDEX_SK}, :section)"
             ))
-            .expression_attribute_values(":section", item::string(section.prefix()))
-            .limit(1)
-            .send()
-            .await?;
+            .expression_attribute_values(":section", item::string(section.prefix()));
         let login = |item: &Item| {
             let (_, life) = keys::parse_seat(item::text(item, SK)?)?;
             Ok((life, item::newest(item)?.order.time))
         };
-        page.items().iter().find(|item| !item::is_expired(item, now)).map(login).transpose()
+        if self.erased.is_empty() {
+            let page = query.limit(1).send().await?;
+            let fresh = page.items().iter().find(|item| !item::is_expired(item, now));
+            return fresh.map(login).transpose();
+        }
+        let mut rows = pin!(items(query, Some(1), now));
+        while let Some(item) = rows.try_next().await? {
+            if self.read_member(app, &item)?.is_some() {
+                return login(&item).map(Some);
+            }
+        }
+        Ok(None)
     }
 }

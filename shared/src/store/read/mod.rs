@@ -3,26 +3,33 @@
 mod attendance;
 mod boundary;
 mod device;
+mod erasure;
 mod life;
 mod month;
+mod person;
 mod registration;
 mod roster;
 mod rows;
 mod seat;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder};
 use futures::TryStreamExt;
 
 pub use attendance::{RoomSeat, SeatsFrom};
 pub use boundary::NEWEST_BOUNDARIES;
+pub use erasure::ErasureList;
+pub(super) use erasure::{read_erasure, read_hash_key};
+pub use person::{PersonContent, PersonItem};
+pub(super) use person::{PersonKind, month_counted_at};
 pub use registration::{RegistrationRow, RegistrationsPage};
 pub use roster::{Member, Roster, RosterPage, RosterRow};
 pub use seat::Seat;
 
 use super::{
     StoreError,
+    erasures::Erasures,
     item::{self, Item},
     keys,
     table::{PK, SK, Table},
@@ -36,13 +43,14 @@ use crate::domain::{App, UnixMillis, UserId};
 #[derive(Debug, Clone)]
 pub struct Reader {
     table: Table,
+    erased: Arc<Erasures>,
 }
 
 impl Reader {
     /// A reader of the table of that name.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { table: Table::new(client, table) }
+        Self { table: Table::new(client, table), erased: Arc::default() }
     }
 
     /// Opens the connection to the table, as [`super::Writer::warm_up`] does.
@@ -64,13 +72,14 @@ impl Reader {
 
     /// A consistent query of the items of a user whose sort keys begin with `prefix`.
     fn query_user(&self, app: &App, user: &UserId, prefix: &str) -> QueryFluentBuilder {
-        self.table
-            .client
-            .query()
-            .table_name(&self.table.name)
-            .consistent_read(true)
+        self.query_table()
             .key_condition_expression(format!("{PK} = :pk AND begins_with({SK}, :prefix)"))
             .expression_attribute_values(":pk", item::string(keys::user(app, user)))
             .expression_attribute_values(":prefix", item::string(prefix))
+    }
+
+    /// A consistent query of the table itself.
+    fn query_table(&self) -> QueryFluentBuilder {
+        self.table.client.query().table_name(&self.table.name).consistent_read(true)
     }
 }

@@ -1,14 +1,13 @@
 //! Registrations: one of a user, or all of an app in the order of time.
 
-use aws_sdk_dynamodb::types::AttributeValue::Bool;
 use futures::{Stream, TryStreamExt, stream};
 
 use super::{
     super::{
         StoreError,
         item::{
-            self, AVATAR_URL, CREATE_TIME, DISPLAY_NAME, EXTRA, EXTRA_TRUNCATED, FIRST_LOGIN, Item,
-            MANAGER_LEVEL, RECEIVE_OPTION, RECORDED_AT, SOURCE,
+            self, CREATE_TIME, DETAILS, DISPLAY_NAME, FIRST_LOGIN, Item, OLD_DETAILS, RECORDED_AT,
+            SOURCE,
         },
         keys::{self, SHARDS},
         table::PK,
@@ -52,7 +51,8 @@ impl Reader {
         user: &UserId,
     ) -> Result<Option<Registration>, StoreError> {
         let read = self.table.item(keys::user(app, user), keys::REGISTRATION.to_owned()).await?;
-        read.map(|item| read_registration(app, &item)).transpose()
+        let registration = read.map(|item| read_registration(app, &item)).transpose()?;
+        Ok(registration.filter(|registration| !self.is_erased(registration)))
     }
 
     /// An app's registrations, by the time they are from, the earliest first.
@@ -84,11 +84,19 @@ impl Reader {
                 let read = read_registration(app, &item);
                 std::future::ready(read.map(|registration| RegistrationRow { row, registration }))
             })
+            .try_filter(|row| std::future::ready(!self.is_erased(&row.registration)))
+    }
+
+    pub(super) fn is_erased(&self, registration: &Registration) -> bool {
+        let erased = self.erased.of(&registration.app, &registration.user);
+        erased.is_some_and(|erased| erased.covers_registration(registration))
     }
 }
 
-fn read_registration(app: &App, item: &Item) -> Result<Registration, StoreError> {
-    let integer = |name: &str| item.get(name).and_then(|value| value.as_n().ok()?.parse().ok());
+pub(super) fn read_registration(app: &App, item: &Item) -> Result<Registration, StoreError> {
+    let old = OLD_DETAILS.into_iter().filter_map(|name| Some((name.into(), item.get(name)?)));
+    let others = item.get(DETAILS).and_then(|details| details.as_m().ok()).into_iter().flatten();
+    let details = old.chain(others.map(|(name, value)| (name.clone().into(), value)));
     Ok(Registration {
         app: app.clone(),
         user: keys::parse_user(item::text(item, PK)?)?,
@@ -100,10 +108,6 @@ fn read_registration(app: &App, item: &Item) -> Result<Registration, StoreError>
         recorded_at: item::millis(item, RECORDED_AT)?
             .ok_or(StoreError::Item("a registration has no time"))?,
         name: item::optional_text(item, DISPLAY_NAME),
-        avatar_url: item::optional_text(item, AVATAR_URL),
-        extra: item::optional_text(item, EXTRA),
-        extra_truncated: item.get(EXTRA_TRUNCATED) == Some(&Bool(true)),
-        manager_level: integer(MANAGER_LEVEL),
-        receive_option: integer(RECEIVE_OPTION),
+        details: details.map(|(name, value)| (name, item::read_detail(value))).collect(),
     })
 }

@@ -13,9 +13,12 @@ use super::{
     },
     Reader,
     rows::{Direction, Merged, rows_per_shard},
-    seat::{Seat, read_seat},
+    seat::Seat,
 };
-use crate::domain::{App, Kind, Mark, RoomId, UnixMillis, UserId};
+use crate::{
+    domain::{App, Mark, RoomId, UnixMillis, UserId},
+    providers::{NewestMark, seat_rules},
+};
 
 /// A row of a room's roster: a person and their seat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +99,7 @@ impl Reader {
         let mut rows = Merged::new(shards.collect(), Direction::NewestFirst).await?;
         let mut roster = Roster { members: Vec::new(), count: 0, next: None };
         while let Some((row, item)) = rows.next().await? {
-            let member = self.member(app, &item, now).await?;
+            let Some(member) = self.member(app, &item, now).await? else { continue };
             if Some(row.as_str()) == page.after || !(page.is_in)(&member) {
                 continue;
             }
@@ -110,30 +113,37 @@ impl Reader {
         if page.after.is_none() {
             let mut rest = pin!(rows.rest());
             while let Some((_, item)) = rest.try_next().await? {
-                roster.count += usize::from((page.is_in)(&self.member(app, &item, now).await?));
+                let member = self.member(app, &item, now).await?;
+                roster.count += usize::from(member.is_some_and(|member| (page.is_in)(&member)));
             }
         }
         Ok(roster)
     }
 
     /// A member, with all marks that decide whether they are in. The marks on the seat are enough,
-    /// unless the newest is an exit that may belong to another connection: that depends on older
-    /// ones.
-    async fn member(&self, app: &App, item: &Item, now: UnixMillis) -> Result<Member, StoreError> {
-        let Member { user, seat } = read_member(item)?;
-        let is_doubtful =
-            |newest: &Mark| newest.kind == Kind::Leave && !newest.leaves_for_certain();
-        if seat.moved_to.is_none() || !seat.marks.iter().max().is_some_and(is_doubtful) {
-            return Ok(Member { user, seat });
+    /// unless the newest one leaves that to older ones.
+    async fn member(
+        &self,
+        app: &App,
+        item: &Item,
+        now: UnixMillis,
+    ) -> Result<Option<Member>, StoreError> {
+        let Some(Member { user, seat }) = self.read_member(app, item)? else { return Ok(None) };
+        let says = seat_rules(app.provider).newest;
+        let is_unclear = |newest: &Mark| says(newest) == NewestMark::Unclear;
+        if seat.moved_to.is_none() || !seat.marks.iter().max().is_some_and(is_unclear) {
+            return Ok(Some(Member { user, seat }));
         }
         let marks = self.marks(app, &user, &seat, now).try_collect().await?;
-        Ok(Member { user, seat: Seat { marks, moved_to: None, ..seat } })
+        Ok(Some(Member { user, seat: Seat { marks, moved_to: None, ..seat } }))
+    }
+
+    /// A row of a room in the index; `None` if nothing is left of it after an erasure.
+    pub(super) fn read_member(&self, app: &App, item: &Item) -> Result<Option<Member>, StoreError> {
+        let user = keys::parse_user(item::text(item, PK)?)?;
+        Ok(self.read_seat(app, &user, item)?.map(|seat| Member { user, seat }))
     }
 }
 
 /// How many rows one read requests when all of them are needed. DynamoDB returns up to a megabyte.
 const ROWS_PER_READ: usize = 1000;
-
-pub(super) fn read_member(item: &Item) -> Result<Member, StoreError> {
-    Ok(Member { user: keys::parse_user(item::text(item, PK)?)?, seat: read_seat(item)? })
-}

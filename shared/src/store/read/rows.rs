@@ -83,7 +83,18 @@ pub(super) fn items(
     first_page: Option<usize>,
     now: UnixMillis,
 ) -> impl Stream<Item = Result<Item, StoreError>> + Send {
-    let pages = stream::try_unfold(Some((query, first_page)), async |rest| {
+    pages(query, first_page)
+        .map_ok(|items| stream::iter(items.into_iter().map(Ok)))
+        .try_flatten()
+        .try_filter(move |item| std::future::ready(!item::is_expired(item, now)))
+}
+
+/// The results of a query page by page, with expired items.
+pub(super) fn pages(
+    query: QueryFluentBuilder,
+    first_page: Option<usize>,
+) -> impl Stream<Item = Result<Vec<Item>, StoreError>> + Send {
+    stream::try_unfold(Some((query, first_page)), async |rest| {
         let Some((query, size)) = rest else { return Ok::<_, StoreError>(None) };
         let limit = size.map(|size| i32::try_from(size).unwrap_or(i32::MAX));
         let page = Box::pin(query.clone().set_limit(limit).send()).await?;
@@ -92,11 +103,7 @@ pub(super) fn items(
             (query.set_exclusive_start_key(Some(last)), larger)
         });
         Ok(Some((page.items.unwrap_or_default(), rest)))
-    });
-    pages
-        .map_ok(|items| stream::iter(items.into_iter().map(Ok)))
-        .try_flatten()
-        .try_filter(move |item| std::future::ready(!item::is_expired(item, now)))
+    })
 }
 
 /// Rows of several partitions, each in its order, as if they were one.

@@ -3,6 +3,7 @@
 use super::{
     super::{
         StoreError,
+        erasures::Complete,
         item::{self, DISPLAY_NAME, Item},
         keys,
         table::SK,
@@ -27,6 +28,14 @@ pub struct Seat {
     pub moved_to: Option<Mark>,
 }
 
+impl Seat {
+    /// Whether it comes before another seat of the same person, in the order in which they are read.
+    #[must_use]
+    pub fn is_before(&self, room: &RoomId, life: Option<&LifeId>) -> bool {
+        keys::seat(&self.room, self.life.as_ref()) < keys::seat(room, life)
+    }
+}
+
 impl Reader {
     /// All seats of a user, read consistently; none if nothing is known of them.
     ///
@@ -40,7 +49,7 @@ impl Reader {
         now: UnixMillis,
     ) -> Result<Vec<Seat>, StoreError> {
         let items = self.of_user(app, user, keys::SEAT, now).await?;
-        items.iter().map(read_seat).collect()
+        self.seats_in(app, user, &items)
     }
 
     /// The seats of a user in all lives of a room, read consistently.
@@ -56,11 +65,34 @@ impl Reader {
         now: UnixMillis,
     ) -> Result<Vec<Seat>, StoreError> {
         let items = self.of_user(app, user, &keys::seats_of(room), now).await?;
-        items.iter().map(read_seat).collect()
+        self.seats_in(app, user, &items)
+    }
+
+    fn seats_in(&self, app: &App, user: &UserId, items: &[Item]) -> Result<Vec<Seat>, StoreError> {
+        items.iter().filter_map(|item| self.read_seat(app, user, item).transpose()).collect()
+    }
+
+    /// A seat, or what is left of it after an erasure; `None` if nothing is.
+    pub(super) fn read_seat(
+        &self,
+        app: &App,
+        user: &UserId,
+        item: &Item,
+    ) -> Result<Option<Seat>, StoreError> {
+        let mut seat = read_seat(item)?;
+        if let Some(erased) = self.erased.of(app, user) {
+            seat.moved_to = seat.moved_to.filter(|moved_to| !erased.covers_mark(moved_to));
+            let are_all_here = match seat.moved_to {
+                None => Complete::Yes,
+                Some(_) => Complete::No,
+            };
+            seat.marks = erased.left_of(seat.marks, are_all_here);
+        }
+        Ok(Some(seat).filter(|seat| !seat.marks.is_empty()))
     }
 }
 
-pub(super) fn read_seat(item: &Item) -> Result<Seat, StoreError> {
+fn read_seat(item: &Item) -> Result<Seat, StoreError> {
     let (room, life) = keys::parse_seat(item::text(item, SK)?)?;
     let name = item::optional_text(item, DISPLAY_NAME);
     Ok(Seat { room, life, name, marks: item::marks(item)?, moved_to: item::moved_to(item)? })

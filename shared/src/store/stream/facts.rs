@@ -35,6 +35,34 @@ pub struct NewFact {
     pub fact: Fact,
 }
 
+impl NewFact {
+    /// Whom it is about, and the time that decides whether an erasure covers it. `None` if it is
+    /// about nobody, or if it reports an erasure itself.
+    #[must_use]
+    pub fn person(&self) -> Option<FactOf> {
+        let (user, at) = match &self.fact {
+            // A mark is as old as its session.
+            Fact::Seat { user, mark, .. } => (user, mark.order.time),
+            Fact::Online { user, .. } | Fact::Offline { user, .. } | Fact::Registered { user, .. } => {
+                (user, self.at)
+            }
+            Fact::Opened { .. } | Fact::Closed { .. } | Fact::Erased { .. } => return None,
+        };
+        Some(FactOf { app: self.app.clone(), user: user.clone(), at })
+    }
+}
+
+/// Whom a fact is about, and how old it is to an erasure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactOf {
+    /// The app it happened in.
+    pub app: App,
+    /// Whom it is about.
+    pub user: UserId,
+    /// When it happened, or when the session of a mark began.
+    pub at: UnixMillis,
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {

@@ -9,7 +9,7 @@ mod image;
 
 use serde::Deserialize;
 
-pub use facts::{Fact, NewFact};
+pub use facts::{Fact, FactOf, NewFact};
 
 use super::{StoreError, item::Item};
 use crate::domain::UnixMillis;

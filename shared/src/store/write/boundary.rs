@@ -1,5 +1,7 @@
 //! A room that was created or dismissed, where its lives have no names: one small item per event.
 
+use aws_sdk_dynamodb::primitives::Blob;
+
 use super::{
     super::{
         StoreError,
@@ -18,10 +20,12 @@ impl Writer {
         received_at: UnixMillis,
     ) -> Result<Outcome, StoreError> {
         let BoundaryChange { app, room, boundary } = change;
-        let row = keys::boundary_row(boundary);
-        let (name, at, creator) = match boundary {
-            Boundary::Created { at, creator } => (CREATED_AT, at, creator.as_ref()),
-            Boundary::Closed { at, .. } => (CLOSED_AT, at, None),
+        let (name, at, creator, row) = match boundary {
+            Boundary::Created { at, creator } => {
+                let creator = creator.as_ref().map(|creator| creator.hashed(app, room, *at));
+                (CREATED_AT, at, creator, keys::creation_row(*at, creator))
+            }
+            Boundary::Closed { at, .. } => (CLOSED_AT, at, None, keys::dismissal_row(*at)),
         };
         let attributes = [
             (PK, item::string(keys::room(app, room))),
@@ -31,7 +35,7 @@ impl Writer {
             (item::EXPIRES_AT, item::number(self.life_expiry(received_at).0)),
             (name, item::number(at.0)),
         ];
-        let creator = creator.map(|creator| (CREATOR, item::string(creator.as_str())));
+        let creator = creator.map(|creator| (CREATOR, item::bytes(Blob::new(creator.to_bytes()))));
         self.table.put_first(item::of(attributes.into_iter().chain(creator))).await
     }
 }

@@ -67,7 +67,7 @@ impl Writer {
         let registration = login.first_login(received_at);
         tokio::try_join!(
             self.register(&registration),
-            self.count_for_month(&login.app, &login.user, month, received_at),
+            self.count_for_month(&login.app, &login.user, login.at, received_at),
         )?;
         let flagged = update().only_if(format!(
             "attribute_not_exists({ONLINE_STAMP}) OR {ONLINE_STAMP} < :{ONLINE_STAMP}"

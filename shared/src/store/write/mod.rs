@@ -5,6 +5,7 @@
 
 mod boundary;
 mod device;
+mod erase;
 mod life;
 mod month;
 mod registration;
@@ -18,6 +19,7 @@ use aws_sdk_dynamodb::Client;
 use futures::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
+pub use erase::{Eraser, Pass, PassEnd, Passed, Person};
 pub use signature_use::Claimed;
 
 use super::{StoreError, table::Table};

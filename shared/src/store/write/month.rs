@@ -2,32 +2,33 @@
 
 use super::{
     super::{
-        StoreError, item, keys,
+        StoreError,
+        item::{self, LOGIN_AT},
+        keys,
         table::{INDEX_PK, INDEX_SK, PK, SK},
     },
     Writer,
 };
 use crate::domain::{App, Month, Outcome, UnixMillis, UserId};
 
-/// How long a month can be counted after a user's first login in it: more than a year.
-const KEPT: std::time::Duration = std::time::Duration::from_hours(400 * 24);
-
 impl Writer {
-    /// Counts a user for a month, once.
+    /// Counts a user for the month of a login, once. The earliest login stays.
     pub(super) async fn count_for_month(
         &self,
         app: &App,
         user: &UserId,
-        month: Month,
+        login_at: UnixMillis,
         received_at: UnixMillis,
     ) -> Result<Outcome, StoreError> {
+        let month = Month::from(login_at);
         let attributes = [
             (PK, item::string(keys::user(app, user))),
             (SK, item::string(keys::month(month))),
             (INDEX_PK, item::string(keys::month_of(app, month, user))),
             (INDEX_SK, item::string(keys::month_row(user))),
-            (item::EXPIRES_AT, item::number(received_at.after(KEPT).seconds().0)),
+            (LOGIN_AT, item::number(login_at.0)),
+            (item::EXPIRES_AT, item::number(received_at.after(keys::MONTH_KEPT).seconds().0)),
         ];
-        self.table.put_first(item::of(attributes)).await
+        self.table.put_lowest(item::of(attributes), LOGIN_AT).await
     }
 }

@@ -1,8 +1,10 @@
 //! A registration: one item for each user, which keeps the earliest receipt.
 
+use std::borrow::Cow;
+
 use aws_sdk_dynamodb::{
     primitives::Blob,
-    types::AttributeValue::{self, B, Bool, N},
+    types::AttributeValue::{self, B, Bool},
 };
 use sha1::{Digest, Sha1};
 
@@ -10,18 +12,18 @@ use super::{
     super::{
         StoreError,
         item::{
-            self, AVATAR_URL, CREATE_TIME, DISPLAY_NAME, EXTRA, EXTRA_TRUNCATED, FIRST_LOGIN, Item,
-            MANAGER_LEVEL, RECEIVE_OPTION, RECORDED_AT, SOURCE,
+            self, AVATAR_URL, CREATE_TIME, DETAILS, DISPLAY_NAME, EXTRA, EXTRA_TRUNCATED,
+            FIRST_LOGIN, Item, MANAGER_LEVEL, OLD_DETAILS, RECEIVE_OPTION, RECORDED_AT, SOURCE,
         },
         keys,
         table::{INDEX_PK, INDEX_SK, PK, SK},
     },
     Writer,
 };
-use crate::domain::{Outcome, Registration, RegistrationSource};
+use crate::domain::{Detail, Details, Outcome, Registration, RegistrationSource};
 
 /// What decides between two registrations of one user: the time, then the content.
-const EARLIEST: &str = "k";
+pub(super) const EARLIEST: &str = "k";
 
 impl Writer {
     pub(super) async fn register(
@@ -40,16 +42,14 @@ fn source_name(source: RegistrationSource) -> &'static str {
 }
 
 fn write(registration: &Registration) -> Item {
-    let Registration { app, user, name, avatar_url, extra, .. } = registration;
+    let Registration { app, user, name, details, .. } = registration;
     let row = keys::registration_row(registration.registered_at(), user);
-    let integer = |number: i32| N(number.to_string());
+    let old = OLD_DETAILS.map(|name| (name, details.get(name).and_then(item::detail)));
+    let mut others = others(details).peekable();
     let optional = [
         (CREATE_TIME, registration.create_time.map(|time| item::number(time.0))),
         (DISPLAY_NAME, name.as_deref().map(item::string)),
-        (AVATAR_URL, avatar_url.as_deref().map(item::string)),
-        (EXTRA, extra.as_deref().map(item::string)),
-        (MANAGER_LEVEL, registration.manager_level.map(integer)),
-        (RECEIVE_OPTION, registration.receive_option.map(integer)),
+        (DETAILS, others.peek().is_some().then(|| item::details(others))),
     ];
     let required = [
         (PK, item::string(keys::user(app, user))),
@@ -58,28 +58,50 @@ fn write(registration: &Registration) -> Item {
         (INDEX_SK, item::string(row)),
         (RECORDED_AT, item::number(registration.recorded_at.0)),
         (SOURCE, item::string(source_name(registration.source))),
-        (EXTRA_TRUNCATED, Bool(registration.extra_truncated)),
+        // Every item has it, also of a provider without such a detail.
+        (EXTRA_TRUNCATED, Bool(false)),
         (EARLIEST, order(registration)),
     ];
-    let optional = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let optional = optional.into_iter().chain(old);
+    let optional = optional.filter_map(|(name, value)| Some((name, value?)));
     item::of(required.into_iter().chain(optional))
+}
+
+/// The details that are not attributes of their own.
+fn others(details: &Details) -> impl Iterator<Item = (&Cow<'static, str>, &Detail)> {
+    details.iter().filter(|(name, _)| !OLD_DETAILS.contains(&name.as_ref()))
 }
 
 /// The time, of which the earliest wins, and then a hash of the content. So of two receipts at the
 /// same millisecond, the same one wins in any order.
 fn order(registration: &Registration) -> AttributeValue {
+    let Registration { name, details, .. } = registration;
+    let text = |name| details.get(name).and_then(Detail::as_text);
     let mut content = Sha1::new();
-    for text in [&registration.name, &registration.avatar_url, &registration.extra] {
+    for text in [name.as_deref(), text(AVATAR_URL), text(EXTRA)] {
         // The length distinguishes two texts from one, and no text from an empty one.
-        content.update(text.as_ref().map_or(u64::MAX, |text| text.len() as u64).to_be_bytes());
-        content.update(text.as_deref().unwrap_or_default());
+        content.update(text.map_or(u64::MAX, |text| text.len() as u64).to_be_bytes());
+        content.update(text.unwrap_or_default());
     }
     let create_time = registration.create_time.map_or(u64::MAX, |time| time.0);
     content.update(create_time.to_be_bytes());
-    for number in [registration.manager_level, registration.receive_option] {
-        content.update(number.map_or(i64::MIN, i64::from).to_be_bytes());
+    for name in [MANAGER_LEVEL, RECEIVE_OPTION] {
+        let number = details.get(name).and_then(Detail::as_number);
+        content.update(number.unwrap_or(i64::MIN).to_be_bytes());
     }
-    content.update([u8::from(registration.extra_truncated)]);
+    content.update([u8::from(details.get(EXTRA_TRUNCATED) == Some(&Detail::Flag(true)))]);
+    for (name, detail) in others(details) {
+        let (kind, value) = match detail {
+            Detail::Missing => continue,
+            Detail::Flag(flag) => (1, vec![u8::from(*flag)]),
+            Detail::Number(number) => (2, number.to_be_bytes().to_vec()),
+            Detail::Text(text) => (3, text.as_bytes().to_vec()),
+        };
+        for part in [name.as_bytes(), &[kind], &value] {
+            content.update((part.len() as u64).to_be_bytes());
+            content.update(part);
+        }
+    }
     let mut order = registration.order().0.to_be_bytes().to_vec();
     order.extend(&content.finalize()[..8]);
     B(Blob::new(order))
@@ -92,40 +114,94 @@ mod tests {
     use super::*;
     use crate::domain::{App, ProviderName, UnixMillis};
 
-    /// Promise 3: of two different receipts at one millisecond, the same one wins in any order.
-    #[test]
-    fn promise_3_convergent_no_two_registrations_have_one_order() {
-        let text = |text: &str| Some(text.to_owned());
-        let none = Registration {
+    fn registration(details: &[(&'static str, Detail)]) -> Registration {
+        let details = details.iter().map(|(name, detail)| (Cow::from(*name), detail.clone()));
+        Registration {
             app: App { provider: ProviderName::OpenIm, id: "main".parse().unwrap() },
             user: "ada".parse().unwrap(),
             source: RegistrationSource::Callback,
             create_time: None,
             recorded_at: UnixMillis(1_700_000_000_000),
             name: None,
-            avatar_url: None,
-            extra: None,
-            extra_truncated: false,
-            manager_level: None,
-            receive_option: None,
-        };
-        let truncated = Registration { extra_truncated: true, ..none.clone() };
-        let mut registrations = vec![none.clone(), truncated];
+            details: details.collect(),
+        }
+    }
+
+    /// Promise 3: of two different receipts at one millisecond, the same one wins in any order.
+    #[test]
+    fn promise_3_convergent_no_two_registrations_have_one_order() {
+        let of = |name, detail| registration(&[(name, detail)]);
+        let text = |text: &str| Detail::Text(text.to_owned());
+        let mut registrations = vec![registration(&[]), of(EXTRA_TRUNCATED, Detail::Flag(true))];
         for content in ["", "x"] {
-            registrations.push(Registration { name: text(content), ..none.clone() });
-            registrations.push(Registration { avatar_url: text(content), ..none.clone() });
-            registrations.push(Registration { extra: text(content), ..none.clone() });
+            let name = Some(content.to_owned());
+            registrations.push(Registration { name, ..registration(&[]) });
+            for name in [AVATAR_URL, EXTRA, "new", "newer"] {
+                registrations.push(of(name, text(content)));
+            }
         }
         for time in [0, 1] {
-            registrations
-                .push(Registration { create_time: Some(UnixMillis(time)), ..none.clone() });
+            let create_time = Some(UnixMillis(time));
+            registrations.push(Registration { create_time, ..registration(&[]) });
         }
         for number in [-1, 0, 1] {
-            registrations.push(Registration { manager_level: Some(number), ..none.clone() });
-            registrations.push(Registration { receive_option: Some(number), ..none.clone() });
+            for name in [MANAGER_LEVEL, RECEIVE_OPTION, "new", "newer"] {
+                registrations.push(of(name, Detail::Number(number)));
+            }
         }
+        for flag in [false, true] {
+            registrations.push(of("new", Detail::Flag(flag)));
+        }
+        registrations.push(registration(&[("new", text("x")), ("newer", text("x"))]));
         let orders =
             registrations.iter().map(|one| order(one).as_b().unwrap().clone().into_inner());
         assert_eq!(orders.collect::<HashSet<_>>().len(), registrations.len());
+    }
+
+    /// Items like these are stored, and their `k` is compared with that of later receipts.
+    #[test]
+    fn the_attributes_and_the_order_of_stored_registrations_stay() {
+        let described = Registration {
+            create_time: Some(UnixMillis(1_600_000_000_000)),
+            name: Some("Ada".to_owned()),
+            ..registration(&[
+                (AVATAR_URL, Detail::Missing),
+                (EXTRA, Detail::Text("{}".to_owned())),
+                (EXTRA_TRUNCATED, Detail::Flag(true)),
+                (MANAGER_LEVEL, Detail::Number(-1)),
+                (RECEIVE_OPTION, Detail::Number(2)),
+            ])
+        };
+        let login = Registration {
+            source: RegistrationSource::FirstLogin,
+            create_time: described.create_time,
+            ..registration(&[])
+        };
+        let hex = |bytes: &str| B(Blob::new(hex::decode(bytes).unwrap()));
+        let number = |number: &str| AttributeValue::N(number.to_owned());
+        let common = [
+            (PK, item::string("openim#main#user#ada")),
+            (SK, item::string("registration")),
+            (INDEX_PK, item::string("openim#main#registrations#0")),
+            (INDEX_SK, item::string("0001600000000000#ada")),
+            (CREATE_TIME, number("1600000000000")),
+            (RECORDED_AT, number("1700000000000")),
+        ];
+        let of_login = [
+            (SOURCE, item::string("first_login")),
+            (EXTRA_TRUNCATED, Bool(false)),
+            (EARLIEST, hex("00000174876e800044c1f6a5425d4331")),
+        ];
+        let of_described = [
+            (SOURCE, item::string("callback")),
+            (DISPLAY_NAME, item::string("Ada")),
+            (EXTRA, item::string("{}")),
+            (EXTRA_TRUNCATED, Bool(true)),
+            (MANAGER_LEVEL, number("-1")),
+            (RECEIVE_OPTION, number("2")),
+            (EARLIEST, hex("0000018bcfe5680010e20e109b978ed5")),
+        ];
+        assert_eq!(write(&login), item::of(common.clone().into_iter().chain(of_login)));
+        assert_eq!(write(&described), item::of(common.into_iter().chain(of_described)));
     }
 }

@@ -23,7 +23,10 @@ use super::{
     Writer,
     update::{Update, WriteUnits, Written},
 };
-use crate::domain::{Kind, Mark, Outcome, SeatChange, UnixMillis};
+use crate::{
+    domain::{Mark, Outcome, SeatChange, UnixMillis},
+    providers::{SeatRules, seat_rules},
+};
 
 /// What a write of a seat of at most a kilobyte consumes at most: one write unit for the seat, and
 /// two for an index entry whose key changes. Any write of a larger one consumes two for the seat
@@ -72,14 +75,14 @@ impl Writer {
     ) -> Result<Written, StoreError> {
         let SeatChange { app, user, room, roster, .. } = change;
         let life = change.life.as_ref();
-        let section = Section::of(&change.mark);
+        let section = Section::of((seat_rules(app.provider).newest)(&change.mark));
         let row = keys::row(section, change.mark.order.time, life, user);
         let update = update_seat(change)
             .set(NEWEST, item::bytes(mark.clone()))
             .set(INDEX_PK, item::string(keys::shard_of(app, room, user)))
             .set(INDEX_SK, item::string(row))
             .set(item::EXPIRES_AT, item::number(self.seat_expiry(received_at).0))
-            .set(DETAILS, item::texts(&roster.details))
+            .set(DETAILS, item::details(&roster.details))
             .set_or_remove(DISPLAY_NAME, roster.name.as_deref().map(item::string))
             .add(MARKS, item::mark_set(vec![mark.clone()]))
             .only_if(format!("attribute_not_exists({NEWEST}) OR {NEWEST} < :{NEWEST}"));
@@ -123,7 +126,7 @@ impl Writer {
         let [seat, partition] = [keys::seat(room, life), keys::user(app, user)];
         let read = self.table.item(partition.clone(), seat.clone()).await?;
         let Some(item) = read else { return Ok(()) };
-        let leaving = movable(&item::marks(&item)?);
+        let leaving = movable(&item::marks(&item)?, seat_rules(app.provider));
         let (Some(oldest), Some(newest)) = (leaving.first(), leaving.last()) else { return Ok(()) };
         let bytes = leaving.iter().map(|mark| Blob::new(mark.to_bytes())).collect();
         let moved = item::mark_set(bytes);
@@ -160,17 +163,11 @@ fn update_seat(change: &SeatChange) -> Update {
 
 /// The marks that may be moved from a seat, oldest first: all except the newest few and those that
 /// decide whether the person is in, in which role, and when they were last seen.
-fn movable(marks: &[Mark]) -> Vec<Mark> {
+fn movable(marks: &[Mark], rules: &SeatRules) -> Vec<Mark> {
     let mut sorted: Vec<&Mark> = marks.iter().collect();
     sorted.sort();
     let mut kept: BTreeSet<&Mark> = sorted.iter().rev().take(NEWEST_KEPT).copied().collect();
     kept.extend(sorted.iter().copied().max_by_key(|mark| mark.at));
-    // Within a session the higher sequence decides.
-    let newest = sorted.last().map(|mark| &mark.order.session);
-    let of_newest = || sorted.iter().copied().filter(|mark| Some(&mark.order.session) == newest);
-    for is_leave in [true, false] {
-        let of_kind = of_newest().filter(|mark| (mark.kind == Kind::Leave) == is_leave);
-        kept.extend(of_kind.max_by_key(|mark| (mark.order.sequence, *mark)));
-    }
+    kept.extend((rules.deciding)(&sorted));
     sorted.into_iter().filter(|mark| !kept.contains(mark)).cloned().collect()
 }

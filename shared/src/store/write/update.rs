@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::{
     error::SdkError,
     operation::{
+        delete_item::DeleteItemError,
         put_item::PutItemError,
         update_item::{UpdateItemError, UpdateItemOutput},
     },
@@ -93,7 +94,7 @@ impl Update {
         }
     }
 
-    /// `ADD name :name`: adds members to a set.
+    /// `ADD name :name`: adds members to a set, or a number to a number.
     pub(super) fn add(self, name: &str, members: AttributeValue) -> Self {
         self.with(Clause::Add, &[name, " :", name]).value(name, members)
     }
@@ -106,6 +107,13 @@ impl Update {
     /// The condition, as a DynamoDB expression.
     pub(super) fn only_if(self, condition: String) -> Self {
         Self { condition: Some(condition), ..self }
+    }
+
+    /// The condition that these attributes are as they were when the item was read.
+    pub(super) fn only_if_unchanged(mut self, item: &Item, names: &[&str]) -> Self {
+        let (condition, values) = unchanged(item, names);
+        self.values.extend(values);
+        self.only_if(condition)
     }
 
     /// If the condition is refused, the answer has the item as it is stored.
@@ -129,6 +137,39 @@ impl Update {
         self.values.insert(value_name(name), value);
         self
     }
+}
+
+/// The deletion of an item on the condition that some attributes are unchanged.
+#[derive(Debug, Clone)]
+#[must_use = "a deletion changes nothing before it is sent"]
+pub(super) struct Deletion {
+    pk: String,
+    sk: String,
+    values: HashMap<String, AttributeValue>,
+    condition: String,
+}
+
+impl Deletion {
+    /// The deletion of an item as it was read, if these attributes are unchanged.
+    pub(super) fn of(item: &Item, names: &[&str]) -> Result<Self, StoreError> {
+        let (condition, values) = unchanged(item, names);
+        let [pk, sk] = [item::text(item, PK)?.to_owned(), item::text(item, SK)?.to_owned()];
+        Ok(Self { pk, sk, values, condition })
+    }
+}
+
+/// The condition that attributes are as they were when the item was read, and its values.
+fn unchanged(item: &Item, names: &[&str]) -> (String, HashMap<String, AttributeValue>) {
+    let conditions = names.iter().map(|name| {
+        if item.contains_key(*name) {
+            format!("{name} = :{name}")
+        } else {
+            format!("attribute_not_exists({name})")
+        }
+    });
+    let conditions: Vec<String> = conditions.collect();
+    let values = names.iter().filter_map(|name| Some((value_name(name), item.get(*name)?.clone())));
+    (conditions.join(" AND "), values.collect())
 }
 
 fn value_name(attribute: &str) -> String {
@@ -189,6 +230,30 @@ impl Table {
             .set_return_consumed_capacity(update.consumed);
         let sending = Box::pin(request.send());
         async { written(sending.await) }
+    }
+
+    /// Deletes an item; false if it has changed.
+    pub(super) async fn delete(&self, deletion: Deletion) -> Result<bool, StoreError> {
+        let Deletion { pk, sk, values, condition } = deletion;
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.name)
+            .key(PK, item::string(pk))
+            .key(SK, item::string(sk))
+            .condition_expression(condition)
+            .set_expression_attribute_values(Some(values));
+        match Box::pin(request.send()).await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(DeleteItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Puts an item where there is none with its key.

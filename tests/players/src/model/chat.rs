@@ -87,7 +87,7 @@ fn device(platform: &str, history: &[(u64, What)]) -> User {
         What::KickedByItself | What::Kicked => "kicked",
         What::Unspecified | What::Online => "unspecified",
     };
-    user.over.insert((stay, End::told(*at, reason)));
+    user.over.insert((stay, End::reported(*at, reason)));
     user
 }
 

@@ -1,17 +1,20 @@
-//! What presence means: given the callbacks that arrived, in no order, who is where. The plainest code
-//! that says it, and none of Rollcall's. `docs/design.md` has the same in words.
+//! What presence means: given the callbacks that arrived, in no order, who is where. This is the
+//! simplest code for it, and uses none of Rollcall's. `docs/design.md` has the same in words.
 
 mod chat;
+mod erased;
 mod openim;
 mod trtc;
 mod zego;
+
+pub use erased::{Erased, without};
 
 use crate::{Event, answers::Answers};
 
 /// A callback that arrived, and when it first did.
 #[derive(Debug, Clone)]
 pub struct Arrived {
-    /// What it tells.
+    /// What it reports.
     pub event: Event,
     /// Unix ms.
     pub received_at: u64,

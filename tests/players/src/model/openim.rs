@@ -1,5 +1,5 @@
-//! OpenIM: a device is what it last said, a connection without an id is a lease unless the server is
-//! an old one, and a user is registered once.
+//! OpenIM: the last event of a device decides, a connection without an id is a lease unless the
+//! server is an old one, and a user is registered once.
 
 use std::collections::BTreeMap;
 
@@ -10,22 +10,22 @@ use crate::answers::{Answers, End, Registration, Stay};
 
 const LEASE: u64 = 2_700_000;
 
-/// 2019: a `createTime` of before is none.
+/// 2019: an earlier `createTime` is ignored.
 const OPENIM_BEGAN: u64 = 1_546_300_800_000;
 
-/// Nor is one that is so far ahead of our clock.
+/// A `createTime` further ahead of our clock is ignored too.
 const AHEAD: u64 = 600_000;
 
 pub(super) fn know(arrived: &[Arrived], now: u64, answers: &mut Answers) {
-    // Of each connection: when it last said online, whether for good, when it last said offline, and
-    // whether that is about when it did.
+    // Of each connection: its last online, whether that lasts until an offline, its last offline,
+    // and whether the time of that is approximate.
     let mut devices = BTreeMap::<_, (Option<(u64, bool)>, Option<u64>, bool)>::new();
     let mut registrations = BTreeMap::<_, (u64, u64, &str)>::new();
     for arrived in arrived {
         let crate::Event::OpenIm(event) = &arrived.event else { continue };
         let options = &event.options;
         let (app, connection) = (&options.app, event.connection());
-        // The published pages show no time of a device: what counts is when it arrives.
+        // The published pages show no time of a device: the time of arrival counts.
         let at = if event.has_time() { event.at() } else { arrived.received_at };
         // Only registrations come in batches.
         let is_batch = event.name == UserRegister;
@@ -52,7 +52,7 @@ pub(super) fn know(arrived: &[Arrived], now: u64, answers: &mut Answers) {
         }
     }
     for ((app, user), (received_at, create_time, name)) in registrations {
-        let is_plausible = (OPENIM_BEGAN..=received_at + AHEAD).contains(&create_time);
+        let is_plausible = is_plausible(create_time, received_at);
         let (at, from) =
             if is_plausible { (create_time, "create_time") } else { (received_at, "receipt") };
         let path = format!("openim/{app}/{user}");
@@ -79,7 +79,7 @@ pub(super) fn know(arrived: &[Arrived], now: u64, answers: &mut Answers) {
         };
         let end = match (offline, lease_ends) {
             (Some(offline), _) if online.is_none_or(|online| offline > online) => {
-                Some(End { is_about, ..End::told(offline, "unspecified") })
+                Some(End { is_about, ..End::reported(offline, "unspecified") })
             }
             (_, Some(ends)) if ends <= now => Some(End::assumed(ends, "lease_expired")),
             _ => None,
@@ -93,4 +93,14 @@ pub(super) fn know(arrived: &[Arrived], now: u64, answers: &mut Answers) {
             }
         }
     }
+}
+
+fn is_plausible(create_time: u64, received_at: u64) -> bool {
+    (OPENIM_BEGAN..=received_at + AHEAD).contains(&create_time)
+}
+
+/// When the users of a registration were registered, in Unix ms.
+pub(super) fn registered_at(event: &crate::openim::Event, received_at: u64) -> u64 {
+    let create_time = event.options.create_time;
+    if is_plausible(create_time, received_at) { create_time } else { received_at }
 }

@@ -10,10 +10,11 @@ use crate::tencent::{
 use super::Arrived;
 use crate::answers::{Answers, End, Room, Stay};
 
-/// A creation may be told of so long after its creator's entry.
+/// How long after its creator's entry a creation may be reported.
 const CREATORS_ENTRY: u64 = 600_000;
 
-/// When somebody enters again, the connection that they had may be told to be kicked so long after.
+/// When somebody enters again, how long after it the end of their former connection may be
+/// reported, as a kick.
 const REPLACED: u64 = 5000;
 
 pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
@@ -58,7 +59,7 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
 /// The visits of one person to a room: its events one after another, as they happened.
 fn visits(room: &str, user: &str, events: &[&Event]) -> Vec<(Stay, Option<End>)> {
     let mut visits = Vec::<(Stay, Option<End>)>::new();
-    // When a connection was replaced that has not been told to be kicked, and the number of the visit
+    // When a connection was replaced whose kick was not reported yet, and the number of the visit
     // that ended by it, if one did.
     let mut replaced = Vec::<(u64, Option<usize>)>::new();
     // The visit that is open, when the person was last seen in it, and its end if that never comes.
@@ -82,7 +83,7 @@ fn visits(room: &str, user: &str, events: &[&Event]) -> Vec<(Stay, Option<End>)>
                 }
                 open = Some((begin(), now, None));
             }
-            // They are still here: nothing since has ended their visit.
+            // They are still in: no later event ended their visit.
             TrtcEnter | TrtcRole if is_own => {
                 if event.name == TrtcEnter && open.is_some() {
                     replaced.push((now, None));
@@ -98,14 +99,14 @@ fn visits(room: &str, user: &str, events: &[&Event]) -> Vec<(Stay, Option<End>)>
                 if let Some(old) = old {
                     let (at, visit) = replaced.remove(old);
                     if let Some(visit) = visit {
-                        visits[visit].1 = Some(End::told(at, reason(event)));
+                        visits[visit].1 = Some(End::reported(at, reason(event)));
                     }
                     continue;
                 }
                 let unknown =
                     || (Stay { entered_at: None, is_entry_assumed: true, ..begin() }, now, None);
                 let (stay, ..) = open.take().unwrap_or_else(unknown);
-                visits.push((stay, Some(End::told(now, reason(event)))));
+                visits.push((stay, Some(End::reported(now, reason(event)))));
             }
             TrtcCreate => {
                 if let Some((_, seen, end @ None)) = &mut open {
@@ -125,7 +126,7 @@ fn visits(room: &str, user: &str, events: &[&Event]) -> Vec<(Stay, Option<End>)>
     visits
 }
 
-fn is_seat(event: &Event) -> bool {
+pub(super) fn is_seat(event: &Event) -> bool {
     !matches!(event.name, TrtcCreate | TrtcDismiss)
 }
 

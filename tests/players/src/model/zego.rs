@@ -9,7 +9,7 @@ use crate::zego::{
 };
 
 use super::Arrived;
-use crate::answers::{Answers, End, Room, Stay};
+use crate::answers::{self, Answers, End, Room, Stay};
 
 pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
     let events = arrived.iter().filter_map(|arrived| match &arrived.event {
@@ -58,6 +58,12 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
                 }
             }
         }
+        let known = lives.iter().map(|life| answers::Life {
+            id: life.id.clone(),
+            created: life.created,
+            end: assumed_end(life, &lives, life.created.unwrap_or(0)),
+        });
+        answers.lives.insert(format!("zego/{app}/{name}"), known.collect());
         answers.rooms.insert(format!("zego/{app}/{name}"), room);
     }
 }
@@ -104,7 +110,8 @@ fn assumed_end(life: &Life, lives: &[Life], entered_at: u64) -> Option<End> {
     Some(End { is_about: replacing.created.is_none(), ..end })
 }
 
-/// Nobody is in two lives of a room: a stay ends at the latest when their next one in another life begins.
+/// Nobody is in two lives of a room: a stay ends at the latest when the person's next stay in
+/// another life begins.
 fn one_life_at_a_time(stays: &[(Stay, Option<End>)]) -> Vec<(Stay, Option<End>)> {
     let began = |stay: &Stay| (stay.entered_at, stay.life.clone());
     let ended = stays.iter().map(|(stay, end)| {
@@ -147,7 +154,7 @@ fn visits(marks: &[&Event]) -> Vec<(Stay, Option<End>)> {
             } else {
                 free_from =
                     mark.at.0.min(next.unwrap_or(u64::MAX)).max(stay.entered_at.unwrap_or(0));
-                visits.push((stay, Some(End::told(free_from, reason(mark)))));
+                visits.push((stay, Some(End::reported(free_from, reason(mark)))));
             }
         }
         let superseded = next.map(|next| End::assumed(next, "superseded"));
@@ -156,7 +163,7 @@ fn visits(marks: &[&Event]) -> Vec<(Stay, Option<End>)> {
     visits
 }
 
-/// The name is what the newest event of all says, also of visits that were before.
+/// The name is that of the newest event, also for earlier visits.
 fn begin<K: Ord>(
     mark: &Event,
     marks: &[&Event],

@@ -9,7 +9,7 @@ use crate::tencent::{
 };
 use rollcall::domain::UnixMillis;
 
-use super::{Act, Step, Teller, Told, Truth, USERS};
+use super::{Act, Reported, Step, Timeline, Truth, USERS};
 
 const PLATFORMS: [&str; 3] = ["iOS", "Android", "Web"];
 
@@ -27,68 +27,69 @@ pub(super) struct Chat {
 }
 
 impl Chat {
-    pub(super) fn act(&mut self, step: &Step, teller: &mut Teller) {
+    pub(super) fn act(&mut self, step: &Step, timeline: &mut Timeline) {
         let device = (step.user, step.place);
         match step.act {
-            Act::ChatLogin => self.login(step, teller),
+            Act::ChatLogin => self.login(step, timeline),
             Act::ChatLogout if self.online.contains(&device) => {
                 // Earlier, it would be taken for an old client's.
                 if let Some(kick) = self.kicked.get(&device) {
-                    teller.now = teller.now.max(kick + OLD_CLIENTS_LOGOUT + 1);
+                    timeline.now = timeline.now.max(kick + OLD_CLIENTS_LOGOUT + 1);
                 }
-                self.leave(ChatLogout, step, teller);
+                self.leave(ChatLogout, step, timeline);
             }
             Act::ChatDisconnect if self.online.contains(&device) => {
-                self.leave(ChatDisconnect, step, teller);
+                self.leave(ChatDisconnect, step, timeline);
             }
             _ => {}
         }
     }
 
-    fn login(&mut self, step: &Step, teller: &mut Teller) {
+    fn login(&mut self, step: &Step, timeline: &mut Timeline) {
         let device = (step.user, step.place);
         let others = self.online.iter().filter(|other| other.0 == step.user && **other != device);
         let kicked: Vec<_> = others.copied().filter(|_| step.is_even(0)).collect();
         let kicks_itself = step.is_even(1) && self.online.contains(&device);
-        self.take_turn(device, u8::from(!kicks_itself), teller);
+        self.take_turn(device, u8::from(!kicks_itself), timeline);
         for other in &kicked {
-            self.take_turn(*other, 2, teller);
+            self.take_turn(*other, 2, timeline);
         }
-        self.last.insert(device, (teller.now, 1));
+        self.last.insert(device, (timeline.now, 1));
         let mut kick: Vec<String> =
             kicked.iter().map(|(_, platform)| PLATFORMS[*platform].to_owned()).collect();
         for other in &kicked {
-            self.last.insert(*other, (teller.now, 2));
+            self.last.insert(*other, (timeline.now, 2));
             self.online.remove(other);
         }
         self.online.insert(device);
         if kicks_itself {
             kick.push(PLATFORMS[step.place].to_owned());
-            self.kicked.insert(device, teller.now);
+            self.kicked.insert(device, timeline.now);
         }
-        let login = event(ChatLogin, step, teller.now);
+        let login = event(ChatLogin, step, timeline.now);
         let options = Options { kick, ..login.options };
-        teller.tell(super::Event::Tencent(Event { options, ..login }));
+        timeline.report(super::Event::Tencent(Event { options, ..login }));
         if kicks_itself && step.is_even(2) {
-            let at = teller.now
+            let at = timeline.now
                 + [0, 1, OLD_CLIENTS_LOGOUT - 1, OLD_CLIENTS_LOGOUT][usize::from(step.how / 8 % 4)];
             let logout = super::Event::Tencent(event(ChatLogout, step, at));
-            teller.told.push(Told { at, event: logout });
+            timeline.reported.push(Reported { at, event: logout });
         }
     }
 
-    fn leave(&mut self, name: EventName, step: &Step, teller: &mut Teller) {
+    fn leave(&mut self, name: EventName, step: &Step, timeline: &mut Timeline) {
         let device = (step.user, step.place);
-        self.take_turn(device, 0, teller);
-        self.last.insert(device, (teller.now, 0));
+        self.take_turn(device, 0, timeline);
+        self.last.insert(device, (timeline.now, 0));
         self.online.remove(&device);
-        teller.tell(super::Event::Tencent(event(name, step, teller.now)));
+        timeline.report(super::Event::Tencent(event(name, step, timeline.now)));
     }
 
-    /// At one millisecond what happens to a device has an order: otherwise it gets later.
-    fn take_turn(&self, device: (usize, usize), rank: u8, teller: &mut Teller) {
-        if let Some(last) = self.last.get(&device).filter(|last| (teller.now, rank) <= **last) {
-            teller.now = last.0 + 1;
+    /// At one millisecond the events of a device have an order. An event that would break it happens
+    /// later.
+    fn take_turn(&self, device: (usize, usize), rank: u8, timeline: &mut Timeline) {
+        if let Some(last) = self.last.get(&device).filter(|last| (timeline.now, rank) <= **last) {
+            timeline.now = last.0 + 1;
         }
     }
 

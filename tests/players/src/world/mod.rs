@@ -1,5 +1,5 @@
-//! Small providers. They live through what people do, know who is where, and report it as the real
-//! ones do. Nothing here knows Rollcall's rules.
+//! Small providers. People act in them, and they know who is where and report it as the real ones
+//! do. Nothing here knows Rollcall's rules.
 //!
 //! Events that a provider's own callbacks cannot distinguish (`docs/design.md` names them) do not happen
 //! in these worlds: the clock moves on by a millisecond instead.
@@ -20,7 +20,8 @@ pub const START: u64 = 1_788_220_770_000;
 
 const USERS: [&str; 6] = ["ada", "bob", "cy#d", "dée", "e%41", "f/g"];
 
-/// What somebody does. Each world understands its own, as far as it is possible at that moment.
+/// What a person does. Each world plays the acts of its own provider, if they are possible at that
+/// moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Act {
@@ -81,51 +82,51 @@ impl Step {
 
 /// An event, and when its callback is first sent.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct Reported {
     /// Unix ms.
     pub at: u64,
     /// What happened.
     pub event: Event,
 }
 
-/// Where people are and what they are, by the providers themselves.
+/// Where people are and in which roles, as the providers themselves know it.
 #[derive(Debug, Default, PartialEq)]
 pub struct Truth {
-    /// Who is in a room, by the path of the question.
+    /// Who is in a room, by the path of the query.
     pub rooms: BTreeMap<String, BTreeSet<String>>,
-    /// Who is online, by the path of the question.
+    /// Who is online, by the path of the query.
     pub online: BTreeSet<String>,
 }
 
-/// What has been told, and the time.
-struct Teller {
+/// What was reported so far, and the time.
+struct Timeline {
     now: u64,
-    told: Vec<Told>,
+    reported: Vec<Reported>,
 }
 
-impl Teller {
-    fn tell(&mut self, event: Event) {
-        self.told.push(Told { at: self.now, event });
+impl Timeline {
+    fn report(&mut self, event: Event) {
+        self.reported.push(Reported { at: self.now, event });
     }
 }
 
-/// Lives through these steps: what is told of them, the truth at the end, and when that is.
+/// Plays these steps: what is reported, the truth at the end, and when that is.
 #[must_use]
-pub fn live(steps: &[Step]) -> (Vec<Told>, Truth, u64) {
-    let mut teller = Teller { now: START + 1, told: Vec::new() };
+pub fn live(steps: &[Step]) -> (Vec<Reported>, Truth, u64) {
+    let mut timeline = Timeline { now: START + 1, reported: Vec::new() };
     let (mut zego, mut trtc) = (zego::Zego::default(), trtc::Trtc::default());
     let (mut chat, mut openim) = (chat::Chat::default(), openim::OpenIm::default());
     for step in steps {
-        teller.now += step.wait;
-        openim.repeat(&mut teller);
+        timeline.now += step.wait;
+        openim.repeat(&mut timeline);
         match step.act {
-            Act::ZegoLogin | Act::ZegoLogout | Act::ZegoClose => zego.act(step, &mut teller),
+            Act::ZegoLogin | Act::ZegoLogout | Act::ZegoClose => zego.act(step, &mut timeline),
             Act::TrtcEnter | Act::TrtcExit | Act::TrtcRole | Act::TrtcDismiss => {
-                trtc.act(step, &mut teller);
+                trtc.act(step, &mut timeline);
             }
-            Act::ChatLogin | Act::ChatLogout | Act::ChatDisconnect => chat.act(step, &mut teller),
+            Act::ChatLogin | Act::ChatLogout | Act::ChatDisconnect => chat.act(step, &mut timeline),
             Act::OpenImRegister | Act::OpenImOnline | Act::OpenImOffline => {
-                openim.act(step, &mut teller);
+                openim.act(step, &mut timeline);
             }
         }
     }
@@ -134,7 +135,7 @@ pub fn live(steps: &[Step]) -> (Vec<Told>, Truth, u64) {
     trtc.know(&mut truth);
     chat.know(&mut truth);
     openim.know(&mut truth);
-    (teller.told, truth, teller.now)
+    (timeline.reported, truth, timeline.now)
 }
 
 fn name(step: &Step) -> String {

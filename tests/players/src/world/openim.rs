@@ -1,5 +1,5 @@
 //! A small OpenIM, of three ages: a device's connection has an id, or its being online is repeated,
-//! or it is told of once.
+//! or it is reported once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,61 +10,70 @@ use crate::openim::{
 };
 use rollcall::domain::UnixMillis;
 
-use super::{Act, Step, Teller, Told, Truth, USERS};
+use super::{Act, Reported, Step, Timeline, Truth, USERS};
 
 const PLATFORMS: [Platform; 3] = [Platform::Ios, Platform::Web, Platform::HarmonyOs];
 
-/// How often a server without connection ids says again who is online: after one of these times, or
-/// after two.
+/// After how many ms a server without connection ids repeats who is online: after this many, or
+/// twice as many.
 const REPEATED: u64 = 600_000;
 
-/// What a server of some age says of a connection.
+/// How a server of some age reports a connection.
 #[derive(Clone, PartialEq, Eq)]
 enum Connection {
     Named(String),
     Repeated,
-    ToldOnce,
+    ReportedOnce,
 }
 
 #[derive(Default)]
 pub(super) struct OpenIm {
     connections: u64,
     registered: BTreeSet<usize>,
-    /// The connection of somebody's platform, and when it was last told to be online.
+    /// The connection of somebody's platform, and when it was last reported as online.
     online: BTreeMap<(usize, usize), (Connection, u64)>,
     repetitions: u64,
 }
 
 impl OpenIm {
-    pub(super) fn act(&mut self, step: &Step, teller: &mut Teller) {
+    pub(super) fn act(&mut self, step: &Step, timeline: &mut Timeline) {
         match step.act {
-            Act::OpenImRegister => self.register(step, teller),
+            Act::OpenImRegister => self.register(step, timeline),
             Act::OpenImOnline => {
-                // A new token pushes the old connection out: both are told of at the same moment.
-                self.offline(step, teller);
+                // A new token pushes the old connection out: both are reported at the same moment.
+                self.offline(step, timeline);
                 let connection = match (step.is_even(0), step.is_even(1)) {
                     (true, _) => {
                         self.connections += 1;
                         Connection::Named(format!("c{}", self.connections))
                     }
                     (false, true) => Connection::Repeated,
-                    (false, false) => Connection::ToldOnce,
+                    (false, false) => Connection::ReportedOnce,
                 };
-                Self::tell(UserOnline, step.user, step.place, &connection, teller.now, teller);
-                self.online.insert((step.user, step.place), (connection, teller.now));
+                Self::report(
+                    UserOnline,
+                    step.user,
+                    step.place,
+                    &connection,
+                    timeline.now,
+                    timeline,
+                );
+                self.online.insert((step.user, step.place), (connection, timeline.now));
             }
-            _ => self.offline(step, teller),
+            _ => self.offline(step, timeline),
         }
     }
 
-    fn offline(&mut self, step: &Step, teller: &mut Teller) {
-        let Some((connection, told)) = self.online.remove(&(step.user, step.place)) else { return };
+    fn offline(&mut self, step: &Step, timeline: &mut Timeline) {
+        let Some((connection, reported)) = self.online.remove(&(step.user, step.place)) else {
+            return;
+        };
         // At one millisecond online wins, and it can only have come later.
-        teller.now = teller.now.max(told + 1);
-        Self::tell(UserOffline, step.user, step.place, &connection, teller.now, teller);
+        timeline.now = timeline.now.max(reported + 1);
+        Self::report(UserOffline, step.user, step.place, &connection, timeline.now, timeline);
     }
 
-    fn register(&mut self, step: &Step, teller: &mut Teller) {
+    fn register(&mut self, step: &Step, timeline: &mut Timeline) {
         // A user is registered once; a batch takes the next one with it.
         let batch = [step.user, (step.user + 1) % USERS.len()];
         let batch = &batch[..usize::from(1 + step.how % 2)];
@@ -75,62 +84,62 @@ impl OpenIm {
         }
         let options = Options {
             users: new.iter().map(|user| USERS[*user].to_owned()).collect(),
-            // None, plausible, of before there was an OpenIM, and ahead of our clock.
-            create_time: [0, teller.now - 100, 1, teller.now + 3_600_000]
+            // Missing, plausible, before OpenIM existed, and ahead of our clock.
+            create_time: [0, timeline.now - 100, 1, timeline.now + 3_600_000]
                 [usize::from(step.how / 4 % 4)],
             documented: step.is_even(1),
             ..options()
         };
-        let event = Event { name: UserRegister, options, now: UnixMillis(teller.now) };
-        teller.tell(super::Event::OpenIm(event));
+        let event = Event { name: UserRegister, options, now: UnixMillis(timeline.now) };
+        timeline.report(super::Event::OpenIm(event));
     }
 
-    /// Says again who is online.
-    pub(super) fn repeat(&mut self, teller: &mut Teller) {
+    /// Repeats who is online.
+    pub(super) fn repeat(&mut self, timeline: &mut Timeline) {
         let mut due = Vec::new();
-        for (device, (connection, told)) in &mut self.online {
+        for (device, (connection, reported)) in &mut self.online {
             if *connection != Connection::Repeated {
                 continue;
             }
             loop {
                 let after = REPEATED * (1 + self.repetitions % 2);
-                if *told + after > teller.now {
+                if *reported + after > timeline.now {
                     break;
                 }
                 self.repetitions += 1;
-                *told += after;
-                due.push((*device, *told));
+                *reported += after;
+                due.push((*device, *reported));
             }
         }
         for ((user, platform), at) in due {
-            Self::tell(UserOnline, user, platform, &Connection::Repeated, at, teller);
+            Self::report(UserOnline, user, platform, &Connection::Repeated, at, timeline);
         }
     }
 
-    fn tell(
+    fn report(
         name: EventName,
         user: usize,
         platform: usize,
         connection: &Connection,
         at: u64,
-        teller: &mut Teller,
+        timeline: &mut Timeline,
     ) {
         let options = Options {
             users: vec![USERS[user].to_owned()],
             platform: PLATFORMS[platform],
             conn_id: match connection {
                 Connection::Named(id) => id.clone(),
-                Connection::Repeated | Connection::ToldOnce => String::new(),
+                Connection::Repeated | Connection::ReportedOnce => String::new(),
             },
             server: match connection {
-                Connection::ToldOnce => Server::V2,
+                Connection::ReportedOnce => Server::V2,
                 Connection::Named(_) | Connection::Repeated => Server::V3,
             },
             seq: Some(at),
             ..options()
         };
         let event = super::Event::OpenIm(Event { name, options, now: UnixMillis(at) });
-        teller.told.push(Told { at, event });
+        timeline.reported.push(Reported { at, event });
     }
 
     pub(super) fn know(&self, truth: &mut Truth) {
@@ -141,17 +150,5 @@ impl OpenIm {
 }
 
 fn options() -> Options {
-    Options {
-        app: "main".to_owned(),
-        users: Vec::new(),
-        name: None,
-        face_url: String::new(),
-        ex: "ex".to_owned(),
-        create_time: 0,
-        platform: Platform::Ios,
-        conn_id: String::new(),
-        server: Server::V3,
-        seq: None,
-        documented: false,
-    }
+    Options { ex: "ex".to_owned(), ..Options::default() }
 }

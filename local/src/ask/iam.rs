@@ -1,4 +1,4 @@
-//! Signs questions for IAM (SigV4): in the cloud they need it, callbacks do not.
+//! Signs queries for IAM (SigV4): in the cloud they need it, callbacks do not.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use aws_sigv4::{
 use reqwest::Method;
 use rollcall::domain::UnixMillis;
 
-/// Who asks.
+/// The credentials of the caller.
 #[derive(Debug, Clone)]
 pub struct Signer {
     credentials: Credentials,
@@ -20,7 +20,7 @@ pub struct Signer {
 impl Signer {
     /// The credentials of `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, for a gateway in
     /// the cloud. The region is the one in its name, else that of `AWS_REGION`. `None`, if it is not one or there are no
-    /// credentials: then questions are not signed.
+    /// credentials: then queries are not signed.
     #[must_use]
     pub fn from_env(url: &str) -> Option<Self> {
         let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
@@ -86,7 +86,7 @@ mod tests {
 
     /// The same request, signed by botocore 1.43.
     #[test]
-    fn a_question_is_signed_as_botocore_signs_it() {
+    fn a_query_is_signed_as_botocore_signs_it() {
         let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
         let token = Some("token".to_owned());
         let signer = Signer {

@@ -1,0 +1,5 @@
+//! Erases what is stored about a person.
+
+fn main() -> Result<(), rollcall::runtime::Error> {
+    rollcall::runtime::run_erase()
+}

@@ -1,0 +1,123 @@
+//! Erasing a person, in two passes.
+//!
+//! A request is answered when the first pass is over. The second one comes a quarter of an hour
+//! later, when no provider sends anything again: it deletes what late callbacks have stored
+//! meanwhile. Until then, readers leave that out.
+//!
+//! The order of the steps lets a crash do no harm. The erasure is noted before anything is deleted,
+//! and the second pass is arranged before the first one begins. After a crash, the same request
+//! does the rest.
+
+mod http;
+mod repeat;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+#[cfg(test)]
+pub(crate) use self::http::schemas;
+pub use self::repeat::{ReceivedRepeat, Repeat, RepeatError, Repeats};
+use crate::{
+    domain::UnixMillis,
+    metrics,
+    store::{Eraser, Pass, PassEnd, Passed, Person, StoreError, UserHash},
+};
+
+/// How long after the request the second pass comes: the longest time that a message of SQS can be
+/// delayed. No provider repeats a callback for so long.
+pub const SECOND_PASS_AFTER: Duration = Duration::from_mins(15);
+
+/// How long a request may take. API Gateway waits for 30 seconds.
+pub const REQUEST_LIMIT: Duration = Duration::from_secs(20);
+
+/// How much longer the last items of a request may take.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Erases people.
+#[derive(Debug, Clone)]
+pub struct Erase {
+    /// The table.
+    pub store: Eraser,
+    /// What makes the second pass happen.
+    pub repeats: Repeats,
+    /// How long a request may take. What is not erased by then needs another request.
+    pub limit: Duration,
+}
+
+/// Why a person was not erased.
+#[derive(Debug, thiserror::Error)]
+enum EraseError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the second pass cannot be arranged: {0}")]
+    Repeat(#[from] RepeatError),
+    #[error("the time for the answer was over")]
+    OutOfTime,
+}
+
+impl Erase {
+    /// Erases what is stored about a person, and arranges the second pass.
+    async fn first_pass(&self, person: &Person, now: UnixMillis) -> Result<Passed, EraseError> {
+        let deadline = Instant::now() + self.limit;
+        let work = async {
+            let hash = self.store.hash(person).await?;
+            let at = self.store.note(&person.app, hash, now).await?;
+            self.repeats.arrange(Repeat { person: person.clone(), at }, deadline).await?;
+            let passed = self.store.pass(person, hash, Pass::First, at, now, deadline).await?;
+            self.done(person, hash, Pass::First, passed).await?;
+            Ok(passed)
+        };
+        // A pass ends at the deadline by itself, unless the table does not answer.
+        tokio::time::timeout_at(deadline + GRACE, work).await.unwrap_or(Err(EraseError::OutOfTime))
+    }
+
+    /// Erases what came late.
+    async fn second_pass(
+        &self,
+        repeat: &Repeat,
+        now: UnixMillis,
+        deadline: Instant,
+    ) -> Result<(), EraseError> {
+        let Repeat { person, at } = repeat;
+        let hash = self.store.hash(person).await?;
+        let noted = self.store.noted(&person.app, hash).await?;
+        let at = noted.map_or(*at, |noted| noted.at.max(*at));
+        let passed = self.store.pass(person, hash, Pass::Second, at, now, deadline).await?;
+        self.done(person, hash, Pass::Second, passed).await?;
+        match passed.end {
+            PassEnd::Complete => Ok(()),
+            PassEnd::OutOfTime => Err(EraseError::OutOfTime),
+        }
+    }
+
+    /// Counts what a pass has erased. The line names the hash, never the person.
+    async fn done(
+        &self,
+        person: &Person,
+        hash: UserHash,
+        pass: Pass,
+        passed: Passed,
+    ) -> Result<(), StoreError> {
+        let Passed { items, end, .. } = passed;
+        let erasures = u64::from(pass == Pass::First && end == PassEnd::Complete);
+        tracing::info!(
+            target: metrics::ERASURE,
+            provider = person.app.provider.as_str(),
+            app = person.app.id.as_str(),
+            %hash,
+            erasures,
+            erased_items = items,
+            pass = match pass {
+                Pass::First => "first",
+                Pass::Second => "second",
+            },
+            complete = end == PassEnd::Complete,
+            "erasure"
+        );
+        if items > 0 {
+            self.store.count(&person.app, hash, items).await?;
+        }
+        Ok(())
+    }
+}

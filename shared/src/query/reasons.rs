@@ -1,0 +1,270 @@
+//! The rules in plain words. Which rule it was, `record` says.
+
+use serde::Serialize;
+
+use crate::{
+    domain::{
+        Because, By, EndRule, Ending, LastsRule, MarkRule, Moved, RegisterRule, UnixMillis, Visit,
+    },
+    record::{ExplainedDevice, ExplainedMark},
+};
+
+/// The rules that made something of a mark, of a register or of a stay: in words, and their names.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Reasons {
+    /// What the rules made of it, in words. The words may change.
+    rule: String,
+    /// The names of these rules. `docs/design.md` explains each of them.
+    #[cfg_attr(test, schemars(schema_with = "rule_names"))]
+    rules: Vec<&'static str>,
+}
+
+/// The names of all rules, in the order in which a visit meets them.
+#[cfg(test)]
+fn rule_names(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let marks = MarkRule::ALL.iter().map(|rule| rule.name());
+    let lasts = LastsRule::ALL.iter().map(|rule| rule.name());
+    let ends = EndRule::ALL.iter().map(|rule| rule.name());
+    let moved = Moved::ALL.iter().map(|rule| rule.name());
+    let registers = RegisterRule::ALL.iter().map(|rule| rule.name());
+    let mut names: Vec<_> = marks.chain(lasts).chain(ends).chain(moved).chain(registers).collect();
+    // Two kinds of rules share some names.
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(*name));
+    schemars::json_schema!({
+        "type": "array", "minItems": 1, "maxItems": 4, "items": { "type": "string", "enum": names }
+    })
+}
+
+impl Reasons {
+    fn new(rule: String, name: &'static str) -> Self {
+        Self { rule, rules: vec![name] }
+    }
+
+    fn and(&mut self, rule: &str, name: &'static str) {
+        self.rule.push_str("; ");
+        self.rule.push_str(rule);
+        self.rules.push(name);
+    }
+
+    /// Of a mark. The one that began a visit also says what other event ended it, and the one that
+    /// ended it, why it did so at another time.
+    pub(super) fn of_mark(explained: &ExplainedMark) -> Self {
+        let (rule, visit) = (explained.rule, &explained.stay.visit);
+        let mut reasons = Self::new(mark(rule, visit), rule.name());
+        let Some(because) = &visit.because else { return reasons };
+        match because.rule {
+            EndRule::Left => {
+                if ends(rule) {
+                    reasons.and_moved(visit, because);
+                }
+            }
+            EndRule::LeftByNewest => {}
+            other => {
+                if begins(rule) {
+                    reasons.and(&end(because), other.name());
+                    reasons.and_moved(visit, because);
+                }
+            }
+        }
+        reasons
+    }
+
+    /// Of the end of a visit.
+    pub(super) fn of_visit(visit: &Visit) -> Self {
+        let mut reasons = visit.because.as_ref().map_or_else(Self::lasts, |because| {
+            let mut reasons = Self::new(end(because), because.rule.name());
+            reasons.and_moved(visit, because);
+            reasons
+        });
+        if let Some(at) = visit.spared_at {
+            let rule = format!(
+                "the room's creation at {at} does not end it, because the person created the room"
+            );
+            reasons.and(&rule, LastsRule::SparesCreator.name());
+        }
+        reasons
+    }
+
+    fn lasts() -> Self {
+        Self::new("lasts: nothing has ended it".to_owned(), LastsRule::Lasts.name())
+    }
+
+    fn and_moved(&mut self, visit: &Visit, because: &Because) {
+        if let (Some((moved, by)), Some(at)) = (&because.moved, visit.ending.map(Ending::at)) {
+            self.and(&moved_to(*moved, at, by.as_ref()), moved.name());
+        }
+    }
+
+    /// Of a register.
+    pub(super) fn of_register(device: &ExplainedDevice, rule: RegisterRule) -> Self {
+        Self::new(register(device, rule), rule.name())
+    }
+
+    /// Of a device's stay online: those of the register that decides.
+    pub(super) fn of_device(device: &ExplainedDevice) -> Self {
+        let decides = device.registers.iter().find(|register| decides(register.rule));
+        let mut reasons = match decides {
+            Some(register) => Self::of_register(device, register.rule),
+            None => Self::lasts(),
+        };
+        if device.stay.beginning.at().is_none() {
+            reasons.rule.push_str("; no event says when the device came online");
+        }
+        reasons
+    }
+}
+
+fn begins(rule: MarkRule) -> bool {
+    matches!(
+        rule,
+        MarkRule::Begins
+            | MarkRule::BeginsAnew
+            | MarkRule::BeginsAfterLast
+            | MarkRule::BeginsUnreported
+    )
+}
+
+fn ends(rule: MarkRule) -> bool {
+    matches!(
+        rule,
+        MarkRule::Ends | MarkRule::EndsUnreported | MarkRule::EndsAfterLast | MarkRule::EndsUnknown
+    )
+}
+
+fn mark(rule: MarkRule, visit: &Visit) -> String {
+    let text = match rule {
+        MarkRule::Begins => "begins a visit",
+        MarkRule::BeginsAnew => "begins a visit; since the entry before, no exit has arrived",
+        MarkRule::BeginsAfterLast => {
+            return format!(
+                "begins a visit at {}, when the visit before in this session ended: a login that \
+                 keeps its session does not say when it happened",
+                visit.place()
+            );
+        }
+        MarkRule::BeginsUnreported => {
+            "begins a visit: the person is in, but the callback of their entry never arrived"
+        }
+        MarkRule::Contradicted => {
+            "stale: its session ended before. The newest mark of the session leaves, although this \
+             one has a higher sequence; so its visit has no length"
+        }
+        MarkRule::Repeats => {
+            "repeats the login of a session that is in already: the visit goes on, with this role"
+        }
+        MarkRule::ChangesRole => "changes the role; the visit goes on",
+        MarkRule::ChangesConnection => {
+            "the person was in already: the visit goes on over another connection"
+        }
+        MarkRule::Ends => "ends a visit",
+        MarkRule::EndsUnreported => {
+            "ends a visit whose login never arrived; it says itself when the session began"
+        }
+        MarkRule::EndsAfterLast => {
+            return format!(
+                "ends a visit whose login never arrived; that began at {} at the earliest, when \
+                 the visit before in this session ended",
+                visit.place()
+            );
+        }
+        MarkRule::EndsUnknown => {
+            "ends a visit whose entry never arrived, so it is not known when the visit began"
+        }
+        MarkRule::EndsReplaced => {
+            return format!(
+                "is the exit of the connection that the entry at {} replaced: it says why the \
+                 visit before that entry ended, and does not end the visit after it",
+                visit.ending.map_or(visit.place(), Ending::at)
+            );
+        }
+        MarkRule::EndsReplacedConnection => {
+            "is the exit of a connection that was replaced within a visit: it does not end the visit"
+        }
+    };
+    text.to_owned()
+}
+
+fn end(because: &Because) -> String {
+    let at = because.at;
+    match (because.rule, &because.by) {
+        (EndRule::Left, _) => format!("its own end arrived: the person left at {at}"),
+        (EndRule::LeftConnection, _) => {
+            format!("ended by the entry at {at}; the exit of the replaced connection says why")
+        }
+        (EndRule::LeftByNewest, _) => {
+            format!("ended by the newest mark of its session, which leaves at {at}")
+        }
+        (EndRule::Superseded, Some(by)) => {
+            format!("superseded by {}, which began at {at}", name(by))
+        }
+        (EndRule::Superseded, None) => format!("superseded by the entry at {at}"),
+        (EndRule::RoomClosed, _) => format!("ended by the room's close at {at}"),
+        (EndRule::RoomReplaced, Some(by)) => format!("ended by {}, which began at {at}", name(by)),
+        (EndRule::RoomReplaced, None) => format!("ended by the room's creation at {at}"),
+    }
+}
+
+fn moved_to(moved: Moved, at: UnixMillis, by: Option<&By>) -> String {
+    let by = by.map_or_else(String::new, |by| format!(" {}", name(by)));
+    match moved {
+        Moved::ToNextSession => format!("moved to {at}, because{by} began then"),
+        Moved::ToOtherLife => format!("moved to {at}, because the person came to{by} then"),
+        Moved::ToBeginning => format!("moved to {at}, because no visit ends before it begins"),
+    }
+}
+
+fn name(by: &By) -> String {
+    match by {
+        By::Session(id) => format!("session {id}"),
+        By::Life(id) => format!("life {id} of the room"),
+    }
+}
+
+fn decides(rule: RegisterRule) -> bool {
+    match rule {
+        RegisterRule::Online
+        | RegisterRule::Lease
+        | RegisterRule::LeaseExpired
+        | RegisterRule::WentOffline
+        | RegisterRule::LoggedOut
+        | RegisterRule::PushedByOtherPlatform
+        | RegisterRule::PushedBySamePlatform => true,
+        RegisterRule::CameOnline
+        | RegisterRule::Older
+        | RegisterRule::LosesTie
+        | RegisterRule::OldClientsLogout => false,
+    }
+}
+
+fn register(device: &ExplainedDevice, rule: RegisterRule) -> String {
+    let until = device.lease_until.map_or_else(String::new, |until| format!(" {until}"));
+    let decides = device.registers.iter().find(|register| decides(register.rule));
+    let (newest, at) =
+        decides.map_or(("-", UnixMillis(0)), |register| (register.register.name(), register.at));
+    match rule {
+        RegisterRule::Online => "online, until an event says otherwise".to_owned(),
+        RegisterRule::Lease => format!("online: lease until{until}"),
+        RegisterRule::LeaseExpired => {
+            format!("offline: the lease ended at{until}, and no repetition has arrived")
+        }
+        RegisterRule::CameOnline => format!("came online; `{newest}` at {at} ended that"),
+        RegisterRule::WentOffline => "offline: it is the newest event".to_owned(),
+        RegisterRule::LoggedOut => "logged out: it is the newest event".to_owned(),
+        RegisterRule::PushedByOtherPlatform => {
+            "pushed offline by a login on another platform: it is the newest event".to_owned()
+        }
+        RegisterRule::PushedBySamePlatform => {
+            "pushed offline by a login on the same platform: it is the newest event".to_owned()
+        }
+        RegisterRule::Older => format!("stale: `{newest}` at {at} is newer"),
+        RegisterRule::LosesTie => {
+            format!("stale: `{newest}` at the same millisecond has priority")
+        }
+        RegisterRule::OldClientsLogout => {
+            "ignored: an old client also logs out when a login on its own platform pushes it offline"
+                .to_owned()
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! How long two people, or people in two roles, were in a room at the same time.
+
+use serde::Serialize;
+
+use super::{in_time, question};
+use crate::{
+    domain::{AppId, LifeId, ProviderName, RoomId, UnixMillis, UserId},
+    query::{Parameters, QueryError},
+    record::{Record, Whom},
+};
+
+/// How many spans an answer has at most: twice as many would be too long for Lambda.
+const MAX_SPANS: usize = 50_000;
+
+/// When both sides were there.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(in crate::query) struct Together {
+    /// The provider that sent the callbacks.
+    provider: ProviderName,
+    /// The app of the provider.
+    app: AppId,
+    /// The room.
+    room: RoomId,
+    /// The life of the room. Null in Tencent's rooms, which have no lives.
+    life: Option<LifeId>,
+    /// The time for which the answer is true, by the clock of the function that answers. A visit
+    /// that lasts has lasted until then.
+    as_of: UnixMillis,
+    /// Whether no callback is expected that could change the answer, as in a room's report.
+    #[serde(rename = "final")]
+    is_final: bool,
+    /// The parameter `a`.
+    a: String,
+    /// The parameter `b`.
+    b: String,
+    /// The sum of the spans, in milliseconds.
+    together_ms: u64,
+    /// Whether the beginning or the end of a visit of either side was inferred.
+    assumed: bool,
+    /// When both sides were present, oldest first. They do not overlap.
+    #[cfg_attr(test, schemars(length(max = MAX_SPANS)))]
+    spans: Vec<TogetherSpan>,
+}
+
+/// A span in which both sides were present.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct TogetherSpan {
+    /// Its beginning.
+    from: UnixMillis,
+    /// Its end.
+    to: UnixMillis,
+}
+
+/// One side: a user's id, `role:` and a role, or `user:` and an id that begins like one of these.
+fn whom(
+    record: Record<'_>,
+    parameters: &Parameters,
+    name: &'static str,
+) -> Result<Whom, QueryError> {
+    let bad = |why: String| QueryError::BadParameter(name, why);
+    let text = parameters.get(name)?.ok_or_else(|| bad("is missing".to_owned()))?;
+    if let Some(role) = text.strip_prefix("role:") {
+        return record.role_named(role).map(Whom::InRole).ok_or_else(|| {
+            bad("names no role, such as `role:audience` or `role:role_9`; a user whose id begins \
+                 with `role:` is `user:role:...`"
+                .to_owned())
+        });
+    }
+    let id: Result<UserId, _> = text.strip_prefix("user:").unwrap_or(text).parse();
+    id.map(Whom::User).map_err(|error| bad(error.to_string()))
+}
+
+pub(in crate::query) async fn together(
+    record: Record<'_>,
+    room: &RoomId,
+    parameters: &Parameters,
+) -> Result<Together, QueryError> {
+    let (a, b) = (whom(record, parameters, "a")?, whom(record, parameters, "b")?);
+    if a == b && matches!(a, Whom::User(_)) {
+        return Err(QueryError::BadParameter("b", "is the same person as `a`".to_owned()));
+    }
+    let (window, life) = (parameters.window(record.now())?, parameters.life()?);
+    let question = question(parameters, life.as_ref(), window)?;
+    let report = Box::pin(async { Ok(record.together(room, [&a, &b], question).await?) });
+    let report = in_time(report, ", or for two people by their ids").await?;
+    if report.spans.len() > MAX_SPANS {
+        return Err(QueryError::TooLarge(format!(
+            "there are more than {MAX_SPANS} spans: ask for a shorter span with `from` and `to`"
+        )));
+    }
+    let asked = |name| Ok::<_, QueryError>(parameters.get(name)?.unwrap_or_default().to_owned());
+    Ok(Together {
+        provider: record.app().provider,
+        app: record.app().id.clone(),
+        room: room.clone(),
+        life: report.life,
+        as_of: window.as_of,
+        is_final: report.is_final,
+        a: asked("a")?,
+        b: asked("b")?,
+        together_ms: report.spans.iter().map(|span| span.ms()).sum(),
+        assumed: report.is_assumed,
+        spans: report
+            .spans
+            .iter()
+            .map(|span| TogetherSpan { from: span.from, to: span.to })
+            .collect(),
+    })
+}

@@ -1,0 +1,276 @@
+//! Why the answers about a person are as they are: each mark on their seats and each register of
+//! their devices, with the rule that made something of it.
+//!
+//! The verdicts are given by the code that decides: by the provider's rules, and for the ends of
+//! visits by [`super::ends`].
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, VecDeque},
+};
+
+use futures::{TryStreamExt, stream::BoxStream};
+
+use super::{DeviceStay, PersonSeats, Record, RecordError, RoomStay, ends::RoomEnds};
+use crate::{
+    domain::{
+        DeviceVerdict, LifeId, Mark, MarkRule, Register, RegisterRule, RoomId, Stamp, UnixMillis,
+        UserId, Verdict, Visit,
+    },
+    providers::{Rules, Visits},
+    store::{Seat, StoreError},
+};
+
+/// Which of a person's seats.
+#[derive(Debug, Clone, Copy)]
+pub enum Seats<'r> {
+    /// All of them.
+    All,
+    /// Those in a room and in the rooms after it.
+    From(&'r RoomId),
+    /// Those in a room.
+    In(&'r RoomId),
+}
+
+/// The marks of one seat in their order, each with what became of it.
+#[expect(missing_debug_implementations, reason = "it holds a stream")]
+pub struct SeatMarks<'s, 'a> {
+    user: &'s UserId,
+    seat: &'s Seat,
+    ends: &'s mut RoomEnds<'a>,
+    rules: &'static Rules,
+    marks: BoxStream<'a, Result<Mark, StoreError>>,
+    /// `None` when all marks have come.
+    visits: Option<Box<dyn Visits>>,
+    /// How many visits are completed.
+    completed: usize,
+    /// The marks that were not returned yet.
+    waiting: VecDeque<Verdict>,
+    /// The visits that these marks belong to, by their numbers.
+    of_waiting: HashMap<usize, VisitOfMarks>,
+}
+
+#[derive(Default)]
+struct VisitOfMarks {
+    /// How many of its marks are waiting.
+    waiting: usize,
+    /// Whether one of its marks was returned.
+    is_returned: bool,
+    visit: Option<Visit>,
+    stay: Option<RoomStay>,
+}
+
+/// A mark, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainedMark {
+    /// The mark.
+    pub mark: Mark,
+    /// What it says, in the provider's terms.
+    pub says: String,
+    /// The role, as answers call it.
+    pub role: Cow<'static, str>,
+    /// The rule that made something of it.
+    pub rule: MarkRule,
+    /// The stay that it belongs to.
+    pub stay: RoomStay,
+    /// Whether it is the first mark of that stay.
+    pub is_first: bool,
+}
+
+/// A device, and what became of its registers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainedDevice {
+    /// Its stay online.
+    pub stay: DeviceStay,
+    /// Until when it is online, if that has to be repeated.
+    pub lease_until: Option<UnixMillis>,
+    /// The registers that it has.
+    pub registers: Vec<ExplainedRegister>,
+}
+
+/// A register of a device, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainedRegister {
+    /// Which one.
+    pub register: Register,
+    /// When it happened.
+    pub at: UnixMillis,
+    /// What it says, in the provider's terms.
+    pub says: String,
+    /// The rule that made something of it.
+    pub rule: RegisterRule,
+}
+
+impl<'a> Record<'a> {
+    /// Some of a person's seats. Take them with [`PersonSeats::next_marks`].
+    #[must_use]
+    pub fn explained_seats(self, user: &UserId, seats: Seats<'_>) -> PersonSeats<'a> {
+        let Self { store, app, now } = self;
+        let found = match seats {
+            Seats::All => store.seats_of_user(app, user, now),
+            Seats::From(room) => store.seats_of_user_from(app, user, room, now),
+            Seats::In(room) => store.seats_of_user_in(app, user, room, now),
+        };
+        PersonSeats::new(self, user, found)
+    }
+
+    /// The devices of a person, by their kinds and connections.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn explained_devices(
+        self,
+        user: &UserId,
+    ) -> Result<Vec<ExplainedDevice>, RecordError> {
+        let Some(rules) = self.rules().devices else { return Ok(Vec::new()) };
+        let devices = self.store.devices(self.app, user, self.now).await?;
+        let explained = devices.into_iter().map(|device| {
+            let verdict: DeviceVerdict = (rules.decide)(&device, self.now);
+            let registers = [
+                (Register::Online, device.online, verdict.online),
+                (Register::Offline, device.offline, verdict.offline),
+                (Register::LoggedOut, device.logged_out, verdict.logged_out),
+                (Register::KickedByItself, device.kicked_by_itself, verdict.kicked_by_itself),
+            ];
+            let explained = |(register, stamp, rule): (_, Option<Stamp>, Option<RegisterRule>)| {
+                let (stamp, rule) = stamp.zip(rule)?;
+                let says = (rules.says)(&device, register, stamp);
+                Some(ExplainedRegister { register, at: stamp.at(), says, rule })
+            };
+            let registers = registers.into_iter().filter_map(explained).collect();
+            let DeviceVerdict { ending, lease_until, .. } = verdict;
+            let stay = DeviceStay::new(device, rules, ending);
+            ExplainedDevice { stay, lease_until, registers }
+        });
+        let mut explained: Vec<_> = explained.collect();
+        explained.sort_by(|a, b| a.stay.place().cmp(&b.stay.place()));
+        Ok(explained)
+    }
+
+    /// Whether anything is known of a person.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn is_known(self, user: &UserId) -> Result<bool, RecordError> {
+        let mut seats = self.store.seats_of_user(self.app, user, self.now);
+        Ok(seats.try_next().await?.is_some() || self.is_known_outside_rooms(user).await?)
+    }
+}
+
+impl<'a> PersonSeats<'a> {
+    /// The next seat that does not come before a place: the marks on it.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn next_marks(
+        &mut self,
+        from: Option<(&RoomId, Option<&LifeId>)>,
+    ) -> Result<Option<SeatMarks<'_, 'a>>, RecordError> {
+        let Record { store, app, now } = self.record();
+        let rules = self.record().rules();
+        let mut visits = rules.visits();
+        visits.verdicts().ask();
+        while self
+            .next_seat()
+            .await?
+            .is_some_and(|(_, seat, _)| from.is_some_and(|(room, life)| seat.is_before(room, life)))
+        {
+        }
+        let Some((user, seat, ends)) = self.current() else { return Ok(None) };
+        Ok(Some(SeatMarks {
+            user,
+            seat,
+            ends,
+            rules,
+            marks: store.marks(app, user, seat, now),
+            visits: Some(visits),
+            completed: 0,
+            waiting: VecDeque::new(),
+            of_waiting: HashMap::new(),
+        }))
+    }
+}
+
+impl SeatMarks<'_, '_> {
+    /// The room that the seat is in.
+    #[must_use]
+    pub fn room(&self) -> &RoomId {
+        &self.seat.room
+    }
+
+    /// The life of the room, if the provider tells them apart.
+    #[must_use]
+    pub fn life(&self) -> Option<&LifeId> {
+        self.seat.life.as_ref()
+    }
+
+    /// The next mark that comes after a mark.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn next(
+        &mut self,
+        after: Option<&Mark>,
+    ) -> Result<Option<ExplainedMark>, RecordError> {
+        loop {
+            let Some(number) = self.first_of_completed_visit() else {
+                if self.read().await? {
+                    continue;
+                }
+                return Ok(None);
+            };
+            let Some(Verdict { mark, rule, .. }) = self.waiting.pop_front() else { continue };
+            let of_visit = self.of_waiting.entry(number).or_default();
+            of_visit.waiting -= 1;
+            let is_first = !std::mem::replace(&mut of_visit.is_returned, true);
+            let is_wanted = after.is_none_or(|after| mark > *after);
+            if let Some(visit) = of_visit.visit.take_if(|_| is_wanted) {
+                let visit = self.ends.decide(self.user, self.seat.life.as_ref(), visit).await?;
+                of_visit.stay = Some(RoomStay::new(self.rules, self.seat, visit));
+            }
+            let stay = of_visit.stay.clone();
+            if of_visit.waiting == 0 {
+                self.of_waiting.remove(&number);
+            }
+            if let (Some(stay), Some(says), true) = (stay, self.rules.says(&mark), is_wanted) {
+                let role = self.rules.role_name(mark.role);
+                return Ok(Some(ExplainedMark { says, role, mark, rule, stay, is_first }));
+            }
+        }
+    }
+
+    /// The visit of the first mark that is waiting, if it is completed.
+    fn first_of_completed_visit(&self) -> Option<usize> {
+        let first = self.waiting.front()?;
+        (first.visit < self.completed).then_some(first.visit)
+    }
+
+    /// Reads the next mark. Whether there was one, or the last visits were completed.
+    async fn read(&mut self) -> Result<bool, RecordError> {
+        let Some(visits) = &mut self.visits else { return Ok(false) };
+        let mark = self.marks.try_next().await?;
+        let is_last = mark.is_none();
+        let completed = match mark {
+            Some(mark) => visits.push(mark),
+            None => visits.finish(),
+        };
+        let mut verdicts = visits.verdicts().take();
+        verdicts.sort_by(|a, b| a.mark.cmp(&b.mark));
+        for verdict in &verdicts {
+            self.of_waiting.entry(verdict.visit).or_default().waiting += 1;
+        }
+        self.waiting.extend(verdicts);
+        for visit in completed {
+            self.of_waiting.entry(self.completed).or_default().visit = Some(visit);
+            self.completed += 1;
+        }
+        if is_last {
+            self.visits = None;
+        }
+        Ok(true)
+    }
+}

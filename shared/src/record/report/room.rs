@@ -1,0 +1,275 @@
+//! The report of a room: everyone who was there.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+
+use super::{
+    MAX_PEOPLE, ReportError,
+    digest::Digest,
+    life::{ReportedLife, SEATS_PER_READ},
+    person::{Figures, PersonReport, Window},
+    span::{Peak, Span, peak},
+};
+use crate::{
+    domain::{LifeId, Mark, RoomId, UnixMillis, UserId, Visit},
+    providers::Numbered,
+    record::{
+        Record, RecordError,
+        ends::{LifeEnd, RoomEnds},
+    },
+    store::{Member, SeatsFrom, StoreError},
+};
+
+/// Everyone who was in one life of a room, with the decided visits of each.
+pub(super) struct Occupants<'a> {
+    record: Record<'a>,
+    pub(super) life: ReportedLife,
+    seats: BoxStream<'a, Result<Member, StoreError>>,
+    ends: RoomEnds<'a>,
+}
+
+/// Somebody who was there. Their visits come oldest first.
+pub(super) struct Occupant {
+    pub(super) user: UserId,
+    pub(super) name: Option<String>,
+    pub(super) marks: Vec<Mark>,
+    pub(super) visits: Vec<Visit>,
+}
+
+impl<'a> Record<'a> {
+    /// Everyone who was in a life of a room, in the order of the index; only `users`, if there are
+    /// any. Who comes again meanwhile may come twice.
+    pub(super) async fn occupants(
+        self,
+        room: &RoomId,
+        life: Option<&LifeId>,
+        window: Window,
+        users: &[&UserId],
+    ) -> Result<Occupants<'a>, ReportError> {
+        let mut ends = RoomEnds::new(self, room.clone());
+        let life = self.reported_life(room, life, window, &mut ends).await?;
+        let Self { store, app, now } = self;
+        let seats = if users.is_empty() {
+            let from = SeatsFrom::Time(life.first_seats());
+            let seats = store.seats_of_room(app, room, from, SEATS_PER_READ, now);
+            let until = life.last_seats();
+            // They come in the order of the newest session of each.
+            let is_later = move |seat: &Member| {
+                seat.seat.marks.iter().max().is_some_and(|newest| newest.order.time > until)
+            };
+            let seats = seats.map_ok(|found| found.member);
+            let seats = seats.try_take_while(move |seat| std::future::ready(Ok(!is_later(seat))));
+            seats.boxed()
+        } else {
+            let mut members = Vec::new();
+            for user in users {
+                let seats = store.seats_in_room(app, user, room, now).await?.into_iter();
+                members.extend(seats.map(|seat| Ok(Member { user: (*user).clone(), seat })));
+            }
+            stream::iter(members).boxed()
+        };
+        Ok(Occupants { record: self, life, seats, ends })
+    }
+}
+
+impl Occupants<'_> {
+    pub(super) async fn next(&mut self) -> Result<Option<Occupant>, RecordError> {
+        let Record { store, app, now } = self.record;
+        while let Some(Member { user, seat }) = self.seats.try_next().await? {
+            if seat.life.as_ref() != self.life.id() {
+                continue;
+            }
+            let marks: Vec<Mark> = store.marks(app, &user, &seat, now).try_collect().await?;
+            let mut visits = Vec::new();
+            for visit in self.record.rules().visits_of(&marks) {
+                visits.push(self.ends.decide(&user, seat.life.as_ref(), visit).await?);
+            }
+            return Ok(Some(Occupant { user, name: seat.name, marks, visits }));
+        }
+        Ok(None)
+    }
+}
+
+/// Which report of a room is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct RoomQuestion<'q> {
+    /// Which life; the newest, if none is named.
+    pub life: Option<&'q LifeId>,
+    /// Which part of it.
+    pub window: Window,
+    /// How long after the end callbacks are still expected.
+    pub settle: Duration,
+}
+
+/// The report of a room while it is read: everyone who was there, in no order.
+#[expect(missing_debug_implementations, reason = "it holds a stream")]
+pub struct RoomReport<'a> {
+    occupants: Occupants<'a>,
+    window: Window,
+    /// When the first visit of the life began.
+    first_visit: Option<UnixMillis>,
+    is_anyone_in: bool,
+    settle: Duration,
+    changes: Option<Box<dyn Numbered>>,
+    admins: BTreeSet<String>,
+    people: BTreeMap<String, Figures>,
+}
+
+/// What a report says of the room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomTotals {
+    /// Which life it is about; `None` where lives have no names.
+    pub life: Option<LifeId>,
+    /// When the life began, if that is known. Without lives, the first creation in the span.
+    pub began_at: Option<UnixMillis>,
+    /// Whether the creation never arrived, so that this is the beginning of the first visit.
+    pub began_assumed: bool,
+    /// When it ended; `None` while it lasts. Without lives, the last dismissal in the span.
+    pub ended_at: Option<UnixMillis>,
+    /// Whether the close never arrived, so that this is the beginning of the next life.
+    pub ended_assumed: bool,
+    /// Whether no callback is expected that could change the report.
+    pub is_final: bool,
+    /// The digest of everything that the report says of people and time.
+    pub digest: Digest,
+    /// How many people were there.
+    pub people: usize,
+    /// How many others were only there as admins, which are not people.
+    pub admins: usize,
+    /// The time that people were present, in all, in milliseconds.
+    pub person_ms: u64,
+    /// How many were present at one moment, at most; `None` if nobody was for any time.
+    pub peak: Option<Peak>,
+    /// The least number of callbacks of the life that never arrived; `None` where the provider
+    /// does not number them.
+    pub missing: Option<u64>,
+}
+
+impl<'a> Record<'a> {
+    /// The report of a room.
+    ///
+    /// # Errors
+    ///
+    /// [`ReportError`] if the room or the life is not known, or if the records cannot be read.
+    pub async fn room_report(
+        self,
+        room: &RoomId,
+        question: RoomQuestion<'_>,
+    ) -> Result<RoomReport<'a>, ReportError> {
+        let RoomQuestion { life, window, settle } = question;
+        let occupants = self.occupants(room, life, window, &[]).await?;
+        Ok(RoomReport {
+            changes: self.rules().rooms.and_then(|rooms| rooms.numbered).map(|numbered| numbered()),
+            occupants,
+            window,
+            first_visit: None,
+            is_anyone_in: false,
+            settle,
+            admins: BTreeSet::new(),
+            people: BTreeMap::new(),
+        })
+    }
+}
+
+impl RoomReport<'_> {
+    /// The next person who was there in the span. Somebody who comes again meanwhile may be
+    /// reported twice: then the second report is the newer one.
+    ///
+    /// # Errors
+    ///
+    /// [`ReportError`] if there are too many people, or if the records cannot be read.
+    pub async fn next(&mut self) -> Result<Option<PersonReport>, ReportError> {
+        while let Some(occupant) = self.occupants.next().await? {
+            let Occupant { user, name, marks, mut visits } = occupant;
+            let life = &self.occupants.life;
+            if let Some(changes) = &mut self.changes {
+                if life.end.is_some() {
+                    changes.seat_of_ended_life(&marks);
+                } else {
+                    changes.seat(&marks);
+                }
+            }
+            let first = visits.iter().map(Visit::place).min();
+            self.first_visit = self.first_visit.into_iter().chain(first).min();
+            visits.retain(|visit| self.window.holds(visit));
+            self.is_anyone_in |= visits.iter().any(|visit| visit.ending.is_none());
+            let all = visits.len();
+            let rules = self.occupants.record.rules();
+            visits.retain(|visit| rules.is_person(visit.role));
+            let limits = life.limits();
+            let part = |visit: &Visit| self.window.part(visit).within(limits);
+            let Some(person) = PersonReport::new(user.clone(), name, &marks, &visits, part) else {
+                if all > 0 {
+                    self.admins.insert(user.to_string());
+                }
+                continue;
+            };
+            self.people.insert(user.to_string(), person.figures.clone());
+            if self.people.len() > MAX_PEOPLE {
+                return Err(ReportError::TooManyPeople);
+            }
+            return Ok(Some(person));
+        }
+        Ok(None)
+    }
+
+    /// What is known of the room, once everyone was read.
+    #[must_use]
+    pub fn totals(self) -> RoomTotals {
+        let Self { occupants, window, first_visit, people, .. } = self;
+        let ReportedLife { life, created, end } = occupants.life;
+        let now = occupants.record.now;
+        let began_at = match &life {
+            Some(life) => created.or(first_visit).or(life.closed),
+            None => created,
+        };
+        let ended_at = end.as_ref().map(|end| end.at().max(began_at.unwrap_or(UnixMillis(0))));
+        let settled = |at: UnixMillis| at.after(self.settle) <= now;
+        let is_final = match life {
+            Some(_) => ended_at.is_some_and(settled),
+            None => settled(window.to) && !self.is_anyone_in,
+        };
+        let life = life.map(|life| life.id);
+        let of_people = people.iter().map(|(user, figures)| (user.as_str(), figures));
+        RoomTotals {
+            digest: Digest::new(life.as_ref(), began_at, ended_at, of_people),
+            began_at,
+            began_assumed: life.is_some() && created.is_none(),
+            ended_at,
+            ended_assumed: matches!(end, Some(LifeEnd::Replaced { .. })),
+            is_final,
+            people: people.len(),
+            admins: self.admins.len(),
+            person_ms: people.values().map(Figures::present_ms).sum(),
+            peak: peak(people.values().map(|figures| figures.present.as_slice())),
+            missing: self.changes.map(|changes| changes.lost().map_or(0, |lost| lost.missing)),
+            life,
+        }
+    }
+}
+
+impl Window {
+    /// The share of a room's life that somebody was present, in ten-thousandths: of its part in the
+    /// window. A life that lasts has lasted until `as_of`. `None` if that part has no length or no
+    /// known beginning.
+    #[must_use]
+    pub fn share_of_life(
+        &self,
+        began_at: Option<UnixMillis>,
+        ended_at: Option<UnixMillis>,
+        present: &[Span],
+    ) -> Option<u16> {
+        let (from, to) = (began_at?, ended_at.unwrap_or(self.as_of));
+        let life = Span { from, to }.within(Span { from: self.from, to: self.to });
+        let present: u64 = present.iter().map(|span| span.within(life).ms()).sum();
+        let share = u128::from(present) * 10_000 / u128::from(life.ms()).max(1);
+        (life.ms() > 0).then(|| u16::try_from(share).unwrap_or(u16::MAX))
+    }
+}

@@ -1,0 +1,386 @@
+//! Random histories in which a person is erased at a random moment: callbacks come before it, at the
+//! same moment, and after it. Afterwards no answer names the person, and after the second pass no
+//! item does, except by what happened since.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
+
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestCaseError, TestError, TestRunner},
+};
+use rollcall::{
+    domain::{Mark, UnixMillis},
+    erase::{Repeat, SECOND_PASS_AFTER},
+};
+use rollcall_players::{
+    Event,
+    answers::{Answers, User, compare},
+    model::{Arrived, Erased, model, without},
+    tencent,
+};
+
+use super::{
+    history::{History, Kind, histories},
+    play::{Asked, Played, System, encode},
+    share, simulated_runtime, unlogged,
+};
+use crate::support::Schedule;
+
+/// Who is erased, and when.
+#[derive(Debug, Clone)]
+struct Erasing {
+    /// One of those whom the callbacks are about.
+    who: prop::sample::Index,
+    /// After how many of the arrivals.
+    when: prop::sample::Index,
+    /// Whether callbacks arrive at the same moment.
+    is_alone: bool,
+}
+
+fn erasings() -> impl Strategy<Value = Erasing> {
+    (any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<bool>())
+        .prop_map(|(who, when, is_alone)| Erasing { who, when, is_alone })
+}
+
+#[test]
+fn an_erased_person_is_gone_whatever_arrives_and_in_whatever_order() {
+    let system = System::simulated();
+    let runtime = simulated_runtime();
+    let _unlogged = unlogged();
+    for acts in ["zego", "trtc", "chat", "openim", ""] {
+        for loses in [false, true] {
+            let config = Config {
+                cases: share(20),
+                failure_persistence: None,
+                max_shrink_iters: 5000,
+                max_shrink_time: 20_000,
+                ..Config::default()
+            };
+            let strategy = (histories(Kind { acts, loses }), erasings());
+            let result = TestRunner::new(config).run(&strategy, |(history, erasing)| {
+                system.clear();
+                runtime.block_on(hold(&history, &erasing, &system)).map_err(TestCaseError::fail)
+            });
+            match result {
+                Ok(()) => {}
+                Err(TestError::Fail(why, (history, erasing))) => {
+                    let story = Played::new(&history).story(&history);
+                    panic!("{why}\n\n{erasing:?}\n{history}\n{story}")
+                }
+                Err(abort) => panic!("{abort}"),
+            }
+        }
+    }
+}
+
+/// Plays a history with an erasure.
+struct Play<'a> {
+    played: Played,
+    system: &'a System,
+    asked: Asked,
+    /// Who is erased.
+    path: String,
+    /// The arrivals in their order.
+    arrived: Vec<Arrived>,
+}
+
+async fn hold(history: &History, erasing: &Erasing, system: &System) -> Result<(), String> {
+    let played = Played::new(history);
+    let asked = Asked::about(&played.reported, &played.truth);
+    let Some(path) = asked.users.iter().nth(erasing.who.index(asked.users.len().max(1))) else {
+        return Ok(());
+    };
+    let mut arrived = played.arrived.clone();
+    arrived.sort_by_key(|arrived| arrived.received_at);
+    let play = Play { path: path.clone(), asked, system, arrived, played };
+    play.hold(history, erasing).await
+}
+
+impl Play<'_> {
+    async fn hold(&self, history: &History, erasing: &Erasing) -> Result<(), String> {
+        let random = fastrand::Rng::with_seed(history.seed);
+        let mut schedule = Schedule { random, has_faults: history.has_faults };
+        let (before, after) = self.arrived.split_at(erasing.when.index(self.arrived.len() + 1));
+        for together in before.chunks(history.at_once) {
+            self.system.deliver(together, &mut schedule).await;
+        }
+        let at_once = if erasing.is_alone { 0 } else { history.at_once.min(after.len()) };
+        let (during, after) = after.split_at(at_once);
+        let last = before.iter().chain(during).map(|arrived| arrived.received_at).max();
+        let now = last.unwrap_or(self.played.now);
+        let mut erased = self.erase(during, now, &mut schedule).await;
+        // What was not stored because its handler died arrives again.
+        if !during.is_empty() {
+            self.system.deliver(during, &mut schedule).await;
+        }
+        if during.is_empty() {
+            self.expect_gone(now).await?;
+        }
+        // Callbacks that come at a quarter of an hour later still are no late ones.
+        let second = now + u64::try_from(SECOND_PASS_AFTER.as_millis()).unwrap();
+        let (soon, later) = after.split_at(
+            after.iter().position(|arrived| arrived.received_at > second).unwrap_or(after.len()),
+        );
+        for together in soon.chunks(history.at_once) {
+            self.system.deliver(together, &mut schedule).await;
+        }
+        // A login at the same moment may find an old registration that is deleted a moment later.
+        let is_late = soon.iter().any(|arrived| self.is_old_login(arrived, erased.at))
+            || during.iter().any(|arrived| self.is_old_login(arrived, u64::MAX));
+        let arrived_by_now = before.len() + during.len() + soon.len();
+        self.check(&erased, arrived_by_now, second, is_late, Passes::One).await?;
+        self.repeat(second, &mut schedule).await;
+        self.check(&erased, arrived_by_now, second, is_late, Passes::Both).await?;
+        self.expect_only_newer(&erased).await?;
+        for together in later.chunks(history.at_once) {
+            self.system.deliver(together, &mut schedule).await;
+        }
+        let end = self.played.now.max(second);
+        self.check(&erased, self.arrived.len(), end, is_late, Passes::Both).await?;
+        self.expect_only_newer(&erased).await?;
+        // Once more, when all is over: whoever is erased again is gone.
+        erased.at = self.erase(&[], end, &mut schedule).await.at;
+        self.expect_gone(end).await?;
+        self.repeat(end, &mut schedule).await;
+        self.expect_only_newer(&erased).await
+    }
+
+    fn app_and_user(&self) -> (&str, &str) {
+        let (app, user) = self.path.split_at(self.path.match_indices('/').nth(1).unwrap().0);
+        (app, &user[1..])
+    }
+
+    /// Requests the erasure until it is complete, while callbacks arrive.
+    async fn erase(&self, during: &[Arrived], now: u64, schedule: &mut Schedule) -> Erased {
+        let (app, user) = self.app_and_user();
+        let (url, query) = (format!("/users/{app}"), format!("user={}", encode(user)));
+        let handlers = self.system.handlers();
+        let mut during = during;
+        loop {
+            let answer = self
+                .system
+                .beside(during, schedule, handlers.erase(&url, &query, UnixMillis(now)))
+                .await;
+            during = &[];
+            match answer {
+                Some((status, answer)) if status == 200 => {
+                    assert_eq!(answer["complete"], true, "{answer}");
+                    let at = answer["at"].as_u64().unwrap();
+                    return Erased { path: self.path.clone(), at };
+                }
+                Some((status, answer)) => {
+                    assert!(status == 503 && schedule.has_faults, "{status}: {answer}");
+                }
+                None => assert!(schedule.has_faults),
+            }
+        }
+    }
+
+    /// The second passes that the requests have arranged.
+    async fn repeat(&self, now: u64, schedule: &mut Schedule) {
+        let handlers = self.system.handlers();
+        let repeats = handlers.take_repeats();
+        assert!(!repeats.is_empty(), "nothing repeats the erasure");
+        for repeat in &repeats {
+            self.repeat_one(repeat, now, schedule).await;
+        }
+    }
+
+    async fn repeat_one(&self, repeat: &Repeat, now: u64, schedule: &mut Schedule) {
+        loop {
+            let pass = self.system.handlers().repeat(repeat, UnixMillis(now));
+            match self.system.beside(&[], schedule, pass).await {
+                Some(Ok(())) => return,
+                Some(Err(error)) => assert!(schedule.has_faults, "{error}"),
+                None => assert!(schedule.has_faults),
+            }
+        }
+    }
+
+    /// No answer knows the person.
+    async fn expect_gone(&self, now: u64) -> Result<(), String> {
+        let (app, user) = self.app_and_user();
+        let query = format!("user={}", encode(user));
+        let mut urls = vec![
+            format!("/presence/{app}/users"),
+            format!("/attendance/{app}/users"),
+            format!("/registrations/{app}/users"),
+            format!("/users/{app}"),
+        ];
+        for url in urls.drain(..) {
+            if let Some(answer) = self.system.ask(&url, &query, now).await {
+                return Err(format!("{url}?{query} still has {answer}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a login is older than the erasure: it may have kept newer ones from registering
+    /// their user, and from counting them for their month.
+    fn is_old_login(&self, arrived: &Arrived, erased_at: u64) -> bool {
+        matches!(&arrived.event, Event::Tencent(event)
+            if event.name == tencent::EventName::ChatLogin
+                && event.at() <= erased_at
+                && self.path == format!("tencent/{}/{}", event.options.app, event.options.user))
+    }
+
+    /// What is known of the first arrivals. What an OpenIM server of before sends says nothing of
+    /// its time, so each of its arrivals is an event of its own.
+    fn known(&self, arrived: usize) -> Vec<Arrived> {
+        let mut known = Vec::<Arrived>::new();
+        let mut seen = BTreeSet::new();
+        for arrived in &self.arrived[..arrived] {
+            let is_openim = matches!(arrived.event, Event::OpenIm(_));
+            if is_openim || seen.insert(format!("{:?}", arrived.event)) {
+                known.push(arrived.clone());
+            }
+        }
+        known
+    }
+
+    /// The answers are the model's, for which what was erased never arrived.
+    async fn check(
+        &self,
+        erased: &Erased,
+        arrived: usize,
+        now: u64,
+        is_late: bool,
+        passes: Passes,
+    ) -> Result<(), String> {
+        let known = without(&self.known(arrived), erased);
+        let mut expected = model(&known, now);
+        let mut answers = self.system.answers(&self.asked, now).await;
+        compare("rooms", &answers.rooms, &expected.rooms)?;
+        if is_late {
+            self.check_late(&known, &mut answers, &mut expected, passes)?;
+        }
+        self.forget_repeated_registration(&answers, &mut expected);
+        compare("registrations", &answers.registrations, &expected.registrations)?;
+        if passes == Passes::Both || !is_late {
+            compare("active users", &answers.active_users, &expected.active_users)?;
+        }
+        let known: BTreeSet<_> = expected.users.keys().collect();
+        compare("known users", &answers.users.keys().collect(), &known)?;
+        for (path, answer) in &answers.users {
+            let user = answer.check(&expected.users[path]);
+            user.map_err(|wrong| format!("{path}: {wrong}"))?;
+        }
+        self.played.check_attendance_at(&self.asked, &expected, self.system, now).await
+    }
+
+    /// A registration of `OpenIM`'s that does not say when it was made is as old as its receipt. If it
+    /// is repeated after the erasure, it may be lost to its own first receipt, which is deleted.
+    fn forget_repeated_registration(&self, answers: &Answers, expected: &mut Answers) {
+        let is_repeated = expected
+            .registrations
+            .get(&self.path)
+            .is_some_and(|registration| registration.from == "receipt");
+        if is_repeated && !answers.registrations.contains_key(&self.path) {
+            expected.registrations.remove(&self.path);
+            if expected.users.get(&self.path) == Some(&User::default()) {
+                expected.users.remove(&self.path);
+            }
+        }
+    }
+
+    /// After a late login of before, the person is registered as of one of the logins since, if the
+    /// second pass is over, and a month may lack them.
+    fn check_late(
+        &self,
+        known: &[Arrived],
+        answers: &mut Answers,
+        expected: &mut Answers,
+        passes: Passes,
+    ) -> Result<(), String> {
+        let logins: BTreeSet<u64> = known
+            .iter()
+            .filter(|arrived| self.is_old_login(arrived, u64::MAX))
+            .map(|arrived| match &arrived.event {
+                Event::Tencent(event) => event.at(),
+                _ => 0,
+            })
+            .collect();
+        let found = answers.registrations.remove(&self.path);
+        let wanted = expected.registrations.remove(&self.path);
+        if let Some(found) = &found
+            && !logins.contains(&found.at)
+        {
+            return Err(format!("registered at {found:?}, logins {logins:?}"));
+        }
+        if passes == Passes::Both {
+            compare("is registered", &found.is_some(), &wanted.is_some())?;
+        }
+        let count = |active: &BTreeMap<String, usize>, month: &str| {
+            active.get(month).copied().unwrap_or_default()
+        };
+        let months: BTreeSet<String> =
+            answers.active_users.keys().chain(expected.active_users.keys()).cloned().collect();
+        for month in months {
+            let (found, wanted) =
+                (count(&answers.active_users, &month), count(&expected.active_users, &month));
+            let most = wanted + usize::from(passes == Passes::One);
+            if !(wanted.saturating_sub(1)..=most).contains(&found) {
+                return Err(format!("{month} has {found} active users, not {wanted}"));
+            }
+        }
+        answers.active_users.clear();
+        expected.active_users.clear();
+        Ok(())
+    }
+
+    /// Whatever is stored about the person began or happened since. That may be the end of a session that
+    /// began before: it came after the second pass, and no answer has it.
+    async fn expect_only_newer(&self, erased: &Erased) -> Result<(), String> {
+        let (app, user) = self.app_and_user();
+        let [provider, app] = app.split('/').collect::<Vec<_>>()[..] else { unreachable!() };
+        for (key, item) in self.system.stored().await {
+            let of_person = format!("{provider}#{app}#user#{}", key_part(user));
+            let in_index = item["gsi1sk"].as_str().unwrap_or_default();
+            let names = item["pk"] == of_person.as_str()
+                || in_index.split('#').next_back() == Some(&key_part(user))
+                    && item["gsi1pk"].as_str().unwrap().starts_with(&format!("{provider}#{app}#"))
+                || item["creator"] == user;
+            if !names {
+                continue;
+            }
+            let marks = item["marks"].as_array().into_iter().flatten().map(|mark| {
+                let bytes = hex::decode(mark.as_str().unwrap()).unwrap();
+                let mark = Mark::from_bytes(&bytes).unwrap();
+                mark.order.time.max(mark.at).0
+            });
+            let number = |name: &str| item[name].as_str().and_then(|text| text.parse::<u64>().ok());
+            let stamps = ["online_stamp", "offline_stamp", "logout_stamp", "kicked_stamp"]
+                .into_iter()
+                .filter_map(|name| number(name).map(|stamp| stamp / 32));
+            let registered = number("create_time").or(number("recorded_at"));
+            let times: Vec<u64> =
+                marks.chain(stamps).chain(registered).chain(number("login_at")).collect();
+            if times.is_empty() || times.iter().any(|time| *time <= erased.at) {
+                return Err(format!("{key}, erased at {}: {item:#}", erased.at));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which passes are over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passes {
+    One,
+    Both,
+}
+
+/// An id as part of a key.
+fn key_part(id: &str) -> String {
+    let mut part = String::new();
+    for byte in id.bytes() {
+        match byte {
+            b'#' | b'%' | 0..32 | 127.. => write!(part, "%{byte:02X}").unwrap(),
+            _ => part.push(char::from(byte)),
+        }
+    }
+    part
+}
