@@ -201,7 +201,7 @@ impl SeatMarks<'_, '_> {
         &self.seat.room
     }
 
-    /// The life of the room, if the provider tells them apart.
+    /// The life of the room, if the provider distinguishes lives.
     #[must_use]
     pub fn life(&self) -> Option<&LifeId> {
         self.seat.life.as_ref()

@@ -141,7 +141,7 @@ impl Play<'_> {
         let end = self.played.now.max(second);
         self.check(&erased, self.arrived.len(), end, is_late, Passes::Both).await?;
         self.expect_only_newer(&erased).await?;
-        // Once more, when all is over: whoever is erased again is gone.
+        // Once more, when all is over: a person who is erased again is gone.
         erased.at = self.erase(&[], end, &mut schedule).await.at;
         self.expect_gone(end).await?;
         self.repeat(end, &mut schedule).await;
