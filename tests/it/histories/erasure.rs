@@ -140,7 +140,10 @@ impl Play<'_> {
             self.system.deliver(together, &mut schedule).await;
         }
         let end = self.played.now.max(second);
-        self.check(&erased, self.arrived.len(), end, is_late, Passes::Both).await?;
+        // The second pass deletes an end without a beginning, which may be on its way still.
+        if !later.iter().any(|arrived| self.is_own_from_before(arrived, second)) {
+            self.check(&erased, self.arrived.len(), end, is_late, Passes::Both).await?;
+        }
         self.expect_only_newer(&erased, later).await?;
         // Once more, when all is over: a person who is erased again is gone.
         erased.at = self.erase(&[], end, &mut schedule).await.at;
@@ -226,6 +229,22 @@ impl Play<'_> {
             if event.name == tencent::EventName::ChatLogin
                 && event.at() <= erased_at
                 && self.path == format!("tencent/{}/{}", event.options.app, event.options.user))
+    }
+
+    /// Whether it is an event of the person that happened by then. ZEGO's sessions have names.
+    fn is_own_from_before(&self, arrived: &Arrived, then: u64) -> bool {
+        match &arrived.event {
+            Event::Zego(_) => false,
+            Event::Tencent(event) => {
+                event.at() <= then
+                    && self.path == format!("tencent/{}/{}", event.options.app, event.options.user)
+            }
+            Event::OpenIm(event) => {
+                let user = event.options.users.first().map_or("", String::as_str);
+                let has_happened = !event.has_time() || event.at() <= then;
+                has_happened && self.path == format!("openim/{}/{user}", event.options.app)
+            }
+        }
     }
 
     /// What is known of the first arrivals. What an OpenIM server of before sends says nothing of
