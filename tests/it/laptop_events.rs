@@ -8,7 +8,13 @@ use std::{
 
 use axum::{Router, extract::State, routing::post};
 use http::StatusCode;
-use rollcall::{aws, domain::UnixMillis, runtime, store, store::TABLE, user_sig::UserSigs};
+use rollcall::{
+    aws,
+    domain::UnixMillis,
+    runtime,
+    store::{self, Reader, TABLE},
+    user_sig::UserSigs,
+};
 use rollcall_local::{
     dynamodb::Embedded,
     events::{Feed, Images, Journal, post_all},
@@ -38,10 +44,10 @@ async fn listen() -> (TcpListener, String) {
 }
 
 async fn serve(handlers: &Handlers, journal: Option<Arc<Journal>>) -> String {
-    let Handlers { receiver, queries } = handlers.clone();
+    let Handlers { receiver, queries, erase, repeats: _ } = handlers.clone();
     let user_sigs = UserSigs { apps: receiver.apps.clone() };
     let (listener, url) = listen().await;
-    let gateway = Gateway { receiver, queries, user_sigs };
+    let gateway = Gateway { receiver, queries, erase, user_sigs };
     tokio::spawn(gateway.serve(listener, journal, std::future::pending()));
     url
 }
@@ -54,7 +60,9 @@ impl Laptop {
         tokio::spawn(database.clone().serve(listener, std::future::pending()));
         TABLE.create(&store::connect(&aws::at(&dynamodb), LIMIT), TABLE_NAME).await.unwrap();
         let journal = Arc::<Journal>::default();
-        let watched = Feed::into(journal.clone(), images(database)).watch(aws::at(&dynamodb));
+        let reader = Reader::new(store::connect(&aws::at(&dynamodb), LIMIT), TABLE_NAME);
+        let watched =
+            Feed::into(journal.clone(), images(database), reader).watch(aws::at(&dynamodb));
         let handlers = Handlers::with(store::connect(&watched, LIMIT));
         let url = serve(&handlers, Some(journal.clone())).await;
         Self { url, handlers, journal }

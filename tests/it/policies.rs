@@ -150,7 +150,7 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
             }
             let path = path.replace("{provider}/{app}", app);
             let path = path.replace("{user}", "ada").replace("{room}", "lobby");
-            let query = if path.ends_with("/rooms") { "room=lobby" } else { "user=ada" };
+            let query = "user=ada&room=lobby&a=ada&b=bob";
             let body = json!({ "users": ["ada"] }).to_string();
             let body = (method == Method::POST).then_some(body.as_str());
             let answer = invoke(QUERY, gateway_event(method.as_str(), &path, query, body)).await;

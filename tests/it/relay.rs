@@ -17,7 +17,7 @@ use rollcall::{
 use rollcall_players::zego::{self, EventName};
 use serde_json::{Value, json};
 
-use crate::histories::copy::Copy;
+use crate::histories::{copy::Copy, relay::erasures};
 use crate::support::{
     BUS, EventBridge, Fault, Handlers, Moment, Proxy, SECRET, Simulated, iam, one_of_each,
     zego_event,
@@ -47,9 +47,9 @@ pub(crate) fn events_of(records: &[Value]) -> Vec<Value> {
 }
 
 /// Invokes the function with these records; returns the numbers of those to be delivered again.
-async fn invoke(url: &str, records: &[Value], limit: Duration) -> Vec<String> {
+async fn invoke(store: &Simulated, url: &str, records: &[Value], limit: Duration) -> Vec<String> {
     let bus = EventBus::new(&iam::config(url), BUS, LIMIT);
-    let mut function = relay_service(Relay { bus });
+    let mut function = relay_service(Relay { bus, erasures: erasures(store) });
     let event: StreamEvent = serde_json::from_value(json!({ "Records": records })).unwrap();
     let mut context = Context::default();
     context.deadline = runtime::now().after(limit).0;
@@ -66,9 +66,9 @@ fn number(record: &Value) -> String {
 
 #[tokio::test]
 async fn promise_9_reported_each_fact_goes_to_the_bus_as_one_entry() {
-    let (_, records) = records().await;
+    let (store, records) = records().await;
     let bus = EventBridge::start().await;
-    assert_eq!(invoke(&bus.url, &records, LIMIT).await, [""; 0]);
+    assert_eq!(invoke(&store, &bus.url, &records, LIMIT).await, [""; 0]);
     let Some(entries) = bus.take() else { return };
     let mut sent: Vec<Value> = entries
         .iter()
@@ -106,18 +106,18 @@ async fn promise_9_reported_each_fact_goes_to_the_bus_as_one_entry() {
 
 #[tokio::test]
 async fn promise_9_reported_what_a_bus_refuses_is_sent_again() {
-    let (_, records) = records().await;
+    let (store, records) = records().await;
     let bus = EventBridge::start().await;
     if !bus.refuse(7) {
         return;
     }
-    assert_eq!(invoke(&bus.url, &records, LIMIT).await, [""; 0]);
+    assert_eq!(invoke(&store, &bus.url, &records, LIMIT).await, [""; 0]);
     assert_eq!(bus.take().unwrap().len(), events_of(&records).len(), "each is taken once");
 }
 
 #[tokio::test]
 async fn promise_9_reported_records_are_delivered_again_while_a_bus_is_down() {
-    let (_, records) = records().await;
+    let (store, records) = records().await;
     let bus = EventBridge::start().await;
     let proxy = Proxy::before(&bus.url).await;
     let with_events: Vec<String> = records
@@ -127,20 +127,20 @@ async fn promise_9_reported_records_are_delivered_again_while_a_bus_is_down() {
         .collect();
     for fault in [Fault::internal_error(), Fault::Hang, Fault::Reset] {
         proxy.break_with(Some(fault));
-        let kept = invoke(&proxy.url, &records, Duration::from_millis(800)).await;
+        let kept = invoke(&store, &proxy.url, &records, Duration::from_millis(800)).await;
         assert_eq!(kept, with_events, "{fault:?}");
     }
     proxy.break_with(None);
-    assert_eq!(invoke(&proxy.url, &records, LIMIT).await, [""; 0]);
+    assert_eq!(invoke(&store, &proxy.url, &records, LIMIT).await, [""; 0]);
     // A bus that is gone, or that the function may not use.
-    let kept = invoke("http://127.0.0.1:9", &records, Duration::from_millis(500)).await;
+    let kept = invoke(&store, "http://127.0.0.1:9", &records, Duration::from_millis(500)).await;
     assert_eq!(kept, with_events);
 }
 
 /// It is tried again and then given up, with the record itself. It holds up no others.
 #[tokio::test]
 async fn promise_9_reported_a_record_that_cannot_be_read_does_not_affect_the_others() {
-    let (_, mut records) = records().await;
+    let (store, mut records) = records().await;
     let bus = EventBridge::start().await;
     let seat = |record: &Value| record["dynamodb"]["NewImage"]["marks"].is_object();
     let broken = records.iter().position(seat).unwrap();
@@ -150,7 +150,7 @@ async fn promise_9_reported_a_record_that_cannot_be_read_does_not_affect_the_oth
     assert!(without < all);
     for newer in [json!({ "BS": ["AAAA"] }), json!({ "XS": [] }), json!(7)] {
         records[broken]["dynamodb"]["NewImage"]["marks"] = newer;
-        assert_eq!(invoke(&bus.url, &records, LIMIT).await, [number(&records[broken])]);
+        assert_eq!(invoke(&store, &bus.url, &records, LIMIT).await, [number(&records[broken])]);
         assert!(bus.take().is_none_or(|taken| taken.len() == without));
     }
 }

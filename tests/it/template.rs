@@ -913,6 +913,8 @@ fn promise_9_reported_records_are_tried_for_longer_than_an_hour_and_then_kept() 
     let target = &resources["WebhookRule"]["Properties"]["Targets"][0];
     assert_eq!(target["RetryPolicy"]["MaximumEventAgeInSeconds"], 24 * 60 * 60);
     assert_eq!(target["DeadLetterConfig"]["Arn"], json!({ "!GetAtt": "WebhookDeadLetters.Arn" }));
+}
+
 /// The second pass comes when no provider repeats a callback any more, and is tried until it is done.
 #[test]
 fn an_erasure_is_repeated_as_late_as_the_code_says() {

@@ -13,7 +13,7 @@ use axum::{
 };
 use futures::stream;
 use http::{HeaderMap, StatusCode};
-use rollcall::http::Reply;
+use rollcall::http::{ErrorCode, Reply};
 use serde::Deserialize;
 
 use super::{Journal, Line, Reader};
@@ -60,14 +60,14 @@ async fn events(
     headers: HeaderMap,
 ) -> Response {
     let Some(journal) = journal else {
-        return error(StatusCode::CONFLICT, "events_off", "events are off: --events on");
+        return error(StatusCode::CONFLICT, ErrorCode::EventsOff, "events are off: --events on");
     };
     if let Some(unknown) = wanted.unknown_type() {
         let message = format!(
             "`types` has {unknown}; there are {}",
             rollcall::relay::Event::NAMES.join(", ")
         );
-        return error(StatusCode::BAD_REQUEST, "bad_parameter", &message);
+        return error(StatusCode::BAD_REQUEST, ErrorCode::BadParameter, &message);
     }
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let reader = match last {
@@ -78,7 +78,7 @@ async fn events(
     Sse::new(stream::unfold((reader, wanted), next)).keep_alive(alive).into_response()
 }
 
-fn error(status: StatusCode, code: &'static str, message: &str) -> Response {
+fn error(status: StatusCode, code: ErrorCode, message: &str) -> Response {
     http::Response::from(Reply::error(status, code, message.to_owned())).into_response()
 }
 

@@ -10,7 +10,7 @@ use super::{App, RoomId, UnixMillis, UserId};
 const HALF: usize = 16;
 
 /// Who created a room. The rules only ask whether it was a certain user, so what is stored is a
-/// hash: nobody can list who created a room, or which rooms a person created. Whoever may read the
+/// hash: nobody can list who created a room, or which rooms a person created. Anyone who may read the
 /// table and guesses a person can test the guess.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

@@ -18,7 +18,7 @@ pub struct Visit {
     pub ending: Option<Ending>,
     /// Why it ended as it did; `None` while it lasts.
     pub because: Option<Because>,
-    /// When the person created the room, if that would have ended the visit of anybody else.
+    /// When the person created the room, if that would have ended the visit of anyone else.
     pub spared_at: Option<UnixMillis>,
 }
 

@@ -94,6 +94,8 @@ pub enum ErrorCode {
     NotFound,
     /// A parameter or the body is wrong.
     BadParameter,
+    /// Events are off, and the answer needs them.
+    EventsOff,
     /// The body is too long.
     TooLarge,
     /// The records or the keys cannot be read at the moment.

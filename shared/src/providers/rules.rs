@@ -131,7 +131,7 @@ pub enum BoundaryEffect {
     Nothing,
     /// It ends the stay.
     Ends(Ending),
-    /// It would end the stay of anybody but the person who created the room.
+    /// It would end the stay of anyone but the person who created the room.
     SparesCreator,
 }
 

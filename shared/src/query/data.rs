@@ -145,15 +145,16 @@ pub(super) struct ListPage<'a> {
 
 impl StoredMark {
     fn new(record: Record<'_>, mark: Mark) -> Self {
-        let Order { time, session, sequence } = mark.order.clone();
+        let reason = mark.departure().map(ReasonName::from);
+        let Mark { order: Order { time, session, sequence }, kind, at, role, .. } = mark;
         Self {
-            reason: mark.departure().map(ReasonName::from),
-            event: mark.kind,
-            at: mark.at,
+            event: kind,
+            at,
             session_began_at: time,
             session,
             sequence,
-            role: record.role_name(mark.role).into(),
+            role: record.role_name(role).into(),
+            reason,
         }
     }
 }

@@ -201,7 +201,7 @@ impl SeatMarks<'_, '_> {
         &self.seat.room
     }
 
-    /// The life of the room, if the provider tells them apart.
+    /// The life of the room, if the provider distinguishes lives.
     #[must_use]
     pub fn life(&self) -> Option<&LifeId> {
         self.seat.life.as_ref()
@@ -238,7 +238,7 @@ impl SeatMarks<'_, '_> {
             }
             if let (Some(stay), Some(says), true) = (stay, self.rules.says(&mark), is_wanted) {
                 let role = self.rules.role_name(mark.role);
-                return Ok(Some(ExplainedMark { says, role, mark, rule, stay, is_first }));
+                return Ok(Some(ExplainedMark { mark, says, role, rule, stay, is_first }));
             }
         }
     }

@@ -1,7 +1,10 @@
 //! A batch of records: its events are handed over in as few calls as possible, and again until they
 //! are taken or the time is over.
 
-use std::{collections::{BTreeSet, HashMap}, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use futures::{StreamExt, stream};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -72,7 +75,12 @@ impl<B: Bus> Relay<B> {
     /// that are not newer than an erasure of their person. Returns the sequence numbers of
     /// the records that must be delivered again: some of their events were not taken, or they
     /// cannot be read.
-    pub async fn relay(&self, records: &[Received], now: UnixMillis, deadline: Instant) -> Vec<String> {
+    pub async fn relay(
+        &self,
+        records: &[Received],
+        now: UnixMillis,
+        deadline: Instant,
+    ) -> Vec<String> {
         let started = Instant::now();
         let (mut pending, mut kept) = (Vec::new(), BTreeSet::new());
         for (record, received) in records.iter().enumerate() {

@@ -82,7 +82,7 @@ impl Bus for &TestBus {
 }
 
 /// The erasures in a store, read each time.
-fn erasures(store: &Simulated) -> ErasureList {
+pub(crate) fn erasures(store: &Simulated) -> ErasureList {
     ErasureList::new(Reader::new(store.client(), TABLE_NAME), Duration::ZERO)
 }
 

@@ -71,7 +71,7 @@ impl Asked {
     /// Whether someone counts as present at a moment, by one visit.
     fn is_present(&self, (_, stay, end): &Visit, at: u64) -> bool {
         let Some(entered_at) = stay.entered_at else { return false };
-        let until = end.as_ref().map_or(self.as_of, |end| end.at);
+        let until = end.as_ref().map_or(self.as_of, |end| end.at.min(self.as_of));
         (entered_at..until).contains(&at)
             && (self.from..self.to).contains(&at)
             && self.life.0.is_none_or(|began| began <= at)

@@ -58,10 +58,11 @@ impl Window {
         visit.place() <= self.to && visit.ending.is_none_or(|ending| ending.at() >= self.from)
     }
 
-    /// The part of a visit in the span. A visit without a known beginning is the moment of its end.
+    /// The part of a visit in the span, until `as_of` at most: a fast clock may put an end later. A
+    /// visit without a known beginning is the moment of its end.
     pub(super) fn part(&self, visit: &Visit) -> Span {
         let from = visit.place();
-        let to = visit.ending.map_or(self.as_of, Ending::at).max(from);
+        let to = visit.ending.map_or(self.as_of, Ending::at).min(self.as_of).max(from);
         Span { from, to }.within(Span { from: self.from, to: self.to })
     }
 }

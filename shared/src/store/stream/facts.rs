@@ -43,9 +43,9 @@ impl NewFact {
         let (user, at) = match &self.fact {
             // A mark is as old as its session.
             Fact::Seat { user, mark, .. } => (user, mark.order.time),
-            Fact::Online { user, .. } | Fact::Offline { user, .. } | Fact::Registered { user, .. } => {
-                (user, self.at)
-            }
+            Fact::Online { user, .. }
+            | Fact::Offline { user, .. }
+            | Fact::Registered { user, .. } => (user, self.at),
             Fact::Opened { .. } | Fact::Closed { .. } | Fact::Erased { .. } => return None,
         };
         Some(FactOf { app: self.app.clone(), user: user.clone(), at })

@@ -98,7 +98,7 @@ fn is_own_exit(event: &tencent::Event, erased: &Erased) -> bool {
     event.name == tencent::EventName::TrtcExit && is_own(event, erased)
 }
 
-/// At one millisecond, somebody's role changes before they leave, and they enter after it.
+/// At one millisecond, a person's role changes before they leave, and they enter after it.
 fn order(event: &tencent::Event) -> (u64, u8) {
     let rank = match event.name {
         tencent::EventName::TrtcRole => 0,
