@@ -182,6 +182,53 @@ async fn promise_9_reported_an_erasure_is_reported_and_an_expiry_is_not() {
     }
 }
 
+/// Records that wait while the bus is down do not name a person who is erased meanwhile. The
+/// erasure itself is reported, and so is what comes later.
+#[tokio::test]
+async fn promise_9_reported_nothing_goes_on_that_an_erasure_covers() {
+    let (store, before) = records().await;
+    let handlers = Handlers::with(store.client());
+    let people: BTreeSet<String> = events_of(&before)
+        .iter()
+        .filter_map(|event| {
+            let [provider, app, user] =
+                ["provider", "app", "user"].map(|name| event[name].as_str());
+            Some(format!("/users/{}/{}/{}", provider?, app?, user?))
+        })
+        .collect();
+    let now = runtime::now();
+    for path in &people {
+        assert_eq!(handlers.erase(path, "", now).await.0, StatusCode::OK, "{path}");
+    }
+    // Somebody who comes back is reported again.
+    let secret = Secret::new(SECRET.to_owned()).unwrap();
+    let back = now.after(Duration::from_secs(1));
+    let login = zego_event(EventName::RoomLogin, back);
+    let reply = handlers.deliver(&login.callback(&secret, back.seconds(), "back"), back).await;
+    assert_eq!(reply.outcome, Some("applied"));
+
+    let bus = EventBridge::start().await;
+    let all = store.stream(0);
+    assert_eq!(invoke(&store, &bus.url, &all, LIMIT).await, [""; 0]);
+    let Some(entries) = bus.take() else { return };
+    let mut erased = BTreeSet::new();
+    let mut of_people = Vec::new();
+    for entry in &entries {
+        let event: Value = serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
+        let name = |name: &str| event[name].as_str().map(str::to_owned);
+        let Some(user) = name("user") else { continue };
+        let kind = name("type").unwrap();
+        if kind == "user.erased" {
+            let [provider, app] = ["provider", "app"].map(|of| name(of).unwrap());
+            erased.insert(format!("/users/{provider}/{app}/{user}"));
+        } else {
+            of_people.push(kind);
+        }
+    }
+    assert_eq!(erased, people);
+    assert_eq!(of_people, ["presence.entered"], "of the one who came back only");
+}
+
 /// What the filters of `template.yaml` keep from the function has no events.
 #[tokio::test]
 async fn the_filters_let_every_event_through_and_nothing_else() {

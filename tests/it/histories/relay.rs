@@ -15,6 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use rollcall::{
     domain::UnixMillis,
     relay::{Bus, BusError, Entry, Received, Relay},
+    routes::RELAY,
     store::{ErasureList, Reader},
 };
 use rusqlite::Connection;
@@ -28,7 +29,7 @@ use super::{
     play::{Played, System},
     share, simulated_runtime,
 };
-use crate::support::{Item, Simulated, TABLE_NAME, secrets};
+use crate::support::{Item, Simulated, TABLE_NAME, iam, secrets};
 
 /// What an `href` leaves as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -145,7 +146,8 @@ impl Downstream {
             .collect();
         let deadline = Instant::now() + Duration::from_millis(250);
         let relay = Relay { bus: &self.bus, erasures: self.erasures.clone() };
-        let kept = relay.relay(&received, UnixMillis(now), deadline).await;
+        let relaying = relay.relay(&received, UnixMillis(now), deadline);
+        let kept = iam::acting_as(RELAY, relaying).await;
         let is_dead = std::mem::take(&mut *lock(&self.bus.is_dead));
         let is_repeated = self.bus.has_faults && random.u8(..) < 20;
         if !is_dead && !is_repeated {

@@ -298,7 +298,9 @@ impl State {
         if let Some(refused) = self.refuse(request, &key) {
             return refused;
         }
-        self.items.remove(&key);
+        if let Some(old) = self.items.remove(&key) {
+            self.record(&key, Some(&old), None, false);
+        }
         (200, json!({}))
     }
 
