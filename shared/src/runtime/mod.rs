@@ -24,7 +24,7 @@ use crate::{
     erase::{self, Erase, Repeats},
     handler::{self, Receiver},
     providers::Configured,
-    query::Queries,
+    query::{Queries, ReportLimits},
     record::Records,
     replay::Replay,
     spill::Queue,
@@ -73,6 +73,7 @@ pub fn run_query() -> Result<(), Error> {
         store.warm_up(WARM_UP_LIMIT).await;
         lambda_runtime::run(service(Queries {
             records: Records::new(store, ErasureList::FRESH_FOR),
+            report_limits: ReportLimits::DEFAULT,
         }))
         .await
     })

@@ -43,7 +43,7 @@ use rollcall::{
     erase::{self, Erase, Repeat, Repeats},
     handler::{self, Receiver},
     http::{Reply, Request},
-    query::Queries,
+    query::{Queries, ReportLimits},
     record::Records,
     routes::{self, BackendFunction, CallbackNames},
     runtime,
@@ -199,6 +199,7 @@ impl Handlers {
             repeats: Arc::new(Mutex::new(repeats)),
             queries: Queries {
                 records: Records::new(Reader::new(client, TABLE_NAME), Duration::ZERO),
+                report_limits: ReportLimits::DEFAULT,
             },
         }
     }
