@@ -238,32 +238,38 @@ async fn a_report_of_twenty_thousand_people_needs_little_memory() {
     ];
     let fleet = Fleet::start(&[QUERY], 1, environment).await;
     let process = fleet.processes(QUERY)[0];
+    // A debug build on a busy machine may need more than the time of a report.
     let ask = async |path: &str, query: &str| {
-        let event = gateway_event("GET", path, query, None);
-        let (answer, took) = fleet.invoke(QUERY, event, limit).await.unwrap();
-        assert_eq!(answer["statusCode"], 200, "{answer}");
-        let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-        (body, took)
+        for _ in 0..5 {
+            let event = gateway_event("GET", path, query, None);
+            let (answer, took) = fleet.invoke(QUERY, event, limit).await.unwrap();
+            if answer["statusCode"] == 200 {
+                let body = answer["body"].as_str().unwrap();
+                return (serde_json::from_str::<Value>(body).unwrap(), took);
+            }
+            let body = answer["body"].as_str().unwrap();
+            assert!(body.contains("takes longer than"), "{body}");
+        }
+        panic!("the machine is too busy");
     };
     // What is allocated once by the first query is not the report's.
     ask("/presence/zego/1/rooms/lobby", "limit=1").await;
+    // From now on the peak is that of the reports.
+    fs::write(format!("/proc/{process}/clear_refs"), "5").unwrap();
+    let before = memory(process, "VmRSS");
     let mut next = String::new();
     for page in ["first", "second"] {
-        // The peak begins at what is in use now.
-        fs::write(format!("/proc/{process}/clear_refs"), "5").unwrap();
-        let before = memory(process, "VmRSS");
         let query = format!("limit=1000{next}");
         let (report, took) = ask("/reports/zego/1/rooms/lobby", &query).await;
         let peak = memory(process, "VmHWM");
         println!(
-            "{page} page of a report of {PEOPLE} people and {} visits: {} KB more than the {before} KB before, {took:?}",
+            "with the {page} page of a report of {PEOPLE} people and {} visits the peak is {} KB \
+             above the {before} KB before, {took:?}",
             3 * PEOPLE,
             peak - before
         );
-        assert_eq!(
-            (&report["people"], &report["peak"]["online"]),
-            (&json!(PEOPLE), &json!(PEOPLE))
-        );
+        let people = (&report["people"], &report["peak"]["online"]);
+        assert_eq!(people, (&json!(PEOPLE), &json!(PEOPLE)));
         assert_eq!(report["rows"].as_array().unwrap().len(), 1000);
         assert_eq!(report["rows"][7]["visits"], 3);
         assert!(peak - before < 16_000, "{peak} KB after {before} KB");
