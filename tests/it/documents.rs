@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use rollcall::routes::{self, ERASE, QUERY, Route};
 use serde_json::Value;
 
 use crate::template::template;
@@ -96,17 +97,46 @@ fn the_table_of_alarms_is_that_of_the_template() {
 fn every_output_or_parameter_that_the_documents_name_is_one_of_the_template() {
     let template = template();
     let (outputs, parameters) = (&template["Outputs"], &template["Parameters"]);
-    let mut count = 0;
+    let mut found = BTreeSet::new();
     for text in texts(&["README.md", "docs"]) {
-        for name in code(&text).into_iter().filter(|name| name.ends_with("Url")) {
+        let names = code(&text).into_iter();
+        for name in names.filter(|name| name.ends_with("Url") || name.ends_with("Arn")) {
             if name.chars().all(char::is_alphanumeric) && name.starts_with(char::is_uppercase) {
-                let is_there = [outputs, parameters].iter().any(|part| !part[name].is_null());
-                assert!(is_there, "{name}");
-                count += 1;
+                assert!(!outputs[name].is_null() || !parameters[name].is_null(), "{name}");
+                found.insert(name.to_owned());
             }
         }
     }
-    assert!(count >= 5, "hardly any was found");
+    assert!(found.len() >= 8, "hardly any was found: {found:?}");
+}
+
+/// The table of the README, and what an id that is not safe in a path is asked with.
+#[test]
+fn the_table_of_queries_is_that_of_the_routes() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let mut documented = BTreeSet::new();
+    for row in table_after(&readme, "\n## Ask it") {
+        let Some(request) = code(row[0]).first().copied().filter(|text| text.contains(' ')) else {
+            // It names the row before it and one more parameter.
+            continue;
+        };
+        let path = request.split('?').next().unwrap().replace("/tencent/", "/{provider}/");
+        documented.insert(path);
+    }
+    let is_asked = |route: &Route| [QUERY, ERASE].contains(&route.function);
+    let mut written: BTreeSet<String> = routes::all()
+        .filter(is_asked)
+        .map(|Route { method, path, .. }| format!("{method} {path}"))
+        .collect();
+    // Of two paths to one answer the table has the one with the id.
+    for path in documented.clone() {
+        let without_id = path.replace("/{user}", "").replace("/rooms/{room}/together", "/together");
+        let without_id = without_id.replace("/{room}", "");
+        if without_id != path && !documented.contains(&without_id) {
+            assert!(written.remove(&without_id), "{path} has no form for an id of any character");
+        }
+    }
+    assert_eq!(documented, written);
 }
 
 /// The names with our variables' prefix.

@@ -3,17 +3,26 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    time::Instant,
+    fs,
+    time::{Duration, Instant},
 };
 
-use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::{
+    primitives::Blob,
+    types::{AttributeValue, PutRequest, WriteRequest},
+};
 use futures::{StreamExt, stream};
-use rollcall::{callback::Secret, domain::UnixMillis};
-use rollcall_players::zego::{Event, EventName::RoomLogin};
-use serde_json::Value;
+use rollcall::{callback::Secret, domain::UnixMillis, routes::QUERY, store::Writer};
+use rollcall_players::zego::{
+    Event,
+    EventName::{RoomLogin, RoomLogout},
+};
+use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 
-use crate::support::{Database, Handlers, SECRET, TABLE_NAME, zego_event};
+use crate::support::{
+    Database, Fleet, Handlers, SECRET, TABLE_NAME, gateway_event, secrets, zego_event,
+};
 
 const START: u64 = 1_790_000_000_000;
 const NOW: UnixMillis = UnixMillis(START + 600_000);
@@ -24,6 +33,17 @@ type Item = HashMap<String, AttributeValue>;
 /// How often each of the `REGULARS` came.
 const VISITS: u32 = 100;
 const REGULARS: u32 = 1000;
+
+/// The same mark with another sequence, as each callback of a room's life has its own.
+fn renumbered(mark: &Blob, number: u32) -> Blob {
+    let mut mark = mark.clone().into_inner();
+    // A time of 8 bytes, then the session after its length.
+    let sequence = 9 + usize::from(mark[8]);
+    let sequence = &mut mark[sequence..sequence + 8];
+    let own = u64::from_be_bytes(sequence.try_into().unwrap());
+    sequence.copy_from_slice(&(own + (u64::from(number) << 16)).to_be_bytes());
+    Blob::new(mark)
+}
 
 /// An item like this one, for another person who came at another time.
 fn of_somebody_else(item: &Item, number: u32) -> Item {
@@ -39,20 +59,38 @@ fn of_somebody_else(item: &Item, number: u32) -> Item {
         set("gsi1pk", format!("zego#1#room#lobby#{shard}"));
         set("gsi1sk", format!("in#{at:016}#7#{user}"));
     }
+    for value in item.values_mut() {
+        match value {
+            AttributeValue::B(mark) => *mark = renumbered(mark, number),
+            AttributeValue::Bs(marks) => {
+                *marks = marks.iter().map(|mark| renumbered(mark, number)).collect();
+            }
+            _ => {}
+        }
+    }
     item
 }
 
-/// Ada enters the lobby `visits` times, each time in a new session. Then `people` others do the
-/// same. They differ from her only in their names and their times in the index.
-async fn fill(database: &Database, handlers: &Handlers, visits: u32, people: u32) {
+/// A login in a new session.
+fn login(session: u64, sequence: u64, at: u64) -> Event {
+    Event {
+        session: (100_000_000_000_000_000 + session).to_string(),
+        sequence,
+        ..zego_event(RoomLogin, UnixMillis(at))
+    }
+}
+
+/// As many logins of Ada, each in a new session.
+fn logins(visits: u32) -> Vec<Event> {
+    (0..u64::from(visits)).map(|visit| login(visit, visit + 1, START + visit)).collect()
+}
+
+/// Ada does this in the lobby. Then `people` others do the same. They differ from her only in their
+/// names, their sequences and their times in the index.
+async fn fill(database: &Database, handlers: &Handlers, of_ada: Vec<Event>, people: u32) {
     let secret = Secret::new(SECRET.to_owned()).unwrap();
-    for visit in 0..u64::from(visits) {
-        let login = Event {
-            session: (100_000_000_000_000_000 + visit).to_string(),
-            sequence: visit + 1,
-            ..zego_event(RoomLogin, UnixMillis(START + visit))
-        };
-        handlers.deliver(&login.callback(&secret, NOW.seconds(), "1"), NOW).await;
+    for event in of_ada {
+        handlers.deliver(&event.callback(&secret, NOW.seconds(), "1"), NOW).await;
     }
     let query = database.client.query().table_name(TABLE_NAME).key_condition_expression("pk = :pk");
     let ada = AttributeValue::S("zego#1#user#ada".to_owned());
@@ -97,7 +135,7 @@ async fn pages(
 #[tokio::test]
 async fn twenty_thousand_people_in_one_room_are_found_and_counted() {
     let (database, proxy, handlers) = Handlers::observed().await;
-    fill(&database, &handlers, 1, PEOPLE).await;
+    fill(&database, &handlers, logins(1), PEOPLE).await;
     proxy.take();
     proxy.take_units();
 
@@ -147,7 +185,7 @@ async fn twenty_thousand_people_in_one_room_are_found_and_counted() {
     assert_eq!(first["rows"][999]["user"], "user00999");
 
     // One more is too many, but not in a shorter span, nor for two people.
-    fill(&database, &handlers, 1, PEOPLE + 1).await;
+    fill(&database, &handlers, logins(1), PEOPLE + 1).await;
     let (status, answer) = handlers.get(report, "", NOW).await;
     assert_eq!((status.as_u16(), &answer["error"]["code"]), (503, &"too_large".into()));
     let message = answer["error"]["message"].as_str().unwrap();
@@ -161,10 +199,88 @@ async fn twenty_thousand_people_in_one_room_are_found_and_counted() {
     assert_eq!(answer["people"], 0, "{answer}");
 }
 
+/// The numbers of a process in `/proc/PID/status`, in KB.
+fn memory(process: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.trim_start_matches(':').trim_end_matches("kB").trim().parse().unwrap()
+}
+
+/// Everyone came three times, and is in. `docs/design.md` has what is printed.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the binaries of the functions: .ci/tools/faults builds them"]
+async fn a_report_of_twenty_thousand_people_needs_little_memory() {
+    let database = Database::start().await;
+    let mut handlers = Handlers::on(&database.url);
+    // The binary has the real clock.
+    let hundred_years = Duration::from_hours(100 * 365 * 24);
+    handlers.receiver.store = Writer::new(database.client.clone(), TABLE_NAME, hundred_years);
+    let visits = [(0, Some(150_000)), (200_000, Some(350_000)), (400_000, None)];
+    let of_ada = visits.into_iter().zip(0..).flat_map(|((from, to), number)| {
+        let login = login(number, 2 * number + 1, START + from);
+        let logout = to.map(|to| Event {
+            name: RoomLogout,
+            at: UnixMillis(START + to),
+            sequence: 2 * number + 2,
+            ..login.clone()
+        });
+        [login].into_iter().chain(logout)
+    });
+    fill(&database, &handlers, of_ada.collect(), PEOPLE).await;
+
+    let limit = Duration::from_secs(20);
+    let environment = vec![
+        ("ROLLCALL_TABLE", TABLE_NAME.to_owned()),
+        ("ROLLCALL_BUDGET_MS", limit.as_millis().to_string()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", database.url.clone()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", secrets::AWS_SECRET.to_owned()),
+    ];
+    let fleet = Fleet::start(&[QUERY], 1, environment).await;
+    let process = fleet.processes(QUERY)[0];
+    // A debug build on a busy machine may need more than the time of a report.
+    let ask = async |path: &str, query: &str| {
+        for _ in 0..5 {
+            let event = gateway_event("GET", path, query, None);
+            let (answer, took) = fleet.invoke(QUERY, event, limit).await.unwrap();
+            if answer["statusCode"] == 200 {
+                let body = answer["body"].as_str().unwrap();
+                return (serde_json::from_str::<Value>(body).unwrap(), took);
+            }
+            let body = answer["body"].as_str().unwrap();
+            assert!(body.contains("takes longer than"), "{body}");
+        }
+        panic!("the machine is too busy");
+    };
+    // What is allocated once by the first query is not the report's.
+    ask("/presence/zego/1/rooms/lobby", "limit=1").await;
+    // From now on the peak is that of the reports.
+    fs::write(format!("/proc/{process}/clear_refs"), "5").unwrap();
+    let before = memory(process, "VmRSS");
+    let mut next = String::new();
+    for page in ["first", "second"] {
+        let query = format!("limit=1000{next}");
+        let (report, took) = ask("/reports/zego/1/rooms/lobby", &query).await;
+        let peak = memory(process, "VmHWM");
+        println!(
+            "with the {page} page of a report of {PEOPLE} people and {} visits the peak is {} KB \
+             above the {before} KB before, {took:?}",
+            3 * PEOPLE,
+            peak - before
+        );
+        let people = (&report["people"], &report["peak"]["online"]);
+        assert_eq!(people, (&json!(PEOPLE), &json!(PEOPLE)));
+        assert_eq!(report["rows"].as_array().unwrap().len(), 1000);
+        assert_eq!(report["rows"][7]["visits"], 3);
+        assert!(peak - before < 16_000, "{peak} KB after {before} KB");
+        next = format!("&next={}", report["next"].as_str().unwrap());
+    }
+}
+
 #[tokio::test]
 async fn a_hundred_thousand_visits_of_one_room_are_paged_a_few_seats_at_a_time() {
     let (database, proxy, handlers) = Handlers::observed().await;
-    fill(&database, &handlers, VISITS, REGULARS).await;
+    fill(&database, &handlers, logins(VISITS), REGULARS).await;
     proxy.take();
     proxy.take_units();
 

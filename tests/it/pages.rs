@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::{StreamExt, stream};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rollcall::callback::Secret;
 use rollcall_players::zego::{
     Event,
     EventName::{RoomLogin, RoomLogout},
 };
 use serde_json::{Value, json};
 
-use crate::support::{Moment, OPENIM_PASSWORD, TestApp, zego_event};
+use crate::support::{Moment, OPENIM_PASSWORD, SECRET, TestApp, zego_event};
 
 /// The longest answer of a query with several pages.
 const MAX_ANSWER: usize = 5_000_000;
@@ -132,7 +133,7 @@ async fn a_room_s_roster_and_attendance_have_every_row_once_page_by_page() {
     };
     let events: Vec<Event> = ids.iter().enumerate().map(event).collect();
     log_in(&app, &events).await;
-    for (path, list) in [("presence", "members"), ("attendance", "sessions")] {
+    for (path, list) in [("presence", "members"), ("attendance", "sessions"), ("reports", "rows")] {
         for (limit, least) in [(1000, 1), (25, 3)] {
             let path = format!("/{path}/zego/1/rooms/lobby?limit={limit}");
             let (found, pages) = rows(&app, &path, list).await;
@@ -162,10 +163,13 @@ async fn a_person_s_sessions_and_attendance_have_every_row_once_page_by_page() {
         .collect();
     log_in(&app, &ended).await;
     let user = encoded(&nasty(7, 200));
-    for path in ["presence", "attendance"] {
+    for (path, list) in [("presence", "sessions"), ("attendance", "sessions"), ("reports", "rows")]
+    {
         for (limit, least) in [(1000, 1), (25, 3)] {
-            let asked = format!("/{path}/zego/1/users?user={user}&limit={limit}");
-            let (found, pages) = rows(&app, &asked, "sessions").await;
+            // Before the next midnight: each day of a report has its own row.
+            let to = start.plus(100).0;
+            let asked = format!("/{path}/zego/1/users?user={user}&limit={limit}&to={to}");
+            let (found, pages) = rows(&app, &asked, list).await;
             assert_each_once(texts(&found, "room"), &rooms);
             assert_eq!(pages, least, "{asked}");
             if path == "presence" {
@@ -176,6 +180,38 @@ async fn a_person_s_sessions_and_attendance_have_every_row_once_page_by_page() {
     }
     let (_, page) = app.get(&format!("/presence/zego/1/users?user={user}")).await;
     assert!(page["next"].is_null(), "the default is 100");
+}
+
+/// The longest texts that can be, of seats in many rooms.
+#[tokio::test]
+async fn a_person_s_data_ends_before_lambda_s_limit_and_goes_on() {
+    let app = TestApp::start().await;
+    let start = Moment::recent();
+    let secret = Secret::new(SECRET.to_owned()).unwrap();
+    let worst = "\u{1}".repeat(256);
+    let rooms: Vec<String> =
+        (100..700).map(|number| format!("{number}{}", &worst[..250])).collect();
+    let enter = async |room: &String| {
+        let event = Event {
+            room: room.clone(),
+            nickname: worst.clone(),
+            session: worst[..250].to_owned(),
+            ..zego_event(RoomLogin, start.plus(0))
+        };
+        let now = rollcall::runtime::now();
+        let mut callback = event.callback(&secret, now.seconds(), "1");
+        let mut body: Value = serde_json::from_str(&callback.body).unwrap();
+        for field in ["room_name", "callback_data"] {
+            body[field] = json!(worst);
+        }
+        callback.body = body.to_string();
+        let reply = app.handlers.deliver(&callback, now).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+    };
+    stream::iter(&rooms).map(enter).buffer_unordered(8).collect::<Vec<()>>().await;
+    let (found, pages) = rows(&app, "/users/zego/1/ada?limit=1000", "items").await;
+    assert_each_once(texts(&found, "room"), &rooms);
+    assert!(pages > 1, "{pages} pages");
 }
 
 /// The longest marks that can be, of sessions that follow each other in four rooms.

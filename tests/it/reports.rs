@@ -12,7 +12,7 @@ use rollcall_players::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Database, Handlers, SECRET, TRTC_KEY, tencent_event, zego_event};
+use crate::support::{Database, Fault, Handlers, SECRET, TRTC_KEY, tencent_event, zego_event};
 
 /// 2026-11-26T07:00:00Z
 const START: u64 = 1_795_676_400_000;
@@ -360,6 +360,51 @@ async fn a_user_whose_id_begins_like_a_role_can_be_asked_for() {
     assert_eq!(refused(&handlers, "/reports/zego/1/together", "a=ada&b=bob").await.0, 400);
     let nowhere = "room=nowhere&a=ada&b=bob";
     assert_eq!(refused(&handlers, "/reports/zego/1/together", nowhere).await.0, 404);
+}
+
+/// The store hangs, so the limit decides when the answer comes.
+#[tokio::test]
+async fn a_report_that_takes_too_long_is_refused_and_the_answer_says_what_to_ask() {
+    let (_database, proxy, handlers) = Handlers::observed().await;
+    deliver(&handlers, lesson()).await;
+    let mut hasty = handlers.clone();
+    hasty.queries.report_limits.time = Duration::from_millis(50);
+    // The erasures are read before the report begins.
+    let is_report = |request: &str| !request.contains("#erasures");
+    proxy.faults(move |request| is_report(&request.body).then_some(Fault::Hang));
+    for (path, query, instead) in [
+        (ROOM, "", "/attendance"),
+        ("/reports/zego/1/users/ada", "", ""),
+        (&format!("{ROOM}/together"), "a=ada&b=bob", "by their ids"),
+        (&format!("{ROOM}/together"), "a=ada&b=role:anchor", "by their ids"),
+    ] {
+        let (status, answer) = hasty.get(path, query, at(3600)).await;
+        assert_eq!((status.as_u16(), &answer["error"]["code"]), (503, &json!("too_large")));
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(message.contains("`from`") && message.contains(instead), "{message}");
+    }
+    proxy.break_with(None);
+    hasty.queries.report_limits.time = handlers.queries.report_limits.time;
+    assert_eq!(hasty.get(ROOM, "", at(3600)).await.0, 200);
+}
+
+#[tokio::test]
+async fn more_spans_than_an_answer_can_have_are_refused() {
+    let (_database, handlers) = start().await;
+    deliver(&handlers, lesson()).await;
+    let spans = async |limit: usize, query: &str| {
+        let mut limited = handlers.clone();
+        limited.queries.report_limits.spans = limit;
+        let query = format!("a=ada&b=bob&{query}");
+        limited.get(&format!("{ROOM}/together"), &query, at(3600)).await
+    };
+    let (status, answer) = spans(2, "").await;
+    assert_eq!((status.as_u16(), answer["spans"].as_array().unwrap().len()), (200, 2));
+    let (status, answer) = spans(1, "").await;
+    assert_eq!((status.as_u16(), &answer["error"]["code"]), (503, &json!("too_large")));
+    assert!(answer["error"]["message"].as_str().unwrap().contains("more than 1 spans"), "{answer}");
+    // As the message says, a shorter span is answered.
+    assert_eq!(spans(1, &format!("to={}", at(1050).0)).await.0, 200);
 }
 
 /// How long these days are was computed by Python's `zoneinfo`.

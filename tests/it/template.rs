@@ -819,7 +819,7 @@ fn the_templates_secrets_can_be_read() {
 fn a_report_ends_before_its_function_does() {
     let template = yaml("template.yaml");
     let timeout = template["Resources"]["Query"]["Properties"]["Timeout"].as_u64().unwrap();
-    assert!(rollcall::query::REPORT_LIMIT.as_secs() + 2 <= timeout);
+    assert!(rollcall::query::ReportLimits::DEFAULT.time.as_secs() + 2 <= timeout);
 }
 
 /// Timeouts above the provider's would hide our own 503.
@@ -1031,17 +1031,27 @@ fn every_function_has_its_alarm_and_every_alarm_notifies_the_topic() {
     assert_eq!(queue_of(dead_letters), json!({ "!GetAtt": "SpillDeadLetters.QueueName" }));
     // A message that was received three times is not in ApproximateAgeOfOldestMessage; in flight it
     // is not visible.
-    let waiting = resources["SpillNotEmpty"]["Properties"]["Metrics"].as_array().unwrap();
-    let counted: Vec<&Value> =
-        waiting[1..].iter().map(|query| &query["MetricStat"]["Metric"]).collect();
-    for (metric, name) in counted
-        .iter()
-        .zip(["ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"])
-    {
-        assert_eq!(metric["MetricName"], name);
-        assert_eq!(queue_of(metric), json!({ "!GetAtt": "SpillQueue.QueueName" }));
+    for (name, function) in functions(&template) {
+        let Some(queue) = function["Events"].as_object().and_then(|events| {
+            events.values().find_map(|event| event["Properties"]["Queue"]["!GetAtt"].as_str())
+        }) else {
+            continue;
+        };
+        let queue = queue.trim_end_matches(".Arn");
+        let alarm = format!("{}NotEmpty", queue.trim_end_matches("Queue"));
+        let alarm = &resources.get(&alarm).unwrap_or_else(|| panic!("{name} has no {alarm}"));
+        let waiting = alarm["Properties"]["Metrics"].as_array().unwrap();
+        let counted: Vec<&Value> =
+            waiting[1..].iter().map(|query| &query["MetricStat"]["Metric"]).collect();
+        for (metric, name) in counted
+            .iter()
+            .zip(["ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"])
+        {
+            assert_eq!(metric["MetricName"], name);
+            assert_eq!(queue_of(metric), json!({ "!GetAtt": format!("{queue}.QueueName") }));
+        }
+        assert_eq!(alarm["Properties"]["EvaluationPeriods"], 3);
     }
-    assert_eq!(resources["SpillNotEmpty"]["Properties"]["EvaluationPeriods"], 3);
     // Two attempts to store a message may be this far apart.
     let too_old = &resources["SpillTooOld"]["Properties"];
     assert!(too_old["Period"].as_u64().unwrap() >= spill::wait("", u32::MAX).as_secs());

@@ -8,7 +8,7 @@ use aws_sigv4::{
     sign::v4::SigningParams,
 };
 use reqwest::Method;
-use rollcall::domain::UnixMillis;
+use rollcall::{callback::trim, domain::UnixMillis};
 
 /// The credentials of the caller.
 #[derive(Debug, Clone)]
@@ -23,7 +23,15 @@ impl Signer {
     /// credentials: then queries are not signed.
     #[must_use]
     pub fn from_env(url: &str) -> Option<Self> {
-        let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+        Self::from_variables(url, |name| std::env::var(name).ok())
+    }
+
+    /// What surrounds a value, such as the line feed of a file, is not part of it.
+    fn from_variables(url: &str, value: impl Fn(&'static str) -> Option<String>) -> Option<Self> {
+        let variable = |name| {
+            let value = value(name).map(|value| trim(&value).to_owned());
+            value.filter(|value| !value.is_empty())
+        };
         let host = url.strip_prefix("https://")?;
         let region = region(host).map(str::to_owned).or_else(|| variable("AWS_REGION"))?;
         let (id, secret) = (variable("AWS_ACCESS_KEY_ID")?, variable("AWS_SECRET_ACCESS_KEY")?);
@@ -108,6 +116,36 @@ mod tests {
         ];
         assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert!(!format!("{signer:?}").contains(secret));
+    }
+
+    #[test]
+    fn a_blank_credential_is_none_and_what_surrounds_one_is_not_part_of_it() {
+        let url = "https://abc123.execute-api.eu-central-1.amazonaws.com";
+        let signer = |id: &'static str, key: &'static str, token: &'static str| {
+            let value = move |name: &'static str| {
+                let values = [
+                    ("AWS_ACCESS_KEY_ID", id),
+                    ("AWS_SECRET_ACCESS_KEY", key),
+                    ("AWS_SESSION_TOKEN", token),
+                ];
+                values.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned())
+            };
+            Signer::from_variables(url, value)
+        };
+        let plain = signer("id", "key", "token").unwrap().credentials;
+        assert_eq!(plain.session_token(), Some("token"));
+        let trimmed = signer("id\r\n", "\u{feff}key\n", " token\n").unwrap().credentials;
+        let parts = |credentials: &Credentials| {
+            let part = |text: &str| text.to_owned();
+            let token = credentials.session_token().map(part);
+            (part(credentials.access_key_id()), part(credentials.secret_access_key()), token)
+        };
+        assert_eq!(parts(&trimmed), parts(&plain));
+        for blank in ["", " ", "\n", "\u{a0}"] {
+            assert!(signer(blank, "key", "token").is_none());
+            assert!(signer("id", blank, "token").is_none());
+            assert!(signer("id", "key", blank).unwrap().credentials.session_token().is_none());
+        }
     }
 
     #[test]

@@ -109,7 +109,8 @@ pub fn report(answer: &Value) -> String {
     ];
     let room = plain(answer["room"].as_str().unwrap_or_default());
     let life = of("life", &answer["life"]);
-    let (began, ended) = (at(&answer["began_at"]), at(&answer["ended_at"]));
+    let began = at(&answer["began_at"]) + if_assumed(&answer["began_assumed"]);
+    let ended = at(&answer["ended_at"]) + if_assumed(&answer["ended_assumed"]);
     let state = match &answer["final"] {
         Value::Bool(true) => "final",
         _ => "not final: it can still change",
@@ -135,11 +136,12 @@ pub fn report(answer: &Value) -> String {
 /// What a user did, by day and room.
 #[must_use]
 pub fn report_of_user(answer: &Value) -> String {
-    const COLUMNS: [Column; 4] = [
+    const COLUMNS: [Column; 5] = [
         Column("day", "day", Text),
         Column("room", "room", Text),
         Column("visits", "visits", Text),
         Column("present", "present_ms", Duration),
+        Column("assumed", "assumed", Text),
     ];
     let says = format!("{} in all", time::duration(answer["present_ms"].as_u64().unwrap_or(0)));
     page(&says, &table(rows(&answer["rows"]), &COLUMNS), answer)
@@ -156,7 +158,9 @@ pub fn together(answer: &Value) -> String {
     }
     let (a, b) = (text(&answer["a"]), text(&answer["b"]));
     let together = time::duration(answer["together_ms"].as_u64().unwrap_or(0));
-    page(&format!("{a} and {b} were together for {together}"), &table(&spans, &COLUMNS), answer)
+    let assumed = if_assumed(&answer["assumed"]);
+    let says = format!("{a} and {b} were together for {together}{assumed}");
+    page(&says, &table(&spans, &COLUMNS), answer)
 }
 
 /// Why the answers about a user say what they say.
@@ -263,19 +267,23 @@ fn between(from: &Value, to: &Value) -> Value {
     span.map_or(Value::Null, |(from, to)| json!(to.saturating_sub(from)))
 }
 
+/// What follows a time, or a sum of times, that no callback reported.
+fn if_assumed(is_assumed: &Value) -> &'static str {
+    if *is_assumed == true { " (assumed)" } else { "" }
+}
+
 /// Visits and times online, with their times in words. An end or a beginning that no callback
 /// reported says so.
 fn visits(list: &Value, as_of: &Value) -> Vec<Value> {
     let mut visits = rows(list).to_vec();
     for visit in &mut visits {
-        let assumed = |is_assumed: &Value| if *is_assumed == true { " (assumed)" } else { "" };
         let entered = match &visit["entered_at"] {
             Value::Null => "not known".to_owned(),
-            time => at(time) + assumed(&visit["entered_assumed"]),
+            time => at(time) + if_assumed(&visit["entered_assumed"]),
         };
         let left = match &visit["left_at"] {
             Value::Null => Value::Null,
-            time => json!(at(time) + assumed(&visit["assumed"])),
+            time => json!(at(time) + if_assumed(&visit["assumed"])),
         };
         let until = if visit["left_at"].is_null() { as_of } else { &visit["left_at"] };
         let for_ms = match &visit["duration_ms"] {

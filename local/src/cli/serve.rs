@@ -19,7 +19,7 @@ use rollcall::{
     erase::{self, Erase, Repeats},
     handler::{self, Receiver},
     providers::openim::AppCredentials,
-    query::Queries,
+    query::{Queries, ReportLimits},
     record::Records,
     runtime,
     spill::Queue,
@@ -169,7 +169,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         budget: config.budget,
     };
     let user_sigs = UserSigs { apps };
-    let queries = Queries { records: Records::new(reader, Duration::ZERO) };
+    let records = Records::new(reader, Duration::ZERO);
+    let queries = Queries { records, report_limits: ReportLimits::DEFAULT };
     let handlers = Gateway { receiver, queries, erase, user_sigs };
     let events = journal.clone();
     servers.spawn(async move {

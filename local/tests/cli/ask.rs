@@ -177,7 +177,7 @@ fn told(asked: &Asked) -> Response {
     answer(&match asked.path.as_str() {
         "/reports/zego/1/rooms" => json!({
             "room": "lesson-7", "life": "6085", "as_of": noon + 9 * hour, "began_at": noon,
-            "ended_at": noon + hour, "final": true, "digest": "sha256:ab", "people": 2,
+            "began_assumed": false, "ended_at": noon + hour, "ended_assumed": true, "final": true, "digest": "sha256:ab", "people": 2,
             "person_ms": 5_400_000, "peak": { "online": 2, "at": noon + 5 }, "missing": 1,
             "added_later": {}, "next": null,
             "rows": [
@@ -192,10 +192,11 @@ fn told(asked: &Asked) -> Response {
         }),
         "/reports/zego/1/users" => json!({
             "present_ms": 2_700_000, "next": null,
-            "rows": [{ "day": "2026-11-26", "room": "lesson-7", "visits": 1, "present_ms": 2_700_000 }]
+            "rows": [{ "day": "2026-11-26", "room": "lesson-7", "visits": 1, "present_ms": 2_700_000,
+                       "assumed": true }]
         }),
         "/reports/zego/1/together" => json!({
-            "a": "ada", "b": "role:anchor", "together_ms": 61_000,
+            "a": "ada", "b": "role:anchor", "together_ms": 61_000, "assumed": true,
             "spans": [{ "from": noon, "to": noon + 61_000 }]
         }),
         "/explain/zego/1/users" => json!({
@@ -233,7 +234,7 @@ async fn people_see_tables() {
         (
             "report lesson-7 --settle 60",
             "\
-lesson-7 (life 6085): began 2026-11-26T12:00:00.000Z, ended 2026-11-26T13:00:00.000Z, final
+lesson-7 (life 6085): began 2026-11-26T12:00:00.000Z, ended 2026-11-26T13:00:00.000Z (assumed), final
 2 people, 1 h 30 min in all, at most 2 at the same time (2026-11-26T12:00:00.005Z), 1 callback never arrived
 digest sha256:ab
 
@@ -247,14 +248,14 @@ digest sha256:ab
             "\
 45 min in all
 
- day         room      visits  present
- 2026-11-26  lesson-7  1       45 min
+ day         room      visits  present  assumed
+ 2026-11-26  lesson-7  1       45 min   yes
 ",
         ),
         (
             "together lesson-7 ada role:anchor",
             "\
-ada and role:anchor were together for 1 min 1 s
+ada and role:anchor were together for 1 min 1 s (assumed)
 
  from                      to                        for
  2026-11-26T12:00:00.000Z  2026-11-26T12:01:01.000Z  1 min 1 s

@@ -168,10 +168,14 @@ impl Content {
     fn new(record: Record<'_>, content: PersonContent) -> Self {
         let at = |stamp: Option<Stamp>| stamp.map(Stamp::at);
         match content {
-            PersonContent::Seat { room, life, name, details, marks } => {
-                Self::Seat { room, life, name, details, marks: events(record, marks) }
-            }
-            PersonContent::OlderMarks { room, life, marks } => {
+            PersonContent::Seat(seat, details) => Self::Seat {
+                room: seat.room,
+                life: seat.life,
+                name: seat.name,
+                details,
+                marks: events(record, seat.marks),
+            },
+            PersonContent::OlderMarks(room, life, marks) => {
                 Self::OlderMarks { room, life, marks: events(record, marks) }
             }
             PersonContent::Device(device, month) => Self::Device {
@@ -267,7 +271,7 @@ pub(super) async fn erasures(
     let mut rows = Rows::new(page.limit);
     let (mut last, mut next) = (None, None);
     while let Some(erasure) = found.try_next().await? {
-        let hash = erasure.hash;
+        let hash = erasure.hash.to_string();
         let row = Erasure { hash: hash.clone(), at: erasure.at, items: erasure.items };
         if rows.add(row).is_break() {
             next = last.and_then(|after| cursor::write(&Place { after }));

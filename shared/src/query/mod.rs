@@ -20,7 +20,7 @@ mod rows;
 mod usage;
 
 pub use error::QueryError;
-pub use reports::REPORT_LIMIT;
+pub use reports::ReportLimits;
 
 use self::{
     answer::{Answer, answers},
@@ -64,6 +64,8 @@ const LAST_TIME: UnixMillis = UnixMillis(9_999_999_999_999_998);
 pub struct Queries {
     /// What is known of all apps.
     pub records: Records,
+    /// How large a report may become.
+    pub report_limits: ReportLimits,
 }
 
 /// Which part of a list is asked for: what is in a span of time, its ends included.
@@ -148,13 +150,15 @@ impl Queries {
             }
             Query::UserReport(user) => {
                 let format = Format::of(request, &parameters)?;
-                format.reply(&reports::user(record, &user, &parameters).await?)
+                format.reply(&reports::user(record, &user, &parameters, self.report_limits).await?)
             }
             Query::RoomReport(room) => {
                 let format = Format::of(request, &parameters)?;
-                format.reply(&reports::room(record, &room, &parameters).await?)
+                format.reply(&reports::room(record, &room, &parameters, self.report_limits).await?)
             }
-            Query::Together(room) => reports::together(record, &room, &parameters).await?.reply(),
+            Query::Together(room) => {
+                reports::together(record, &room, &parameters, self.report_limits).await?.reply()
+            }
             Query::Registration(user) => registrations::user(record, &user).await?.reply(),
             Query::Data(user) => data::user(record, &user, parameters.list_page()?).await?.reply(),
             Query::Erasures => data::erasures(record, parameters.list_page()?).await?.reply(),

@@ -26,7 +26,7 @@ use crate::{
     erase::{self, Erase, Repeats},
     handler::{self, Receiver},
     providers::Configured,
-    query::Queries,
+    query::{Queries, ReportLimits},
     record::Records,
     relay::{EventBus, Relay},
     replay::Replay,
@@ -76,6 +76,7 @@ pub fn run_query() -> Result<(), Error> {
         store.warm_up(WARM_UP_LIMIT).await;
         lambda_runtime::run(service(Queries {
             records: Records::new(store, ErasureList::FRESH_FOR),
+            report_limits: ReportLimits::DEFAULT,
         }))
         .await
     })

@@ -32,6 +32,8 @@ pub(crate) struct Fleet {
     functions: HashMap<&'static str, Function>,
     /// The instances with an event, so that they can be killed while they work on it.
     busy: StdMutex<Vec<Arc<Notify>>>,
+    /// The ids of all processes that were started, and what they are.
+    processes: StdMutex<Vec<(&'static str, u32)>>,
 }
 
 struct Function {
@@ -70,7 +72,12 @@ impl Fleet {
         instances: usize,
         environment: Vec<(&'static str, String)>,
     ) -> Self {
-        let mut fleet = Self { environment, functions: HashMap::new(), busy: StdMutex::default() };
+        let mut fleet = Self {
+            environment,
+            functions: HashMap::new(),
+            busy: StdMutex::default(),
+            processes: StdMutex::default(),
+        };
         for name in functions {
             let (give_back, idle) = mpsc::unbounded_channel();
             fleet.functions.insert(name, Function { idle: Mutex::new(idle), give_back });
@@ -116,6 +123,12 @@ impl Fleet {
         true
     }
 
+    /// The ids of the processes of a function, in the order in which they were started.
+    pub(crate) fn processes(&self, function: &str) -> Vec<u32> {
+        let processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner);
+        processes.iter().filter(|(of, _)| *of == function).map(|(_, id)| *id).collect()
+    }
+
     fn busy(&self) -> MutexGuard<'_, Vec<Arc<Notify>>> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -153,6 +166,11 @@ impl Fleet {
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{function} cannot run, is it built? {error}"));
+        let processes = &self.processes;
+        processes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(child.id().map(|id| (function, id)));
         tokio::spawn(search(function, child.stdout.take().unwrap()));
         tokio::spawn(search(function, child.stderr.take().unwrap()));
         let (death, died) = watch::channel(false);

@@ -45,7 +45,7 @@ use rollcall::{
     erase::{self, Erase, Repeat, Repeats},
     handler::{self, Receiver},
     http::{Reply, Request},
-    query::Queries,
+    query::{Queries, ReportLimits},
     record::Records,
     routes::{self, BackendFunction, CallbackNames},
     runtime,
@@ -201,6 +201,7 @@ impl Handlers {
             repeats: Arc::new(Mutex::new(repeats)),
             queries: Queries {
                 records: Records::new(Reader::new(client, TABLE_NAME), Duration::ZERO),
+                report_limits: ReportLimits::DEFAULT,
             },
         }
     }

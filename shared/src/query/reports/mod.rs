@@ -7,10 +7,12 @@ mod user;
 
 use std::time::Duration;
 
-use super::{LAST_TIME, Parameters, QueryError};
+use serde::de::DeserializeOwned;
+
+use super::{LAST_TIME, Parameters, QueryError, cursor};
 use crate::{
     domain::{LifeId, UnixMillis},
-    record::{MAX_PEOPLE, ReportError, RoomQuestion, Window},
+    record::{MAX_PEOPLE, Record, ReportError, RoomQuestion, Window},
 };
 
 pub(super) use self::{
@@ -19,8 +21,21 @@ pub(super) use self::{
     user::{UserReport, user},
 };
 
-/// How long a report may take: `template.yaml` gives the function two seconds more.
-pub const REPORT_LIMIT: Duration = Duration::from_secs(8);
+/// How large a report may become before it is refused. The number of people is limited by
+/// [`MAX_PEOPLE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportLimits {
+    /// How long it may take.
+    pub time: Duration,
+    /// How many spans the minutes together of two sides may have.
+    pub spans: usize,
+}
+
+impl ReportLimits {
+    /// The limits of the function: `template.yaml` gives it two seconds more, and twice as many
+    /// spans would be too long for Lambda.
+    pub const DEFAULT: Self = Self { time: Duration::from_secs(8), spans: 50_000 };
+}
 
 /// How long after the end of a room's life its callbacks are still expected, if nothing is said.
 const SETTLE: u64 = 600;
@@ -29,16 +44,48 @@ const MAX_SETTLE: u64 = 30 * 86_400;
 
 /// Answers within the time limit of a report.
 async fn in_time<T>(
+    limit: Duration,
     report: impl Future<Output = Result<T, QueryError>>,
     instead: &str,
 ) -> Result<T, QueryError> {
-    tokio::time::timeout(REPORT_LIMIT, report).await.unwrap_or_else(|_| {
-        let seconds = REPORT_LIMIT.as_secs();
+    tokio::time::timeout(limit, report).await.unwrap_or_else(|_| {
+        let seconds = limit.as_secs();
         Err(QueryError::TooLarge(format!(
             "this report takes longer than {seconds} s: ask for a shorter span with `from` and \
              `to`{instead}"
         )))
     })
+}
+
+/// Where the page before this one ended. It names the question that it belongs to.
+trait Place: DeserializeOwned {
+    /// The parameters that must be the same on each page.
+    const QUESTION: &'static str;
+
+    /// The span of the report.
+    fn window(&self) -> Window;
+}
+
+/// Reads the cursor and the span of a page. Every page has the `as_of` of the first one.
+/// `is_of` says whether the cursor agrees with what else was asked.
+fn page<P: Place>(
+    record: Record<'_>,
+    parameters: &Parameters,
+    is_of: impl FnOnce(&P) -> bool,
+) -> Result<(Window, Option<P>), QueryError> {
+    let place = parameters.get("next")?.map(cursor::read::<P>).transpose()?;
+    let now = record.now();
+    let as_of = place.as_ref().map_or(now, |place| place.window().as_of.min(now));
+    let window = parameters.window(as_of)?;
+    let is_same = place.as_ref().is_none_or(|place| {
+        let Window { from, to, .. } = place.window();
+        (from, to) == (window.from, window.to) && is_of(place)
+    });
+    if !is_same {
+        let why = format!("belongs to another {}: start again without it", P::QUESTION);
+        return Err(QueryError::BadParameter("next", why));
+    }
+    Ok((window, place))
 }
 
 impl Parameters {

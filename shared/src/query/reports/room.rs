@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{in_time, question};
+use super::{ReportLimits, in_time, question};
 use crate::{
     domain::{AppId, LifeId, ProviderName, RoomId, UnixMillis, UserId},
     query::{
@@ -128,6 +128,14 @@ struct Place {
     totals: Totals,
 }
 
+impl super::Place for Place {
+    const QUESTION: &'static str = "`life`, `from` or `to`";
+
+    fn window(&self) -> Window {
+        Window { from: self.from, to: self.to, as_of: self.as_of }
+    }
+}
+
 /// Reads a digest. A cursor comes from a client, which may put any text there.
 fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
@@ -147,18 +155,11 @@ pub(in crate::query) async fn room(
     record: Record<'_>,
     room: &RoomId,
     parameters: &Parameters,
+    limits: ReportLimits,
 ) -> Result<RoomReport, QueryError> {
-    let place = parameters.get("next")?.map(cursor::read::<Place>).transpose()?;
-    let as_of = place.as_ref().map_or(record.now(), |place| place.as_of.min(record.now()));
-    let (window, asked) = (parameters.window(as_of)?, parameters.life()?);
-    if let Some(place) = &place {
-        let is_same = (place.from, place.to) == (window.from, window.to)
-            && (asked.is_none() || asked == place.life);
-        if !is_same {
-            let why = "belongs to another `life`, `from` or `to`: start again without it";
-            return Err(QueryError::BadParameter("next", why.to_owned()));
-        }
-    }
+    let asked = parameters.life()?;
+    let is_of = |place: &Place| asked.is_none() || asked == place.life;
+    let (window, place) = super::page(record, parameters, is_of)?;
     let limit = parameters.limit()?;
     // The newest life may be another one by now.
     let life = place.as_ref().map_or(asked, |place| place.life.clone());
@@ -175,7 +176,7 @@ pub(in crate::query) async fn room(
         Ok((rows.into_page(), report))
     });
     let instead = ", or for /attendance, which has every visit page by page";
-    let ((mut rows, last), report) = in_time(report, instead).await?;
+    let ((mut rows, last), report) = in_time(limits.time, report, instead).await?;
     let first_page = || {
         let totals = report.totals();
         (totals.life.clone(), Totals::from(totals))
@@ -193,7 +194,7 @@ pub(in crate::query) async fn room(
         app: record.app().id.clone(),
         room: room.clone(),
         life,
-        as_of,
+        as_of: window.as_of,
         totals,
         rows,
         next,

@@ -2,15 +2,12 @@
 
 use serde::Serialize;
 
-use super::{in_time, question};
+use super::{ReportLimits, in_time, question};
 use crate::{
     domain::{AppId, LifeId, ProviderName, RoomId, UnixMillis, UserId},
     query::{Parameters, QueryError},
     record::{Record, Whom},
 };
-
-/// How many spans an answer has at most: twice as many would be too long for Lambda.
-const MAX_SPANS: usize = 50_000;
 
 /// When both sides were there.
 #[derive(Debug, Serialize)]
@@ -39,7 +36,7 @@ pub(in crate::query) struct Together {
     /// Whether the beginning or the end of a visit of either side was inferred.
     assumed: bool,
     /// When both sides were present, oldest first. They do not overlap.
-    #[cfg_attr(test, schemars(length(max = MAX_SPANS)))]
+    #[cfg_attr(test, schemars(length(max = ReportLimits::DEFAULT.spans)))]
     spans: Vec<TogetherSpan>,
 }
 
@@ -76,6 +73,7 @@ pub(in crate::query) async fn together(
     record: Record<'_>,
     room: &RoomId,
     parameters: &Parameters,
+    limits: ReportLimits,
 ) -> Result<Together, QueryError> {
     let (a, b) = (whom(record, parameters, "a")?, whom(record, parameters, "b")?);
     if a == b && matches!(a, Whom::User(_)) {
@@ -84,10 +82,11 @@ pub(in crate::query) async fn together(
     let (window, life) = (parameters.window(record.now())?, parameters.life()?);
     let question = question(parameters, life.as_ref(), window)?;
     let report = Box::pin(async { Ok(record.together(room, [&a, &b], question).await?) });
-    let report = in_time(report, ", or for two people by their ids").await?;
-    if report.spans.len() > MAX_SPANS {
+    let report = in_time(limits.time, report, ", or for two people by their ids").await?;
+    if report.spans.len() > limits.spans {
         return Err(QueryError::TooLarge(format!(
-            "there are more than {MAX_SPANS} spans: ask for a shorter span with `from` and `to`"
+            "there are more than {} spans: ask for a shorter span with `from` and `to`",
+            limits.spans
         )));
     }
     let asked = |name| Ok::<_, QueryError>(parameters.get(name)?.unwrap_or_default().to_owned());
@@ -108,4 +107,32 @@ pub(in crate::query) async fn together(
             .map(|span| TogetherSpan { from: span.from, to: span.to })
             .collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{payload, query::LAST_TIME};
+
+    /// Two sides have as many characters as a parameter may have.
+    #[test]
+    fn as_many_spans_as_are_allowed_fit_into_an_answer_of_lambda() {
+        let side = "\u{1}".repeat(260);
+        let span = || TogetherSpan { from: LAST_TIME, to: LAST_TIME };
+        let answer = Together {
+            provider: ProviderName::Zego,
+            app: "1".parse().unwrap(),
+            room: side[..255].parse().unwrap(),
+            life: None,
+            as_of: LAST_TIME,
+            is_final: true,
+            a: side.clone(),
+            b: side,
+            together_ms: u64::MAX,
+            assumed: true,
+            spans: std::iter::repeat_with(span).take(ReportLimits::DEFAULT.spans).collect(),
+        };
+        let bytes = payload::body_bytes(&answer);
+        assert!((2_500_000..5_000_000).contains(&bytes), "{bytes}");
+    }
 }

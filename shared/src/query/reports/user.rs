@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::in_time;
+use super::{ReportLimits, in_time};
 use crate::{
     domain::{AppId, ProviderName, RoomId, UnixMillis, UserId},
     query::{Parameters, QueryError, answer::List, cursor, rows::Earliest},
-    record::{Record, Timezone},
+    record::{Record, Timezone, Window},
 };
 
 /// A page of the days and rooms of a person.
@@ -71,6 +71,14 @@ struct Place {
     totals: Totals,
 }
 
+impl super::Place for Place {
+    const QUESTION: &'static str = "`timezone`, `from` or `to`";
+
+    fn window(&self) -> Window {
+        Window { from: self.from, to: self.to, as_of: self.as_of }
+    }
+}
+
 /// A page of the report of a person: by day, and on each day by the bytes of the ids of the rooms.
 ///
 /// Each page reads all of their seats, and keeps no more rows than it returns and one room's days.
@@ -78,18 +86,12 @@ pub(in crate::query) async fn user(
     record: Record<'_>,
     user: &UserId,
     parameters: &Parameters,
+    limits: ReportLimits,
 ) -> Result<UserReport, QueryError> {
-    let place = parameters.get("next")?.map(cursor::read::<Place>).transpose()?;
-    let as_of = place.as_ref().map_or(record.now(), |place| place.as_of.min(record.now()));
-    let window = parameters.window(as_of)?;
     let timezone = parameters.parsed("timezone")?.unwrap_or_else(Timezone::utc);
     let name = timezone.name().to_owned();
-    if place.as_ref().is_some_and(|place| {
-        (place.from, place.to, &place.timezone) != (window.from, window.to, &name)
-    }) {
-        let why = "belongs to another `timezone`, `from` or `to`: start again without it";
-        return Err(QueryError::BadParameter("next", why.to_owned()));
-    }
+    let is_of = |place: &Place| place.timezone == name;
+    let (window, place) = super::page(record, parameters, is_of)?;
     let after = place.as_ref().map(|place| (place.day.clone(), place.room.clone()));
     let limit = parameters.limit()?;
     let report = Box::pin(async {
@@ -118,13 +120,13 @@ pub(in crate::query) async fn user(
         }
         Ok((rows.into_page(), totals, report.is_known()))
     });
-    let ((rows, last), totals, is_known) = in_time(report, "").await?;
+    let ((rows, last), totals, is_known) = in_time(limits.time, report, "").await?;
     if !is_known && !record.is_known_outside_rooms(user).await? {
         return Err(QueryError::Unknown("user"));
     }
     let totals = place.map_or(totals, |place| place.totals);
     let next = last.and_then(|(day, room)| {
-        let (from, to, timezone) = (window.from, window.to, name.clone());
+        let (Window { from, to, as_of }, timezone) = (window, name.clone());
         cursor::write(&Place { day, room, timezone, from, to, as_of, totals })
     });
     Ok(UserReport {
@@ -132,7 +134,7 @@ pub(in crate::query) async fn user(
         app: record.app().id.clone(),
         user: user.clone(),
         timezone: name,
-        as_of,
+        as_of: window.as_of,
         totals,
         rows,
         next,

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
@@ -104,9 +105,7 @@ impl Reader {
         now: UnixMillis,
     ) -> BoxStream<'a, Result<Seat, StoreError>> {
         let query = self.query_user(app, user, keys::SEAT);
-        let (app, user) = (app.clone(), user.clone());
-        let seat = move |item| std::future::ready(self.read_seat(&app, &user, &item));
-        items(query, None, now).try_filter_map(seat).boxed()
+        self.read_seats(query, app, user, now)
     }
 
     /// The seats of a person from a room on, in the order of their keys, read consistently.
@@ -126,9 +125,7 @@ impl Reader {
                 (":from".to_owned(), item::string(keys::seats_of(room))),
                 (":to".to_owned(), item::string(keys::SEATS_END)),
             ])));
-        let (app, user) = (app.clone(), user.clone());
-        let seat = move |item| std::future::ready(self.read_seat(&app, &user, &item));
-        items(query, None, now).try_filter_map(seat).boxed()
+        self.read_seats(query, app, user, now)
     }
 
     /// The seats of a person in one room, read consistently.
@@ -141,6 +138,17 @@ impl Reader {
         now: UnixMillis,
     ) -> BoxStream<'a, Result<Seat, StoreError>> {
         let query = self.query_user(app, user, &keys::seats_of(room));
+        self.read_seats(query, app, user, now)
+    }
+
+    /// The seats of a person that a query finds.
+    fn read_seats<'a>(
+        &'a self,
+        query: QueryFluentBuilder,
+        app: &App,
+        user: &UserId,
+        now: UnixMillis,
+    ) -> BoxStream<'a, Result<Seat, StoreError>> {
         let (app, user) = (app.clone(), user.clone());
         let seat = move |item| std::future::ready(self.read_seat(&app, &user, &item));
         items(query, None, now).try_filter_map(seat).boxed()
