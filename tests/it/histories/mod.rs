@@ -25,6 +25,7 @@ mod history;
 mod play;
 mod reports;
 mod side_by_side;
+mod spilling;
 
 use std::path::Path;
 
