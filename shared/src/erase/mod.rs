@@ -19,6 +19,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::http::fuzz;
 #[cfg(test)]
 pub(crate) use self::http::schemas;
 pub use self::repeat::{ReceivedRepeat, Repeat, RepeatError, Repeats};
