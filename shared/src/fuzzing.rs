@@ -5,11 +5,12 @@ use std::{any::TypeId, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderValue, Method};
 
 use crate::{
     callback::{Callback, Provider, Rejection, Secret},
     domain::{Change, Mark, Outcome, UnixMillis},
+    erase,
     http::Request,
     providers::{
         self, Apps, Configured,
@@ -38,7 +39,7 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 pub type Target = (&'static str, fn(&[u8]) -> usize);
 
 /// All targets, by the names of their folders in `fuzz/corpus`.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("zego", zego),
     ("openim", openim),
     ("tencent_chat", tencent_chat),
@@ -46,6 +47,7 @@ pub const TARGETS: [Target; 7] = [
     ("user_sig", |data| only(user_sig::fuzz, data)),
     ("keys", |data| only(store::fuzz_keys, data)),
     ("cursors", |data| only(query::fuzz_cursors, data)),
+    ("parameters", |data| only(parameters, data)),
 ];
 
 /// A target without changes.
@@ -107,6 +109,35 @@ pub fn tencent_trtc(data: &[u8]) -> usize {
     insert(&mut known, "SdkAppId", "1400000000");
     insert(&mut known, "Sign", &sign_trtc(&secret(), data));
     check_all::<Trtc>(&request(data)) + check_all::<Trtc>(&known)
+}
+
+/// A path and a query string with a `?` in between: asked for, and deleted. Whose data can be read can
+/// be erased, and nobody else. No unreadable part of an id is replaced.
+pub fn parameters(data: &[u8]) {
+    let mut parts = data.splitn(2, |byte| *byte == b'?');
+    // A gateway decodes the path, and replaces what is not UTF-8.
+    let path = percent_encoding::percent_decode(parts.next().unwrap_or_default());
+    let query = String::from_utf8_lossy(parts.next().unwrap_or_default());
+    let get = Request::get(&path.decode_utf8_lossy(), &query, NOW);
+    let delete = Request { method: Method::DELETE, ..get.clone() };
+    let (read, erased) = (query::fuzz_parameters(&get), erase::fuzz(&delete));
+    for refused in [read.as_ref().err(), erased.as_ref().err()].into_iter().flatten() {
+        assert!([400, 404].contains(&refused.status.as_u16()), "{refused:?}");
+        assert!(serde_json::from_str::<serde_json::Value>(&refused.body).is_ok(), "{refused:?}");
+    }
+    let is_sent = query.contains('\u{fffd}') || query.to_ascii_lowercase().contains("%ef%bf%bd");
+    match (read, erased) {
+        (Ok(Some((app, user))), Ok(person)) => {
+            assert_eq!((&app, &user), (&person.app, &person.user));
+            assert!(is_sent || !user.as_str().contains('\u{fffd}'), "{user:?}");
+        }
+        (Ok(None), Err(refused)) => assert_eq!(refused.status, 404),
+        // Other queries may be refused for something else.
+        (Err(read), Err(erased)) => {
+            assert!(erased.status == 404 || erased.status == read.status, "{read:?}, {erased:?}");
+        }
+        (read, erased) => panic!("read: {read:?}, erased: {erased:?}"),
+    }
 }
 
 macro_rules! check_all {
@@ -231,7 +262,7 @@ mod tests {
             }
             assert!(seeds > 0, "{name} has no corpus");
             // A target that never gets past the verification tests little.
-            let has_changes = !["user_sig", "keys", "cursors"].contains(&name);
+            let has_changes = !["user_sig", "keys", "cursors", "parameters"].contains(&name);
             assert_eq!(changes >= 2, has_changes, "{name}: {changes}");
         }
     }

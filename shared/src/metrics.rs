@@ -23,13 +23,13 @@
 //! | `dead_letters`: messages that went to the dead letters, in whole or in part | count | function |
 //!
 //! So do the lines about erasures: one about each pass over a person's items, and one about each batch
-//! of second passes.
+//! of later passes.
 //!
 //! | metric | unit | by |
 //! | --- | --- | --- |
 //! | `erasures`: 1 when a request has erased a person, else 0 | count | function |
 //! | `erased_items`: items that the pass deleted or shortened | count | function |
-//! | `kept`: second passes that are not done | count | function |
+//! | `kept`: later passes that are not done | count | function |
 //! | `oldest_kept_s`: the age of the oldest of them | seconds | function |
 //!
 //! Each value of a dimension is a name in the sources. So there are few values, whatever is sent.
@@ -66,7 +66,7 @@ pub const REPLAY: &str = "rollcall.replay";
 /// `app`, `hash`, `erasures`, `erased_items`, `pass` and `complete`.
 pub const ERASURE: &str = "rollcall.erasure";
 
-/// The target of the line about a batch of second passes. The line's fields are `messages`, `kept`
+/// The target of the line about a batch of later passes. The line's fields are `messages`, `kept`
 /// and `oldest_kept_s`.
 pub const REPEATS: &str = "rollcall.repeats";
 
@@ -87,7 +87,7 @@ pub struct EmbeddedMetrics {
     replayed: String,
     /// Those for a pass over a person's items.
     erased: String,
-    /// Those for a batch of second passes.
+    /// Those for a batch of later passes.
     repeated: String,
     lines: Format<Json>,
     now: fn() -> UnixMillis,

@@ -19,7 +19,7 @@ use rollcall::{
     store::{self, ErasureList, Reader},
 };
 use rollcall_players::{
-    openim,
+    Callback, openim,
     tencent::{self, EventName::ChatLogin},
     zego::{
         Event,
@@ -600,4 +600,99 @@ async fn a_late_registration_of_openims_is_erased_by_the_second_pass() {
         handlers.repeat(&repeat, start.plus(LATER)).await.unwrap();
     }
     assert!(stored(&database).await.is_empty());
+}
+
+/// The ends of three visits, of which two began before the erasure and one after it, in the words of
+/// each provider that does not name sessions. Returns the path of the person, what they did before,
+/// the end, and the beginning that belongs to it.
+fn visits_without_names(start: Moment) -> [(&'static str, Callback, Callback, Callback); 3] {
+    let credentials = apps().openim[&"main".parse().unwrap()].clone();
+    let openim = |name, ms| openim_event(name, start.plus(ms)).callback(&credentials);
+    let tencent = |name: tencent::EventName, ms| {
+        let key = secret(if name.is_chat() { CHAT_TOKEN } else { TRTC_KEY });
+        let event = tencent_event(name, start.plus(ms));
+        tencent::Event { now: runtime::now(), ..event }.callback(&key)
+    };
+    use openim::EventName::{UserOffline, UserOnline};
+    use tencent::EventName::{ChatLogout, TrtcEnter, TrtcExit};
+    [
+        (
+            "openim/main/ada",
+            openim(UserOnline, 0),
+            openim(UserOffline, 3000),
+            openim(UserOnline, 2000),
+        ),
+        (
+            "tencent/1400000000/ada",
+            tencent(ChatLogin, 0),
+            tencent(ChatLogout, 3000),
+            tencent(ChatLogin, 2000),
+        ),
+        (
+            "tencent/1400000000/ada",
+            tencent(TrtcEnter, 0),
+            tencent(TrtcExit, 3000),
+            tencent(TrtcEnter, 2000),
+        ),
+    ]
+}
+
+/// A beginning that waited in the spill queue comes after the second pass, and its end came before.
+#[tokio::test]
+async fn an_end_waits_for_its_beginning_beyond_the_second_pass() {
+    let start = Moment::recent();
+    for (path, before, end, beginning) in visits_without_names(start) {
+        let database = Database::start().await;
+        let handlers = Handlers::on(&database.url);
+        let now = runtime::now();
+        handlers.deliver(&before, now).await;
+        assert_eq!(
+            handlers.erase(&format!("/users/{path}"), "", start.plus(1000)).await.0,
+            StatusCode::OK
+        );
+        assert_eq!(handlers.deliver(&end, now).await.outcome, Some("applied"));
+        let [repeat] = &handlers.take_repeats()[..] else { panic!("one request, one repeat") };
+        handlers.repeat(repeat, start.plus(LATER)).await.unwrap();
+        assert_eq!(handlers.get(&format!("/users/{path}"), "", now).await.0, 404, "{path}");
+        handlers.deliver(&beginning, now).await;
+        let (app, user) = path.rsplit_once('/').unwrap();
+        let (status, presence) =
+            handlers.get(&format!("/presence/{app}/users/{user}"), "", start.plus(LATER)).await;
+        assert_eq!((status.as_u16(), &presence["online"]), (200, &json!(false)), "{presence}");
+        assert_eq!(presence["sessions"][0]["left_at"], start.0 + 3000, "{presence}");
+        // The next pass finds nothing that waits, and leaves the visit.
+        let [repeat] = &handlers.take_repeats()[..] else { panic!("{path}: nothing looks again") };
+        handlers.repeat(repeat, start.plus(2 * LATER)).await.unwrap();
+        assert!(handlers.take_repeats().is_empty(), "{path}");
+        assert_eq!(handlers.get(&format!("/users/{path}"), "", now).await.0, 200, "{path}");
+    }
+}
+
+/// An end whose beginning does not come is of a visit from before: the person's data goes in the end.
+#[tokio::test]
+async fn an_end_that_waited_for_a_day_is_erased() {
+    let start = Moment::recent();
+    let day: u64 = 24 * 60 * 60 * 1000;
+    for (path, before, end, _) in visits_without_names(start) {
+        let database = Database::start().await;
+        let handlers = Handlers::on(&database.url);
+        let now = runtime::now();
+        handlers.deliver(&before, now).await;
+        handlers.erase(&format!("/users/{path}"), "", start.plus(1000)).await;
+        handlers.deliver(&end, now).await;
+        let (mut passes, mut at) = (0_u64, LATER);
+        loop {
+            let repeats = handlers.take_repeats();
+            let [repeat] = &repeats[..] else { break };
+            assert_eq!(stored(&database).await.len(), 1, "{path}: it waits");
+            handlers.repeat(repeat, start.plus(at)).await.unwrap();
+            (passes, at) = (passes + 1, at + LATER);
+        }
+        // The end is of 3 s after the start.
+        assert_eq!(passes, (3000 + day).div_ceil(LATER), "{path}");
+        assert!(stored(&database).await.is_empty(), "{path}");
+        let (app, _) = path.rsplit_once('/').unwrap();
+        let (_, list) = handlers.get(&format!("/erasures/{app}"), "", now).await;
+        assert!(list["erasures"][0]["items"].as_u64() >= Some(2), "{list}");
+    }
 }

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::Erase;
 use crate::{
-    domain::{App, AppId, IdError, ProviderName, UnixMillis, UserId},
-    http::{ErrorCode, Reply, Request, Text, form},
+    domain::{App, AppId, ProviderName, UnixMillis, UserId},
+    http::{ErrorCode, ParameterError, Parameters, Reply, Request, id_in_path},
     routes::MatchedPath,
     store::{PassEnd, Person},
 };
@@ -45,12 +45,8 @@ enum RequestError {
     NoRoute,
     #[error("there is no such provider")]
     UnknownProvider,
-    #[error("`user` is missing")]
-    NoUser,
-    #[error("`user` is not valid Unicode: it may be another person's id, so nothing was erased")]
-    Damaged,
-    #[error("`{0}` {1}")]
-    BadId(&'static str, IdError),
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
 }
 
 impl From<RequestError> for Reply {
@@ -59,9 +55,7 @@ impl From<RequestError> for Reply {
             RequestError::NoRoute | RequestError::UnknownProvider => {
                 (StatusCode::NOT_FOUND, ErrorCode::NotFound)
             }
-            RequestError::NoUser | RequestError::Damaged | RequestError::BadId(..) => {
-                (StatusCode::BAD_REQUEST, ErrorCode::BadParameter)
-            }
+            RequestError::Parameter(_) => (StatusCode::BAD_REQUEST, ErrorCode::BadParameter),
         };
         Self::error(status, code, error.to_string())
     }
@@ -104,22 +98,13 @@ fn read(request: &Request) -> Result<Person, RequestError> {
     let path = MatchedPath::of_erased(&request.method, &request.path);
     let path = path.ok_or(RequestError::NoRoute)?;
     let provider = ProviderName::by_name(path.provider).ok_or(RequestError::UnknownProvider)?;
-    let app = path.app.parse().map_err(|error| RequestError::BadId("app", error))?;
-    let user = match path.id {
-        // A gateway may have put it there for bytes that are not UTF-8.
-        Some(user) if user.contains(char::REPLACEMENT_CHARACTER) => {
-            return Err(RequestError::Damaged);
-        }
-        Some(user) => user.to_owned(),
-        None => {
-            let name = Text::Sent("user".to_owned());
-            let user = form(request.query.as_bytes()).find(|(named, _)| *named == name);
-            match user.ok_or(RequestError::NoUser)?.1 {
-                Text::Sent(user) => user,
-                Text::Repaired(_) => return Err(RequestError::Damaged),
-            }
-        }
-    };
-    let user = user.parse().map_err(|error| RequestError::BadId("user", error))?;
-    Ok(Person { app: App { provider, id: app }, user })
+    let id = id_in_path("app", path.app)?;
+    let user = Parameters::read(&request.query).id("user", path.id)?;
+    Ok(Person { app: App { provider, id }, user })
+}
+
+/// Whom an arbitrary request erases, or how it is refused. For `fuzz/`.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(request: &Request) -> Result<Person, Reply> {
+    read(request).map_err(Reply::from)
 }

@@ -1,8 +1,12 @@
-//! Erasing a person, in two passes.
+//! Erasing a person, in two passes or more.
 //!
 //! A request is answered when the first pass is over. The second one comes a quarter of an hour
 //! later, when no provider sends anything again: it deletes what late callbacks have stored
 //! meanwhile. Until then, readers leave that out.
+//!
+//! A pass that finds an end without a beginning cannot know whether the visit began before the
+//! erasure, or whether its beginning waits in the spill queue. So it leaves the end, and arranges
+//! another pass, until the beginning has come or the end is a day old.
 //!
 //! The order of the steps lets a crash do no harm. The erasure is noted before anything is deleted,
 //! and the second pass is arranged before the first one begins. After a crash, the same request
@@ -15,6 +19,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::http::fuzz;
 #[cfg(test)]
 pub(crate) use self::http::schemas;
 pub use self::repeat::{ReceivedRepeat, Repeat, RepeatError, Repeats};
@@ -24,8 +30,8 @@ use crate::{
     store::{Eraser, Pass, PassEnd, Passed, Person, StoreError, UserHash},
 };
 
-/// How long after the request the second pass comes: the longest time that a message of SQS can be
-/// delayed. No provider repeats a callback for so long.
+/// How long after the request the second pass comes, and each further pass after the one before: the
+/// longest time that a message of SQS can be delayed. No provider repeats a callback for so long.
 pub const SECOND_PASS_AFTER: Duration = Duration::from_mins(15);
 
 /// How long a request may take. API Gateway waits for 30 seconds.
@@ -39,7 +45,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Erase {
     /// The table.
     pub store: Eraser,
-    /// What makes the second pass happen.
+    /// What makes the later passes happen.
     pub repeats: Repeats,
     /// How long a request may take. What is not erased by then needs another request.
     pub limit: Duration,
@@ -50,7 +56,7 @@ pub struct Erase {
 enum EraseError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the second pass cannot be arranged: {0}")]
+    #[error("the next pass cannot be arranged: {0}")]
     Repeat(#[from] RepeatError),
     #[error("the time for the answer was over")]
     OutOfTime,
@@ -72,8 +78,8 @@ impl Erase {
         tokio::time::timeout_at(deadline + GRACE, work).await.unwrap_or(Err(EraseError::OutOfTime))
     }
 
-    /// Erases what came late.
-    async fn second_pass(
+    /// Erases what came late, and arranges another pass if something may still come.
+    async fn later_pass(
         &self,
         repeat: &Repeat,
         now: UnixMillis,
@@ -83,9 +89,12 @@ impl Erase {
         let hash = self.store.hash(person).await?;
         let noted = self.store.noted(&person.app, hash).await?;
         let at = noted.map_or(*at, |noted| noted.at.max(*at));
-        let passed = self.store.pass(person, hash, Pass::Second, at, now, deadline).await?;
-        self.done(person, hash, Pass::Second, passed).await?;
+        let passed = self.store.pass(person, hash, Pass::Later, at, now, deadline).await?;
+        self.done(person, hash, Pass::Later, passed).await?;
         match passed.end {
+            PassEnd::Complete if passed.is_waiting => {
+                Ok(self.repeats.arrange(repeat.clone(), deadline).await?)
+            }
             PassEnd::Complete => Ok(()),
             PassEnd::OutOfTime => Err(EraseError::OutOfTime),
         }
@@ -110,7 +119,7 @@ impl Erase {
             erased_items = items,
             pass = match pass {
                 Pass::First => "first",
-                Pass::Second => "second",
+                Pass::Later => "later",
             },
             complete = end == PassEnd::Complete,
             "erasure"

@@ -1,4 +1,4 @@
-//! The second pass: a message in a delay queue, or a timer on a laptop.
+//! The later passes: a message in a delay queue, or a timer on a laptop.
 
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use crate::{
 /// The version of the messages.
 const VERSION: u64 = 1;
 
-/// A second pass that has to be done.
+/// A later pass that has to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repeat {
     /// Whom to erase.
@@ -24,7 +24,7 @@ pub struct Repeat {
     pub at: UnixMillis,
 }
 
-/// Why a second pass cannot be arranged.
+/// Why a later pass cannot be arranged.
 #[derive(Debug, thiserror::Error)]
 pub enum RepeatError {
     /// The message could not be sent.
@@ -38,7 +38,7 @@ pub enum RepeatError {
     NoTimer,
 }
 
-/// What makes the second pass happen, [`super::SECOND_PASS_AFTER`] later.
+/// What makes a pass happen, [`super::SECOND_PASS_AFTER`] later.
 #[derive(Debug, Clone)]
 pub enum Repeats {
     /// An SQS queue, whose messages are all delayed for that long. Until then, its message is the
@@ -93,7 +93,7 @@ pub struct ReceivedRepeat {
 }
 
 impl Erase {
-    /// Does each second pass when its time has come, until nobody can arrange one any more. A pass
+    /// Does each later pass when its time has come, until nobody can arrange one any more. A pass
     /// that still waits when the process ends is not done.
     pub async fn repeat_in_time(
         self,
@@ -119,7 +119,7 @@ impl Erase {
         }
     }
 
-    /// Does a second pass.
+    /// Does a later pass.
     ///
     /// # Errors
     ///
@@ -130,10 +130,10 @@ impl Erase {
         now: UnixMillis,
         deadline: Instant,
     ) -> Result<(), String> {
-        self.second_pass(repeat, now, deadline).await.map_err(|error| error.to_string())
+        self.later_pass(repeat, now, deadline).await.map_err(|error| error.to_string())
     }
 
-    /// Does the second passes of some messages. Returns the ids of the messages that must stay in
+    /// Does the later passes of some messages. Returns the ids of the messages that must stay in
     /// the queue, because their pass is not done.
     pub async fn repeat_all(
         &self,
@@ -159,7 +159,7 @@ impl Erase {
             messages = all,
             kept = kept.len(),
             oldest_kept_s = kept.iter().map(age).max().unwrap_or_default(),
-            "second passes"
+            "later passes"
         );
         kept.into_iter().map(|message| message.message_id).collect()
     }

@@ -246,7 +246,7 @@ struct Erasure {
     hash: String,
     /// What began by then is erased.
     at: UnixMillis,
-    /// How many items all requests and the second passes have erased.
+    /// How many items all requests and later passes have erased.
     items: u64,
 }
 

@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use crate::{
-    http::{ErrorCode, Reply},
+    http::{ErrorCode, ParameterError, Reply},
     record::RecordError,
 };
 
@@ -31,6 +31,12 @@ pub enum QueryError {
     /// The records could not be read. The cause is logged, and not in the answer.
     #[error("the records cannot be read just now")]
     Record(#[from] RecordError),
+}
+
+impl From<ParameterError> for QueryError {
+    fn from(ParameterError { name, why }: ParameterError) -> Self {
+        Self::BadParameter(name, why)
+    }
 }
 
 impl QueryError {

@@ -51,7 +51,7 @@ impl NextPage<'_> {
         // What begins with two slashes would be another host.
         let path = utf8_percent_encode(self.path.trim_start_matches('/'), PATH);
         let mut query = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in &self.parameters.0 {
+        for (name, value) in self.parameters.iter() {
             if let Text::Sent(value) = value
                 && name != "next"
             {

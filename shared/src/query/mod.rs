@@ -31,8 +31,8 @@ use self::{
     room::{CountChanges, RoomPage},
 };
 use crate::{
-    domain::{App, Month, MonthError, ProviderName, RoomId, UnixMillis, UserId},
-    http::{Reply, Request, Text, form},
+    domain::{App, Month, ProviderName, RoomId, UnixMillis, UserId},
+    http::{Parameters, Reply, Request, id_in_path},
     record::{self, Records},
     routes::{self, MatchedQuery},
 };
@@ -173,12 +173,8 @@ impl Queries {
 
 fn route(request: &Request, parameters: &Parameters) -> Result<(App, Query), QueryError> {
     let matched = MatchedQuery::at(&request.method, &request.path).ok_or(QueryError::NoRoute)?;
-    let text = |name| match matched.id {
-        Some(text) => in_path(name, text).map(Some),
-        None => parameters.get(name),
-    };
-    let user = || id("user", text("user")?);
-    let room = || id("room", text("room")?);
+    let user = || parameters.id("user", matched.id);
+    let room = || parameters.id("room", matched.id);
     let provider = ProviderName::by_name(matched.provider);
     let query = match matched.query {
         routes::Query::User => Query::User(user()?),
@@ -192,76 +188,22 @@ fn route(request: &Request, parameters: &Parameters) -> Result<(App, Query), Que
         routes::Query::Registration => Query::Registration(user()?),
         routes::Query::Registrations => Query::Registrations,
         routes::Query::Explain => {
-            let room = parameters.get("room")?.map(|room| id("room", Some(room))).transpose()?;
+            let room = parameters.parsed("room")?;
             Query::Explain(user()?, room)
         }
         routes::Query::Data => Query::Data(user()?),
         routes::Query::Erasures => Query::Erasures,
         routes::Query::Usage if provider.is_some_and(record::counts_months) => {
-            let month =
-                parameters.get("month")?.map_or(Ok(Month::from(request.received_at)), str::parse);
-            Query::Usage(month.map_err(|error: MonthError| {
-                QueryError::BadParameter("month", error.to_string())
-            })?)
+            let month = parameters.parsed("month")?;
+            Query::Usage(month.unwrap_or_else(|| Month::from(request.received_at)))
         }
         routes::Query::Usage => return Err(QueryError::NoRoute),
     };
     let provider = provider.ok_or(QueryError::UnknownProvider)?;
-    Ok((App { provider, id: id("app", Some(in_path("app", matched.app)?))? }, query))
+    Ok((App { provider, id: id_in_path("app", matched.app)? }, query))
 }
-
-fn id<I: std::str::FromStr<Err = crate::domain::IdError>>(
-    name: &'static str,
-    text: Option<&str>,
-) -> Result<I, QueryError> {
-    let text = text.ok_or_else(|| QueryError::BadParameter(name, "is missing".to_owned()))?;
-    text.parse()
-        .map_err(|error: crate::domain::IdError| QueryError::BadParameter(name, error.to_string()))
-}
-
-/// An id that is a part of the path. A gateway decodes the path, and replaces what is not UTF-8.
-fn in_path<'a>(name: &'static str, text: &'a str) -> Result<&'a str, QueryError> {
-    if text.contains(char::REPLACEMENT_CHARACTER) {
-        let why = "is not valid Unicode in the path: an id with U+FFFD is asked for as a parameter";
-        return Err(QueryError::BadParameter(name, why.to_owned()));
-    }
-    Ok(text)
-}
-
-/// The query parameters, decoded. Of several with one name the first counts.
-#[derive(Debug)]
-struct Parameters(Vec<(String, Text)>);
 
 impl Parameters {
-    fn read(query: &str) -> Self {
-        let named = form(query.as_bytes()).filter_map(|(name, value)| match name {
-            Text::Sent(name) => Some((name, value)),
-            Text::Repaired(_) => None,
-        });
-        Self(named.collect())
-    }
-
-    /// A value that was repaired is refused: it could be another id than the one that was meant.
-    fn get(&self, name: &'static str) -> Result<Option<&str>, QueryError> {
-        match self.0.iter().find(|(key, _)| key == name) {
-            None => Ok(None),
-            Some((_, Text::Sent(value))) => Ok(Some(value)),
-            Some((_, Text::Repaired(_))) => {
-                let why = "is not valid Unicode: it may have been cut inside a character";
-                Err(QueryError::BadParameter(name, why.to_owned()))
-            }
-        }
-    }
-
-    /// A parameter that is parsed.
-    fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
-        &self,
-        name: &'static str,
-    ) -> Result<Option<T>, QueryError> {
-        let parsed = self.get(name)?.map(str::parse::<T>).transpose();
-        parsed.map_err(|error| QueryError::BadParameter(name, error.to_string()))
-    }
-
     /// A time in Unix ms.
     fn time(&self, name: &'static str) -> Result<Option<UnixMillis>, QueryError> {
         let Some(text) = self.get(name)? else { return Ok(None) };
@@ -311,4 +253,20 @@ pub fn fuzz_cursors(data: &[u8]) {
     room::fuzz_cursor(data);
     registrations::fuzz_cursor(data);
     reports::fuzz_cursors(data);
+}
+
+/// Whose data an arbitrary request asks for, if it asks for that, or how it is refused. Reads all
+/// other parameters, too. For `fuzz/`.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz_parameters(request: &Request) -> Result<Option<(App, UserId)>, Reply> {
+    let parameters = Parameters::read(&request.query);
+    let pages = parameters.page().and(parameters.list_page()).map(drop);
+    let others = parameters.changes().map(drop).and(Format::of(request, &parameters).map(drop));
+    for refused in [pages, others].into_iter().filter_map(Result::err) {
+        assert_eq!(refused.reply().status, http::StatusCode::BAD_REQUEST, "{refused}");
+    }
+    match route(request, &parameters).map_err(|error| error.reply())? {
+        (app, Query::Data(user)) => Ok(Some((app, user))),
+        _ => Ok(None),
+    }
 }

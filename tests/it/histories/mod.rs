@@ -31,6 +31,7 @@ mod play;
 pub(crate) mod relay;
 mod reports;
 mod side_by_side;
+mod spilling;
 
 use std::path::Path;
 

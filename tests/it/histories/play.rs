@@ -214,7 +214,7 @@ impl System {
     }
 }
 
-fn secrets() -> &'static Secrets {
+pub(super) fn secrets() -> &'static Secrets {
     static SECRETS: LazyLock<Secrets> = LazyLock::new(player_secrets);
     &SECRETS
 }

@@ -104,7 +104,7 @@ impl Parameters {
     }
 
     fn life(&self) -> Result<Option<LifeId>, QueryError> {
-        self.parsed("life")
+        Ok(self.parsed("life")?)
     }
 }
 

@@ -4,7 +4,8 @@
 //! it is read again. So nothing newer is lost, and a pass that ends half way can be repeated.
 //!
 //! A callback never sees an erasure. One that is late may store again what was erased, until a
-//! second pass deletes that, too. Where accounts register themselves, a late login may also keep a
+//! later pass deletes that, too. An end without a beginning ends a visit from before the erasure,
+//! or its beginning has not come yet: so it is left for a day. Where accounts register themselves, a late login may also keep a
 //! new one from registering its user and from counting them for the month: the device says that
 //! both are done. So when the device was online since the erasure, the pass does both again.
 
@@ -17,7 +18,10 @@ use aws_sdk_dynamodb::Client;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
-use self::step::{Step, has_old_registers, is_returned, newest_time, shortened_device, step};
+use self::step::{
+    BEGINNING_MAY_COME, PassAt, Plan, Step, has_old_registers, is_returned, newest_time, plan,
+    shortened_device,
+};
 use super::{
     super::{
         StoreError,
@@ -57,14 +61,14 @@ pub struct Person {
     pub user: UserId,
 }
 
-/// Which of the two passes over a person's items it is.
+/// Which pass over a person's items it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
     /// When the erasure is requested. Everything that is found is erased: if it is newer than the
     /// erasure by the provider's clock, the erasure is moved to that time.
     First,
     /// When all late callbacks have come. What is newer stays.
-    Second,
+    Later,
 }
 
 /// What a pass did.
@@ -76,6 +80,9 @@ pub struct Passed {
     pub items: u64,
     /// Whether all items were looked at.
     pub end: PassEnd,
+    /// Whether an end was left whose beginning may still come. If it does not, another pass has to
+    /// delete the end.
+    pub is_waiting: bool,
 }
 
 /// How a pass ended.
@@ -94,13 +101,17 @@ struct Returned {
 
 /// What became of an item.
 enum Erased {
-    Kept,
-    Gone,
+    Kept { is_waiting: bool },
+    Gone { is_waiting: bool },
     Returned(Returned),
     OutOfTime,
 }
 
 impl Eraser {
+    /// For how long after an end its beginning may still come. Until then, an end without a
+    /// beginning is left, although no query returns it.
+    pub const BEGINNING_MAY_COME: Duration = BEGINNING_MAY_COME;
+
     /// Erases in the table of that name, whose seats are kept for `retention`.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>, retention: Duration) -> Self {
@@ -131,7 +142,8 @@ impl Eraser {
         now: UnixMillis,
         deadline: Instant,
     ) -> Result<Passed, StoreError> {
-        let mut passed = Passed { at, items: 0, end: PassEnd::Complete };
+        let mut passed = Passed { at, items: 0, end: PassEnd::Complete, is_waiting: false };
+        let this_pass = PassAt { pass, now };
         let (mut devices, mut returned) = (Vec::new(), Vec::new());
         let mut pages = self.reader.person_pages(&person.app, &person.user);
         while passed.end == PassEnd::Complete
@@ -143,11 +155,11 @@ impl Eraser {
             let is_device = |item: &Item| Ok(PersonKind::of(item)? == PersonKind::Device);
             let (of_page, others) = partition(items, is_device)?;
             devices.extend(of_page);
-            self.erase_all(others, pass, deadline, &mut passed, &mut returned).await?;
+            self.erase_all(others, this_pass, deadline, &mut passed, &mut returned).await?;
         }
         // Devices come last: a login in between finds no old registration and no old month, or it
         // changes its device, which then is read again.
-        self.erase_all(devices, pass, deadline, &mut passed, &mut returned).await?;
+        self.erase_all(devices, this_pass, deadline, &mut passed, &mut returned).await?;
         if passed.end == PassEnd::OutOfTime {
             return Ok(passed);
         }
@@ -165,7 +177,7 @@ impl Eraser {
     async fn erase_all(
         &self,
         items: Vec<Item>,
-        pass: Pass,
+        pass: PassAt,
         deadline: Instant,
         passed: &mut Passed,
         returned: &mut Vec<Returned>,
@@ -175,8 +187,11 @@ impl Eraser {
         let mut erased = stream::iter(erased).buffer_unordered(CONCURRENT_ITEMS);
         while let Some(erased) = erased.try_next().await? {
             match erased {
-                Erased::Kept => {}
-                Erased::Gone => passed.items += 1,
+                Erased::Kept { is_waiting } => passed.is_waiting |= is_waiting,
+                Erased::Gone { is_waiting } => {
+                    passed.is_waiting |= is_waiting;
+                    passed.items += 1;
+                }
                 Erased::Returned(device) => returned.push(device),
                 Erased::OutOfTime => passed.end = PassEnd::OutOfTime,
             }
@@ -209,7 +224,7 @@ impl Eraser {
     async fn erase(
         &self,
         mut item: Item,
-        pass: Pass,
+        pass: PassAt,
         erased: ErasedAt,
         deadline: Instant,
     ) -> Result<Erased, StoreError> {
@@ -220,17 +235,20 @@ impl Eraser {
             if is_returned(&item, erased)? {
                 return Ok(Erased::Returned(Returned { item }));
             }
-            let is_done = match step(&item, pass, erased)? {
-                Step::Keep => return Ok(Erased::Kept),
+            let Plan { step, is_waiting } = plan(&item, pass, erased)?;
+            let is_done = match step {
+                Step::Keep => return Ok(Erased::Kept { is_waiting }),
                 Step::Delete(deletion) => self.writer.table.delete(deletion).await?,
                 Step::Update(update) => {
                     matches!(self.writer.table.update(update).await?, Written::Yes(_))
                 }
             };
             if is_done {
-                return Ok(Erased::Gone);
+                return Ok(Erased::Gone { is_waiting });
             }
-            let Some(changed) = self.read_again(&item).await? else { return Ok(Erased::Kept) };
+            let Some(changed) = self.read_again(&item).await? else {
+                return Ok(Erased::Kept { is_waiting: false });
+            };
             item = changed;
         }
         Err(StoreError::Item("an item changed each time that it was erased"))

@@ -1,5 +1,7 @@
 //! What a pass does with one item.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 
 use super::super::{
@@ -21,11 +23,41 @@ use crate::domain::{Mark, Stamp, UnixMillis};
 
 const REGISTERS: [&str; 4] = [ONLINE_STAMP, OFFLINE_STAMP, LOGOUT_STAMP, KICKED_STAMP];
 
+/// For how long after an end its beginning may still come. While DynamoDB is down, a beginning
+/// waits in the spill queue, and an end that came a moment later may be stored before it.
+pub(super) const BEGINNING_MAY_COME: Duration = Duration::from_hours(24);
+
 /// What has to be done with an item.
 pub(super) enum Step {
     Keep,
     Delete(Deletion),
     Update(Update),
+}
+
+/// A step, and whether it leaves an end whose beginning may still come.
+pub(super) struct Plan {
+    pub(super) step: Step,
+    pub(super) is_waiting: bool,
+}
+
+impl From<Step> for Plan {
+    fn from(step: Step) -> Self {
+        Self { step, is_waiting: false }
+    }
+}
+
+/// Which pass it is, and when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PassAt {
+    pub(super) pass: Pass,
+    pub(super) now: UnixMillis,
+}
+
+impl PassAt {
+    /// Whether an end of that time is left, though it has no beginning.
+    fn leaves_end_of(self, at: UnixMillis) -> bool {
+        self.pass == Pass::First || at.after(BEGINNING_MAY_COME) > self.now
+    }
 }
 
 /// The time of what is newest in an item.
@@ -56,18 +88,18 @@ pub(super) fn is_returned(item: &Item, erased: ErasedAt) -> Result<bool, StoreEr
 }
 
 /// What has to be done with an item.
-pub(super) fn step(item: &Item, pass: Pass, erased: ErasedAt) -> Result<Step, StoreError> {
+pub(super) fn plan(item: &Item, pass: PassAt, erased: ErasedAt) -> Result<Plan, StoreError> {
     match PersonKind::of(item)? {
         PersonKind::Seat => seat(item, pass, erased),
-        PersonKind::Moved => moved(item, erased),
+        PersonKind::Moved => Ok(moved(item, erased)?.into()),
         PersonKind::Device => device(item, pass, erased),
         PersonKind::Month => {
             let is_old = erased.covers(month_counted_at(item)?);
-            delete_if(is_old, item, &[EXPIRES_AT, LOGIN_AT])
+            Ok(delete_if(is_old, item, &[EXPIRES_AT, LOGIN_AT])?.into())
         }
         PersonKind::Registration => {
             let at = item::registered_at(item)?;
-            delete_if(erased.covers(at), item, &[EARLIEST])
+            Ok(delete_if(erased.covers(at), item, &[EARLIEST])?.into())
         }
     }
 }
@@ -76,39 +108,42 @@ fn delete_if(is_old: bool, item: &Item, unchanged: &[&str]) -> Result<Step, Stor
     if is_old { Ok(Step::Delete(Deletion::of(item, unchanged)?)) } else { Ok(Step::Keep) }
 }
 
-fn seat(item: &Item, pass: Pass, erased: ErasedAt) -> Result<Step, StoreError> {
+fn seat(item: &Item, pass: PassAt, erased: ErasedAt) -> Result<Plan, StoreError> {
     // The newest mark is the one that goes last: all others are as old.
     if erased.covers_mark(&item::newest(item)?) {
-        return Ok(Step::Delete(Deletion::of(item, &[NEWEST])?));
+        return Ok(Step::Delete(Deletion::of(item, &[NEWEST])?).into());
     }
-    let (old, mut left): (Vec<Mark>, Vec<Mark>) =
+    let (mut old, mut left): (Vec<Mark>, Vec<Mark>) =
         item::marks(item)?.into_iter().partition(|mark| erased.covers_mark(mark));
-    let mut old = old;
     let moved_to = item::moved_to(item)?;
     let is_moved_to_old = moved_to.as_ref().is_some_and(|mark| erased.covers_mark(mark));
-    if pass == Pass::Second && (moved_to.is_none() || is_moved_to_old) {
-        // A leave that does not name its session, and whose enter would have come by now.
+    let mut is_waiting = false;
+    if moved_to.is_none() || is_moved_to_old {
+        // The leaves that do not name their session, and whose enter has not come.
         left.sort_unstable();
         let began = left.iter().position(|mark| !is_leave_of_nameless(mark));
-        let Some(began) = began else {
-            return Ok(Step::Delete(Deletion::of(item, &[NEWEST, MARKS])?));
-        };
-        old.extend(left.drain(..began));
+        let alone = &left[..began.unwrap_or(left.len())];
+        let given_up = alone.partition_point(|mark| !pass.leaves_end_of(mark.order.time));
+        is_waiting = given_up < alone.len();
+        if given_up == left.len() {
+            return Ok(Step::Delete(Deletion::of(item, &[NEWEST, MARKS])?).into());
+        }
+        old.extend(left.drain(..given_up));
     }
     let update = update_of(item)?;
-    match (is_moved_to_old, old.is_empty()) {
-        (false, true) => Ok(Step::Keep),
+    let step = match (is_moved_to_old, old.is_empty()) {
+        (false, true) => Step::Keep,
         (false, false) => {
             let update = update.delete(MARKS, mark_set(&old));
-            Ok(Step::Update(update.only_if(format!("attribute_exists({NEWEST})"))))
+            Step::Update(update.only_if(format!("attribute_exists({NEWEST})")))
         }
         (true, is_empty) => {
             let update = if is_empty { update } else { update.delete(MARKS, mark_set(&old)) };
-            Ok(Step::Update(
-                update.set_or_remove(MOVED_TO, None).only_if_unchanged(item, &[MOVED_TO]),
-            ))
+            let update = update.set_or_remove(MOVED_TO, None);
+            Step::Update(update.only_if_unchanged(item, &[MOVED_TO]))
         }
-    }
+    };
+    Ok(Plan { step, is_waiting })
 }
 
 fn moved(item: &Item, erased: ErasedAt) -> Result<Step, StoreError> {
@@ -124,19 +159,19 @@ fn moved(item: &Item, erased: ErasedAt) -> Result<Step, StoreError> {
     Ok(Step::Update(update.only_if(format!("attribute_exists({MARKS})"))))
 }
 
-fn device(item: &Item, pass: Pass, erased: ErasedAt) -> Result<Step, StoreError> {
-    let is_newer = |stamp: Option<Stamp>| stamp.is_some_and(|stamp| !erased.covers(stamp.at()));
-    let stays = match pass {
-        Pass::First => is_newer(newest_stamp(item)?),
-        Pass::Second => is_newer(item::stamp(item, ONLINE_STAMP)?),
+fn device(item: &Item, pass: PassAt, erased: ErasedAt) -> Result<Plan, StoreError> {
+    let newer = |stamp: Option<Stamp>| stamp.map(Stamp::at).filter(|at| !erased.covers(*at));
+    let was_online = newer(item::stamp(item, ONLINE_STAMP)?).is_some();
+    let is_end_left = newer(newest_stamp(item)?).is_some_and(|at| pass.leaves_end_of(at));
+    if !was_online && !is_end_left {
+        return Ok(Step::Delete(Deletion::of(item, &REGISTERS)?).into());
+    }
+    let step = if has_old_registers(item, erased)? {
+        Step::Update(shortened_device(item, erased)?)
+    } else {
+        Step::Keep
     };
-    if !stays {
-        return Ok(Step::Delete(Deletion::of(item, &REGISTERS)?));
-    }
-    if has_old_registers(item, erased)? {
-        return Ok(Step::Update(shortened_device(item, erased)?));
-    }
-    Ok(Step::Keep)
+    Ok(Plan { step, is_waiting: !was_online })
 }
 
 /// Whether a device has a register that is old.
