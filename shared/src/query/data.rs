@@ -168,14 +168,10 @@ impl Content {
     fn new(record: Record<'_>, content: PersonContent) -> Self {
         let at = |stamp: Option<Stamp>| stamp.map(Stamp::at);
         match content {
-            PersonContent::Seat(seat, details) => Self::Seat {
-                room: seat.room,
-                life: seat.life,
-                name: seat.name,
-                details,
-                marks: events(record, seat.marks),
-            },
-            PersonContent::OlderMarks(room, life, marks) => {
+            PersonContent::Seat { room, life, name, details, marks } => {
+                Self::Seat { room, life, name, details, marks: events(record, marks) }
+            }
+            PersonContent::OlderMarks { room, life, marks } => {
                 Self::OlderMarks { room, life, marks: events(record, marks) }
             }
             PersonContent::Device(device, month) => Self::Device {

@@ -3,8 +3,77 @@
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 
 use super::{Record, RecordError};
-use crate::domain::UserId;
-pub use crate::store::{Erasure, PersonContent, PersonItem};
+use crate::{
+    domain::{
+        Details, Device, LifeId, Mark, Month, Registration, RoomId, UnixMillis, UnixSeconds, UserId,
+    },
+    store::{self, Erasure},
+};
+
+/// One of the items that are stored about a person.
+#[derive(Debug, Clone)]
+pub struct PersonItem {
+    /// Its place among them: a list that begins after it continues there.
+    pub place: String,
+    /// When it may be deleted, unless something new is stored in it. A registration stays.
+    pub expires_at: Option<UnixSeconds>,
+    /// What it says.
+    pub content: PersonContent,
+}
+
+/// What one of the items says.
+#[derive(Debug, Clone)]
+pub enum PersonContent {
+    /// A seat in one life of a room.
+    Seat {
+        /// Which room.
+        room: RoomId,
+        /// Which life of it, if the provider distinguishes lives.
+        life: Option<LifeId>,
+        /// The display name, from the newest event.
+        name: Option<String>,
+        /// What else the newest event says, by the provider's own field names.
+        details: Details,
+        /// The events that are on the seat.
+        marks: Vec<Mark>,
+    },
+    /// Older events of a seat.
+    OlderMarks {
+        /// Which room.
+        room: RoomId,
+        /// Which life of it, if the provider distinguishes lives.
+        life: Option<LifeId>,
+        /// The events.
+        marks: Vec<Mark>,
+    },
+    /// A device, and the month that its newest login is counted for.
+    Device(Device, Option<Month>),
+    /// A month in which they count as active, and the login by which they do.
+    Month(Month, Option<UnixMillis>),
+    /// Their registration.
+    Registration(Registration),
+}
+
+impl From<store::PersonItem> for PersonItem {
+    fn from(item: store::PersonItem) -> Self {
+        let store::PersonItem { place, expires_at, content } = item;
+        let content = match content {
+            store::PersonContent::Seat(seat, details) => {
+                let store::Seat { room, life, name, marks, .. } = seat;
+                PersonContent::Seat { room, life, name, details, marks }
+            }
+            store::PersonContent::OlderMarks(room, life, marks) => {
+                PersonContent::OlderMarks { room, life, marks }
+            }
+            store::PersonContent::Device(device, month) => PersonContent::Device(device, month),
+            store::PersonContent::Month(month, login_at) => PersonContent::Month(month, login_at),
+            store::PersonContent::Registration(registration) => {
+                PersonContent::Registration(registration)
+            }
+        };
+        Self { place, expires_at, content }
+    }
+}
 
 impl<'a> Record<'a> {
     /// Everything that is stored about a person, beginning after a place. About `at_first` items
@@ -16,7 +85,8 @@ impl<'a> Record<'a> {
         after: Option<&str>,
         at_first: usize,
     ) -> BoxStream<'a, Result<PersonItem, RecordError>> {
-        self.store.person(self.app, user, after, at_first, self.now).err_into().boxed()
+        let items = self.store.person(self.app, user, after, at_first, self.now);
+        items.map_ok(PersonItem::from).err_into().boxed()
     }
 
     /// The people of the app who were erased, in the order of their hashes, beginning after one.

@@ -17,7 +17,7 @@ use std::{borrow::Cow, time::Duration};
 
 pub use self::{
     attendance::{PersonSeats, RoomSeats, SeatVisits},
-    data::{Erasure, PersonContent, PersonItem},
+    data::{PersonContent, PersonItem},
     explain::{ExplainedDevice, ExplainedMark, ExplainedRegister, SeatMarks, Seats},
     person::Person,
     report::{
