@@ -113,6 +113,10 @@ pub fn tencent_trtc(data: &[u8]) -> usize {
 
 /// A path and a query string with a `?` in between: asked for, and deleted. Whose data can be read can
 /// be erased, and nobody else. No unreadable part of an id is replaced.
+///
+/// # Panics
+///
+/// If that does not hold.
 pub fn parameters(data: &[u8]) {
     let mut parts = data.splitn(2, |byte| *byte == b'?');
     // A gateway decodes the path, and replaces what is not UTF-8.

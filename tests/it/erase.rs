@@ -606,6 +606,8 @@ async fn a_late_registration_of_openims_is_erased_by_the_second_pass() {
 /// each provider that does not name sessions. Returns the path of the person, what they did before,
 /// the end, and the beginning that belongs to it.
 fn visits_without_names(start: Moment) -> [(&'static str, Callback, Callback, Callback); 3] {
+    use openim::EventName::{UserOffline, UserOnline};
+    use tencent::EventName::{ChatLogout, TrtcEnter, TrtcExit};
     let credentials = apps().openim[&"main".parse().unwrap()].clone();
     let openim = |name, ms| openim_event(name, start.plus(ms)).callback(&credentials);
     let tencent = |name: tencent::EventName, ms| {
@@ -613,8 +615,6 @@ fn visits_without_names(start: Moment) -> [(&'static str, Callback, Callback, Ca
         let event = tencent_event(name, start.plus(ms));
         tencent::Event { now: runtime::now(), ..event }.callback(&key)
     };
-    use openim::EventName::{UserOffline, UserOnline};
-    use tencent::EventName::{ChatLogout, TrtcEnter, TrtcExit};
     [
         (
             "openim/main/ada",
