@@ -13,12 +13,14 @@
 mod batch;
 mod event;
 mod event_bus;
+mod rooms;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub use batch::{Received, Relay};
 pub use event::{DeviceOffline, DeviceOnline, Event, Person, Presence, Registered, Reported, Room};
 pub use event_bus::{Bus, BusError, Entry, EventBus};
+pub use rooms::{Touched, TouchedRooms, touched_rooms};
 
 use crate::{
     domain::{App, Device, Ending, Kind, Mark, Platform, SessionId, Stamp, UnixMillis, UserId},
