@@ -83,12 +83,13 @@ const ERASED: [&str; 2] = [DATA, DATA_OF_ANY];
 const USER_SIGS: [&str; 2] = [MINT, VERIFY];
 
 /// The routes of [`QUERY`]. The names in braces are those of [`MatchedQuery`].
-static QUERIES: [(Method, &str, Query); 24] = [
+static QUERIES: [(Method, &str, Query); 25] = [
     (Method::GET, "/presence/{provider}/{app}/users/{user}", Query::User),
     (Method::GET, "/presence/{provider}/{app}/users", Query::User),
     (Method::POST, "/presence/{provider}/{app}/users", Query::Users),
     (Method::GET, "/presence/{provider}/{app}/rooms/{room}", Query::Room),
     (Method::GET, "/presence/{provider}/{app}/rooms", Query::Room),
+    (Method::GET, "/rooms/{provider}/{app}", Query::LiveRooms),
     (Method::GET, "/attendance/{provider}/{app}/users/{user}", Query::UserAttendance),
     (Method::GET, "/attendance/{provider}/{app}/users", Query::UserAttendance),
     (Method::GET, "/attendance/{provider}/{app}/rooms/{room}", Query::RoomAttendance),
@@ -185,6 +186,8 @@ pub enum Query {
     Users,
     /// Who is in a room.
     Room,
+    /// Which rooms are live.
+    LiveRooms,
     /// In which rooms a user was.
     UserAttendance,
     /// Who was in a room.
@@ -287,9 +290,8 @@ impl Policy {
     #[must_use]
     pub fn of(path: &str) -> Option<Self> {
         match path.trim_start_matches('/').split('/').next()? {
-            "presence" | "attendance" | "registrations" | "usage" | "reports" | "explain" => {
-                Some(Self::Ask)
-            }
+            "presence" | "attendance" | "registrations" | "usage" | "reports" | "explain"
+            | "rooms" => Some(Self::Ask),
             "users" | "erasures" => Some(Self::Erase),
             _ => None,
         }

@@ -38,6 +38,10 @@ fn environment(template: &Value, function: &Value, names: &Names) -> Vec<(&'stat
     for (name, value) in all {
         // The table is the one that the stack creates.
         let value = value.get("!If").map_or(value, |branches| &branches[1]);
+        // A switch.
+        if let Some(text) = value.as_str() {
+            environment.push((name.clone().leak() as &'static str, text.to_owned()));
+        }
         // The others are derived from the stack's name.
         let name_of = value["!GetAtt"].as_str().and_then(|of| of.strip_suffix(".Name"));
         if let Some(resource) = value["!Ref"].as_str().or(name_of) {

@@ -49,6 +49,25 @@ pub fn room(answer: &Value) -> String {
     page(&says, &table(&members, &VISITS), answer)
 }
 
+/// Which rooms are live.
+#[must_use]
+pub fn rooms(answer: &Value) -> String {
+    const COLUMNS: [Column; 8] = [
+        Column("room", "room", Text),
+        Column("people", "online", Text),
+        Column("at least", "online_at_least", Text),
+        Column("open", "open", Text),
+        Column("opened", "opened_at", Time),
+        Column("last activity", "last_activity_at", Time),
+        Column("missing", "missing", Text),
+        Column("life", "life", Text),
+    ];
+    let rows = rows(&answer["rooms"]);
+    let says =
+        format!("{} at {}", count(&json!(rows.len()), "room", "rooms"), at(&answer["as_of"]));
+    page(&says, &table(rows, &COLUMNS), answer)
+}
+
 /// Where a user is and was.
 #[must_use]
 pub fn user(answer: &Value) -> String {

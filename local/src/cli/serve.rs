@@ -14,16 +14,17 @@ use rollcall::{
     apps::AppsSource,
     aws,
     callback::Secret,
-    config::{Apps, Config},
+    config::{self, Apps, Config},
     domain::AppId,
     erase::{self, Erase, Repeats},
     handler::{self, Receiver},
     providers::openim::AppCredentials,
     query::{Queries, ReportLimits},
     record::Records,
+    relay::LiveRooms,
     runtime,
     spill::Queue,
-    store::{self, Eraser, Reader, TABLE, Writer},
+    store::{self, Eraser, LiveMarker, Reader, TABLE, Writer},
     user_sig::UserSigs,
 };
 use rollcall_local::{
@@ -66,7 +67,7 @@ pub(crate) struct ServeArgs {
     /// Use a running DynamoDB instead of the embedded one
     #[arg(long, value_name = "URL", conflicts_with_all = ["dynamodb_port", "data", "in_memory"])]
     dynamodb_endpoint: Option<String>,
-    /// Whether each new fact is an event at GET /events
+    /// Whether each new fact is an event at GET /events, and live rooms are listed at GET /rooms
     #[arg(long, value_name = "ON|OFF", value_enum, default_value_t = Events::On)]
     events: Events,
     /// Post each event to this URL, too
@@ -119,8 +120,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let mut watched = aws::at(&dynamodb);
     if let Some(journal) = &journal {
         let own = store::connect(&watched, handler::store_limit(config.budget));
-        let reader = Reader::new(own, &config.table);
-        watched = Feed::into(journal.clone(), images, reader).watch(watched);
+        let reader = Reader::new(own.clone(), &config.table);
+        let live = LiveRooms::new(LiveMarker::new(own, &config.table, config.retention));
+        watched = Feed::into(journal.clone(), images, reader, live).watch(watched);
         if let Some(url) = args.webhook {
             let (http, events) = (rollcall_players::client()?, journal.from_now());
             servers.spawn(async move {
@@ -169,8 +171,12 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         budget: config.budget,
     };
     let user_sigs = UserSigs { apps };
+    let events = match args.events {
+        Events::On => config::Events::On,
+        Events::Off => config::Events::Off,
+    };
     let records = Records::new(reader, Duration::ZERO);
-    let queries = Queries { records, report_limits: ReportLimits::DEFAULT };
+    let queries = Queries { records, report_limits: ReportLimits::DEFAULT, events };
     let handlers = Gateway { receiver, queries, erase, user_sigs };
     let events = journal.clone();
     servers.spawn(async move {

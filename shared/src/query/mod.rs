@@ -16,6 +16,7 @@ mod reasons;
 mod registrations;
 mod reports;
 mod room;
+mod rooms;
 mod rows;
 mod usage;
 
@@ -28,9 +29,10 @@ use self::{
     explain::MarksPage,
     format::Format,
     presence::SessionsPage,
-    room::{CountChanges, RoomPage},
+    room::{CountChanges, CountPeople, RoomPage},
 };
 use crate::{
+    config::Events,
     domain::{App, Month, ProviderName, RoomId, UnixMillis, UserId},
     http::{Parameters, Reply, Request, id_in_path},
     record::{self, Records},
@@ -41,6 +43,7 @@ answers! {
     presence::UserPresence,
     presence::UsersPresence,
     room::RoomPresence,
+    rooms::LiveRooms,
     attendance::Attendance,
     registrations::UserRegistration,
     registrations::Registrations,
@@ -66,6 +69,8 @@ pub struct Queries {
     pub records: Records,
     /// How large a report may become.
     pub report_limits: ReportLimits,
+    /// Whether live rooms are listed.
+    pub events: Events,
 }
 
 /// Which part of a list is asked for: what is in a span of time, its ends included.
@@ -83,6 +88,7 @@ enum Query {
     User(UserId),
     Users,
     Room(RoomId),
+    LiveRooms,
     UserAttendance(UserId),
     RoomAttendance(RoomId),
     UserReport(UserId),
@@ -132,8 +138,14 @@ impl Queries {
                     limit: parameters.limit()?,
                     next: parameters.get("next")?,
                     changes: parameters.changes()?,
+                    people: parameters.people()?,
                 };
                 room::room(record, &room, page).await?.reply()
+            }
+            Query::LiveRooms if self.events == Events::Off => return Err(QueryError::EventsOff),
+            Query::LiveRooms => {
+                let format = Format::of(request, &parameters)?;
+                format.reply(&rooms::live(record, &parameters).await?)
             }
             Query::UserAttendance(user) => {
                 let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
@@ -180,6 +192,7 @@ fn route(request: &Request, parameters: &Parameters) -> Result<(App, Query), Que
         routes::Query::User => Query::User(user()?),
         routes::Query::Users => Query::Users,
         routes::Query::Room => Query::Room(room()?),
+        routes::Query::LiveRooms => Query::LiveRooms,
         routes::Query::UserAttendance => Query::UserAttendance(user()?),
         routes::Query::RoomAttendance => Query::RoomAttendance(room()?),
         routes::Query::UserReport => Query::UserReport(user()?),
@@ -234,6 +247,15 @@ impl Parameters {
         }
     }
 
+    fn people(&self) -> Result<CountPeople, QueryError> {
+        match self.get("count")? {
+            None => Ok(CountPeople::Some),
+            Some("exact") => Ok(CountPeople::All),
+            Some("false") => Ok(CountPeople::No),
+            Some(_) => Err(QueryError::BadParameter("count", "is not exact or false".to_owned())),
+        }
+    }
+
     fn limit(&self) -> Result<usize, QueryError> {
         let Some(text) = self.get("limit")? else { return Ok(DEFAULT_LIMIT) };
         match text.parse() {
@@ -251,6 +273,7 @@ pub fn fuzz_cursors(data: &[u8]) {
     data::fuzz_cursor(data);
     presence::fuzz_cursor(data);
     room::fuzz_cursor(data);
+    rooms::fuzz_cursor(data);
     registrations::fuzz_cursor(data);
     reports::fuzz_cursors(data);
 }

@@ -6,6 +6,7 @@ mod attendance;
 mod data;
 mod ends;
 mod explain;
+mod live;
 mod person;
 mod registrations;
 mod report;
@@ -19,6 +20,7 @@ pub use self::{
     attendance::{PersonSeats, RoomSeats, SeatVisits},
     data::{PersonContent, PersonItem},
     explain::{ExplainedDevice, ExplainedMark, ExplainedRegister, SeatMarks, Seats},
+    live::LiveRoom,
     person::Person,
     report::{
         DayReport, Digest, Figures, MAX_PEOPLE, Peak, PersonDays, PersonReport, ReportError,
@@ -28,6 +30,7 @@ pub use self::{
     room::{Changes, Member, Members, Room},
     stay::{DeviceStay, RoomStay, Stay},
 };
+pub use crate::store::{Count, Counting};
 use crate::{
     domain::{App, ProviderName, Role, UnixMillis},
     providers::{self, Months, RoomEnds, Rules},

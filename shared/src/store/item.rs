@@ -44,6 +44,10 @@ pub(super) const HASH_KEY: &str = "hash_key";
 pub(super) const ERASED_AT: &str = "erased_at";
 /// How many items were deleted or shortened.
 pub(super) const ERASED_ITEMS: &str = "erased_items";
+/// Of a live room, about when its newest fact was stored.
+pub(super) const LAST_AT: &str = "last_at";
+/// Of a live room, about when a fact was stored that came late.
+pub(super) const LATE_AT: &str = "late_at";
 pub(super) const SOURCE: &str = "source";
 /// The `source` of a registration that was a login. All others have `callback`.
 pub(super) const FIRST_LOGIN: &str = "first_login";

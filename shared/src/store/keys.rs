@@ -8,6 +8,8 @@
 //! | life | room | `life#LIFE` | lives of the room | `TIME#LIFE` |
 //! | device | user | `device#PLATFORM#CONNECTION` | | |
 //! | boundary | room | `boundary#TIME#...` | lives of the room | `TIME#1#CREATOR` or `TIME#2` |
+//! | live room | room | `live` | shard of the app's live rooms | `HOUR#ROOM` |
+//! | app with rooms | `rollcall#apps` | `app#PROVIDER#APP` | | |
 //! | month | user | `month#MONTH` | shard of the app's month | `USER` |
 //! | registration | user | `registration` | shard of the app | `TIME#USER` |
 //! | use of a signature | `PROVIDER#APP#signature#HASH` | `use` | | |
@@ -39,8 +41,24 @@ pub(super) const SHARDS: u8 = 4;
 /// begins, all of them are written at once.
 pub(super) const MONTH_SHARDS: u8 = 16;
 
+/// The number of partitions of the index that an app's live rooms are spread over.
+pub(super) const LIVE_SHARDS: u8 = 16;
+
 /// How long a month can be counted after a user's first login in it: more than a year.
 pub(super) const MONTH_KEPT: Duration = Duration::from_hours(400 * 24);
+
+/// The sort key of the item that lists a room as live.
+pub(super) const LIVE: &str = "live";
+
+/// What the places of an app's live rooms are between: they begin with a digit, and `:` is the
+/// character after `9`.
+pub(super) const LIVE_ROWS: [&str; 2] = ["0", ":"];
+
+/// The partition of the apps that have rooms. No provider has this name.
+pub(super) const APPS: &str = "rollcall#apps";
+
+/// The prefix of the sort keys of these apps.
+pub(super) const APP: &str = "app#";
 
 /// The prefix of the sort keys of boundaries.
 pub(super) const BOUNDARY: &str = "boundary#";
@@ -74,6 +92,8 @@ pub(super) const SEAT: &str = "seat#";
 
 /// It comes after the sort keys of all seats: `$` is the character after `#`.
 pub(super) const SEATS_END: &str = "seat$";
+
+const HOUR_MS: u64 = 3_600_000;
 
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'#').add(b'%');
 
@@ -163,6 +183,27 @@ pub(super) fn month_shard(app: &App, month: Month, shard: u8) -> String {
 
 pub(super) fn month_row(user: &UserId) -> String {
     escape(user.as_str())
+}
+
+/// The shard of an app's live rooms that holds a room. The hash never changes, because the result
+/// is stored.
+pub(super) fn live_of(app: &App, room: &RoomId) -> String {
+    live(app, Sha1::digest(room.as_str())[0] % LIVE_SHARDS)
+}
+
+pub(super) fn live(app: &App, shard: u8) -> String {
+    format!("{}#{}#live#{shard}", app.provider, escape(app.id.as_str()))
+}
+
+/// The place of a live room: by the hour of its last activity, so that it seldom moves.
+pub(super) fn live_row(last_at: UnixMillis, room: &RoomId) -> String {
+    let hour = UnixMillis(last_at.0 - last_at.0 % HOUR_MS);
+    format!("{}#{}", time(hour), escape(room.as_str()))
+}
+
+/// The sort key of an app among those that have rooms.
+pub(super) fn app(app: &App) -> String {
+    format!("{APP}{}#{}", app.provider, escape(app.id.as_str()))
 }
 
 /// Sorted by time. At the same millisecond, a creation comes before a dismissal.
@@ -280,6 +321,9 @@ pub(super) enum Owner {
 /// The app of a partition, and whose items it holds. `None` if they are neither a person's nor a
 /// room's.
 pub(super) fn parse_partition(pk: &str) -> Result<Option<(App, Owner)>, StoreError> {
+    if pk == APPS {
+        return Ok(None);
+    }
     let mut parts = pk.split('#');
     let provider = parts.next().and_then(ProviderName::by_name);
     let provider = provider.ok_or(StoreError::Item("its key names no provider"))?;
@@ -311,6 +355,14 @@ pub(super) fn parse_device(sk: &str) -> Result<(Platform, Option<SessionId>), St
     let platform = unescape(parts.next())?;
     let connection = parts.next().filter(|connection| !connection.is_empty());
     Ok((platform, connection.map(|connection| unescape(Some(connection))).transpose()?))
+}
+
+/// The app of a sort key among those that have rooms.
+pub(super) fn parse_app(sk: &str) -> Result<App, StoreError> {
+    let mut parts = sk.split('#').skip(1);
+    let provider = parts.next().and_then(ProviderName::by_name);
+    let provider = provider.ok_or(StoreError::Item("its key names no provider"))?;
+    Ok(App { provider, id: unescape(parts.next())? })
 }
 
 /// The hash of an erasure's sort key.
@@ -360,7 +412,9 @@ pub(super) fn fuzz(data: &[u8]) {
             registrations(&app, 0),
             signature(&app, &hash),
             erasures(&app),
+            live(&app, 0),
         ];
+        assert_eq!(parse_app(&self::app(&app)).unwrap(), app);
         Some((partitions, seat(&room_id, Some(&life_id))))
     };
     if let (Some((ours, our_seat)), Some((theirs, their_seat))) = (read(a, b), read(c, d)) {
@@ -406,13 +460,28 @@ mod tests {
         }
     }
 
-    /// The shard is stored: if it changed, a user would be in a room twice.
+    /// The shards are stored: if they changed, a user would be in a room twice, and a room in the list.
     #[test]
-    fn a_user_stays_in_their_shard() {
+    fn a_user_and_a_room_stay_in_their_shards() {
         let shards = ["ada", "cyd", "888120154"].map(|id| {
             [SHARDS, MONTH_SHARDS].map(|shards| shard_number(&id.parse().unwrap(), shards))
         });
         assert_eq!(shards, [[0, 4], [3, 7], [1, 9]]);
+        let shards =
+            ["lobby", "r", "rid_1242649"].map(|id| live_of(&app("1"), &id.parse().unwrap()));
+        assert_eq!(shards, [13, 13, 1].map(|shard| live(&app("1"), shard)));
+    }
+
+    #[test]
+    fn a_live_room_moves_once_an_hour_and_is_between_the_ends_of_the_list() {
+        let room = "r".parse().unwrap();
+        let row = |at| live_row(UnixMillis(at), &room);
+        assert_eq!(row(7_200_000), row(10_799_999));
+        assert!(row(10_799_999) < row(10_800_000));
+        for at in [0, 9_999_999_999_999_999] {
+            assert!((LIVE_ROWS[0].to_owned()..LIVE_ROWS[1].to_owned()).contains(&row(at)));
+        }
+        assert_eq!(parse_partition(APPS).unwrap(), None);
     }
 
     #[test]

@@ -26,12 +26,16 @@ use aws_sdk_dynamodb::{Client, config};
 pub use erasures::{ErasedAt, Erasure, Erasures, UserHash};
 pub use error::StoreError;
 pub use read::{
-    ErasureList, Member, NEWEST_BOUNDARIES, PersonContent, PersonItem, Reader, RegistrationRow,
-    RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat, SeatsFrom,
+    Count, Counting, ErasureList, LiveRoom, Member, NEWEST_BOUNDARIES, PersonContent, PersonItem,
+    Reader, RegistrationRow, RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat,
+    SeatsFrom,
 };
 pub use stream::{Fact, FactOf, NewFact, StreamRecord};
 pub use table::{INDEX, TABLE, TableDefinition};
-pub use write::{AppliedAll, Claimed, Eraser, Pass, PassEnd, Passed, Person, Writer};
+pub use write::{
+    AppliedAll, Claimed, Eraser, Lateness, LiveMarker, MARKED_FOR, Marked, Pass, PassEnd, Passed,
+    Person, Writer,
+};
 
 use crate::aws;
 

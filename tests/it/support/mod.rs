@@ -39,7 +39,7 @@ pub(crate) use proxy::{Fault, Proxy};
 use rollcall::{
     aws,
     callback::Secret,
-    config::{Apps, ReplayGuard},
+    config::{Apps, Events, ReplayGuard},
     domain::UnixMillis,
     endpoint::Endpoint,
     erase::{self, Erase, Repeat, Repeats},
@@ -56,7 +56,7 @@ use rollcall_local::{dynamodb::Embedded, gateway::Gateway};
 use rollcall_players::{Answer, Callback, Secrets, zego::Event};
 pub(crate) use secrets_manager::{Mood, SecretsManager};
 use serde_json::Value;
-pub(crate) use simulated::{Item, Schedule, Simulated};
+pub(crate) use simulated::{Item, MAX_LAG_MS, Schedule, Simulated};
 pub(crate) use sqs::{Sqs, TestQueue};
 pub(crate) use table::{dump, simulated_dump, union};
 use tokio::{
@@ -202,6 +202,7 @@ impl Handlers {
             queries: Queries {
                 records: Records::new(Reader::new(client, TABLE_NAME), Duration::ZERO),
                 report_limits: ReportLimits::DEFAULT,
+                events: Events::On,
             },
         }
     }

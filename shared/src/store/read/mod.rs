@@ -5,6 +5,7 @@ mod boundary;
 mod device;
 mod erasure;
 mod life;
+mod live;
 mod month;
 mod person;
 mod registration;
@@ -21,10 +22,11 @@ pub use attendance::{RoomSeat, SeatsFrom};
 pub use boundary::NEWEST_BOUNDARIES;
 pub use erasure::ErasureList;
 pub(super) use erasure::{read_erasure, read_hash_key};
+pub use live::LiveRoom;
 pub use person::{PersonContent, PersonItem};
 pub(super) use person::{PersonKind, month_counted_at};
 pub use registration::{RegistrationRow, RegistrationsPage};
-pub use roster::{Member, Roster, RosterPage, RosterRow};
+pub use roster::{Count, Counting, Member, Roster, RosterPage, RosterRow};
 pub use seat::Seat;
 
 use super::{

@@ -163,6 +163,19 @@ pub(super) fn of(record: &StreamRecord) -> Result<Vec<NewFact>, StoreError> {
     }
 }
 
+pub(super) fn room(record: &StreamRecord) -> Result<Option<(App, RoomId)>, StoreError> {
+    let images = &record.dynamodb;
+    let (pk, sk) = (item::text(&images.keys, PK)?, item::text(&images.keys, SK)?);
+    let (Some((app, owner)), Some(_)) = (keys::parse_partition(pk)?, &images.new_image) else {
+        return Ok(None);
+    };
+    Ok(match owner {
+        Owner::User(_) if sk.starts_with(SEAT) => Some((app, keys::parse_seat(sk)?.0)),
+        Owner::Room(room) if sk.starts_with(LIFE) || sk.starts_with(BOUNDARY) => Some((app, room)),
+        _ => None,
+    })
+}
+
 impl Subject<'_> {
     fn fact(&self, name: impl Into<String>, at: UnixMillis, is_late: bool, fact: Fact) -> NewFact {
         NewFact { app: self.app.clone(), name: name.into(), at, is_late, fact }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 pub use facts::{Fact, FactOf, NewFact};
 
 use super::{StoreError, item::Item};
-use crate::domain::UnixMillis;
+use crate::domain::{App, RoomId, UnixMillis};
 
 /// Who deletes an item whose time has come.
 const TTL: &str = "dynamodb.amazonaws.com";
@@ -61,8 +61,9 @@ impl StreamRecord {
         &self.dynamodb.number
     }
 
-    /// When the item was written, by DynamoDB's clock.
-    fn written_at(&self) -> UnixMillis {
+    /// When the item was written, by DynamoDB's clock, in whole seconds at least.
+    #[must_use]
+    pub fn written_at(&self) -> UnixMillis {
         // A float is cut at the ends of the integers.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "cut")]
         UnixMillis((self.dynamodb.approximate_creation_date_time * 1000.0) as u64)
@@ -71,6 +72,15 @@ impl StreamRecord {
     /// Whether DynamoDB deleted the item because its time had come.
     fn is_expiry(&self) -> bool {
         self.by.as_ref().and_then(|by| by.principal_id.as_deref()) == Some(TTL)
+    }
+
+    /// The room that a write is about: of a seat, a life or a boundary, unless it was deleted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::facts`].
+    pub fn room(&self) -> Result<Option<(App, RoomId)>, StoreError> {
+        facts::room(self)
     }
 
     /// The facts that the write added, in an order that is the same when the record is delivered

@@ -7,6 +7,7 @@ mod boundary;
 mod device;
 mod erase;
 mod life;
+mod live;
 mod month;
 mod registration;
 mod seat;
@@ -20,6 +21,7 @@ use futures::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
 pub use erase::{Eraser, Pass, PassEnd, Passed, Person};
+pub use live::{Lateness, LiveMarker, MARKED_FOR, Marked};
 pub use signature_use::Claimed;
 
 use super::{StoreError, table::Table};

@@ -109,6 +109,11 @@ impl Update {
         Self { condition: Some(condition), ..self }
     }
 
+    /// A value that only the condition names.
+    pub(super) fn given(self, name: &str, value: AttributeValue) -> Self {
+        self.value(name, value)
+    }
+
     /// The condition that these attributes are as they were when the item was read.
     pub(super) fn only_if_unchanged(mut self, item: &Item, names: &[&str]) -> Self {
         let (condition, values) = unchanged(item, names);
