@@ -14,7 +14,7 @@ use rollcall::{
     apps::AppsSource,
     aws,
     callback::Secret,
-    config::{Apps, Config},
+    config::{Apps, Config, DEFAULT_SETTLE, MAX_SETTLE},
     domain::AppId,
     erase::{self, Erase, Repeats},
     handler::{self, Receiver},
@@ -22,8 +22,9 @@ use rollcall::{
     query::Queries,
     record::Records,
     runtime,
+    settle::{CheckQueue, Checks, Settle},
     spill::Queue,
-    store::{self, Eraser, Reader, TABLE, Writer},
+    store::{self, Eraser, Reader, Settler, TABLE, Writer},
     user_sig::UserSigs,
 };
 use rollcall_local::{
@@ -45,6 +46,9 @@ use super::{Failure, log_to_stderr, only_rollcall};
 
 /// How long requests in progress may take after a stop signal.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// How long one request of the check of a room may take.
+const CHECK_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long creating the table may take.
 const START_LIMIT: Duration = Duration::from_secs(5);
@@ -72,6 +76,10 @@ pub(crate) struct ServeArgs {
     /// Post each event to this URL, too
     #[arg(long, value_name = "URL", value_parser = url)]
     webhook: Option<String>,
+    /// For how long nothing must change in a room before it counts as settled or empty
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_SETTLE.as_secs(),
+          value_parser = clap::value_parser!(u64).range(..=MAX_SETTLE.as_secs()))]
+    settle: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -119,8 +127,26 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let mut watched = aws::at(&dynamodb);
     if let Some(journal) = &journal {
         let own = store::connect(&watched, handler::store_limit(config.budget));
-        let reader = Reader::new(own, &config.table);
-        watched = Feed::into(journal.clone(), images, reader).watch(watched);
+        let reader = Reader::new(own.clone(), &config.table);
+        let (timer, to_check) = mpsc::unbounded_channel();
+        let checks = |client| Checks {
+            store: Settler::new(client, &config.table, config.retention),
+            queue: CheckQueue::Timer(timer.clone()),
+            grace: Duration::from_secs(args.settle),
+        };
+        watched = Feed::into(journal.clone(), images, reader, checks(own)).watch(watched);
+        // What it writes is watched, too: it has events.
+        let client = store::connect(&watched, CHECK_LIMIT);
+        let records = Records::new(Reader::new(client.clone(), &config.table), Duration::ZERO);
+        let settle = Settle { records, checks: checks(client) };
+        let stop_checking = until(stopped.clone());
+        servers.spawn(async move {
+            tokio::select! {
+                () = settle.check_in_time(to_check, runtime::now) => {}
+                () = stop_checking => {}
+            }
+            Ok(())
+        });
         if let Some(url) = args.webhook {
             let (http, events) = (rollcall_players::client()?, journal.from_now());
             servers.spawn(async move {

@@ -10,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use aws_smithy_runtime_api::client::{
@@ -24,19 +25,26 @@ use aws_smithy_runtime_api::client::{
 use http_body_util::BodyExt;
 use rollcall::{
     aws,
-    relay::events_left,
+    relay::{events_left, rooms_to_check},
     runtime,
+    settle::Checks,
     store::{ErasureList, Reader, StreamRecord},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
-use tokio::sync::{Mutex, mpsc};
+use tokio::{
+    sync::{Mutex, mpsc},
+    time::Instant,
+};
 
 use super::Journal;
 use crate::dynamodb::Embedded;
 
 /// How many groups of items are written independently of each other.
 const LOCKS: usize = 256;
+
+/// How long it may take to ask for the check of a room.
+const ASK_LIMIT: Duration = Duration::from_secs(5);
 
 /// The smallest number of 21 digits: DynamoDB's sequence numbers have at least as many.
 const FIRST_SEQUENCE_NUMBER: u128 = 100_000_000_000_000_000_000;
@@ -61,9 +69,9 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A feed whose facts go to the journal.
-    /// `reader` reads the table, to know who was erased.
-    pub fn into(journal: Arc<Journal>, images: Images, reader: Reader) -> Self {
+    /// A feed whose facts go to the journal, and whose rooms are checked when nothing changes for a
+    /// while. `reader` reads the table, to know who was erased.
+    pub fn into(journal: Arc<Journal>, images: Images, reader: Reader, checks: Checks) -> Self {
         let (changes, mut records) = mpsc::unbounded_channel::<Record>();
         tokio::spawn(async move {
             let list = || ErasureList::new(reader.clone(), ErasureList::FRESH_FOR);
@@ -73,7 +81,7 @@ impl Feed {
                 if record.dynamodb.keys.is_of_erasures() {
                     erasures = list();
                 }
-                relay(&record, &erasures, &journal).await;
+                relay(&record, &erasures, &journal, &checks).await;
             }
         });
         let locks = (0..LOCKS).map(|_| Mutex::default()).collect();
@@ -158,13 +166,16 @@ struct Changed {
     sequence_number: String,
 }
 
-/// The events of a record go to the journal.
-async fn relay(record: &Record, erasures: &ErasureList, journal: &Journal) {
+/// The events of a record go to the journal, and its room is checked later.
+async fn relay(record: &Record, erasures: &ErasureList, journal: &Journal, checks: &Checks) {
     let read = serde_json::to_string(record)
         .and_then(|json| serde_json::from_str::<StreamRecord>(&json))
         .map_err(|error| error.to_string());
     let added = match read {
-        Ok(record) => events_left(&record, erasures, runtime::now()).await,
+        Ok(record) => {
+            ask(&record, checks).await;
+            events_left(&record, erasures, runtime::now()).await
+        }
         Err(error) => {
             tracing::error!(error, "a change cannot be read");
             return;
@@ -179,6 +190,17 @@ async fn relay(record: &Record, erasures: &ErasureList, journal: &Journal) {
             }
         }
         Err(error) => tracing::error!(%error, "a change has no readable events"),
+    }
+}
+
+/// Has the room of a record checked when nothing more has changed for a while.
+async fn ask(record: &StreamRecord, checks: &Checks) {
+    let now = runtime::now();
+    for of in rooms_to_check(record, checks.grace, now).unwrap_or_default() {
+        let asked = checks.ask(&of, record.id(), now, Instant::now() + ASK_LIMIT).await;
+        if let Err(error) = asked {
+            tracing::error!(%error, "a room may not be checked");
+        }
     }
 }
 

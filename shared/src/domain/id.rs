@@ -153,7 +153,7 @@ impl fmt::Display for ProviderName {
 }
 
 /// An app at its provider: what isolates one customer's records from another's.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct App {
     /// Whose app it is.
     pub provider: ProviderName,

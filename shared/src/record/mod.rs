@@ -21,7 +21,7 @@ pub use self::{
     explain::{ExplainedDevice, ExplainedMark, ExplainedRegister, SeatMarks, Seats},
     person::Person,
     report::{
-        DayReport, Digest, Figures, MAX_PEOPLE, Peak, PersonDays, PersonReport, ReportError,
+        DayReport, Digest, EndedLife, Figures, LastLeave, MAX_PEOPLE, Peak, PersonDays, PersonReport, ReportError,
         RoomDays, RoomQuestion, RoomReport, RoomTotals, Span, Timezone, TimezoneError, Together,
         Whom, Window,
     },

@@ -9,9 +9,10 @@ use std::{
 use futures::{StreamExt, stream};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{Bus, Entry, EventBus, of_people};
+use super::{Bus, Entry, EventBus, of_people, settle::ask_for_all};
 use crate::{
     domain::UnixMillis,
+    settle::Checks,
     store::{ErasureList, FactOf, StoreError, StreamRecord},
 };
 
@@ -19,10 +20,10 @@ use crate::{
 const CONCURRENT_CALLS: usize = 4;
 
 /// The pause before events are handed over a second time. It doubles with each further failure.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// Hands the events of the stream's records to a bus.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct Relay<B = EventBus> {
     pub bus: B,
     /// The people who were erased. What is not newer than that is not sent.
     pub erasures: ErasureList,
+    /// What has rooms checked when nothing changes for a while; `None` if nobody checks them.
+    pub checks: Option<Checks>,
 }
 
 /// A record as it was received.
@@ -71,9 +74,9 @@ struct Sorted {
 }
 
 impl<B: Bus> Relay<B> {
-    /// Hands over the events of these records, until `deadline`. Before each try it drops those
-    /// that are not newer than an erasure of their person. Returns the sequence numbers of
-    /// the records that must be delivered again: some of their events were not taken, or they
+    /// Hands over the events of these records, until `deadline`, and has the rooms checked that
+    /// they may have ended or emptied. Returns the sequence numbers of the records that must be
+    /// delivered again: some of their events were not taken, their room may not be checked, or they
     /// cannot be read.
     pub async fn relay(
         &self,
@@ -81,6 +84,25 @@ impl<B: Bus> Relay<B> {
         now: UnixMillis,
         deadline: Instant,
     ) -> Vec<String> {
+        let checked = async {
+            match &self.checks {
+                Some(checks) => ask_for_all(checks, records, now, deadline).await,
+                None => BTreeSet::new(),
+            }
+        };
+        let (mut kept, unchecked) = tokio::join!(self.report(records, now, deadline), checked);
+        kept.extend(unchecked);
+        kept.into_iter().map(|record| records[record].sequence_number.clone()).collect()
+    }
+
+    /// Hands over the events. Before each try it drops those that are not newer than an erasure of
+    /// their person. Returns the places of the records some of whose events were not taken.
+    async fn report(
+        &self,
+        records: &[Received],
+        now: UnixMillis,
+        deadline: Instant,
+    ) -> BTreeSet<usize> {
         let started = Instant::now();
         let (mut pending, mut kept) = (Vec::new(), BTreeSet::new());
         for (record, received) in records.iter().enumerate() {
@@ -113,7 +135,7 @@ impl<B: Bus> Relay<B> {
         kept.extend(pending.iter().map(|pending| pending.record));
         let (records_in, unsent, kept_in) = (records.len(), pending.len(), kept.len());
         tracing::info!(records = records_in, events, unsent, kept = kept_in, "relay");
-        kept.into_iter().map(|record| records[record].sequence_number.clone()).collect()
+        kept
     }
 
     /// Drops what is not newer than an erasure of its person.

@@ -15,6 +15,7 @@ mod error;
 mod item;
 mod keys;
 mod read;
+mod settled;
 mod stream;
 mod table;
 mod write;
@@ -29,9 +30,12 @@ pub use read::{
     ErasureList, Member, NEWEST_BOUNDARIES, PersonContent, PersonItem, Reader, RegistrationRow,
     RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat, SeatsFrom,
 };
+pub use settled::{EmptiedRoom, LifeTotals, SettledLife};
 pub use stream::{Fact, FactOf, NewFact, StreamRecord};
 pub use table::{INDEX, TABLE, TableDefinition};
-pub use write::{AppliedAll, Claimed, Eraser, Pass, PassEnd, Passed, Person, Writer};
+pub use write::{
+    AppliedAll, Claimed, Eraser, Note, Pass, PassEnd, Passed, Person, RoomLife, Settler, Writer,
+};
 
 use crate::aws;
 

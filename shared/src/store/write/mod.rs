@@ -10,6 +10,7 @@ mod life;
 mod month;
 mod registration;
 mod seat;
+mod settle;
 mod signature_use;
 mod update;
 
@@ -20,6 +21,7 @@ use futures::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
 pub use erase::{Eraser, Pass, PassEnd, Passed, Person};
+pub use settle::{Note, RoomLife, Settler};
 pub use signature_use::Claimed;
 
 use super::{StoreError, table::Table};
