@@ -11,8 +11,10 @@ use http::StatusCode;
 use rollcall::{
     aws,
     domain::UnixMillis,
+    record::Records,
     runtime,
-    store::{self, Reader, TABLE},
+    settle::{CheckQueue, Checks, Settle},
+    store::{self, Reader, Settler, TABLE},
     user_sig::UserSigs,
 };
 use rollcall_local::{
@@ -21,14 +23,16 @@ use rollcall_local::{
     gateway::Gateway,
 };
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::{
     relay,
-    support::{Handlers, Moment, TABLE_NAME, one_of_each, secrets},
+    support::{Handlers, Moment, RETENTION, TABLE_NAME, one_of_each, secrets},
 };
 
 const LIMIT: Duration = Duration::from_secs(20);
+
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A gateway with events.
 struct Laptop {
@@ -61,8 +65,19 @@ impl Laptop {
         TABLE.create(&store::connect(&aws::at(&dynamodb), LIMIT), TABLE_NAME).await.unwrap();
         let journal = Arc::<Journal>::default();
         let reader = Reader::new(store::connect(&aws::at(&dynamodb), LIMIT), TABLE_NAME);
-        let watched =
-            Feed::into(journal.clone(), images(database), reader).watch(aws::at(&dynamodb));
+        let own = store::connect(&aws::at(&dynamodb), LIMIT);
+        let (timer, to_check) = mpsc::unbounded_channel();
+        let checks = |client| Checks {
+            store: Settler::new(client, TABLE_NAME, RETENTION),
+            queue: CheckQueue::Timer(timer.clone()),
+            grace: GRACE,
+        };
+        let feed = Feed::into(journal.clone(), images(database), reader, checks(own));
+        let watched = feed.watch(aws::at(&dynamodb));
+        let client = store::connect(&watched, LIMIT);
+        let records = Records::new(Reader::new(client.clone(), TABLE_NAME), Duration::ZERO);
+        let settle = Settle { records, checks: checks(client) };
+        tokio::spawn(settle.check_in_time(to_check, runtime::now));
         let handlers = Handlers::with(store::connect(&watched, LIMIT));
         let url = serve(&handlers, Some(journal.clone())).await;
         Self { url, handlers, journal }

@@ -1,8 +1,8 @@
-//! What makes a room be checked after a while: one message of a queue for each room and grace, or a
-//! timer on a laptop.
+//! What makes a room be checked after a while: one message of a queue for each life of a room and
+//! grace, or a timer on a laptop.
 //!
-//! A note on the room's item says that a message waits. It is written before the message is sent,
-//! and removed before the room is read. So as long as it is there, the check will see what was
+//! A note in the table says that a message waits. It is written before the message is sent,
+//! and deleted before the room is read. So as long as it is there, the check will see what was
 //! stored before.
 //!
 //! - Whoever dies between the note and the message comes again for the same reason, which is in the
@@ -165,7 +165,7 @@ impl Checks {
             let waits = read.note.clone().filter(|note| note.until > now && note.by != name);
             if let Some(waits) = waits {
                 let later = Note { due_at, ..waits };
-                if waits_until(&read.note) >= at || self.store.write_note(of, &read, &later, now).await? {
+                if waits_until(&read.note) >= at || self.store.write_note(of, &read, &later).await? {
                     return Ok(());
                 }
                 continue;
@@ -173,14 +173,14 @@ impl Checks {
             let due_at = due_at.max(waits_until(&read.note));
             let delay = delay(due_at, now);
             let note = Note { until: now.after(delay), by: name.clone(), due_at };
-            if self.store.write_note(of, &read, &note, now).await? {
+            if self.store.write_note(of, &read, &note).await? {
                 return self.send(check, delay, deadline).await;
             }
         }
         Err(CheckError::Contended)
     }
 
-    /// Looks whether a message has its room checked now, and if so, removes the note.
+    /// Looks whether a message has its room checked now, and if so, deletes the note.
     pub(super) async fn take(
         &self,
         check: &Check,
@@ -196,19 +196,29 @@ impl Checks {
                 return Ok(Taken::Later);
             }
             if note.due_at <= now {
-                if self.store.remove_note(of, &read).await? {
+                if self.store.delete_note(&read).await? {
                     return Ok(Taken::Yes);
                 }
                 continue;
             }
             let delay = delay(note.due_at, now);
             let later = Note { until: now.after(delay), by: next.name(), due_at: note.due_at };
-            if self.store.write_note(of, &read, &later, now).await? {
+            if self.store.write_note(of, &read, &later).await? {
                 self.send(next, delay, deadline).await?;
                 return Ok(Taken::Later);
             }
         }
         Err(CheckError::Contended)
+    }
+
+    /// Whether another message will have a room checked.
+    pub(super) async fn is_pending(
+        &self,
+        of: &RoomLife,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let note = self.store.note(of).await?.note;
+        Ok(note.is_some_and(|note| note.until > now || note.due_at > now))
     }
 
     async fn send(

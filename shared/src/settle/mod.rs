@@ -17,7 +17,7 @@ use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use self::checks::Taken;
 pub use self::checks::{Check, CheckError, CheckQueue, Checks, Delayed};
 use crate::{
-    domain::{Outcome, UnixMillis},
+    domain::{LifeId, Outcome, UnixMillis},
     metrics,
     record::{
         EndedLife, Record, RecordError, Records, ReportError, RoomQuestion, RoomTotals, Window,
@@ -119,11 +119,15 @@ impl Settle {
         ended: &EndedLife,
     ) -> Result<(), SettleError> {
         let (store, RoomLife { app, room, life }) = (&self.checks.store, of);
+        let is_named = life.as_ref() == Some(&ended.life);
+        if !is_named && self.is_pending(of, Some(&ended.life), record.now()).await? {
+            return Ok(());
+        }
         for _ in 0..ATTEMPTS {
             // It is read before the report: then no older report follows a newer one.
             let last = store.newest_settled(app, room, &ended.life).await?;
             let is_same_end = last.as_ref().is_some_and(|last| last.ended_at == ended.at);
-            if is_same_end && life.as_ref() != Some(&ended.life) {
+            if is_same_end && !is_named {
                 // What changes it names it.
                 return Ok(());
             }
@@ -144,6 +148,17 @@ impl Settle {
             }
         }
         Err(SettleError::Contended)
+    }
+
+    /// Whether another message has the room checked in another life: then that one decides.
+    async fn is_pending(
+        &self,
+        of: &RoomLife,
+        life: Option<&LifeId>,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let other = RoomLife { life: life.cloned(), ..of.clone() };
+        self.checks.is_pending(&other, now).await
     }
 
     /// What the report of a life says; `None` if it has none.
@@ -178,7 +193,10 @@ impl Settle {
     ) -> Result<Option<UnixMillis>, SettleError> {
         let (store, RoomLife { app, room: id, .. }) = (&self.checks.store, of);
         let Some(room) = record.room(id).await? else { return Ok(None) };
-        if record.is_anyone_in(&room).await? {
+        let is_named = room.life() == of.life.as_ref();
+        if record.is_anyone_in(&room).await?
+            || (!is_named && self.is_pending(of, room.life(), record.now()).await?)
+        {
             return Ok(None);
         }
         let last = store.newest_emptied(app, id, room.life()).await?.map(|last| last.at);

@@ -45,13 +45,11 @@ pub(super) const ERASED_AT: &str = "erased_at";
 /// How many items were deleted or shortened.
 pub(super) const ERASED_ITEMS: &str = "erased_items";
 /// Until when a message waits that has a room checked.
-pub(super) const SETTLE_UNTIL: &str = "settle_until";
-/// Which life of the room is checked then.
-pub(super) const SETTLE_LIFE: &str = "settle_life";
+pub(super) const CHECK_UNTIL: &str = "check_until";
 /// What the message was sent for.
-pub(super) const SETTLE_BY: &str = "settle_by";
+pub(super) const CHECK_BY: &str = "check_by";
 /// When the check is due, if nothing changes before.
-pub(super) const SETTLE_AT: &str = "settle_at";
+pub(super) const CHECK_AT: &str = "check_at";
 /// How often what is known of an ended life has changed after it was settled, plus one.
 pub(super) const REVISION: &str = "revision";
 /// When a fact about a room was found, by our clock.

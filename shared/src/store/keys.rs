@@ -8,7 +8,7 @@
 //! | life | room | `life#LIFE` | lives of the room | `TIME#LIFE` |
 //! | device | user | `device#PLATFORM#CONNECTION` | | |
 //! | boundary | room | `boundary#TIME#...` | lives of the room | `TIME#1#CREATOR` or `TIME#2` |
-//! | note of a check of a room | room | `live` | | |
+//! | note of a check | room | `check#LIFE` | | |
 //! | settled life | room | `settled#LIFE#REVISION` | | |
 //! | emptied room | room | `emptied#LIFE#TIME` | | |
 //! | month | user | `month#MONTH` | shard of the app's month | `USER` |
@@ -45,8 +45,8 @@ pub(super) const MONTH_SHARDS: u8 = 16;
 /// How long a month can be counted after a user's first login in it: more than a year.
 pub(super) const MONTH_KEPT: Duration = Duration::from_hours(400 * 24);
 
-/// The sort key of the item that lists a room as live.
-pub(super) const LIVE: &str = "live";
+/// The prefix of the sort keys of notes that a room will be checked.
+const CHECK: &str = "check#";
 
 /// The prefix of the sort keys of settled lives.
 pub(super) const SETTLED: &str = "settled#";
@@ -130,8 +130,7 @@ pub(super) fn seats_of(room: &RoomId) -> String {
     format!("{SEAT}{}#", escape(room.as_str()))
 }
 
-/// Where lives have no names, it is empty.
-pub(super) fn life_part(life: Option<&LifeId>) -> String {
+fn life_part(life: Option<&LifeId>) -> String {
     life.map_or_else(String::new, |life| escape(life.as_str()))
 }
 
@@ -148,6 +147,11 @@ pub(super) fn moved_of(room: &RoomId, life: Option<&LifeId>) -> String {
 
 pub(super) fn life(life: &LifeId) -> String {
     format!("{LIFE}{}", escape(life.as_str()))
+}
+
+/// Where lives have no names, the last part is empty.
+pub(super) fn check(life: Option<&LifeId>) -> String {
+    format!("{CHECK}{}", life_part(life))
 }
 
 /// Sorted by revision.

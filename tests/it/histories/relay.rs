@@ -144,7 +144,8 @@ impl Downstream {
             })
             .collect();
         let deadline = Instant::now() + Duration::from_millis(250);
-        let relay = Relay { bus: &self.bus, erasures: self.erasures.clone() };
+        let erasures = self.erasures.clone();
+        let relay = Relay { bus: &self.bus, erasures, checks: None };
         let kept = relay.relay(&received, UnixMillis(now), deadline).await;
         let is_dead = std::mem::take(&mut *lock(&self.bus.is_dead));
         let is_repeated = self.bus.has_faults && random.u8(..) < 20;
@@ -222,7 +223,8 @@ fn check_events(stream: &[Value], events: &BTreeMap<String, Value>) -> Result<()
             "life" | "boundary" => changed(&["created_at", "closed_at"]),
             "device" => changed(&["online_stamp", "offline_stamp", "logout_stamp", "kicked_stamp"]),
             "registration" => usize::from(old.is_null()),
-            "moved" | "month" => 0,
+            "settled" | "emptied" => usize::from(old.is_null()),
+            "moved" | "month" | "check" => 0,
             other => panic!("{other} is new: does it have events?"),
         };
         let id = text(&record["eventID"]);

@@ -7,23 +7,24 @@ use aws_sdk_dynamodb::Client;
 use super::{
     super::{
         StoreError,
-        item::{
-            self, EXPIRES_AT, Item, SETTLE_BY, SETTLE_AT, SETTLE_LIFE, SETTLE_UNTIL,
-        },
+        item::{self, CHECK_AT, CHECK_BY, CHECK_UNTIL, EXPIRES_AT, Item},
         keys,
         settled::{EmptiedRoom, SettledLife},
         table::{PK, SK},
     },
     Writer,
-    update::{Update, Written},
+    update::{Deletion, Update, Written},
 };
 use crate::domain::{App, LifeId, Outcome, RoomId, UnixMillis};
 
-const NOTE: [&str; 4] = [SETTLE_UNTIL, SETTLE_LIFE, SETTLE_BY, SETTLE_AT];
+const NOTE: [&str; 3] = [CHECK_UNTIL, CHECK_BY, CHECK_AT];
+
+/// How long a note is kept whose message never came.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
 
 /// The table as the checks of rooms use it, besides what they read of the record.
 ///
-/// Its function may query the table, and get, put and update items.
+/// Their functions may query the table, and get, put, update and delete items.
 #[derive(Debug, Clone)]
 pub struct Settler {
     writer: Writer,
@@ -53,11 +54,11 @@ pub struct Note {
     pub due_at: UnixMillis,
 }
 
-/// The note of a room as it was read.
+/// A note as it was read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ReadNote {
     item: Item,
-    /// The note, if it is about the life that was asked for.
+    /// The note, if there is one.
     pub(crate) note: Option<Note>,
 }
 
@@ -68,20 +69,20 @@ impl Settler {
         Self { writer: Writer::new(client, table, retention) }
     }
 
-    /// The note of a room, read consistently.
+    /// The note of a room in one of its lives, read consistently.
     pub(crate) async fn note(&self, of: &RoomLife) -> Result<ReadNote, StoreError> {
-        let pk = keys::room(&of.app, &of.room);
-        let item = self.writer.table.item(pk, keys::LIVE.to_owned()).await?.unwrap_or_default();
-        let is_about = item::optional_text(&item, SETTLE_LIFE).is_some_and(|life| life == life_of(of));
-        let note = match item::millis(&item, SETTLE_UNTIL)?.filter(|_| is_about) {
-            Some(until) => Some(Note {
-                until,
-                by: item::text(&item, SETTLE_BY)?.to_owned(),
-                due_at: item::millis(&item, SETTLE_AT)?.unwrap_or(UnixMillis(0)),
-            }),
-            None => None,
+        let Some(item) = self.writer.table.item(pk(of), sk(of)).await? else {
+            return Ok(ReadNote::default());
         };
-        Ok(ReadNote { item, note })
+        let time = |name| {
+            item::millis(&item, name)?.ok_or(StoreError::Item("the note of a check lacks a time"))
+        };
+        let note = Note {
+            until: time(CHECK_UNTIL)?,
+            by: item::text(&item, CHECK_BY)?.to_owned(),
+            due_at: time(CHECK_AT)?,
+        };
+        Ok(ReadNote { item, note: Some(note) })
     }
 
     /// Writes a note, if nobody has changed it since it was read.
@@ -90,35 +91,19 @@ impl Settler {
         of: &RoomLife,
         read: &ReadNote,
         note: &Note,
-        now: UnixMillis,
     ) -> Result<bool, StoreError> {
-        let expires_at = item::number(self.writer.seat_expiry(now).0);
-        let update = update_of(of)
-            .set(SETTLE_UNTIL, item::number(note.until.0))
-            .set(SETTLE_LIFE, item::string(life_of(of)))
-            .set(SETTLE_BY, item::string(&note.by))
-            .set(SETTLE_AT, item::number(note.due_at.0))
-            .set_if_missing(EXPIRES_AT, expires_at);
-        self.update_if_unchanged(update, read).await
-    }
-
-    /// Removes a note, if nobody has changed it since it was read.
-    pub(crate) async fn remove_note(
-        &self,
-        of: &RoomLife,
-        read: &ReadNote,
-    ) -> Result<bool, StoreError> {
-        let update = NOTE.iter().fold(update_of(of), |update, name| update.set_or_remove(name, None));
-        self.update_if_unchanged(update, read).await
-    }
-
-    async fn update_if_unchanged(
-        &self,
-        update: Update,
-        read: &ReadNote,
-    ) -> Result<bool, StoreError> {
-        let update = update.only_if_as_read(&read.item, &NOTE);
+        let update = Update::of(pk(of), sk(of))
+            .set(CHECK_UNTIL, item::number(note.until.0))
+            .set(CHECK_BY, item::string(&note.by))
+            .set(CHECK_AT, item::number(note.due_at.0))
+            .set(EXPIRES_AT, item::number(note.due_at.after(FORGOTTEN_AFTER).seconds().0))
+            .only_if_as_read(&read.item, &NOTE);
         Ok(matches!(self.writer.table.update(update).await?, Written::Yes(_)))
+    }
+
+    /// Deletes a note, if nobody has changed it since it was read.
+    pub(crate) async fn delete_note(&self, read: &ReadNote) -> Result<bool, StoreError> {
+        self.writer.table.delete(Deletion::of(&read.item, &NOTE)?).await
     }
 
     /// The newest revision of a settled life, read consistently.
@@ -205,11 +190,10 @@ impl Settler {
     }
 }
 
-fn update_of(of: &RoomLife) -> Update {
-    Update::of(keys::room(&of.app, &of.room), keys::LIVE)
+fn pk(of: &RoomLife) -> String {
+    keys::room(&of.app, &of.room)
 }
 
-/// No empty text, which not every DynamoDB takes.
-fn life_of(of: &RoomLife) -> String {
-    format!("#{}", keys::life_part(of.life.as_ref()))
+fn sk(of: &RoomLife) -> String {
+    keys::check(of.life.as_ref())
 }
