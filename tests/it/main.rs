@@ -32,6 +32,7 @@ mod replay_guard;
 mod reports;
 mod seats;
 mod secrets;
+mod settle;
 mod spill;
 mod template;
 mod tencent;

@@ -340,13 +340,15 @@ fn the_patterns_of_the_docs_select_what_they_say() {
     assert_eq!(
         selected,
         [
-            [&entered[..], &["room.opened", "room.closed"]].concat(),
+            [&entered[..], &["room.opened", "room.closed", "room.settled"]].concat(),
             entered.to_vec(),
             vec!["room.closed"],
+            vec!["room.settled"],
             vec!["presence.changed"],
             [
                 &entered[..],
-                &["room.opened", "room.closed", "device.online", "device.offline"],
+                &["room.opened", "room.closed", "room.emptied", "room.settled"],
+                &["device.online", "device.offline"],
                 &["user.registered", "user.erased"]
             ]
             .concat(),
