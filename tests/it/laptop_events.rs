@@ -259,8 +259,7 @@ async fn promise_9_reported_a_room_that_is_over_or_empty_is_an_event_on_a_laptop
     laptop.deliver(Moment::recent(), now).await;
     let types = "?types=room.settled,room.emptied&provider=zego";
     let found = laptop.events(types, Some("the first one"), 2).await;
-    let names: BTreeSet<&str> =
-        found.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    let names: BTreeSet<&str> = found.iter().map(|event| event["type"].as_str().unwrap()).collect();
     assert_eq!(names, ["room.emptied", "room.settled"].into());
     for event in &found {
         let (known_at, at) = (event["settled_at"].as_u64().unwrap(), event["at"].as_u64().unwrap());

@@ -170,8 +170,7 @@ impl<'a> Record<'a> {
     pub async fn is_anyone_in(self, room: &Room) -> Result<bool, RecordError> {
         let is_in = |member: &store::Member| room.has(self.rules(), member);
         let Self { store, app, now } = self;
-        Ok(!room.is_over()
-            && store.is_anyone_in(app, &room.id, room.since(), &is_in, now).await?)
+        Ok(!room.is_over() && store.is_anyone_in(app, &room.id, room.since(), &is_in, now).await?)
     }
 
     async fn member(

@@ -165,7 +165,8 @@ impl Checks {
             let waits = read.note.clone().filter(|note| note.until > now && note.by != name);
             if let Some(waits) = waits {
                 let later = Note { due_at, ..waits };
-                if waits_until(&read.note) >= at || self.store.write_note(of, &read, &later).await? {
+                if waits_until(&read.note) >= at || self.store.write_note(of, &read, &later).await?
+                {
                     return Ok(());
                 }
                 continue;

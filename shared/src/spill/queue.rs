@@ -144,9 +144,8 @@ impl Queue {
         reason: Option<&str>,
         deadline: Instant,
     ) -> Result<(), SpillError> {
-        let sent = messages
-            .into_iter()
-            .map(|body| self.send(body, reason, Duration::ZERO, deadline));
+        let sent =
+            messages.into_iter().map(|body| self.send(body, reason, Duration::ZERO, deadline));
         try_join_all(sent).await.map(|_| ())
     }
 

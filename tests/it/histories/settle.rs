@@ -176,7 +176,8 @@ impl<'a> Settling<'a> {
         let stream: Vec<Value> = self.system.store().stream(0);
         let mut batches = Vec::new();
         for shard in 0..SHARDS {
-            let records = stream.iter().filter(|record| shard_of(record) == shard && passes(record));
+            let records =
+                stream.iter().filter(|record| shard_of(record) == shard && passes(record));
             let size = schedule.random.usize(1..5);
             let records: Vec<&Value> = records.skip(self.relayed[shard]).take(size).collect();
             if !records.is_empty() {
@@ -336,9 +337,12 @@ async fn check_rooms(settling: &Settling<'_>) -> Result<(), String> {
         }
         let path = format!("/attendance/{provider}/{id}/rooms");
         let visits = system.pages(&path, &query, "sessions", now).await.unwrap();
-        let is_of_life = |visit: &&Value| visit["life"] == roster["life"] && visit["role"] != "admin";
+        let is_of_life =
+            |visit: &&Value| visit["life"] == roster["life"] && visit["role"] != "admin";
         let visits = visits["sessions"].as_array().unwrap().iter().filter(is_of_life);
-        let Some(last) = visits.filter_map(|visit| visit["left_at"].as_u64()).max() else { continue };
+        let Some(last) = visits.filter_map(|visit| visit["left_at"].as_u64()).max() else {
+            continue;
+        };
         let found = settling.settled.iter().map(|found| &found.event).filter(|event| {
             event["type"] == "room.emptied"
                 && event["room"] == room.as_str()
