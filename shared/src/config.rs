@@ -22,6 +22,15 @@ const SPILL_QUEUE_URL: &str = "ROLLCALL_SPILL_QUEUE_URL";
 const ERASE_QUEUE_URL: &str = "ROLLCALL_ERASE_QUEUE_URL";
 const DEAD_LETTER_QUEUE_URL: &str = "ROLLCALL_SPILL_DEAD_LETTER_QUEUE_URL";
 const EVENT_BUS: &str = "ROLLCALL_EVENT_BUS";
+const SETTLE_QUEUE_URL: &str = "ROLLCALL_SETTLE_QUEUE_URL";
+const SETTLE_SECONDS: &str = "ROLLCALL_SETTLE_SECONDS";
+
+/// For how long nothing must change before a room is settled, unless `ROLLCALL_SETTLE_SECONDS` says
+/// otherwise.
+pub const DEFAULT_SETTLE: Duration = Duration::from_secs(30);
+
+/// The longest such time: the longest time for which SQS delays a message.
+pub const MAX_SETTLE: Duration = Duration::from_mins(15);
 
 const DAY: Duration = Duration::from_hours(24);
 const DEFAULT_RETENTION_DAYS: u32 = 30;
@@ -52,6 +61,9 @@ pub enum ConfigError {
     /// `RETENTION_DAYS` is too small.
     #[error("RETENTION_DAYS has to be at least {MIN_RETENTION_DAYS}")]
     Retention,
+    /// `ROLLCALL_SETTLE_SECONDS` is too large.
+    #[error("{SETTLE_SECONDS} has to be at most {}", MAX_SETTLE.as_secs())]
+    Settle,
     /// A variable that the function needs is not set.
     #[error("{0} has to be set")]
     Missing(&'static str),
@@ -168,6 +180,31 @@ impl RelayConfig {
     pub fn from_env() -> Result<Self, ConfigError> {
         let event_bus = variable(EVENT_BUS)?.ok_or(ConfigError::Missing(EVENT_BUS))?;
         Ok(Self { event_bus })
+    }
+}
+
+/// How rooms are settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettleConfig {
+    /// `ROLLCALL_SETTLE_QUEUE_URL`: the queue of the messages that have rooms checked.
+    pub queue_url: String,
+    /// `ROLLCALL_SETTLE_SECONDS`: for how long nothing must change before; 0 to 900, default 30.
+    pub grace: Duration,
+}
+
+impl SettleConfig {
+    /// Reads the environment; `None` if there is no queue.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if a variable is set to something it cannot be.
+    pub fn from_env() -> Result<Option<Self>, ConfigError> {
+        let Some(queue_url) = variable(SETTLE_QUEUE_URL)? else { return Ok(None) };
+        let grace = number(SETTLE_SECONDS)?.map_or(DEFAULT_SETTLE, Duration::from_secs);
+        if grace > MAX_SETTLE {
+            return Err(ConfigError::Settle);
+        }
+        Ok(Some(Self { queue_url, grace }))
     }
 }
 

@@ -31,10 +31,11 @@
 //! | [`erase`] | a person is erased: the request, and the later passes | `domain`, `http`, `metrics`, `routes`, `spill`, `store` |
 //! | [`record`] | what is known about an app at one moment: people, rooms, stays and how they ended | `domain`, `providers`, `store` |
 //! | [`query`] | the answers to a backend's queries | `domain`, `http`, `payload`, `record`, `routes` |
-//! | [`relay`] | the pipeline from the table's stream to events; `EventBridge` | `aws`, `domain`, `providers`, `store` |
+//! | [`settle`] | rooms in which nothing has changed for a while | `domain`, `metrics`, `record`, `spill`, `store` |
+//! | [`relay`] | the pipeline from the table's stream to events; `EventBridge` | `aws`, `domain`, `providers`, `settle`, `store` |
 //! | [`user_sig`] | Tencent's login tickets: minted, verified, and the answers for both | `apps`, `callback`, `domain`, `http`, `providers`, `routes` |
 //! | `fuzzing` | the checks that `fuzz/` and a test run on arbitrary bytes | `callback`, `domain`, `erase`, `http`, `providers`, `query`, `routes`, `store`, `user_sig` |
-//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `erase`, `handler`, `http`, `metrics`, `providers`, `query`, `record`, `relay`, `replay`, `spill`, `store`, `user_sig` |
+//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `erase`, `handler`, `http`, `metrics`, `providers`, `query`, `record`, `relay`, `replay`, `settle`, `spill`, `store`, `user_sig` |
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -60,6 +61,7 @@ pub mod relay;
 pub mod replay;
 pub mod routes;
 pub mod runtime;
+pub mod settle;
 pub mod spill;
 pub mod store;
 pub mod user_sig;

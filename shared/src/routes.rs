@@ -61,6 +61,9 @@ pub const SPILL_REPLAY: &str = "spill-replay";
 /// The function that sends the table's changes as events. It has no route.
 pub const RELAY: &str = "relay";
 
+/// The function that checks rooms in which nothing has changed for a while. It has no route.
+pub const SETTLE: &str = "settle";
+
 /// Where a UserSig is minted.
 pub const MINT: &str = "/tencent/user-sig";
 
@@ -332,7 +335,7 @@ pub fn all() -> impl Iterator<Item = Route> {
 /// The functions of all routes, and those that have no route, each once.
 pub fn functions() -> impl Iterator<Item = &'static str> {
     let callbacks = CALLBACKS.iter().map(|names| names.function);
-    callbacks.chain([QUERY, USER_SIG, ERASE, SPILL_REPLAY, RELAY])
+    callbacks.chain([QUERY, USER_SIG, ERASE, SPILL_REPLAY, RELAY, SETTLE])
 }
 
 /// A function that a backend calls.

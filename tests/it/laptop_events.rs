@@ -11,9 +11,11 @@ use http::StatusCode;
 use rollcall::{
     aws,
     domain::UnixMillis,
+    record::Records,
     relay::LiveRooms,
     runtime,
-    store::{self, LiveMarker, Reader, TABLE},
+    settle::{CheckQueue, Checks, Settle},
+    store::{self, LiveMarker, Reader, Settler, TABLE},
     user_sig::UserSigs,
 };
 use rollcall_local::{
@@ -22,7 +24,7 @@ use rollcall_local::{
     gateway::Gateway,
 };
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::{
     relay,
@@ -30,6 +32,9 @@ use crate::{
 };
 
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// Longer than a test.
+const GRACE: Duration = Duration::from_secs(900);
 
 /// A gateway with events.
 struct Laptop {
@@ -55,6 +60,10 @@ async fn serve(handlers: &Handlers, journal: Option<Arc<Journal>>) -> String {
 
 impl Laptop {
     async fn start(images: impl FnOnce(Embedded) -> Images) -> Self {
+        Self::with_grace(images, GRACE).await
+    }
+
+    async fn with_grace(images: impl FnOnce(Embedded) -> Images, grace: Duration) -> Self {
         secrets::watch_the_log();
         let database = Embedded::in_memory().unwrap();
         let (listener, dynamodb) = listen().await;
@@ -63,9 +72,19 @@ impl Laptop {
         let journal = Arc::<Journal>::default();
         let own = store::connect(&aws::at(&dynamodb), LIMIT);
         let reader = Reader::new(own.clone(), TABLE_NAME);
-        let live = LiveRooms::new(LiveMarker::new(own, TABLE_NAME, RETENTION));
-        let feed = Feed::into(journal.clone(), images(database), reader, live);
+        let live = LiveRooms::new(LiveMarker::new(own.clone(), TABLE_NAME, RETENTION));
+        let (timer, to_check) = mpsc::unbounded_channel();
+        let checks = |client| Checks {
+            store: Settler::new(client, TABLE_NAME, RETENTION),
+            queue: CheckQueue::Timer(timer.clone()),
+            grace,
+        };
+        let feed = Feed::into(journal.clone(), images(database), reader, live, checks(own));
         let watched = feed.watch(aws::at(&dynamodb));
+        let client = store::connect(&watched, LIMIT);
+        let records = Records::new(Reader::new(client.clone(), TABLE_NAME), Duration::ZERO);
+        let settle = Settle { records, checks: checks(client) };
+        tokio::spawn(settle.check_in_time(to_check, runtime::now));
         let handlers = Handlers::with(store::connect(&watched, LIMIT));
         let url = serve(&handlers, Some(journal.clone())).await;
         Self { url, handlers, journal }
@@ -232,4 +251,20 @@ async fn promise_9_reported_a_webhook_gets_each_event_until_it_takes_it() {
     tokio::time::timeout(LIMIT, posted).await.unwrap().unwrap();
     let taken = hook.taken.lock().unwrap_or_else(PoisonError::into_inner).clone();
     assert_eq!(taken, events, "each once, in their order");
+}
+
+/// A timer in the process has rooms checked, and what they find is an event.
+#[tokio::test(flavor = "multi_thread")]
+async fn promise_9_reported_a_room_that_is_over_or_empty_is_an_event_on_a_laptop() {
+    let laptop = Laptop::with_grace(Images::Embedded, Duration::from_secs(1)).await;
+    let now = runtime::now();
+    laptop.deliver(Moment::recent(), now).await;
+    let types = "?types=room.settled,room.emptied&provider=zego";
+    let found = laptop.events(types, Some("the first one"), 2).await;
+    let names: BTreeSet<&str> = found.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(names, ["room.emptied", "room.settled"].into());
+    for event in &found {
+        let (known_at, at) = (event["settled_at"].as_u64().unwrap(), event["at"].as_u64().unwrap());
+        assert!(known_at >= at + 1000 && known_at >= now.0 + 1000, "{event}");
+    }
 }

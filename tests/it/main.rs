@@ -33,6 +33,7 @@ mod reports;
 mod rooms;
 mod seats;
 mod secrets;
+mod settle;
 mod spill;
 mod template;
 mod tencent;

@@ -10,7 +10,7 @@ use http::Method;
 use rollcall::{
     callback::Secret,
     endpoint::Endpoint,
-    routes::{self, ERASE, MINT, QUERY, RELAY, Route, SPILL_REPLAY, USER_SIG},
+    routes::{self, ERASE, MINT, QUERY, RELAY, Route, SETTLE, SPILL_REPLAY, USER_SIG},
 };
 use serde_json::{Value, json};
 
@@ -67,6 +67,7 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
         ("SpillQueue".to_owned(), outage.queue.url.clone()),
         ("SpillDeadLetters".to_owned(), outage.dead_letters.url.clone()),
         ("EraseQueue".to_owned(), outage.erase_queue.url.clone()),
+        ("SettleQueue".to_owned(), outage.settle_queue.url.clone()),
     ]);
     for (name, resource) in template["Resources"].as_object().unwrap() {
         if let Some(written) = resource["Properties"]["SecretString"].as_str() {
@@ -84,6 +85,7 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
         let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
         names.insert(name.clone(), default);
     }
+    names.insert("SettleSeconds".to_owned(), "1".to_owned());
 
     let templates: HashMap<String, Value> = functions(&template).into_iter().collect();
     let mut fleets = HashMap::new();
@@ -173,9 +175,31 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
     let mint = gateway_event("POST", MINT, "", Some(&mint));
     assert_eq!(invoke(USER_SIG, mint).await["statusCode"], 200);
 
+    // A message that comes too early is sent again. When nothing has changed for a second, the room
+    // is checked.
     let records = relay::records().await.1;
-    let answer = invoke(RELAY, json!({ "Records": records })).await;
-    assert_eq!(answer, json!({ "batchItemFailures": [] }));
+    let of_close = |record: &&Value| {
+        record["dynamodb"]["Keys"]["sk"]["S"].as_str().unwrap().starts_with("life#")
+            && record["dynamodb"]["NewImage"]["closed_at"].is_object()
+    };
+    let close = records.iter().find(of_close).unwrap();
+    let life = close["dynamodb"]["Keys"]["sk"]["S"].as_str().unwrap().split_once('#').unwrap().1;
+    for records in [std::slice::from_ref(close), &records] {
+        let answer = invoke(RELAY, json!({ "Records": records })).await;
+        assert_eq!(answer, json!({ "batchItemFailures": [] }));
+    }
+    let check = json!({
+        "version": 1, "app": { "provider": "zego", "id": "1" }, "room": "lobby", "life": life,
+        "by": close["eventID"], "turn": 0
+    });
+    let message = json!({
+        "messageId": "1", "receiptHandle": "1", "body": check.to_string(), "attributes": {}
+    });
+    for pause in [0, 3] {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        let answer = invoke(SETTLE, json!({ "Records": [message] })).await;
+        assert_eq!(answer, json!({ "batchItemFailures": [] }));
+    }
 
     let mut done = BTreeMap::<String, BTreeSet<iam::Permission>>::new();
     for proxy in [&outage.store, &outage.sqs, &secrets_manager, &event_bridge] {

@@ -52,8 +52,8 @@ pub(crate) fn events_of(records: &[Value]) -> Vec<Value> {
 /// Invokes the function with these records; returns the numbers of those to be delivered again.
 async fn invoke(store: &Simulated, url: &str, records: &[Value], limit: Duration) -> Vec<String> {
     let bus = EventBus::new(&iam::config(url), BUS, LIMIT);
-    let mut function =
-        relay_service(Relay { bus, erasures: erasures(store), live: live_rooms(store) });
+    let live = live_rooms(store);
+    let mut function = relay_service(Relay { bus, erasures: erasures(store), live, checks: None });
     let event: StreamEvent = serde_json::from_value(json!({ "Records": records })).unwrap();
     let mut context = Context::default();
     context.deadline = runtime::now().after(limit).0;
@@ -391,13 +391,15 @@ fn the_patterns_of_the_docs_select_what_they_say() {
     assert_eq!(
         selected,
         [
-            [&entered[..], &["room.opened", "room.closed"]].concat(),
+            [&entered[..], &["room.opened", "room.closed", "room.settled"]].concat(),
             entered.to_vec(),
             vec!["room.closed"],
+            vec!["room.settled"],
             vec!["presence.changed"],
             [
                 &entered[..],
-                &["room.opened", "room.closed", "device.online", "device.offline"],
+                &["room.opened", "room.closed", "room.emptied", "room.settled"],
+                &["device.online", "device.offline"],
                 &["user.registered", "user.erased"]
             ]
             .concat(),

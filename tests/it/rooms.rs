@@ -120,7 +120,7 @@ async fn relay(store: &Simulated, live: LiveRooms, records: &[Value]) -> (Vec<St
     let received: Vec<Received> = received.collect();
     let bus = AllTaken::default();
     let taken = bus.events.clone();
-    let relay = Relay { bus, erasures: erasures(store), live };
+    let relay = Relay { bus, erasures: erasures(store), live, checks: None };
     let deadline = Instant::now() + Duration::from_secs(1);
     let kept = iam::acting_as(RELAY, relay.relay(&received, NOW, deadline)).await;
     (kept, taken.load(Ordering::Relaxed))

@@ -4,11 +4,12 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use aws_sdk_dynamodb::types::KeySchemaElement;
 use rollcall::{
+    config,
     domain::ProviderName,
     erase,
     routes::{
-        self, CALLBACKS, CallbackNames, Caller, ERASE, Policy, QUERY, RELAY, Route, SPILL_REPLAY,
-        USER_SIG,
+        self, CALLBACKS, CallbackNames, Caller, ERASE, Policy, QUERY, RELAY, Route, SETTLE,
+        SPILL_REPLAY, USER_SIG,
     },
     spill,
 };
@@ -578,6 +579,7 @@ fn every_function_has_a_role_with_its_own_log_group_and_queue_and_no_managed_pol
             let is_needed = match permission.1 {
                 "SpillQueue.Arn" => function == SPILL_REPLAY,
                 "EraseQueue.Arn" => function == ERASE,
+                "SettleQueue.Arn" => function == SETTLE,
                 "Logs.Arn" => true,
                 _ => function == RELAY,
             };
@@ -716,6 +718,7 @@ fn what_holds_data_outlives_the_stack() {
     let expected = [
         "EraseQueue",
         "OpenImApps",
+        "SettleQueue",
         "SpillDeadLetters",
         "SpillQueue",
         "Table",
@@ -830,7 +833,7 @@ fn callbacks_end_before_their_provider_gives_up() {
     assert!(timeout.as_u64().unwrap() <= 4);
     for (function, properties) in functions(&template) {
         match function.as_str() {
-            QUERY | SPILL_REPLAY | ERASE | RELAY => {}
+            QUERY | SPILL_REPLAY | ERASE | RELAY | SETTLE => {}
             // Chat gives up after 2 s, and an answer takes at most 1.5 s.
             "tencent-chat-state" => assert_eq!(properties["Timeout"], 2),
             _ => assert!(properties["Timeout"].is_null(), "{function} has the common timeout"),
@@ -863,6 +866,10 @@ fn promise_5_never_lost_every_callback_has_the_queue_and_an_outage_never_empties
             ERASE => {
                 assert_eq!(of_sqs.len(), 1);
                 assert_eq!(of_sqs[0]["Resource"], json!({ "!GetAtt": "EraseQueue.Arn" }));
+            }
+            RELAY | SETTLE => {
+                assert_eq!(of_sqs.len(), 1);
+                assert_eq!(of_sqs[0]["Resource"], json!({ "!GetAtt": "SettleQueue.Arn" }));
             }
             callback if is_callback(callback) => {
                 assert_eq!(of_sqs.len(), 1, "{function}");
@@ -933,6 +940,34 @@ fn an_erasure_is_repeated_as_late_as_the_code_says() {
     assert_eq!(source["Queue"], json!({ "!GetAtt": "EraseQueue.Arn" }));
     let variables = &function["Environment"]["Variables"];
     assert_eq!(variables["ROLLCALL_ERASE_QUEUE_URL"], json!({ "!Ref": "EraseQueue" }));
+}
+
+/// The check of a room is tried until it is done, and the queue can delay it by the whole grace.
+#[test]
+fn a_room_is_checked_until_it_is_done_and_after_the_grace_of_the_template() {
+    let template = template();
+    let resources = &template["Resources"];
+    let of = |name| functions(&template).into_iter().find(|(named, _)| named == name).unwrap().1;
+    let settle = of(SETTLE);
+    let queue = &resources["SettleQueue"]["Properties"];
+    assert_eq!(queue["SqsManagedSseEnabled"], true);
+    assert_eq!(queue["MessageRetentionPeriod"], 14 * 24 * 60 * 60);
+    assert!(queue["RedrivePolicy"].is_null() && queue["DelaySeconds"].is_null());
+    let timeout = settle["Timeout"].as_u64().unwrap();
+    assert!(queue["VisibilityTimeout"].as_u64().unwrap() >= 6 * timeout);
+    let source = &settle["Events"]["Checks"]["Properties"];
+    assert_eq!(source["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+    assert_eq!(source["Queue"], json!({ "!GetAtt": "SettleQueue.Arn" }));
+    for properties in [of(RELAY), settle] {
+        let variables = &properties["Environment"]["Variables"];
+        assert_eq!(variables["ROLLCALL_SETTLE_QUEUE_URL"], json!({ "!Ref": "SettleQueue" }));
+        assert_eq!(variables["ROLLCALL_SETTLE_SECONDS"], json!({ "!Ref": "SettleSeconds" }));
+    }
+    let grace = &template["Parameters"]["SettleSeconds"];
+    assert_eq!(grace["Default"], config::DEFAULT_SETTLE.as_secs());
+    assert_eq!(grace["MinValue"], 0);
+    assert_eq!(grace["MaxValue"], config::MAX_SETTLE.as_secs());
+    assert_eq!(config::MAX_SETTLE, spill::MAX_DELAY);
 }
 
 /// OpenIM and Chat lose an event that gets a 429. So only queries and UserSigs are throttled, and

@@ -14,7 +14,7 @@ use rollcall::{
     apps::AppsSource,
     aws,
     callback::Secret,
-    config::{self, Apps, Config},
+    config::{self, Apps, Config, DEFAULT_SETTLE, MAX_SETTLE},
     domain::AppId,
     erase::{self, Erase, Repeats},
     handler::{self, Receiver},
@@ -23,8 +23,9 @@ use rollcall::{
     record::Records,
     relay::LiveRooms,
     runtime,
+    settle::{CheckQueue, Checks, Settle},
     spill::Queue,
-    store::{self, Eraser, LiveMarker, Reader, TABLE, Writer},
+    store::{self, Eraser, LiveMarker, Reader, Settler, TABLE, Writer},
     user_sig::UserSigs,
 };
 use rollcall_local::{
@@ -46,6 +47,9 @@ use super::{Failure, log_to_stderr, only_rollcall};
 
 /// How long requests in progress may take after a stop signal.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// How long one request of the check of a room may take.
+const CHECK_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long creating the table may take.
 const START_LIMIT: Duration = Duration::from_secs(5);
@@ -73,6 +77,10 @@ pub(crate) struct ServeArgs {
     /// Post each event to this URL, too
     #[arg(long, value_name = "URL", value_parser = url)]
     webhook: Option<String>,
+    /// For how long nothing must change in a room before it counts as settled or empty
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_SETTLE.as_secs(),
+          value_parser = clap::value_parser!(u64).range(..=MAX_SETTLE.as_secs()))]
+    settle: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -121,8 +129,26 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     if let Some(journal) = &journal {
         let own = store::connect(&watched, handler::store_limit(config.budget));
         let reader = Reader::new(own.clone(), &config.table);
-        let live = LiveRooms::new(LiveMarker::new(own, &config.table, config.retention));
-        watched = Feed::into(journal.clone(), images, reader, live).watch(watched);
+        let live = LiveRooms::new(LiveMarker::new(own.clone(), &config.table, config.retention));
+        let (timer, to_check) = mpsc::unbounded_channel();
+        let checks = |client| Checks {
+            store: Settler::new(client, &config.table, config.retention),
+            queue: CheckQueue::Timer(timer.clone()),
+            grace: Duration::from_secs(args.settle),
+        };
+        watched = Feed::into(journal.clone(), images, reader, live, checks(own)).watch(watched);
+        // What it writes is watched, too: it has events.
+        let client = store::connect(&watched, CHECK_LIMIT);
+        let records = Records::new(Reader::new(client.clone(), &config.table), Duration::ZERO);
+        let settle = Settle { records, checks: checks(client) };
+        let stop_checking = until(stopped.clone());
+        servers.spawn(async move {
+            tokio::select! {
+                () = settle.check_in_time(to_check, runtime::now) => {}
+                () = stop_checking => {}
+            }
+            Ok(())
+        });
         if let Some(url) = args.webhook {
             let (http, events) = (rollcall_players::client()?, journal.from_now());
             servers.spawn(async move {

@@ -10,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use aws_smithy_runtime_api::client::{
@@ -24,15 +25,16 @@ use aws_smithy_runtime_api::client::{
 use http_body_util::BodyExt;
 use rollcall::{
     aws,
-    relay::{LiveRooms, events_left, touched_rooms},
+    relay::{LiveRooms, events_left, rooms_to_check, touched_rooms},
     runtime,
+    settle::Checks,
     store::{ErasureList, Reader, StreamRecord},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
 use tokio::{
     sync::{Mutex, mpsc},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use super::Journal;
@@ -43,6 +45,8 @@ const LOCKS: usize = 256;
 
 /// How long listing a room as live may take.
 const LIST_LIMIT: Duration = Duration::from_secs(4);
+/// How long it may take to ask for the check of a room.
+const ASK_LIMIT: Duration = Duration::from_secs(5);
 
 /// The smallest number of 21 digits: DynamoDB's sequence numbers have at least as many.
 const FIRST_SEQUENCE_NUMBER: u128 = 100_000_000_000_000_000_000;
@@ -67,9 +71,16 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A feed whose facts go to the journal, after their rooms were listed as live. `reader` reads
-    /// the table, to know who was erased. The client of `live` must not be watched.
-    pub fn into(journal: Arc<Journal>, images: Images, reader: Reader, live: LiveRooms) -> Self {
+    /// A feed whose facts go to the journal, after their rooms were listed as live. Rooms are checked
+    /// when nothing changes for a while. `reader` reads the table, to know who was erased. The
+    /// clients of `live` and `checks` must not be watched.
+    pub fn into(
+        journal: Arc<Journal>,
+        images: Images,
+        reader: Reader,
+        live: LiveRooms,
+        checks: Checks,
+    ) -> Self {
         let (changes, mut records) = mpsc::unbounded_channel::<Record>();
         tokio::spawn(async move {
             let list = || ErasureList::new(reader.clone(), ErasureList::FRESH_FOR);
@@ -79,7 +90,7 @@ impl Feed {
                 if record.dynamodb.keys.is_of_erasures() {
                     erasures = list();
                 }
-                relay(&record, &erasures, &live, &journal).await;
+                relay(&record, &erasures, &live, &journal, &checks).await;
             }
         });
         let locks = (0..LOCKS).map(|_| Mutex::default()).collect();
@@ -164,8 +175,15 @@ struct Changed {
     sequence_number: String,
 }
 
-/// The room of a record is listed as live, and its events go to the journal.
-async fn relay(record: &Record, erasures: &ErasureList, live: &LiveRooms, journal: &Journal) {
+/// The room of a record is listed as live, the events go to the journal, and the room is checked
+/// later.
+async fn relay(
+    record: &Record,
+    erasures: &ErasureList,
+    live: &LiveRooms,
+    journal: &Journal,
+    checks: &Checks,
+) {
     let read = serde_json::to_string(record)
         .and_then(|json| serde_json::from_str::<StreamRecord>(&json))
         .map_err(|error| error.to_string());
@@ -175,6 +193,7 @@ async fn relay(record: &Record, erasures: &ErasureList, live: &LiveRooms, journa
             if !live.list(rooms, Instant::now() + LIST_LIMIT).await.is_empty() {
                 tracing::error!("a room is not listed as live before its next fact");
             }
+            ask(&record, checks).await;
             events_left(&record, erasures, runtime::now()).await
         }
         Err(error) => {
@@ -191,6 +210,17 @@ async fn relay(record: &Record, erasures: &ErasureList, live: &LiveRooms, journa
             }
         }
         Err(error) => tracing::error!(%error, "a change has no readable events"),
+    }
+}
+
+/// Has the room of a record checked when nothing more has changed for a while.
+async fn ask(record: &StreamRecord, checks: &Checks) {
+    let now = runtime::now();
+    for of in rooms_to_check(record, checks.grace, now).unwrap_or_default() {
+        let asked = checks.ask(&of, record.id(), now, Instant::now() + ASK_LIMIT).await;
+        if let Err(error) = asked {
+            tracing::error!(%error, "a room may not be checked");
+        }
     }
 }
 

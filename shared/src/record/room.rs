@@ -65,6 +65,11 @@ impl Room {
         }
     }
 
+    /// Its id.
+    pub(super) fn id(&self) -> &RoomId {
+        &self.id
+    }
+
     /// Changes when a new life begins, so that a page of the old one is recognized.
     #[must_use]
     pub fn version(&self) -> String {
@@ -108,7 +113,7 @@ impl Room {
     }
 
     /// A person who entered well before that is no longer in.
-    fn since(&self) -> UnixMillis {
+    pub(super) fn since(&self) -> UnixMillis {
         let began = match &self.state {
             State::Life(life) => life.created,
             State::Boundaries(boundaries, _) => boundaries.first().map(Boundary::at),
@@ -169,6 +174,17 @@ impl<'a> Record<'a> {
             .buffered(CONCURRENT_MEMBERS)
             .boxed();
         Ok(Members { count: roster.count, rows, next: roster.next })
+    }
+
+    /// Whether anybody is in a room. It reads no more than it takes to find one person.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn is_anyone_in(self, room: &Room) -> Result<bool, RecordError> {
+        let is_in = |member: &store::Member| room.has(self.rules(), member);
+        let Self { store, app, now } = self;
+        Ok(!room.is_over() && store.is_anyone_in(app, &room.id, room.since(), &is_in, now).await?)
     }
 
     /// How many people are in a room, counted in `rows` rows at most.

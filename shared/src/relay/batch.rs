@@ -9,9 +9,12 @@ use std::{
 use futures::{StreamExt, stream};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{Bus, Entry, EventBus, LiveRooms, TouchedRooms, of_people, touched_rooms};
+use super::{
+    Bus, Entry, EventBus, LiveRooms, TouchedRooms, of_people, settle::ask_for_all, touched_rooms,
+};
 use crate::{
     domain::UnixMillis,
+    settle::Checks,
     store::{ErasureList, FactOf, StoreError, StreamRecord},
 };
 
@@ -19,10 +22,10 @@ use crate::{
 const CONCURRENT_CALLS: usize = 4;
 
 /// The pause before events are handed over a second time. It doubles with each further failure.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// Hands the events of the stream's records to a bus.
 #[derive(Debug, Clone)]
@@ -33,6 +36,8 @@ pub struct Relay<B = EventBus> {
     pub erasures: ErasureList,
     /// The list of live rooms.
     pub live: LiveRooms,
+    /// What has rooms checked when nothing changes for a while; `None` if nobody checks them.
+    pub checks: Option<Checks>,
 }
 
 /// A record as it was received.
@@ -73,18 +78,35 @@ struct Sorted {
 }
 
 impl<B: Bus> Relay<B> {
-    /// Lists the rooms of these records as live and hands over their events, until `deadline`.
-    /// Rooms come first: whoever gets an event finds its room in the list. A room that cannot be
-    /// listed holds up no events. Before each try it drops events that are not newer than an
-    /// erasure of their person. Returns the sequence numbers of the records that must be delivered
-    /// again: their room was not listed, some of their events were not taken, or they cannot be
-    /// read.
+    /// Lists the rooms of these records as live, hands over their events, and has the rooms checked
+    /// that they may have ended or emptied, until `deadline`. Returns the sequence numbers of the
+    /// records that must be delivered again: their room was not listed, some of their events were
+    /// not taken, their room may not be checked, or they cannot be read.
     pub async fn relay(
         &self,
         records: &[Received],
         now: UnixMillis,
         deadline: Instant,
     ) -> Vec<String> {
+        let checked = async {
+            match &self.checks {
+                Some(checks) => ask_for_all(checks, records, now, deadline).await,
+                None => BTreeSet::new(),
+            }
+        };
+        let (mut kept, unchecked) = tokio::join!(self.report(records, now, deadline), checked);
+        kept.extend(unchecked);
+        kept.into_iter().map(|record| records[record].sequence_number.clone()).collect()
+    }
+
+    /// Hands over the events. Before each try it drops those that are not newer than an erasure of
+    /// their person. Returns the places of the records some of whose events were not taken.
+    async fn report(
+        &self,
+        records: &[Received],
+        now: UnixMillis,
+        deadline: Instant,
+    ) -> BTreeSet<usize> {
         let started = Instant::now();
         let (mut pending, mut kept) = (Vec::new(), BTreeSet::new());
         for (record, received) in records.iter().enumerate() {
@@ -123,7 +145,7 @@ impl<B: Bus> Relay<B> {
         let (records_in, unsent, kept_in) = (records.len(), pending.len(), kept.len());
         let unlisted = rooms.len();
         tracing::info!(records = records_in, events, unsent, unlisted, kept = kept_in, "relay");
-        kept.into_iter().map(|record| records[record].sequence_number.clone()).collect()
+        kept
     }
 
     /// Drops what is not newer than an erasure of its person.

@@ -33,6 +33,15 @@ pub enum Event {
     #[serde(rename = "room.closed")]
     #[strum(serialize = "room.closed")]
     Closed(Reported<Room>),
+    /// Nobody is in a room any more, and nothing has changed for a while.
+    #[serde(rename = "room.emptied")]
+    #[strum(serialize = "room.emptied")]
+    Emptied(Reported<Emptied>),
+    /// A life of a room is over, and nothing has changed for a while. If something of it changes
+    /// later, there is another one with the next revision.
+    #[serde(rename = "room.settled")]
+    #[strum(serialize = "room.settled")]
+    Settled(Reported<Settled>),
     /// A device came online, or still is.
     #[serde(rename = "device.online")]
     #[strum(serialize = "device.online")]
@@ -78,6 +87,8 @@ impl Event {
         match self {
             Self::Entered(event) | Self::Left(event) | Self::Changed(event) => event.common(),
             Self::Opened(event) | Self::Closed(event) => event.common(),
+            Self::Emptied(event) => event.common(),
+            Self::Settled(event) => event.common(),
             Self::Online(event) => event.common(),
             Self::Offline(event) => event.common(),
             Self::Registered(event) => event.common(),
@@ -164,6 +175,54 @@ pub struct Room {
     pub life: Option<LifeId>,
 }
 
+/// A room that nobody is in any more. `at` is when the last person left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Emptied {
+    /// Which room.
+    #[cfg_attr(test, schemars(with = "schema::Id"))]
+    pub room: RoomId,
+    /// Which life of the room. Null if the provider does not distinguish lives.
+    #[cfg_attr(test, schemars(with = "Option<schema::Id>"))]
+    pub life: Option<LifeId>,
+    /// Why the last person left.
+    pub reason: String,
+    /// When it was known, by Rollcall's clock, in Unix milliseconds.
+    pub settled_at: u64,
+}
+
+/// A life of a room that is over. `at` is when it ended. The figures are those of its report, which
+/// is at `href`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Settled {
+    /// Which room.
+    #[cfg_attr(test, schemars(with = "schema::Id"))]
+    pub room: RoomId,
+    /// Which life of the room.
+    #[cfg_attr(test, schemars(with = "schema::Id"))]
+    pub life: LifeId,
+    /// 1, and one more each time that the report has changed after it was settled. The highest
+    /// revision counts.
+    pub revision: u64,
+    /// When the life began, in Unix milliseconds. Null if that is not known.
+    pub began_at: Option<u64>,
+    /// When the life ended, in Unix milliseconds.
+    pub ended_at: u64,
+    /// How many people were there. Null if there is no report, because they are too many.
+    pub people: Option<u64>,
+    /// The time that people were present, in all, in milliseconds. Null without a report.
+    pub person_ms: Option<u64>,
+    /// The least number of callbacks of the life that never arrived. Null without a report, and if
+    /// the provider does not number them.
+    pub missing: Option<u64>,
+    /// The digest of the report. Null without a report.
+    #[cfg_attr(test, schemars(with = "Option<schema::Digest>"))]
+    pub digest: Option<String>,
+    /// When it was known, by Rollcall's clock, in Unix milliseconds.
+    pub settled_at: u64,
+}
+
 /// A device that is online.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -228,6 +287,14 @@ mod schema {
     #[schemars(inline)]
     pub(super) struct Id(
         #[schemars(length(min = 1, max = 255))]
+        #[expect(dead_code, reason = "only its schema is used")]
+        String,
+    );
+
+    #[derive(JsonSchema)]
+    #[schemars(inline)]
+    pub(super) struct Digest(
+        #[schemars(regex(pattern = "^sha256:[0-9a-f]{64}$"))]
         #[expect(dead_code, reason = "only its schema is used")]
         String,
     );

@@ -7,27 +7,35 @@
 //! [`events`] is the whole rule. It looks at one record and nothing else, so it gives the same
 //! events whenever the record is delivered. Of a person who was erased, nothing that is not newer
 //! goes on: [`events_left`]. [`Relay`] lists the rooms of a batch of records as live ([`LiveRooms`]),
-//! sends the events, and says which records must be delivered again. In the cloud they go to a bus
-//! of `EventBridge` ([`EventBus`]).
+//! sends the events, has the rooms checked that they may have ended or emptied ([`crate::settle`]),
+//! and says which records must be delivered again. In the cloud events go to a bus of `EventBridge`
+//! ([`EventBus`]).
 
 mod batch;
 mod event;
 mod event_bus;
 mod live;
 mod rooms;
+mod settle;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub use batch::{Received, Relay};
-pub use event::{DeviceOffline, DeviceOnline, Event, Person, Presence, Registered, Reported, Room};
+pub use event::{
+    DeviceOffline, DeviceOnline, Emptied, Event, Person, Presence, Registered, Reported, Room,
+    Settled,
+};
 pub use event_bus::{Bus, BusError, Entry, EventBus};
 pub use live::LiveRooms;
 pub use rooms::{Touched, TouchedRooms, touched_rooms};
+pub use settle::rooms_to_check;
 
 use crate::{
     domain::{App, Device, Ending, Kind, Mark, Platform, SessionId, Stamp, UnixMillis, UserId},
     providers,
-    store::{ErasureList, Fact, FactOf, NewFact, StoreError, StreamRecord},
+    store::{
+        EmptiedRoom, ErasureList, Fact, FactOf, NewFact, SettledLife, StoreError, StreamRecord,
+    },
 };
 
 /// What needs no escape in a path or a query.
@@ -118,6 +126,32 @@ fn event(record: &StreamRecord, new: NewFact) -> Event {
         Fact::Registered { user, source: known_by } => {
             let href = of_user("registrations", &app, &user);
             Event::Registered(source.report(app, Registered { user, source: known_by }, href))
+        }
+        Fact::Settled { room, settled } => {
+            let SettledLife { life, revision, began_at, ended_at, totals, .. } = settled;
+            let seconds = settled.settle_seconds;
+            let report = href("reports", &app, "room", room.as_str());
+            let id = utf8_percent_encode(life.as_str(), PLAIN);
+            let href = format!("{report}&life={id}&settle={seconds}");
+            let about = Settled {
+                room,
+                life,
+                revision,
+                began_at: began_at.map(|at| at.0),
+                ended_at: ended_at.0,
+                people: totals.as_ref().map(|totals| totals.people),
+                person_ms: totals.as_ref().map(|totals| totals.person_ms),
+                missing: totals.as_ref().and_then(|totals| totals.missing),
+                digest: totals.map(|totals| totals.digest),
+                settled_at: settled.settled_at.0,
+            };
+            Event::Settled(source.report(app, about, href))
+        }
+        Fact::Emptied { room, emptied } => {
+            let href = href("presence", &app, "room", room.as_str());
+            let EmptiedRoom { life, reason, settled_at, .. } = emptied;
+            let about = Emptied { room, life, reason, settled_at: settled_at.0 };
+            Event::Emptied(source.report(app, about, href))
         }
         Fact::Erased { user } => {
             let href = of_user("presence", &app, &user);

@@ -14,14 +14,14 @@ use tokio::sync::mpsc;
 
 pub use self::{
     http::{CallbackFunction, Function, service},
-    sqs::{SqsEvent, erase_service, replay_service},
+    sqs::{SqsEvent, erase_service, replay_service, settle_service},
     stream::{StreamEvent, relay_service},
 };
 use crate::{
     apps::AppsSource,
     aws,
     callback::Callback,
-    config::{AppsFrom, Config, EraseConfig, RelayConfig, ReplayConfig},
+    config::{AppsFrom, Config, ConfigError, EraseConfig, RelayConfig, ReplayConfig, SettleConfig},
     domain::UnixMillis,
     erase::{self, Erase, Repeats},
     handler::{self, Receiver},
@@ -30,8 +30,9 @@ use crate::{
     record::Records,
     relay::{EventBus, LiveRooms, Relay},
     replay::Replay,
+    settle::{CheckQueue, Checks, Settle},
     spill::Queue,
-    store::{self, Eraser, ErasureList, LiveMarker, Reader, Writer},
+    store::{self, Eraser, ErasureList, LiveMarker, Reader, Settler, Writer},
     user_sig::UserSigs,
 };
 
@@ -119,13 +120,46 @@ pub fn run_relay() -> Result<(), Error> {
         let aws = aws::from_env()?;
         let client = store::connect(&aws, PUT_LIMIT);
         let reader = Reader::new(client.clone(), &table);
+        let settle = SettleConfig::from_env()?;
         let relay = Relay {
             bus: EventBus::new(&aws, config.event_bus, PUT_LIMIT),
             erasures: ErasureList::new(reader, ErasureList::FRESH_FOR),
-            live: LiveRooms::new(LiveMarker::new(client, &table, retention)),
+            live: LiveRooms::new(LiveMarker::new(client.clone(), &table, retention)),
+            checks: settle
+                .map(|settle| checks(&aws, Settler::new(client, &table, retention), settle)),
         };
         lambda_runtime::run(relay_service(relay)).await
     })
+}
+
+/// Runs the function that checks rooms in which nothing has changed for a while until Lambda ends
+/// it.
+///
+/// # Errors
+///
+/// As [`run_callback`].
+pub fn run_settle() -> Result<(), Error> {
+    run(async {
+        let config = Config::from_env()?;
+        let settle = SettleConfig::from_env()?;
+        let settle = settle.ok_or(ConfigError::Missing("ROLLCALL_SETTLE_QUEUE_URL"))?;
+        let aws = aws::from_env()?;
+        let client = store::connect(&aws, REPLAY_LIMIT);
+        let reader = Reader::new(client.clone(), &config.table);
+        let settle = Settle {
+            records: Records::new(reader, ErasureList::FRESH_FOR),
+            checks: checks(&aws, Settler::new(client, &config.table, config.retention), settle),
+        };
+        lambda_runtime::run(settle_service(settle)).await
+    })
+}
+
+fn checks(aws: &aws::SdkConfig, store: Settler, settle: SettleConfig) -> Checks {
+    Checks {
+        store,
+        queue: CheckQueue::Queue(Box::new(Queue::new(aws, settle.queue_url))),
+        grace: settle.grace,
+    }
 }
 
 /// Runs the function that erases people until Lambda ends it.

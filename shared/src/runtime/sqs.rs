@@ -15,6 +15,7 @@ use crate::{
     domain::UnixMillis,
     erase::{Erase, ReceivedRepeat},
     replay::{Received, Replay},
+    settle::{ReceivedCheck, Settle},
 };
 
 /// A batch of SQS messages, as Lambda passes it.
@@ -91,6 +92,33 @@ pub fn erase_service(
             let left = Duration::from_millis(context.deadline.saturating_sub(now.0) * 80 / 100);
             let kept = erase.repeat_all(messages, now, Instant::now() + left).await;
             Ok(serde_json::to_value(BatchResponse::of(kept))?)
+        }
+    })
+}
+
+/// Serves the batches of messages that Lambda passes to `settle`.
+#[must_use]
+pub fn settle_service(
+    settle: Settle,
+) -> impl Service<
+    LambdaEvent<SqsEvent>,
+    Response: Serialize + Debug + Send,
+    Error = Infallible,
+    Future: Send,
+> {
+    service_fn(move |event: LambdaEvent<SqsEvent>| {
+        let settle = settle.clone();
+        async move {
+            let now = now();
+            let received = |message: SqsMessage| ReceivedCheck {
+                sent_at: message.sent_at().unwrap_or(now),
+                message_id: message.message_id,
+                body: message.body,
+            };
+            let messages = event.payload.records.into_iter().map(received).collect();
+            let left = event.context.deadline.saturating_sub(now.0);
+            let deadline = Instant::now() + Duration::from_millis(left * 90 / 100);
+            Ok::<_, Infallible>(BatchResponse::of(settle.check_all(messages, now, deadline).await))
         }
     })
 }

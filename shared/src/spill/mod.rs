@@ -15,7 +15,7 @@ use std::{
 
 pub use error::{MessageError, SpillError};
 pub use message::{MAX_MESSAGE_BYTES, Spilled};
-pub use queue::Queue;
+pub use queue::{MAX_DELAY, Queue};
 
 /// The longest wait before a message is tried again for the first time. It doubles with each
 /// further failure.

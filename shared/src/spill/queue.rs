@@ -18,6 +18,9 @@ use crate::{
 /// The message attribute with the reason of a dead letter.
 const REASON: &str = "reason";
 
+/// The longest time for which SQS delays a message.
+pub const MAX_DELAY: Duration = Duration::from_mins(15);
+
 /// How much of a reason is kept, in bytes.
 const MAX_REASON_BYTES: usize = 2048;
 
@@ -61,7 +64,23 @@ impl Queue {
     /// [`SpillError`] if it is not known to be in the queue by `deadline`. It may be there all the
     /// same.
     pub async fn send_text(&self, json: String, deadline: Instant) -> Result<(), SpillError> {
-        self.send(message::without_noncharacters(json), None, deadline).await
+        let body = message::without_noncharacters(json);
+        self.send(body, None, Duration::ZERO, deadline).await
+    }
+
+    /// The same, but nobody receives it before `delay` has passed, in seconds and at most
+    /// [`MAX_DELAY`]. The queue's own delay does not count then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::send_text`].
+    pub async fn send_text_later(
+        &self,
+        json: String,
+        delay: Duration,
+        deadline: Instant,
+    ) -> Result<(), SpillError> {
+        self.send(message::without_noncharacters(json), None, delay, deadline).await
     }
 
     /// Sends a message that can never be read, unchanged and with the reason.
@@ -125,7 +144,8 @@ impl Queue {
         reason: Option<&str>,
         deadline: Instant,
     ) -> Result<(), SpillError> {
-        let sent = messages.into_iter().map(|body| self.send(body, reason, deadline));
+        let sent =
+            messages.into_iter().map(|body| self.send(body, reason, Duration::ZERO, deadline));
         try_join_all(sent).await.map(|_| ())
     }
 
@@ -133,9 +153,14 @@ impl Queue {
         &self,
         body: String,
         reason: Option<&str>,
+        delay: Duration,
         deadline: Instant,
     ) -> Result<(), SpillError> {
         let mut message = self.client().send_message().queue_url(&self.url).message_body(body);
+        if delay > Duration::ZERO {
+            let seconds = i32::try_from(delay.min(MAX_DELAY).as_secs()).unwrap_or(i32::MAX);
+            message = message.delay_seconds(seconds);
+        }
         if let Some(reason) = reason {
             let text = MessageAttributeValue::builder().data_type("String");
             if let Ok(text) = text.string_value(readable(reason)).build() {

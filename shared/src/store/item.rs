@@ -48,6 +48,28 @@ pub(super) const ERASED_ITEMS: &str = "erased_items";
 pub(super) const LAST_AT: &str = "last_at";
 /// Of a live room, about when a fact was stored that came late.
 pub(super) const LATE_AT: &str = "late_at";
+/// Until when a message waits that has a room checked.
+pub(super) const CHECK_UNTIL: &str = "check_until";
+/// What the message was sent for.
+pub(super) const CHECK_BY: &str = "check_by";
+/// When the check is due, if nothing changes before.
+pub(super) const CHECK_AT: &str = "check_at";
+/// How often what is known of an ended life has changed after it was settled, plus one.
+pub(super) const REVISION: &str = "revision";
+/// When a fact about a room was found, by our clock.
+pub(super) const SETTLED_AT: &str = "settled_at";
+/// For how long nothing had changed then, in seconds.
+pub(super) const SETTLE_SECONDS: &str = "settle_seconds";
+pub(super) const BEGAN_AT: &str = "began_at";
+pub(super) const ENDED_AT: &str = "ended_at";
+pub(super) const PEOPLE: &str = "people";
+pub(super) const PERSON_MS: &str = "person_ms";
+pub(super) const MISSING: &str = "missing";
+pub(super) const DIGEST: &str = "digest";
+/// When the last person left a room.
+pub(super) const EMPTIED_AT: &str = "emptied_at";
+/// Why they left.
+pub(super) const REASON: &str = "reason";
 pub(super) const SOURCE: &str = "source";
 /// The `source` of a registration that was a login. All others have `callback`.
 pub(super) const FIRST_LOGIN: &str = "first_login";

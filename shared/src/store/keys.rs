@@ -10,6 +10,9 @@
 //! | boundary | room | `boundary#TIME#...` | lives of the room | `TIME#1#CREATOR` or `TIME#2` |
 //! | live room | room | `live` | shard of the app's live rooms | `HOUR#ROOM` |
 //! | app with rooms | `rollcall#apps` | `app#PROVIDER#APP` | | |
+//! | note of a check | room | `check#LIFE` | | |
+//! | settled life | room | `settled#LIFE#REVISION` | | |
+//! | emptied room | room | `emptied#LIFE#TIME` | | |
 //! | month | user | `month#MONTH` | shard of the app's month | `USER` |
 //! | registration | user | `registration` | shard of the app | `TIME#USER` |
 //! | use of a signature | `PROVIDER#APP#signature#HASH` | `use` | | |
@@ -59,6 +62,15 @@ pub(super) const APPS: &str = "rollcall#apps";
 
 /// The prefix of the sort keys of these apps.
 pub(super) const APP: &str = "app#";
+
+/// The prefix of the sort keys of notes that a room will be checked.
+const CHECK: &str = "check#";
+
+/// The prefix of the sort keys of settled lives.
+pub(super) const SETTLED: &str = "settled#";
+
+/// The prefix of the sort keys of emptied rooms.
+pub(super) const EMPTIED: &str = "emptied#";
 
 /// The prefix of the sort keys of boundaries.
 pub(super) const BOUNDARY: &str = "boundary#";
@@ -155,6 +167,31 @@ pub(super) fn moved_of(room: &RoomId, life: Option<&LifeId>) -> String {
 
 pub(super) fn life(life: &LifeId) -> String {
     format!("{LIFE}{}", escape(life.as_str()))
+}
+
+/// Where lives have no names, the last part is empty.
+pub(super) fn check(life: Option<&LifeId>) -> String {
+    format!("{CHECK}{}", life_part(life))
+}
+
+/// Sorted by revision.
+pub(super) fn settled(life: &LifeId, revision: u64) -> String {
+    format!("{}{revision:010}", settled_of(life))
+}
+
+/// The prefix of the sort keys of the revisions of a settled life.
+pub(super) fn settled_of(life: &LifeId) -> String {
+    format!("{SETTLED}{}#", escape(life.as_str()))
+}
+
+/// Sorted by time.
+pub(super) fn emptied(life: Option<&LifeId>, at: UnixMillis) -> String {
+    format!("{}{}", emptied_of(life), time(at))
+}
+
+/// The prefix of the sort keys of the times at which a room was empty in one of its lives.
+pub(super) fn emptied_of(life: Option<&LifeId>) -> String {
+    format!("{EMPTIED}{}#", life_part(life))
 }
 
 /// A device without a connection has an empty last part, which no id can be.
@@ -377,7 +414,13 @@ pub(super) fn parse_month(sk: &str) -> Result<Month, StoreError> {
     month.ok_or(StoreError::Item("the key of a month does not hold one"))
 }
 
-/// The life of a life's sort key.
+/// The life of an emptied room's sort key, if the provider distinguishes lives.
+pub(super) fn parse_emptied(sk: &str) -> Result<Option<LifeId>, StoreError> {
+    let life = sk.split('#').nth(1).filter(|life| !life.is_empty());
+    life.map(|life| unescape(Some(life))).transpose()
+}
+
+/// The life of the sort key of a life, or of a settled one.
 pub(super) fn parse_life(sk: &str) -> Result<LifeId, StoreError> {
     unescape(sk.split('#').nth(1))
 }
@@ -401,6 +444,10 @@ pub(super) fn fuzz(data: &[u8]) {
         assert_eq!(parse_seat(&sk).unwrap(), (room_id.clone(), Some(life_id.clone())));
         assert_eq!(parse_seat(&seat(&room_id, None)).unwrap(), (room_id.clone(), None));
         assert_eq!(parse_life(&self::life(&life_id)).unwrap(), life_id);
+        assert_eq!(parse_life(&settled(&life_id, 1)).unwrap(), life_id);
+        let sk = emptied(Some(&life_id), UnixMillis(1));
+        assert_eq!(parse_emptied(&sk).unwrap(), Some(life_id.clone()));
+        assert_eq!(parse_emptied(&emptied(None, UnixMillis(1))).unwrap(), None);
         let sk = device(&platform, Some(&connection));
         assert_eq!(parse_device(&sk).unwrap(), (platform, Some(connection)));
         let partitions = vec![

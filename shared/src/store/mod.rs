@@ -15,6 +15,7 @@ mod error;
 mod item;
 mod keys;
 mod read;
+mod settled;
 mod stream;
 mod table;
 mod write;
@@ -30,11 +31,12 @@ pub use read::{
     Reader, RegistrationRow, RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat,
     SeatsFrom,
 };
+pub use settled::{EmptiedRoom, LifeTotals, SettledLife};
 pub use stream::{Fact, FactOf, NewFact, StreamRecord};
 pub use table::{INDEX, TABLE, TableDefinition};
 pub use write::{
-    AppliedAll, Claimed, Eraser, Lateness, LiveMarker, MARKED_FOR, Marked, Pass, PassEnd, Passed,
-    Person, Writer,
+    AppliedAll, Claimed, Eraser, Lateness, LiveMarker, MARKED_FOR, Marked, Note, Pass, PassEnd,
+    Passed, Person, RoomLife, Settler, Writer,
 };
 
 use crate::aws;

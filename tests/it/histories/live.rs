@@ -103,6 +103,7 @@ impl Relays {
                 bus: AllTaken::default(),
                 erasures: erasures(system.store()),
                 live: live.clone(),
+                checks: None,
             })
             .collect();
         let deadline = Instant::now() + Duration::from_secs(60);

@@ -154,7 +154,7 @@ impl Downstream {
             .collect();
         let deadline = Instant::now() + Duration::from_millis(250);
         let live = self.live[shard].clone();
-        let relay = Relay { bus: &self.bus, erasures: self.erasures.clone(), live };
+        let relay = Relay { bus: &self.bus, erasures: self.erasures.clone(), live, checks: None };
         let relaying = relay.relay(&received, UnixMillis(now), deadline);
         let kept = iam::acting_as(RELAY, relaying).await;
         let is_dead = std::mem::take(&mut *lock(&self.bus.is_dead));
@@ -233,7 +233,8 @@ fn check_events(stream: &[Value], events: &BTreeMap<String, Value>) -> Result<()
             "life" | "boundary" => changed(&["created_at", "closed_at"]),
             "device" => changed(&["online_stamp", "offline_stamp", "logout_stamp", "kicked_stamp"]),
             "registration" => usize::from(old.is_null()),
-            "moved" | "month" | "live" | "app" => 0,
+            "settled" | "emptied" => usize::from(old.is_null()),
+            "moved" | "month" | "live" | "app" | "check" => 0,
             other => panic!("{other} is new: does it have events?"),
         };
         let id = text(&record["eventID"]);

@@ -33,7 +33,7 @@ tokio::task_local! {
 }
 
 /// Actions of Lambda itself in the name of a function, which no test can see.
-pub(crate) const BY_LAMBDA: [(&str, &str); 14] = [
+pub(crate) const BY_LAMBDA: [(&str, &str); 17] = [
     ("logs:CreateLogStream", "Logs.Arn"),
     ("logs:PutLogEvents", "Logs.Arn"),
     ("sqs:ReceiveMessage", "SpillQueue.Arn"),
@@ -48,6 +48,9 @@ pub(crate) const BY_LAMBDA: [(&str, &str); 14] = [
     ("sqs:ReceiveMessage", "EraseQueue.Arn"),
     ("sqs:DeleteMessage", "EraseQueue.Arn"),
     ("sqs:GetQueueAttributes", "EraseQueue.Arn"),
+    ("sqs:ReceiveMessage", "SettleQueue.Arn"),
+    ("sqs:DeleteMessage", "SettleQueue.Arn"),
+    ("sqs:GetQueueAttributes", "SettleQueue.Arn"),
 ];
 
 /// What each function may do itself.

@@ -28,6 +28,8 @@ pub(crate) struct Outage {
     pub(crate) dead_letters: TestQueue,
     /// The queue of the second passes of erasures.
     pub(crate) erase_queue: TestQueue,
+    /// The queue of the checks of rooms.
+    pub(crate) settle_queue: TestQueue,
 }
 
 impl Outage {
@@ -38,6 +40,7 @@ impl Outage {
         let (queue, dead_letters) =
             (sqs.queue("SpillQueue").await, sqs.queue("SpillDeadLetters").await);
         let erase_queue = sqs.queue("EraseQueue").await;
+        let settle_queue = sqs.queue("SettleQueue").await;
         let sqs = Proxy::before(&sqs.url).await;
         let mut handlers = Handlers::on(&store.url);
         handlers.receiver.store = store_at(&iam::config(&store.url), handler::store_limit(budget));
@@ -49,7 +52,17 @@ impl Outage {
             queue: Queue::new(&iam::config(&sqs.url), &queue.url),
             dead_letters: Queue::new(&iam::config(&sqs.url), &dead_letters.url),
         };
-        Self { database, store, sqs, handlers, replay, queue, dead_letters, erase_queue }
+        Self {
+            database,
+            store,
+            sqs,
+            handlers,
+            replay,
+            queue,
+            dead_letters,
+            erase_queue,
+            settle_queue,
+        }
     }
 
     /// One batch of messages, replayed as Lambda does it, within `time`. Returns how many there

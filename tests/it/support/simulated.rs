@@ -341,7 +341,9 @@ impl State {
         if let Some(refused) = self.refuse(request, &key) {
             return refused;
         }
-        self.remove(&key);
+        if let Some(old) = self.remove(&key) {
+            self.record(&key, Some(&old), None, false);
+        }
         (200, json!({}))
     }
 

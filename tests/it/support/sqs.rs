@@ -227,6 +227,10 @@ impl Double {
                 if body.is_empty() || !body.chars().all(is_allowed) {
                     return Err("InvalidMessageContents");
                 }
+                // Time passes between two requests, however long the message is to wait.
+                if asked["DelaySeconds"].as_u64().is_some_and(|delay| delay > 900) {
+                    return Err("InvalidParameterValue");
+                }
                 let sent_at = runtime::now();
                 let length = body.len() + attributes.to_string().len();
                 if length > MAX_MESSAGE_BYTES {

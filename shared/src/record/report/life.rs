@@ -98,7 +98,7 @@ impl<'a> Record<'a> {
         Ok(ReportedLife { created: life.created, life: Some(life), end })
     }
 
-    async fn first_login(
+    pub(super) async fn first_login(
         self,
         room: &RoomId,
         life: &LifeId,

@@ -7,6 +7,7 @@
 
 mod days;
 mod digest;
+mod ended;
 mod life;
 mod person;
 mod room;
@@ -17,6 +18,7 @@ mod user;
 pub use self::{
     days::{Timezone, TimezoneError},
     digest::Digest,
+    ended::{EndedLife, LastLeave},
     person::{Figures, PersonReport, Window},
     room::{RoomQuestion, RoomReport, RoomTotals},
     span::{Peak, Span},

@@ -1,8 +1,8 @@
 //! Reading the lives of a room.
 
-use std::pin::pin;
+use std::{collections::BTreeSet, pin::pin};
 
-use futures::{TryStreamExt, future::try_join_all};
+use futures::{StreamExt, TryStreamExt, future::try_join_all};
 
 use super::{
     super::{
@@ -12,7 +12,7 @@ use super::{
         table::{INDEX_PK, INDEX_SK, SK},
     },
     Reader,
-    rows::items,
+    rows::{Direction, items},
 };
 use crate::domain::{App, Life, LifeId, RoomId, UnixMillis};
 
@@ -111,6 +111,41 @@ impl Reader {
             }
         }
         Ok(None)
+    }
+
+    /// Lives of a room that began before a time: those whose creation or close is the newest
+    /// before it, and those of the people whose newest sessions before it are the newest.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
+    pub async fn lives_before(
+        &self,
+        app: &App,
+        room: &RoomId,
+        before: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<BTreeSet<LifeId>, StoreError> {
+        let query = self
+            .query_index(keys::lives(app, room))
+            .key_condition_expression(format!("{INDEX_PK} = :pk AND {INDEX_SK} < :before"))
+            .expression_attribute_values(":before", item::string(keys::time(before)));
+        let known = async {
+            let newest = items(query, Some(2), now).take(2);
+            let ids = newest.and_then(async |item| keys::parse_life(item::text(&item, SK)?));
+            ids.try_collect::<Vec<_>>().await
+        };
+        let seats = (0..SHARDS)
+            .flat_map(|shard| [(shard, Section::In), (shard, Section::Left)])
+            .map(async |(shard, section)| {
+                let range = (section.prefix().to_owned(), keys::rows_from(section, before));
+                let partition = keys::shard(app, room, shard);
+                let mut rows = self.rows(partition, range, Direction::NewestFirst, 1, now);
+                let Some((_, item)) = rows.try_next().await? else { return Ok(None) };
+                Ok::<_, StoreError>(keys::parse_seat(item::text(&item, SK)?)?.1)
+            });
+        let (known, of_seats) = tokio::try_join!(known, try_join_all(seats))?;
+        Ok(known.into_iter().chain(of_seats.into_iter().flatten()).collect())
     }
 
     async fn newest_life_ids(

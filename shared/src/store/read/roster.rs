@@ -160,6 +160,33 @@ impl Reader {
         Ok(roster)
     }
 
+    /// Whether anybody is in a room: as soon as one is found, nothing more is read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::roster`].
+    pub async fn is_anyone_in(
+        &self,
+        app: &App,
+        room: &RoomId,
+        since: UnixMillis,
+        is_in: &(dyn Fn(&Member) -> bool + Sync),
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        let range = (keys::rows_from(Section::In, since), keys::rows_end(Section::In));
+        for shard in 0..SHARDS {
+            let partition = keys::shard(app, room, shard);
+            let mut rows = self.rows(partition, range.clone(), Direction::NewestFirst, 1, now);
+            while let Some((_, item)) = rows.try_next().await? {
+                let member = self.member(app, &item, now).await?;
+                if member.is_some_and(|member| is_in(&member)) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// A member, with all marks that decide whether they are in. The marks on the seat are enough,
     /// unless the newest one leaves that to older ones.
     async fn member(

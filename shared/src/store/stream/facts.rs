@@ -11,7 +11,8 @@ use super::{
             self, CLOSED_AT, CREATE_TIME, CREATED_AT, Item, KICKED_STAMP, LOGOUT_STAMP,
             OFFLINE_STAMP, ONLINE_STAMP, RECORDED_AT, SOURCE,
         },
-        keys::{self, BOUNDARY, DEVICE, LIFE, Owner, REGISTRATION, SEAT},
+        keys::{self, BOUNDARY, DEVICE, EMPTIED, LIFE, Owner, REGISTRATION, SEAT, SETTLED},
+        settled::{EmptiedRoom, SettledLife},
         table::{PK, SK},
     },
     StreamRecord,
@@ -46,7 +47,11 @@ impl NewFact {
             Fact::Online { user, .. }
             | Fact::Offline { user, .. }
             | Fact::Registered { user, .. } => (user, self.at),
-            Fact::Opened { .. } | Fact::Closed { .. } | Fact::Erased { .. } => return None,
+            Fact::Opened { .. }
+            | Fact::Closed { .. }
+            | Fact::Settled { .. }
+            | Fact::Emptied { .. }
+            | Fact::Erased { .. } => return None,
         };
         Some(FactOf { app: self.app.clone(), user: user.clone(), at })
     }
@@ -90,6 +95,20 @@ pub enum Fact {
         room: RoomId,
         /// Which life of it, if the provider distinguishes lives.
         life: Option<LifeId>,
+    },
+    /// A life of a room is over, and nothing has changed for a while.
+    Settled {
+        /// Which room.
+        room: RoomId,
+        /// What is known of the life.
+        settled: SettledLife,
+    },
+    /// Nobody is in a room, and nothing has changed for a while.
+    Emptied {
+        /// Which room.
+        room: RoomId,
+        /// How that came.
+        emptied: EmptiedRoom,
     },
     /// A device came online, or still is.
     Online {
@@ -158,6 +177,8 @@ pub(super) fn of(record: &StreamRecord) -> Result<Vec<NewFact>, StoreError> {
         Owner::User(user) if sk == REGISTRATION => subject.registration(user),
         Owner::Room(room) if sk.starts_with(LIFE) => subject.ends_of_life(&room),
         Owner::Room(room) if sk.starts_with(BOUNDARY) => subject.boundary(&room),
+        Owner::Room(room) if sk.starts_with(SETTLED) => subject.settled(room),
+        Owner::Room(room) if sk.starts_with(EMPTIED) => subject.emptied(room),
         // Marks that were moved, months, and what later versions add.
         _ => Ok(Vec::new()),
     }
@@ -227,6 +248,25 @@ impl Subject<'_> {
         let closed = self.added(CLOSED_AT, item::millis)?;
         let fact = |at| self.fact(CLOSED_AT, at, false, Fact::Closed { room: room(), life });
         Ok(closed.map(fact).into_iter().collect())
+    }
+
+    /// A life was settled. Such an item is never written again.
+    fn settled(&self, room: RoomId) -> Result<Vec<NewFact>, StoreError> {
+        if self.old.is_some() {
+            return Ok(Vec::new());
+        }
+        let settled = SettledLife::read(self.new)?;
+        let (at, is_late) = (settled.ended_at, settled.revision > 1);
+        Ok(vec![self.fact("settled", at, is_late, Fact::Settled { room, settled })])
+    }
+
+    /// A room was found empty. Such an item is never written again.
+    fn emptied(&self, room: RoomId) -> Result<Vec<NewFact>, StoreError> {
+        if self.old.is_some() {
+            return Ok(Vec::new());
+        }
+        let emptied = EmptiedRoom::read(self.new)?;
+        Ok(vec![self.fact("emptied", emptied.at, false, Fact::Emptied { room, emptied })])
     }
 
     /// The registers of a device that have a newer event.

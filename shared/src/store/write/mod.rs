@@ -11,6 +11,7 @@ mod live;
 mod month;
 mod registration;
 mod seat;
+mod settle;
 mod signature_use;
 mod update;
 
@@ -22,6 +23,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use erase::{Eraser, Pass, PassEnd, Passed, Person};
 pub use live::{Lateness, LiveMarker, MARKED_FOR, Marked};
+pub use settle::{Note, RoomLife, Settler};
 pub use signature_use::Claimed;
 
 use super::{StoreError, table::Table};

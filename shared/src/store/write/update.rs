@@ -121,6 +121,19 @@ impl Update {
         self.only_if(condition)
     }
 
+    /// The same of attributes that the update may change: what was read has another name.
+    pub(super) fn only_if_as_read(mut self, item: &Item, names: &[&str]) -> Self {
+        let conditions = names.iter().map(|name| match item.get(*name) {
+            Some(value) => {
+                self.values.insert(format!(":read_{name}"), value.clone());
+                format!("{name} = :read_{name}")
+            }
+            None => format!("attribute_not_exists({name})"),
+        });
+        let condition = conditions.collect::<Vec<_>>().join(" AND ");
+        self.only_if(condition)
+    }
+
     /// If the condition is refused, the answer has the item as it is stored.
     pub(super) fn or_return_item(self) -> Self {
         Self { returned: Some(ReturnOld::AllOld), ..self }

@@ -1,0 +1,107 @@
+//! What follows when nothing in a room has changed for a while: which of its lives are over, and
+//! whether it is empty.
+
+use futures::TryStreamExt;
+
+use super::{ReportError, Window, life::SEATS_PER_READ};
+use crate::{
+    domain::{Ending, LifeId, MAX_EVENT_TIME_AHEAD, Mark, RoomId, UnixMillis},
+    record::{
+        Record, RecordError, Room,
+        ends::{LifeEnd, RoomEnds},
+    },
+    store::SeatsFrom,
+};
+
+/// A life of a room that is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedLife {
+    /// Which life.
+    pub life: LifeId,
+    /// When it ended.
+    pub at: UnixMillis,
+}
+
+/// How the last person left a room that nobody is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastLeave {
+    /// How their visit ended.
+    pub ending: Ending,
+}
+
+impl<'a> Record<'a> {
+    /// A life of a room, if it is over, and lives before it that are. Of a life whose own end never
+    /// arrived, the beginning of the next one is the end.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn ended_lives(
+        self,
+        room: &RoomId,
+        life: &LifeId,
+    ) -> Result<Vec<EndedLife>, RecordError> {
+        let Self { store, app, now } = self;
+        let window = Window { from: UnixMillis(0), to: now, as_of: now };
+        let mut ends = RoomEnds::new(self, room.clone());
+        let began = match store.life(app, room, life, now).await?.began() {
+            None => self.first_login(room, life).await?,
+            began => began,
+        };
+        let before = match began {
+            Some(began) => store.lives_before(app, room, began, now).await?,
+            // Nothing of it is left.
+            None => return Ok(Vec::new()),
+        };
+        let mut ended = Vec::new();
+        for id in before.iter().filter(|id| *id != life).chain([life]) {
+            let found = match self.reported_life(room, Some(id), window, &mut ends).await {
+                Ok(found) => found,
+                Err(ReportError::Record(error)) => return Err(error),
+                Err(_) => continue,
+            };
+            let end = found.end.as_ref().map(LifeEnd::at);
+            ended.extend(end.map(|at| EndedLife { life: id.clone(), at }));
+        }
+        Ok(ended)
+    }
+
+    /// How the last person left a room, among those whose visits lasted after `since`. `None` if
+    /// somebody is in, or if nobody was.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn last_leave(
+        self,
+        room: &Room,
+        since: UnixMillis,
+    ) -> Result<Option<LastLeave>, RecordError> {
+        let Self { store, app, now } = self;
+        let from = room.since().max(since.before(MAX_EVENT_TIME_AHEAD));
+        let mut ends = RoomEnds::new(self, room.id().clone());
+        let mut seats =
+            store.seats_of_room(app, room.id(), SeatsFrom::Time(from), SEATS_PER_READ, now);
+        let mut last = None::<Ending>;
+        while let Some(found) = seats.try_next().await? {
+            let (user, seat) = (found.member.user, found.member.seat);
+            if seat.life.as_ref() != room.life() {
+                continue;
+            }
+            let marks: Vec<Mark> = store.marks(app, &user, &seat, now).try_collect().await?;
+            for visit in self.rules().visits_of(&marks) {
+                if visit.last_in < from || !self.rules().is_person(visit.role) {
+                    continue;
+                }
+                match ends.decide(&user, seat.life.as_ref(), visit).await?.ending {
+                    Some(ending) => {
+                        let is_later = last.is_none_or(|last| ending.at() > last.at());
+                        last = if is_later { Some(ending) } else { last };
+                    }
+                    None => return Ok(None),
+                }
+            }
+        }
+        Ok(last.map(|ending| LastLeave { ending }))
+    }
+}
