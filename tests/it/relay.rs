@@ -47,7 +47,12 @@ pub(crate) fn events_of(records: &[Value]) -> Vec<Value> {
 }
 
 /// Invokes the function with these records; returns the numbers of those to be delivered again.
-async fn invoke(store: &Simulated, url: &str, records: &[Value], limit: Duration) -> Vec<String> {
+pub(crate) async fn invoke(
+    store: &Simulated,
+    url: &str,
+    records: &[Value],
+    limit: Duration,
+) -> Vec<String> {
     let bus = EventBus::new(&iam::config(url), BUS, LIMIT);
     let mut function = relay_service(Relay { bus, erasures: erasures(store) });
     let event: StreamEvent = serde_json::from_value(json!({ "Records": records })).unwrap();

@@ -9,9 +9,10 @@ use std::{
 use futures::{StreamExt, stream};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{Bus, Entry, EventBus, of_people};
+use super::{Bus, Entry, Event, EventBus, of_people};
 use crate::{
     domain::UnixMillis,
+    metrics,
     store::{ErasureList, FactOf, StoreError, StreamRecord},
 };
 
@@ -97,7 +98,45 @@ impl<B: Bus> Relay<B> {
             }
         }
         let events = pending.len();
-        let mut pause = FIRST_PAUSE;
+        let pending = self.hand_over(pending, now.after(started.elapsed()), deadline).await;
+        kept.extend(pending.iter().map(|pending| pending.record));
+        let (records_in, unsent, kept_in) = (records.len(), pending.len(), kept.len());
+        tracing::info!(
+            target: metrics::RELAY,
+            records = records_in, events, unsent, kept = kept_in,
+            "relay"
+        );
+        kept.into_iter().map(|record| records[record].sequence_number.clone()).collect()
+    }
+
+    /// Hands over events that are about nobody's facts, until `deadline`. Returns how many were not
+    /// taken.
+    ///
+    /// # Errors
+    ///
+    /// If an event cannot be written as JSON.
+    pub async fn send(
+        &self,
+        events: &[Event],
+        now: UnixMillis,
+        deadline: Instant,
+    ) -> Result<usize, serde_json::Error> {
+        let pending = events
+            .iter()
+            .enumerate()
+            .map(|(record, event)| Ok(Pending { record, of: None, entry: Entry::of(event)? }));
+        let pending = pending.collect::<Result<_, serde_json::Error>>()?;
+        Ok(self.hand_over(pending, now, deadline).await.len())
+    }
+
+    /// Hands over events again and again; returns those that were not taken.
+    async fn hand_over(
+        &self,
+        mut pending: Vec<Pending>,
+        now: UnixMillis,
+        deadline: Instant,
+    ) -> Vec<Pending> {
+        let (started, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
             let Sorted { to_send, unknown } =
                 self.without_erased(pending, now.after(started.elapsed()), deadline).await;
@@ -105,15 +144,11 @@ impl<B: Bus> Relay<B> {
             pending.extend(unknown);
             let next = Instant::now() + pause;
             if pending.is_empty() || next >= deadline {
-                break;
+                return pending;
             }
             sleep_until(next).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        kept.extend(pending.iter().map(|pending| pending.record));
-        let (records_in, unsent, kept_in) = (records.len(), pending.len(), kept.len());
-        tracing::info!(records = records_in, events, unsent, kept = kept_in, "relay");
-        kept.into_iter().map(|record| records[record].sequence_number.clone()).collect()
     }
 
     /// Drops what is not newer than an erasure of its person.

@@ -8,17 +8,22 @@
 //! events whenever the record is delivered. Of a person who was erased, nothing that is not newer
 //! goes on: [`events_left`]. [`Relay`] sends the events of a batch of records and
 //! says which records must be delivered again. In the cloud they go to a bus of `EventBridge`
-//! ([`EventBus`]).
+//! ([`EventBus`]). After a gap, [`resync_events`] lets a backend ask again.
 
 mod batch;
 mod event;
 mod event_bus;
+mod resync;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub use batch::{Received, Relay};
-pub use event::{DeviceOffline, DeviceOnline, Event, Person, Presence, Registered, Reported, Room};
+pub use event::{
+    DeviceOffline, DeviceOnline, Event, Person, Presence, Registered, Reported, Resync, Room,
+    Subject,
+};
 pub use event_bus::{Bus, BusError, Entry, EventBus};
+pub use resync::resync_events;
 
 use crate::{
     domain::{App, Device, Ending, Kind, Mark, Platform, SessionId, Stamp, UnixMillis, UserId},
