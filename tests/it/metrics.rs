@@ -188,14 +188,14 @@ async fn log_of_erasures() -> String {
     String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
 }
 
-/// The log of `relay`, whose bus does not take two of the events in time.
+/// The log of `relay`, whose bus takes no event.
 async fn log_of_relay() -> String {
     let (store, records) = relay::records().await;
     let bus = EventBridge::start().await;
-    bus.refuse(2);
+    bus.refuse(usize::MAX);
     let log = Log::default();
     let guard = tracing::subscriber::set_default(subscriber(&log));
-    relay::invoke(&store, &bus.url, &records, Duration::from_millis(50)).await;
+    relay::invoke(&store, &bus.url, &records, Duration::from_millis(500)).await;
     drop(guard);
     String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
 }
@@ -210,7 +210,8 @@ async fn each_batch_of_records_is_one_line_with_its_events_and_those_that_were_n
     check(line, &mut emitted);
     let events = relay::events_of(&relay::records().await.1).len();
     assert_eq!(line["events"], events, "{line}");
-    assert!(line["unsent"].as_u64().unwrap() <= 2, "{line}");
+    let is_double = std::env::var("ROLLCALL_TEST_EVENT_BRIDGE_URL").is_err();
+    assert_eq!(line["unsent"], if is_double { events } else { 0 }, "{line}");
     let names: Vec<&str> = emitted.keys().map(String::as_str).collect();
     assert_eq!(names, ["events", "unsent"]);
 }

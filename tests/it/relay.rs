@@ -345,7 +345,7 @@ fn the_patterns_of_the_docs_select_what_they_say() {
     assert_eq!(
         selected,
         [
-            [&entered[..], &["room.opened", "room.closed"]].concat(),
+            [&entered[..], &["room.opened", "room.closed", "resync"]].concat(),
             entered.to_vec(),
             vec!["room.closed"],
             vec!["presence.changed"],

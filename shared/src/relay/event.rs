@@ -49,7 +49,8 @@ pub enum Event {
     #[serde(rename = "user.erased")]
     #[strum(serialize = "user.erased")]
     Erased(Reported<Person>),
-    /// An operator asks to ask about a room or a person again, because events may be missing.
+    /// An operator closes a gap in the events: the query about a room or a person has to be asked
+    /// again.
     #[serde(rename = "resync")]
     #[strum(serialize = "resync")]
     Resync(Resync),
