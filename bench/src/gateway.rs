@@ -1,4 +1,5 @@
-//! The local gateway under load: `cargo run --release`, with its store in a folder, and `wrk`.
+//! The local gateway under load: `cargo run --release`, with its store in a folder, and `wrk`. With
+//! events on and off, one after the other.
 
 use std::{
     path::Path,
@@ -36,6 +37,22 @@ pub(crate) struct Load {
     pub(crate) seconds: f64,
 }
 
+/// Whether each new fact is an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Events {
+    On,
+    Off,
+}
+
+impl Events {
+    fn name(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// Sends every body once, one after another, from wrk's one thread.
 const SCRIPT: &str = r#"
 wrk.method = "POST"
@@ -54,7 +71,10 @@ pub(crate) async fn load(
     gateway: &Path,
     callbacks: &mut Callbacks,
     folder: &Path,
+    events: Events,
 ) -> Result<Load, Failure> {
+    let folder = &folder.join(format!("events-{}", events.name()));
+    std::fs::create_dir_all(folder)?;
     let bodies = folder.join("bodies");
     let script = folder.join("load.lua");
     let mut text = String::new();
@@ -66,7 +86,7 @@ pub(crate) async fn load(
     std::fs::write(&script, SCRIPT)?;
 
     let mut gateway = Command::new(gateway)
-        .args(["--port", "0", "--dynamodb-port", "0", "--data"])
+        .args(["--port", "0", "--dynamodb-port", "0", "--events", events.name(), "--data"])
         .arg(folder.join("store"))
         .env_remove("ROLLCALL_APPS")
         .stdout(Stdio::piped())
@@ -112,7 +132,8 @@ pub(crate) async fn load(
     let &[answered, micros, p50, p99, refused] = numbers.as_slice() else {
         return Err("wrk says something else".into());
     };
-    eprintln!("gateway: {answered} callbacks in {:.1} s", started.elapsed().as_secs_f64());
+    let (events, took) = (events.name(), started.elapsed().as_secs_f64());
+    eprintln!("gateway with events {events}: {answered} callbacks in {took:.1} s");
     let stored = seats(store).await?;
     gateway.kill().await?;
     let seconds = micros as f64 / 1e6;

@@ -23,6 +23,7 @@ use build::Binaries;
 use clap::{Parser, ValueEnum};
 use cpu::{Awake, Groups};
 use dynamodb::DynamoDb;
+use gateway::Events;
 use results::{Machine, Results, Size};
 use subjects::Callbacks;
 
@@ -140,7 +141,13 @@ async fn run(args: Args) -> Result<(), Failure> {
     }
     if let Some(gateway) = built.gateway.filter(|_| args.does(Part::Gateway)) {
         if is_there("wrk") {
-            results.gateway = Some(gateway::load(&gateway, &mut callbacks, folder.path()).await?);
+            for (events, load) in [
+                (Events::Off, &mut results.gateway),
+                (Events::On, &mut results.gateway_with_events),
+            ] {
+                let folder = folder.path();
+                *load = Some(gateway::load(&gateway, &mut callbacks, folder, events).await?);
+            }
         } else {
             results.missing.push("the gateway under load: wrk is not installed".to_owned());
         }

@@ -220,6 +220,15 @@ fn targets(results: &Results) -> String {
         measured.then(|| (wrong.to_string(), wrong == 0)),
     );
     gateway_targets(results.gateway.as_ref(), &mut row);
+    let rate = |load: &Option<Load>| Some(load.as_ref()?.callbacks_per_second);
+    let share = rate(&results.gateway_with_events).zip(rate(&results.gateway));
+    row(
+        "local gateway with events on: share of its rate without",
+        ">= 75%".into(),
+        share.map(|(with, without)| {
+            (format!("{:.0}%", with / without * 100.0), with >= 0.75 * without)
+        }),
+    );
     text
 }
 

@@ -56,7 +56,9 @@ pub(crate) struct Results {
     pub(crate) warm: Vec<Warm>,
     pub(crate) costs: Vec<Cost>,
     pub(crate) instructions: Vec<Instructions>,
+    /// Without events.
     pub(crate) gateway: Option<Load>,
+    pub(crate) gateway_with_events: Option<Load>,
 }
 
 impl Results {
@@ -72,6 +74,7 @@ impl Results {
             costs: Vec::new(),
             instructions: Vec::new(),
             gateway: None,
+            gateway_with_events: None,
         }
     }
 

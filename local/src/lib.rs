@@ -5,6 +5,7 @@ pub mod ask;
 pub mod dynamodb;
 pub mod events;
 pub mod gateway;
+pub mod resync;
 pub mod send;
 
 /// The apps that are served when `ROLLCALL_APPS` is not set, with the secrets that the providers

@@ -32,7 +32,7 @@
 //! | [`record`] | what is known about an app at one moment: people, rooms, stays and how they ended | `domain`, `providers`, `store` |
 //! | [`query`] | the answers to a backend's queries | `domain`, `http`, `payload`, `record`, `routes` |
 //! | [`settle`] | rooms in which nothing has changed for a while | `domain`, `metrics`, `record`, `spill`, `store` |
-//! | [`relay`] | the pipeline from the table's stream to events; `EventBridge` | `aws`, `domain`, `providers`, `settle`, `store` |
+//! | [`relay`] | the pipeline from the table's stream to events; `EventBridge` | `aws`, `domain`, `metrics`, `providers`, `settle`, `store` |
 //! | [`user_sig`] | Tencent's login tickets: minted, verified, and the answers for both | `apps`, `callback`, `domain`, `http`, `providers`, `routes` |
 //! | `fuzzing` | the checks that `fuzz/` and a test run on arbitrary bytes | `callback`, `domain`, `erase`, `http`, `providers`, `query`, `routes`, `store`, `user_sig` |
 //! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `erase`, `handler`, `http`, `metrics`, `providers`, `query`, `record`, `relay`, `replay`, `settle`, `spill`, `store`, `user_sig` |

@@ -32,6 +32,13 @@
 //! | `kept`: later passes that are not done | count | function |
 //! | `oldest_kept_s`: the age of the oldest of them | seconds | function |
 //!
+//! So does the line about each batch of the table's stream:
+//!
+//! | metric | unit | by |
+//! | --- | --- | --- |
+//! | `events`: events of the batch | count | function |
+//! | `unsent`: those that the bus did not take in time; their records are delivered again | count | function |
+//!
 //! Each value of a dimension is a name in the sources. So there are few values, whatever is sent.
 
 use std::fmt::{self, Write};
@@ -70,13 +77,18 @@ pub const ERASURE: &str = "rollcall.erasure";
 /// and `oldest_kept_s`.
 pub const REPEATS: &str = "rollcall.repeats";
 
+/// The target of the line about a batch of the table's stream. The line's fields are `records`,
+/// `events`, `unsent` and `kept`.
+pub const RELAY: &str = "rollcall.relay";
+
 /// The outcome of a callback that was refused.
 pub const REJECTED: &str = "rejected";
 
 /// The outcome of a callback that was not stored and is safe in the spill queue.
 const SPILLED: &str = "spilled";
 
-/// Writes log lines as JSON, and metrics into those about callbacks, replays and erasures.
+/// Writes log lines as JSON, and metrics into those about callbacks, replays, erasures and the
+/// stream.
 #[derive(Debug)]
 pub struct EmbeddedMetrics {
     /// The directives for callbacks that were accepted, as JSON.
@@ -89,6 +101,8 @@ pub struct EmbeddedMetrics {
     erased: String,
     /// Those for a batch of later passes.
     repeated: String,
+    /// Those for a batch of the table's stream.
+    relayed: String,
     lines: Format<Json>,
     now: fn() -> UnixMillis,
 }
@@ -114,6 +128,7 @@ impl EmbeddedMetrics {
             ]),
             erased: of_function(&[Metric::count("erasures"), Metric::count("erased_items")]),
             repeated: of_function(&[Metric::count("kept"), oldest_kept]),
+            relayed: of_function(&[Metric::count("events"), Metric::count("unsent")]),
             lines,
             now,
         }
@@ -132,7 +147,7 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let target = event.metadata().target();
-        if ![CALLBACK, REPLAY, ERASURE, REPEATS].contains(&target) {
+        if ![CALLBACK, REPLAY, ERASURE, REPEATS, RELAY].contains(&target) {
             return self.lines.format_event(context, writer, event);
         }
         let mut fields = LineFields::default();
@@ -142,6 +157,7 @@ where
             REPLAY => &self.replayed,
             ERASURE => &self.erased,
             REPEATS => &self.repeated,
+            RELAY => &self.relayed,
             _ if fields.is_rejected => &self.refused,
             _ => &self.accepted,
         };
@@ -149,6 +165,7 @@ where
         match target {
             REPLAY => write!(writer, r#""function":"spill-replay","#)?,
             ERASURE | REPEATS => write!(writer, r#""function":"erase","#)?,
+            RELAY => write!(writer, r#""function":"relay","#)?,
             _ => {
                 let rejected = u8::from(fields.is_rejected);
                 let spilled = u8::from(fields.is_spilled);

@@ -449,6 +449,9 @@ fn one_match_names_the_providers_and_nothing_outside_their_folders_does() {
 /// provider's own number means is such a rule, so nothing between a provider and an answer asks.
 /// The modules that all providers share do not name them, in comments either. Only the docs of an
 /// answer's fields may: they are its description in `openapi.yaml`.
+///
+/// `relay` is not among them: it gives each kind of mark the name of an event, which is the same for
+/// all providers, and asks the rules for all else.
 #[test]
 fn what_a_mark_means_is_asked_in_the_providers_folders_only() {
     let shared = ["store", "record", "query", "handler.rs", "replay.rs", "spill"];
@@ -456,7 +459,10 @@ fn what_a_mark_means_is_asked_in_the_providers_folders_only() {
     // `PersonKind::` is another name.
     let names_it = |line: &str, meaning: &str| {
         let is_within = |at: usize| line[..at].ends_with(|c: char| c.is_alphanumeric());
-        line.match_indices(meaning).any(|(at, _)| meaning.starts_with('.') || !is_within(at))
+        // `.sequence_number` is the stream's.
+        let goes_on = |at: usize| line[at + meaning.len()..].starts_with('_');
+        let mut places = line.match_indices(meaning).map(|(at, _)| at);
+        places.any(|at| !goes_on(at) && (meaning.starts_with('.') || !is_within(at)))
     };
     let names = ["zego", "openim", "trtc", "tencent", "chat"];
     for (file, code) in
@@ -485,7 +491,8 @@ fn what_a_mark_means_is_asked_in_the_providers_folders_only() {
 #[test]
 fn nothing_scans_the_table() {
     for (file, code) in sources("shared/src") {
-        assert!(!code.contains(".scan()"), "{file} scans");
+        // For an operator, and no function: their policies do not allow it.
+        assert!(!code.contains(".scan()") || file == "shared/src/store/scan.rs", "{file} scans");
     }
 }
 

@@ -30,6 +30,7 @@ mod queries;
 mod relay;
 mod replay_guard;
 mod reports;
+mod resync;
 mod rooms;
 mod seats;
 mod secrets;

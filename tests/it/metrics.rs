@@ -29,9 +29,10 @@ use tracing_subscriber::fmt::{
 };
 
 use crate::{
+    relay,
     support::{
-        CHAT_TOKEN, Database, Handlers, Moment, OPENIM_PASSWORD, OPENIM_SECRET, Outage, SECRET,
-        TRTC_KEY, one_of_each, openim_event,
+        CHAT_TOKEN, Database, EventBridge, Handlers, Moment, OPENIM_PASSWORD, OPENIM_SECRET,
+        Outage, SECRET, TRTC_KEY, one_of_each, openim_event,
     },
     template::template,
 };
@@ -187,6 +188,34 @@ async fn log_of_erasures() -> String {
     String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
 }
 
+/// The log of `relay`, whose bus takes no event.
+async fn log_of_relay() -> String {
+    let (store, records) = relay::records().await;
+    let bus = EventBridge::start().await;
+    bus.refuse(usize::MAX);
+    let log = Log::default();
+    let guard = tracing::subscriber::set_default(subscriber(&log));
+    relay::invoke(&store, &bus.url, &records, Duration::from_millis(500)).await;
+    drop(guard);
+    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+}
+
+#[tokio::test]
+async fn each_batch_of_records_is_one_line_with_its_events_and_those_that_were_not_taken() {
+    let log = log_of_relay().await;
+    let mut emitted = Emitted::new();
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines: Vec<Value> = lines.filter(|line| !line["_aws"].is_null()).collect();
+    let [line] = &lines[..] else { panic!("{log}") };
+    check(line, &mut emitted);
+    let events = relay::events_of(&relay::records().await.1).len();
+    assert_eq!(line["events"], events, "{line}");
+    let is_double = std::env::var("ROLLCALL_TEST_EVENT_BRIDGE_URL").is_err();
+    assert_eq!(line["unsent"], if is_double { events } else { 0 }, "{line}");
+    let names: Vec<&str> = emitted.keys().map(String::as_str).collect();
+    assert_eq!(names, ["events", "unsent"]);
+}
+
 fn strings(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|entry| entry.as_str().unwrap()).collect()
 }
@@ -228,7 +257,7 @@ fn check(line: &Value, emitted: &mut Emitted) {
 
 async fn emitted() -> Emitted {
     let (log, _) = log().await;
-    let log = log + &log_of_a_replay().await + &log_of_erasures().await;
+    let log = log + &log_of_a_replay().await + &log_of_erasures().await + &log_of_relay().await;
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let mut emitted = Emitted::new();
     for line in lines.filter(|line| !line["_aws"].is_null()) {
@@ -383,7 +412,7 @@ async fn the_template_s_alarms_and_dashboard_name_metrics_that_are_written() {
 
     // The dashboard's body is JSON that contains `${...}`.
     let body = &template["Resources"]["Dashboard"]["Properties"]["DashboardBody"];
-    let body = body["!Sub"].as_str().unwrap();
+    let body = body["!Sub"][0].as_str().unwrap();
     let body: Value = serde_json::from_str(&body.replace("${AWS::StackName}", "test")).unwrap();
     let mut shown = BTreeSet::new();
     for widget in body["widgets"].as_array().unwrap() {
@@ -407,5 +436,6 @@ async fn the_template_s_alarms_and_dashboard_name_metrics_that_are_written() {
         }
     }
     let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
-    assert_eq!(shown, ["callbacks", "duration_ms", "rejected", "rejections", "spilled"]);
+    let all = ["callbacks", "duration_ms", "events", "rejected", "rejections", "spilled", "unsent"];
+    assert_eq!(shown, all);
 }

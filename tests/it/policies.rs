@@ -207,7 +207,9 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
             done.entry(request.signed_by.clone()).or_default().insert(request.permission());
         }
     }
-    for (function, allowed) in &*iam::POLICIES {
+    // `resync` has its own test.
+    let of_functions = iam::POLICIES.iter().filter(|(function, _)| *function != iam::RESYNC);
+    for (function, allowed) in of_functions {
         let done = done.remove(function).unwrap_or_default();
         let unused: Vec<_> = allowed.difference(&done).collect();
         assert!(unused.is_empty(), "{function} is allowed {unused:?} and never does it");

@@ -50,7 +50,12 @@ pub(crate) fn events_of(records: &[Value]) -> Vec<Value> {
 }
 
 /// Invokes the function with these records; returns the numbers of those to be delivered again.
-async fn invoke(store: &Simulated, url: &str, records: &[Value], limit: Duration) -> Vec<String> {
+pub(crate) async fn invoke(
+    store: &Simulated,
+    url: &str,
+    records: &[Value],
+    limit: Duration,
+) -> Vec<String> {
     let bus = EventBus::new(&iam::config(url), BUS, LIMIT);
     let live = live_rooms(store);
     let mut function = relay_service(Relay { bus, erasures: erasures(store), live, checks: None });
@@ -391,7 +396,7 @@ fn the_patterns_of_the_docs_select_what_they_say() {
     assert_eq!(
         selected,
         [
-            [&entered[..], &["room.opened", "room.closed", "room.settled"]].concat(),
+            [&entered[..], &["room.opened", "room.closed", "room.settled", "resync"]].concat(),
             entered.to_vec(),
             vec!["room.closed"],
             vec!["room.settled"],

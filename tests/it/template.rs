@@ -606,7 +606,7 @@ fn each_policy_allows_its_routes_and_nothing_else() {
     let policies =
         resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::IAM::ManagedPolicy");
     let policies: BTreeSet<&str> = policies.map(|(name, _)| name.as_str()).collect();
-    assert_eq!(policies, ["AskPolicy", "ErasePolicy"].into());
+    assert_eq!(policies, ["AskPolicy", "ErasePolicy", "ResyncPolicy"].into());
 
     // What the contract has, and all routes that exist.
     let mut allowed: BTreeSet<(Policy, String, String)> = [

@@ -19,7 +19,10 @@ use rollcall_local::ask::{Client, DEFAULT_URL, Query, query::encoded};
 use rollcall_players::{Answer, Callback, client, openim, tencent, zego};
 use serde_json::{Value, json};
 
-use super::{Failure, apps, first};
+use super::{
+    Failure, apps, first,
+    heard::{Heard, Hearing},
+};
 
 /// What is read from the index may lag behind for a moment.
 const ATTEMPTS: usize = 10;
@@ -30,6 +33,9 @@ pub(crate) struct CheckArgs {
     /// Where Rollcall listens, such as `https://ID.execute-api.REGION.amazonaws.com`
     #[arg(default_value = DEFAULT_URL)]
     url: String,
+    /// An SQS queue that a rule of the stack's bus sends all events to. What is in it is deleted
+    #[arg(long, value_name = "URL")]
+    events_queue: Option<String>,
 }
 
 /// Sends callbacks and queries, and reports for each whether it was right.
@@ -86,6 +92,8 @@ pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     let http = client()?;
     let client = Client::new(http.clone(), &args.url);
     let tag = format!("{:08x}", fastrand::u32(..));
+    // Before anything happens, so that none is missed.
+    let hearing = Hearing::begin(&http, &args.url, args.events_queue).await;
     let mut check = Check { http, client, tag, right: 0, wrong: 0 };
     // A refused callback is shown already.
     match zego.and_then(|(id, secrets)| Some(App { id, secret: secrets.first()? })) {
@@ -99,6 +107,23 @@ pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     match tencent {
         Some((id, secret)) => check.tencent(&App { id, secret }).await,
         None => println!("none   tencent: ROLLCALL_APPS has no app of it"),
+    }
+    let heard = [
+        (Zego::NAME, zego.is_some_and(|(_, secrets)| !secrets.is_empty())),
+        (OpenIm::NAME, openim.is_some_and(|(_, secrets)| !secrets.basic.is_empty())),
+        (
+            Chat::NAME,
+            tencent.is_some_and(|(_, secrets)| {
+                !secrets.chat_tokens.is_empty() || !secrets.trtc_keys.is_empty()
+            }),
+        ),
+    ];
+    let heard =
+        heard.into_iter().filter_map(|(provider, is_checked)| is_checked.then_some(provider));
+    match hearing {
+        Ok(Hearing::Yes(hears)) => check.events(&hears, heard).await,
+        Ok(Hearing::No(why)) => println!("none   events: {why}"),
+        Err(fault) => check.say("events", Err(fault)),
     }
     let Check { right, wrong, .. } = check;
     if wrong == 0 {
@@ -124,6 +149,14 @@ impl Check {
                 self.wrong += 1;
                 println!("WRONG  {what}: {fault}");
             }
+        }
+    }
+
+    /// Expects an event of each of these providers.
+    async fn events(&mut self, heard: &Heard, providers: impl Iterator<Item = ProviderName>) {
+        for provider in providers {
+            let found = heard.of(provider.as_str(), &self.tag).await;
+            self.say(&format!("{provider} event"), found);
         }
     }
 

@@ -21,7 +21,7 @@ use super::{
 };
 
 /// The exit code of a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
@@ -131,7 +131,9 @@ async fn to_stdout(
     match write(export, client, &mut place, &mut sink).await {
         // Nobody knows how much of the last page was written.
         Err(Stopped::By(error @ ExportError::Write(_))) => Err(error.into()),
-        stopped => Ok(end(stopped, export, &place, || format!("{} >> FILE", again(Some(&place))))),
+        stopped => Ok(end(stopped, export, &place, || {
+            format!("{} >> FILE", again(&format!("--resume={}", place.token())))
+        })),
     }
 }
 
@@ -163,7 +165,7 @@ async fn to_file(
         }
         Err(_) => {}
     }
-    Ok(end(done, export, &place, || again(None)))
+    Ok(end(done, export, &place, || again("--resume")))
 }
 
 /// Why an export is not whole.
@@ -230,8 +232,8 @@ fn end(
     code
 }
 
-/// The command that was run, with `--resume`.
-fn again(place: Option<&Place>) -> String {
+/// The command that was run, with this `--resume`.
+pub(crate) fn again(resume: &str) -> String {
     let mut words = Vec::new();
     let mut args = std::env::args().peekable();
     while let Some(arg) = args.next() {
@@ -242,10 +244,7 @@ fn again(place: Option<&Place>) -> String {
             words.push(quoted(&arg));
         }
     }
-    match place {
-        Some(place) => words.push(format!("--resume={}", place.token())),
-        None => words.push("--resume".to_owned()),
-    }
+    words.push(resume.to_owned());
     words.join(" ")
 }
 

@@ -4,6 +4,8 @@ pub(crate) mod ask;
 pub(crate) mod check;
 pub(crate) mod erase;
 pub(crate) mod export;
+mod heard;
+pub(crate) mod resync;
 pub(crate) mod send;
 pub(crate) mod serve;
 mod target;
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     Export(Box<export::ExportArgs>),
     /// Erase everything that is stored about a user
     Erase(erase::EraseArgs),
+    /// After `relay` has missed records, send an event for each room and person to ask about again
+    Resync(resync::ResyncArgs),
     /// Mint or verify Tencent's UserSig.
     UserSig(user_sig::UserSigArgs),
 }

@@ -122,7 +122,7 @@ impl Target {
     }
 }
 
-fn provider() -> impl TypedValueParser<Value = ProviderName> {
+pub(crate) fn provider() -> impl TypedValueParser<Value = ProviderName> {
     let names = PossibleValuesParser::new(ProviderName::ALL.map(ProviderName::as_str));
     names.try_map(|name| ProviderName::by_name(&name).ok_or("is no provider"))
 }

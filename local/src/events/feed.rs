@@ -2,7 +2,8 @@
 //!
 //! The embedded DynamoDB's own stream is slow: at every write it looks for the next number among
 //! all records. So the gateway's own writes are watched instead, below the SDK. An item is read
-//! before and after it is written, while no other write of the gateway touches it.
+//! before it is written, while no other write of the gateway touches it. An update answers with the
+//! item as it is after it; after other writes the item is read again.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -30,7 +31,7 @@ use rollcall::{
     settle::Checks,
     store::{ErasureList, Reader, StreamRecord},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{json, value::RawValue};
 use tokio::{
     sync::{Mutex, mpsc},
@@ -113,7 +114,7 @@ impl Feed {
         request: HttpRequest,
         write: Write,
     ) -> Result<HttpResponse, ConnectorError> {
-        let Write { table, keys } = write;
+        let Write { table, keys, returns } = write;
         let places: BTreeSet<usize> = keys.iter().map(Key::place).collect();
         let mut locked = Vec::with_capacity(places.len());
         for place in places {
@@ -124,11 +125,17 @@ impl Feed {
         for key in &keys {
             before.push(reader.read(key).await?);
         }
-        let response = to.call(request).await;
+        let (response, mut new_image) = match returns {
+            Returns::New => returning_new(request, &to).await?,
+            Returns::Nothing => (to.call(request).await, None),
+        };
         // A refused write changes nothing. Of one that failed nothing is known.
         if !response.as_ref().is_ok_and(|response| response.status().is_client_error()) {
             for (key, old) in keys.into_iter().zip(before) {
-                let new = reader.read(&key).await?;
+                let new = match new_image.take() {
+                    None => reader.read(&key).await?,
+                    new => new,
+                };
                 // The receiver is there as long as the process.
                 let _ = self.changes.send(self.record(key, old, new));
             }
@@ -229,6 +236,15 @@ async fn ask(record: &StreamRecord, checks: &Checks) {
 struct Write {
     table: String,
     keys: BTreeSet<Key>,
+    returns: Returns,
+}
+
+/// What the answer to a write can have of its item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Returns {
+    /// The item after the write, if it is asked for.
+    New,
+    Nothing,
 }
 
 impl Write {
@@ -239,6 +255,10 @@ impl Write {
             return None;
         }
         let body: Body = serde_json::from_slice(request.body().bytes()?).ok()?;
+        let returns = match (operation, &body.return_values) {
+            ("UpdateItem", None) => Returns::New,
+            _ => Returns::Nothing,
+        };
         // Rollcall has one table.
         let (table, keys) = match body.request_items.and_then(|items| items.into_iter().next()) {
             Some((table, requests)) => {
@@ -250,7 +270,7 @@ impl Write {
             }
             None => (body.table_name?, body.key.or(body.item).into_iter().collect()),
         };
-        Some(Self { table, keys })
+        Some(Self { table, keys, returns })
     }
 }
 
@@ -262,6 +282,7 @@ struct Body {
     key: Option<Key>,
     item: Option<Key>,
     request_items: Option<HashMap<String, Vec<OneOfBatch>>>,
+    return_values: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -356,6 +377,43 @@ impl ImageReader<'_> {
     }
 }
 
+/// Sends an update that asks for the item as it is after it. The answer is passed on as if nobody
+/// had asked.
+async fn returning_new(
+    mut request: HttpRequest,
+    to: &SharedHttpConnector,
+) -> Result<(Result<HttpResponse, ConnectorError>, Option<Image>), ConnectorError> {
+    let body = request.body().bytes().and_then(|body| body.strip_prefix(b"{"));
+    let body = body.ok_or_else(|| failed("an update is not an object"))?;
+    let asking = [&br#"{"ReturnValues":"ALL_NEW","#[..], body].concat();
+    replace_body(&mut request, asking);
+    let mut response = match to.call(request).await {
+        Ok(response) if response.status().is_success() => response,
+        other => return Ok((other, None)),
+    };
+    let body = match BodyExt::collect(response.take_body()).await {
+        Ok(body) => body.to_bytes(),
+        // The item may have been written.
+        Err(error) => return Ok((Err(failed(error)), None)),
+    };
+    let answer: serde_json::Result<HashMap<String, Image>> = serde_json::from_slice(&body);
+    let (body, image) = match answer {
+        Ok(mut answer) => {
+            let image = answer.remove("Attributes");
+            (serde_json::to_vec(&answer).map_err(failed)?, image)
+        }
+        Err(_) => (body.into(), None),
+    };
+    response.headers_mut().insert("content-length", body.len().to_string());
+    *response.body_mut() = body.into();
+    Ok((Ok(response), image))
+}
+
+fn replace_body(request: &mut HttpRequest, body: Vec<u8>) {
+    request.headers_mut().insert("content-length", body.len().to_string());
+    *request.body_mut() = body.into();
+}
+
 /// Reads an item where a write goes. A DynamoDB on a laptop checks no signature.
 async fn remote(
     to: &SharedHttpConnector,
@@ -369,8 +427,7 @@ async fn remote(
     }
     let mut request = like.try_clone().ok_or_else(|| failed("a request cannot be repeated"))?;
     request.headers_mut().insert("x-amz-target", "DynamoDB_20120810.GetItem");
-    request.headers_mut().insert("content-length", body.len().to_string());
-    *request.body_mut() = body.into();
+    replace_body(&mut request, body.into_bytes());
     let mut response = to.call(request).await?;
     let body = BodyExt::collect(response.take_body()).await;
     let body = body.map_err(failed)?.to_bytes();

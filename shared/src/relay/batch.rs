@@ -10,12 +10,14 @@ use futures::{StreamExt, stream};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
-    Bus, Entry, EventBus, LiveRooms, TouchedRooms, of_people, settle::ask_for_all, touched_rooms,
+    Bus, Entry, Event, EventBus, LiveRooms, Touched, TouchedRooms, of_people, settle::ask_for_all,
+    touched_rooms,
 };
 use crate::{
-    domain::UnixMillis,
+    domain::{App, RoomId, UnixMillis},
+    metrics,
     settle::Checks,
-    store::{ErasureList, FactOf, StoreError, StreamRecord},
+    store::{ErasureList, FactOf, Lateness, StoreError, StreamRecord},
 };
 
 /// How many calls are in progress at the same time.
@@ -125,27 +127,84 @@ impl<B: Bus> Relay<B> {
         let events = pending.len();
         let readable = records.iter().enumerate();
         let readable = readable.filter_map(|(at, one)| Some((at, one.record.as_ref().ok()?)));
-        let mut rooms: TouchedRooms = touched_rooms(readable);
+        let rooms = self.live.list(touched_rooms(readable), deadline).await;
+        let (pending, rooms) = tokio::join!(
+            self.hand_over(pending, now.after(started.elapsed()), deadline),
+            self.list_again(rooms, deadline)
+        );
+        kept.extend(pending.iter().map(|pending| pending.record));
+        kept.extend(rooms.values().flat_map(|touched| &touched.records));
+        let (records_in, kept_in) = (records.len(), kept.len());
+        let (unsent, unlisted) = (pending.len(), rooms.len());
+        tracing::info!(
+            target: metrics::RELAY,
+            records = records_in, events, unsent, unlisted, kept = kept_in,
+            "relay"
+        );
+        kept
+    }
+
+    /// Lists rooms as live and hands over events that are about nobody's facts, until `deadline`.
+    /// Returns how many rooms were not listed and events not taken.
+    ///
+    /// # Errors
+    ///
+    /// If an event cannot be written as JSON.
+    pub async fn send(
+        &self,
+        events: &[Event],
+        rooms: impl IntoIterator<Item = (App, RoomId)>,
+        now: UnixMillis,
+        deadline: Instant,
+    ) -> Result<usize, serde_json::Error> {
+        let touched = Touched { at: now, lateness: Lateness::InTime, records: Vec::new() };
+        let rooms = rooms.into_iter().map(|room| (room, touched.clone())).collect();
+        let pending = events
+            .iter()
+            .enumerate()
+            .map(|(record, event)| Ok(Pending { record, of: None, entry: Entry::of(event)? }));
+        let pending = pending.collect::<Result<_, serde_json::Error>>()?;
+        let rooms = self.list_again(rooms, deadline).await;
+        Ok(rooms.len() + self.hand_over(pending, now, deadline).await.len())
+    }
+
+    /// Lists rooms as live again and again; returns those that are not known to be listed.
+    async fn list_again(&self, mut rooms: TouchedRooms, deadline: Instant) -> TouchedRooms {
         let mut pause = FIRST_PAUSE;
-        loop {
+        while !rooms.is_empty() {
             rooms = self.live.list(rooms, deadline).await;
+            let next = Instant::now() + pause;
+            if next >= deadline {
+                break;
+            }
+            if !rooms.is_empty() {
+                sleep_until(next).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+        rooms
+    }
+
+    /// Hands over events again and again; returns those that were not taken.
+    async fn hand_over(
+        &self,
+        mut pending: Vec<Pending>,
+        now: UnixMillis,
+        deadline: Instant,
+    ) -> Vec<Pending> {
+        let (started, mut pause) = (Instant::now(), FIRST_PAUSE);
+        loop {
             let Sorted { to_send, unknown } =
                 self.without_erased(pending, now.after(started.elapsed()), deadline).await;
             pending = self.put_all(to_send, deadline).await;
             pending.extend(unknown);
             let next = Instant::now() + pause;
-            if (pending.is_empty() && rooms.is_empty()) || next >= deadline {
-                break;
+            if pending.is_empty() || next >= deadline {
+                return pending;
             }
             sleep_until(next).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        kept.extend(pending.iter().map(|pending| pending.record));
-        kept.extend(rooms.values().flat_map(|touched| &touched.records));
-        let (records_in, unsent, kept_in) = (records.len(), pending.len(), kept.len());
-        let unlisted = rooms.len();
-        tracing::info!(records = records_in, events, unsent, unlisted, kept = kept_in, "relay");
-        kept
     }
 
     /// Drops what is not newer than an erasure of its person.

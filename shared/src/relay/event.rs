@@ -58,6 +58,11 @@ pub enum Event {
     #[serde(rename = "user.erased")]
     #[strum(serialize = "user.erased")]
     Erased(Reported<Person>),
+    /// An operator closes a gap in the events: the query about a room or a person has to be asked
+    /// again.
+    #[serde(rename = "resync")]
+    #[strum(serialize = "resync")]
+    Resync(Resync),
 }
 
 impl Event {
@@ -83,6 +88,15 @@ impl Event {
         (common.provider, common.app)
     }
 
+    /// What to ask about again; `None` if it is a fact.
+    #[must_use]
+    pub fn resync_subject(&self) -> Option<&Subject> {
+        match self {
+            Self::Resync(event) => Some(&event.about),
+            _ => None,
+        }
+    }
+
     fn common(&self) -> Common<'_> {
         match self {
             Self::Entered(event) | Self::Left(event) | Self::Changed(event) => event.common(),
@@ -93,6 +107,9 @@ impl Event {
             Self::Offline(event) => event.common(),
             Self::Registered(event) => event.common(),
             Self::Erased(event) => event.common(),
+            Self::Resync(Resync { id, provider, app, .. }) => {
+                Common { id, provider: *provider, app }
+            }
         }
     }
 }
@@ -137,6 +154,47 @@ impl<T> Reported<T> {
     fn common(&self) -> Common<'_> {
         Common { id: &self.id, provider: self.provider, app: &self.app }
     }
+}
+
+/// A room or a person about whom events may be missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Resync {
+    /// What identifies the event. One run of `rollcall resync` has the same id for the same `href`.
+    pub id: String,
+    /// When the run began, by our clock, in Unix milliseconds.
+    pub at: u64,
+    /// Whose app it is about.
+    #[cfg_attr(test, schemars(with = "schema::Provider"))]
+    pub provider: ProviderName,
+    /// The app that it is about.
+    #[cfg_attr(test, schemars(with = "schema::Id"))]
+    pub app: AppId,
+    /// What it is about.
+    #[serde(flatten)]
+    pub about: Subject,
+    /// The query that gives the present truth about the room or the person.
+    #[cfg_attr(test, schemars(regex(pattern = "^/")))]
+    pub href: String,
+}
+
+/// A room or a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum Subject {
+    /// A room.
+    Room {
+        /// Which room.
+        #[cfg_attr(test, schemars(with = "schema::Id"))]
+        room: RoomId,
+    },
+    /// A person.
+    User {
+        /// Who.
+        #[cfg_attr(test, schemars(with = "schema::Id"))]
+        user: UserId,
+    },
 }
 
 /// Somebody in a room.

@@ -9,12 +9,13 @@
 //! goes on: [`events_left`]. [`Relay`] lists the rooms of a batch of records as live ([`LiveRooms`]),
 //! sends the events, has the rooms checked that they may have ended or emptied ([`crate::settle`]),
 //! and says which records must be delivered again. In the cloud events go to a bus of `EventBridge`
-//! ([`EventBus`]).
+//! ([`EventBus`]). After a gap, [`resync_events`] lets a backend ask again.
 
 mod batch;
 mod event;
 mod event_bus;
 mod live;
+mod resync;
 mod rooms;
 mod settle;
 
@@ -22,11 +23,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub use batch::{Received, Relay};
 pub use event::{
-    DeviceOffline, DeviceOnline, Emptied, Event, Person, Presence, Registered, Reported, Room,
-    Settled,
+    DeviceOffline, DeviceOnline, Emptied, Event, Person, Presence, Registered, Reported, Resync,
+    Room, Settled, Subject,
 };
 pub use event_bus::{Bus, BusError, Entry, EventBus};
 pub use live::LiveRooms;
+pub use resync::resync_events;
 pub use rooms::{Touched, TouchedRooms, touched_rooms};
 pub use settle::rooms_to_check;
 

@@ -122,6 +122,11 @@ pub(super) fn user(app: &App, user: &UserId) -> String {
     format!("{}#{}#user#{}", app.provider, escape(app.id.as_str()), escape(user.as_str()))
 }
 
+/// What the partitions of an app's people and rooms begin with.
+pub(super) fn of_app(app: &App) -> String {
+    format!("{}#{}#", app.provider, escape(app.id.as_str()))
+}
+
 pub(super) fn room(app: &App, room: &RoomId) -> String {
     format!("{}#{}#room#{}", app.provider, escape(app.id.as_str()), escape(room.as_str()))
 }

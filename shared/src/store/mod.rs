@@ -1,6 +1,6 @@
 //! DynamoDB: the only place that knows keys, conditions and index attributes.
 //!
-//! One table, one overloaded index, no scan. A *seat* is a person's place in one life of a room. It
+//! One table, one overloaded index, no scan but the [`Scanner`]'s, which an operator starts. A *seat* is a person's place in one life of a room. It
 //! holds the newest mark and the set of all marks. So it is a maximum and a union, and any order of
 //! arrival gives the same result. A *life* is one life of a room. Each of its two ends is written
 //! once.
@@ -15,6 +15,7 @@ mod error;
 mod item;
 mod keys;
 mod read;
+mod scan;
 mod settled;
 mod stream;
 mod table;
@@ -31,6 +32,7 @@ pub use read::{
     Reader, RegistrationRow, RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat,
     SeatsFrom,
 };
+pub use scan::{ReceivedIn, ScanPage, ScanPlace, Scanner};
 pub use settled::{EmptiedRoom, LifeTotals, SettledLife};
 pub use stream::{Fact, FactOf, NewFact, StreamRecord};
 pub use table::{INDEX, TABLE, TableDefinition};

@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     pin::Pin,
     sync::LazyLock,
+    time::Duration,
 };
 
 use futures::future::join_all;
@@ -286,6 +287,12 @@ impl Played {
         let last = arrived.iter().map(|arrived| arrived.received_at).max().unwrap_or(ended_at);
         let now = last.max(ended_at) + history.asks_after;
         Self { reported, truth, ended_at, arrived, known, now }
+    }
+
+    /// How late the latest arrival is.
+    pub(super) fn latest(&self, history: &History) -> Duration {
+        let delays = (0..self.reported.len()).flat_map(|reported| history.fate(reported));
+        Duration::from_millis(delays.copied().max().unwrap_or_default())
     }
 
     fn has_losses(&self, history: &History) -> bool {

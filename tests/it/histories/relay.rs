@@ -3,7 +3,7 @@
 //! repeats and reorders.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -16,8 +16,9 @@ use rollcall::{
     domain::UnixMillis,
     relay::{Bus, BusError, Entry, LiveRooms, Received, Relay},
     routes::RELAY,
-    store::{ErasureList, LiveMarker, Reader},
+    store::{ErasureList, LiveMarker, Reader, ReceivedIn, Scanner},
 };
+use rollcall_local::resync::{Found, Place, Resync};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -156,7 +157,7 @@ impl Downstream {
         let live = self.live[shard].clone();
         let relay = Relay { bus: &self.bus, erasures: self.erasures.clone(), live, checks: None };
         let relaying = relay.relay(&received, UnixMillis(now), deadline);
-        let kept = iam::acting_as(RELAY, relaying).await;
+        let kept = iam::acting_as(RELAY, Box::pin(relaying)).await;
         let is_dead = std::mem::take(&mut *lock(&self.bus.is_dead));
         let is_repeated = self.bus.has_faults && random.u8(..) < 20;
         if !is_dead && !is_repeated {
@@ -213,7 +214,8 @@ async fn ask(system: &System, href: &str, now: u64) -> Result<Option<Value>, Str
 /// themselves.
 fn check_events(stream: &[Value], events: &BTreeMap<String, Value>) -> Result<(), String> {
     let mut ids: BTreeMap<&str, usize> = BTreeMap::new();
-    for id in events.keys() {
+    let facts = events.iter().filter(|(_, event)| event["type"] != "resync");
+    for (id, _) in facts {
         *ids.entry(id.split_once('-').unwrap().0).or_default() += 1;
     }
     for record in stream {
@@ -355,6 +357,92 @@ async fn hold_relay(
     check_copy(&downstream.copy, system, &hrefs(system.store())).await
 }
 
+/// A relay that was down for longer than the stream keeps records: those of a whole interval are
+/// lost. After that an operator closes the gap.
+async fn hold_resync(
+    history: &History,
+    system: &System,
+    schemas: &BTreeMap<String, Validator>,
+) -> Result<(), String> {
+    let played = Played::new(history);
+    let downstream = RefCell::new(Downstream::new(history.seed, history.has_faults, system));
+    let mut random = fastrand::Rng::with_seed(history.seed);
+    let steps = played.arrived.len().div_ceil(history.at_once).max(1);
+    let first = random.usize(..steps);
+    let lost_steps = first..=random.usize(first..steps);
+    let (mut step, mut last, mut lost) = (0, 0, 0..0);
+    let mut span: Option<ReceivedIn> = None;
+    let mut records = 0;
+    played
+        .deliver_with(history, system, async |schedule, now| {
+            let stream = system.store().stream(0);
+            if lost_steps.contains(&step) {
+                let from = span.map_or(UnixMillis(last), |span| span.from);
+                span = Some(ReceivedIn { from, to: UnixMillis(now) });
+                lost = if step == first { records..stream.len() } else { lost.start..stream.len() };
+            }
+            (step, last, records) = (step + 1, now, stream.len());
+            let random = &mut schedule.random;
+            let left = without(&stream, &lost);
+            let mut downstream = downstream.borrow_mut();
+            for _ in 0..random.usize(..4) {
+                let shard = random.usize(..SHARDS);
+                downstream.relay(&left, shard, random, now).await;
+            }
+            downstream.deliver(system, random, now, false).await;
+        })
+        .await;
+    let mut downstream = downstream.into_inner();
+    let left = without(&system.store().stream(0), &lost);
+    for shard in 0..SHARDS {
+        while downstream.relay(&left, shard, &mut random, last).await {}
+    }
+    downstream.deliver(system, &mut random, last, true).await;
+    check_events(&left, &downstream.events)?;
+    if let Some(ReceivedIn { from, to }) = span {
+        let span = ReceivedIn { from: from.before(played.latest(history)), to };
+        downstream.resync(system, span, &mut random, last).await;
+        downstream.deliver(system, &mut random, last, true).await;
+    }
+    check_schemas(&downstream.events, schemas)?;
+    check_copy(&downstream.copy, system, &hrefs(system.store())).await
+}
+
+fn without(stream: &[Value], lost: &std::ops::Range<usize>) -> Vec<Value> {
+    [&stream[..lost.start], &stream[lost.end..]].concat()
+}
+
+impl Downstream {
+    /// What `rollcall resync` does, interrupted now and then, and continued from its word.
+    async fn resync(
+        &self,
+        system: &System,
+        span: ReceivedIn,
+        random: &mut fastrand::Rng,
+        now: u64,
+    ) {
+        let scanner = Scanner::new(system.store().client(), TABLE_NAME, RETENTION);
+        let limit = Duration::from_millis(250);
+        let run = || {
+            let (erasures, live) = (self.erasures.clone(), live_rooms(system.store()));
+            let relay = Relay { bus: &self.bus, erasures, live, checks: None };
+            Resync::new(scanner.clone(), relay, None, span, limit)
+        };
+        let (mut resync, mut place) = (run(), Some(Place::start(UnixMillis(now))));
+        while let Some(at) = place.clone() {
+            let mut found = Found::default();
+            let read = resync.page(&at, UnixMillis(now), &mut found);
+            if let Ok(next) = iam::acting_as(iam::RESYNC, Box::pin(read)).await {
+                place = next;
+            }
+            if random.u8(..) < 20 {
+                resync = run();
+                place = place.map(|place| Place::of_token(&place.token()).unwrap());
+            }
+        }
+    }
+}
+
 /// The queries about everybody and every room of which something is stored.
 fn hrefs(store: &Simulated) -> HashSet<String> {
     let is_of_somebody = |item: &Item| text(&item["pk"]["S"]) != "rollcall#apps";
@@ -384,4 +472,23 @@ fn promise_9_reported_every_fact_is_an_event_and_a_copy_that_asks_is_right() {
 #[test]
 fn promise_9_reported_the_same_when_callbacks_are_lost() {
     hold_events(50, true);
+}
+
+fn hold_resyncs(thousandths: u32, loses: bool) {
+    let (system, schemas) = (System::simulated(), schemas());
+    let check = async |history: &History| {
+        system.clear();
+        hold_resync(history, &system, &schemas).boxed_local().await
+    };
+    hold(share(thousandths), Kind { acts: "", loses }, &check, &simulated_runtime());
+}
+
+#[test]
+fn promise_9_reported_a_copy_is_right_again_after_a_gap_and_a_resync() {
+    hold_resyncs(100, false);
+}
+
+#[test]
+fn promise_9_reported_the_same_gap_when_callbacks_are_lost() {
+    hold_resyncs(50, true);
 }

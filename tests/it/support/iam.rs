@@ -53,28 +53,36 @@ pub(crate) const BY_LAMBDA: [(&str, &str); 17] = [
     ("sqs:GetQueueAttributes", "SettleQueue.Arn"),
 ];
 
-/// What each function may do itself.
+/// What each function may do itself, and `rollcall resync`.
 pub(crate) static POLICIES: LazyLock<BTreeMap<String, BTreeSet<Permission>>> =
     LazyLock::new(|| {
         let template = template::template();
         let is_own = |(action, resource): &Permission| {
             !BY_LAMBDA.contains(&(action.as_str(), resource.as_str()))
         };
-        template::functions(&template)
-            .into_iter()
-            .map(|(function, properties)| {
+        let of_functions =
+            template::functions(&template).into_iter().map(|(function, properties)| {
                 let allowed = policy(&template, &properties);
                 (function, allowed.into_iter().filter(is_own).collect())
-            })
-            .collect()
+            });
+        let resync = &template["Resources"]["ResyncPolicy"]["Properties"]["PolicyDocument"];
+        let resync = permissions(resync["Statement"].as_array().unwrap());
+        of_functions.chain([(RESYNC.to_owned(), resync)]).collect()
     });
+
+/// In whose name `rollcall resync` acts: it is no function, and has a policy of its own.
+pub(crate) const RESYNC: &str = "resync";
 
 /// The permissions of a function's role. Its statements must list every action and resource by
 /// name.
 pub(crate) fn policy(template: &Value, function: &Value) -> BTreeSet<Permission> {
+    permissions(template::statements(template, function))
+}
+
+fn permissions<'a>(statements: impl IntoIterator<Item = &'a Value>) -> BTreeSet<Permission> {
     let each = |value: &Value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
     let mut allowed = BTreeSet::new();
-    for statement in template::statements(template, function) {
+    for statement in statements {
         assert_eq!(statement["Effect"], "Allow");
         for action in each(&statement["Action"]) {
             for resource in each(&statement["Resource"]) {

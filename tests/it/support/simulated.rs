@@ -312,6 +312,7 @@ impl State {
             "UpdateItem" => self.update(&mut request),
             "DeleteItem" => self.delete(&mut request),
             "Query" => self.query(&mut request),
+            "Scan" => self.scan(&mut request),
             other => panic!("the simulated store does not know {other}"),
         };
         request.finish();
@@ -462,6 +463,36 @@ impl State {
                 json!({ "type": "Service", "principalId": "dynamodb.amazonaws.com" });
         }
         self.stream.push(record);
+    }
+
+    /// Few items on a page, before the filter. Every item counts half a read unit.
+    fn scan(&self, request: &mut Request) -> Answer {
+        assert_eq!(request.take("ReturnConsumedCapacity"), Some(json!("TOTAL")));
+        let [pk, sk] = TABLE.key;
+        let start: Option<Item> =
+            request.take("ExclusiveStartKey").map(|start| serde_json::from_value(start).unwrap());
+        let start = start.map(|start| [pk, sk].map(|name| text(&start[name]).to_owned()));
+        let after = self.items.iter().filter(|((pk, sk), _)| {
+            start.as_ref().is_none_or(|from| [pk, sk] > [&from[0], &from[1]])
+        });
+        let read: Vec<(&Key, &Item)> = after.take(PAGE).collect();
+        let mut filter = request.parser("FilterExpression").unwrap();
+        filter.whole_condition(&Item::new());
+        let found: Vec<&Item> = read
+            .iter()
+            .map(|(_, item)| *item)
+            .filter(|item| filter.whole_condition(item))
+            .collect();
+        let units = f64::from(u32::try_from(read.len()).unwrap()) / 2.0;
+        let mut answer = json!({
+            "Items": found, "Count": found.len(), "ScannedCount": read.len(),
+            "ConsumedCapacity": { "CapacityUnits": units },
+        });
+        // Like the real one, it may report a next page that is empty.
+        if let Some(((last_pk, last_sk), _)) = read.last().filter(|_| read.len() == PAGE) {
+            answer["LastEvaluatedKey"] = json!({ pk: { "S": last_pk }, sk: { "S": last_sk } });
+        }
+        (200, answer)
     }
 
     fn query(&self, request: &mut Request) -> Answer {

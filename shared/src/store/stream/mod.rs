@@ -11,7 +11,11 @@ use serde::Deserialize;
 
 pub use facts::{Fact, FactOf, NewFact};
 
-use super::{StoreError, item::Item};
+use super::{
+    StoreError,
+    item::Item,
+    table::{PK, SK},
+};
 use crate::domain::{App, RoomId, UnixMillis};
 
 /// Who deletes an item whose time has come.
@@ -46,6 +50,20 @@ struct Images {
 #[serde(rename_all = "camelCase")]
 struct Identity {
     principal_id: Option<String>,
+}
+
+/// All facts of an item, as if it had been written at once.
+pub(super) fn facts_of(item: Item) -> Result<Vec<NewFact>, StoreError> {
+    let key = |name: &str| item.get(name).map(|value| (name.to_owned(), value.clone()));
+    let keys = [PK, SK].into_iter().filter_map(key).collect();
+    let dynamodb = Images {
+        approximate_creation_date_time: 0.0,
+        keys,
+        new_image: Some(item),
+        old_image: None,
+        number: String::new(),
+    };
+    facts::of(&StreamRecord { event_id: String::new(), dynamodb, by: None })
 }
 
 impl StreamRecord {
