@@ -14,6 +14,7 @@
 mod batch;
 mod event;
 mod event_bus;
+mod pause;
 mod settle;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

@@ -11,6 +11,7 @@ mod registration;
 mod roster;
 mod rows;
 mod seat;
+mod settled;
 
 use std::{sync::Arc, time::Duration};
 
