@@ -1,16 +1,15 @@
 //! A batch of records: its rooms are listed as live, and its events are handed over in as few calls
 //! as possible, and again until they are taken or the time is over.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeSet, HashMap};
 
 use futures::{StreamExt, stream};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
-    Bus, Entry, Event, EventBus, LiveRooms, Touched, TouchedRooms, of_people, settle::ask_for_all,
+    Bus, Entry, Event, EventBus, LiveRooms, Touched, TouchedRooms, of_people,
+    pause::{FIRST_PAUSE, LONGEST_PAUSE},
+    settle::ask_for_all,
     touched_rooms,
 };
 use crate::{
@@ -22,12 +21,6 @@ use crate::{
 
 /// How many calls are in progress at the same time.
 const CONCURRENT_CALLS: usize = 4;
-
-/// The pause before events are handed over a second time. It doubles with each further failure.
-pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(100);
-
-/// The longest pause.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// Hands the events of the stream's records to a bus.
 #[derive(Debug, Clone)]
@@ -92,7 +85,13 @@ impl<B: Bus> Relay<B> {
     ) -> Vec<String> {
         let checked = async {
             match &self.checks {
-                Some(checks) => ask_for_all(checks, records, now, deadline).await,
+                Some(checks) => {
+                    let records = records.iter().enumerate();
+                    let readable = records.filter_map(|(place, received)| {
+                        Some((place, received.record.as_ref().ok()?))
+                    });
+                    ask_for_all(checks, readable, now, deadline).await
+                }
                 None => BTreeSet::new(),
             }
         };

@@ -15,6 +15,7 @@ mod batch;
 mod event;
 mod event_bus;
 mod live;
+mod pause;
 mod resync;
 mod rooms;
 mod settle;

@@ -8,7 +8,7 @@ use std::{
 use futures::{StreamExt, stream};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::batch::{FIRST_PAUSE, LONGEST_PAUSE, Received};
+use super::pause::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::{
     domain::{Kind, UnixMillis},
     settle::Checks,
@@ -61,11 +61,11 @@ struct Asked {
     records: Vec<usize>,
 }
 
-/// Asks for a check of each room in a batch, again and again until `deadline`. Returns the places
+/// Asks for a check of each room in a batch of records, each with its place, again and again until `deadline`. Returns the places
 /// of the records whose rooms may not be checked.
-pub(super) async fn ask_for_all(
+pub(super) async fn ask_for_all<'a>(
     checks: &Checks,
-    records: &[Received],
+    records: impl Iterator<Item = (usize, &'a StreamRecord)>,
     now: UnixMillis,
     deadline: Instant,
 ) -> BTreeSet<usize> {
@@ -99,11 +99,14 @@ pub(super) async fn ask_for_all(
 
 /// The rooms of a batch, each once. The first record about a room is what it is asked for by: it
 /// comes again if it is not known that the room will be checked.
-fn rooms_of(records: &[Received], grace: Duration, now: UnixMillis) -> Vec<Asked> {
+fn rooms_of<'a>(
+    records: impl Iterator<Item = (usize, &'a StreamRecord)>,
+    grace: Duration,
+    now: UnixMillis,
+) -> Vec<Asked> {
     let mut rooms = BTreeMap::<RoomLife, (String, Vec<usize>)>::new();
-    for (place, received) in records.iter().enumerate() {
+    for (place, record) in records {
         // Of a record that cannot be read there is another word.
-        let Ok(record) = &received.record else { continue };
         for of in rooms_to_check(record, grace, now).unwrap_or_default() {
             let (_, places) =
                 rooms.entry(of).or_insert_with(|| (record.id().to_owned(), Vec::new()));

@@ -125,7 +125,7 @@ impl Settle {
         }
         for _ in 0..ATTEMPTS {
             // It is read before the report: then no older report follows a newer one.
-            let last = store.newest_settled(app, room, &ended.life).await?;
+            let last = store.reader.newest_settled(app, room, &ended.life).await?;
             let is_same_end = last.as_ref().is_some_and(|last| last.ended_at == ended.at);
             if is_same_end && !is_named {
                 // What changes it names it.
@@ -199,7 +199,7 @@ impl Settle {
         {
             return Ok(None);
         }
-        let last = store.newest_emptied(app, id, room.life()).await?.map(|last| last.at);
+        let last = store.reader.newest_emptied(app, id, room.life()).await?.map(|last| last.at);
         // A life has few people compared with a room that has no lives.
         let since = last.filter(|_| room.life().is_none()).unwrap_or(UnixMillis(0));
         let Some(leave) = record.last_leave(&room, since).await? else { return Ok(None) };

@@ -78,7 +78,11 @@ impl<'a> Record<'a> {
         since: UnixMillis,
     ) -> Result<Option<LastLeave>, RecordError> {
         let Self { store, app, now } = self;
-        let from = room.since().max(since.before(MAX_EVENT_TIME_AHEAD));
+        // Where lives have no names, who came long before a dismissal may be the last to leave.
+        let from = match room.life() {
+            Some(_) => room.since(),
+            None => since.before(MAX_EVENT_TIME_AHEAD),
+        };
         let mut ends = RoomEnds::new(self, room.id().clone());
         let mut seats =
             store.seats_of_room(app, room.id(), SeatsFrom::Time(from), SEATS_PER_READ, now);

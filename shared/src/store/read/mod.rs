@@ -12,6 +12,7 @@ mod registration;
 mod roster;
 mod rows;
 mod seat;
+mod settled;
 
 use std::{sync::Arc, time::Duration};
 

@@ -9,6 +9,7 @@ use super::{
         StoreError,
         item::{self, CHECK_AT, CHECK_BY, CHECK_UNTIL, EXPIRES_AT, Item},
         keys,
+        read::Reader,
         settled::{EmptiedRoom, SettledLife},
         table::{PK, SK},
     },
@@ -27,6 +28,7 @@ const FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
 /// Their functions may query the table, and get, put, update and delete items.
 #[derive(Debug, Clone)]
 pub struct Settler {
+    pub(crate) reader: Reader,
     writer: Writer,
 }
 
@@ -66,7 +68,11 @@ impl Settler {
     /// Notes in the table of that name. What a check finds is kept as long as lives are.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>, retention: Duration) -> Self {
-        Self { writer: Writer::new(client, table, retention) }
+        let table = table.into();
+        Self {
+            reader: Reader::new(client.clone(), table.clone()),
+            writer: Writer::new(client, table, retention),
+        }
     }
 
     /// The note of a room in one of its lives, read consistently.
@@ -104,49 +110,6 @@ impl Settler {
     /// Deletes a note, if nobody has changed it since it was read.
     pub(crate) async fn delete_note(&self, read: &ReadNote) -> Result<bool, StoreError> {
         self.writer.table.delete(Deletion::of(&read.item, &NOTE)?).await
-    }
-
-    /// The newest revision of a settled life, read consistently.
-    pub(crate) async fn newest_settled(
-        &self,
-        app: &App,
-        room: &RoomId,
-        life: &LifeId,
-    ) -> Result<Option<SettledLife>, StoreError> {
-        let item = self.newest(app, room, keys::settled_of(life)).await?;
-        item.map(|item| SettledLife::read(&item)).transpose()
-    }
-
-    /// When a room was last empty in one of its lives, read consistently.
-    pub(crate) async fn newest_emptied(
-        &self,
-        app: &App,
-        room: &RoomId,
-        life: Option<&LifeId>,
-    ) -> Result<Option<EmptiedRoom>, StoreError> {
-        let item = self.newest(app, room, keys::emptied_of(life)).await?;
-        item.map(|item| EmptiedRoom::read(&item)).transpose()
-    }
-
-    async fn newest(
-        &self,
-        app: &App,
-        room: &RoomId,
-        prefix: String,
-    ) -> Result<Option<Item>, StoreError> {
-        let table = &self.writer.table;
-        let query = table
-            .client
-            .query()
-            .table_name(&table.name)
-            .consistent_read(true)
-            .scan_index_forward(false)
-            .limit(1)
-            .key_condition_expression(format!("{PK} = :pk AND begins_with({SK}, :prefix)"))
-            .expression_attribute_values(":pk", item::string(keys::room(app, room)))
-            .expression_attribute_values(":prefix", item::string(prefix));
-        let page = Box::pin(query.send()).await?;
-        Ok(page.items.unwrap_or_default().into_iter().next())
     }
 
     /// Writes a revision of a settled life, if there is no such revision yet.
