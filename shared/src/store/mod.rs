@@ -26,9 +26,8 @@ use aws_sdk_dynamodb::{Client, config};
 pub use erasures::{ErasedAt, Erasure, Erasures, UserHash};
 pub use error::StoreError;
 pub use read::{
-    Count, Counting, ErasureList, LiveRoom, Member, NEWEST_BOUNDARIES, PersonContent, PersonItem,
-    Reader, RegistrationRow, RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat,
-    SeatsFrom,
+    ErasureList, LiveRoom, Member, NEWEST_BOUNDARIES, PersonContent, PersonItem, Reader,
+    RegistrationRow, RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat, SeatsFrom,
 };
 pub use stream::{Fact, FactOf, NewFact, StreamRecord};
 pub use table::{INDEX, TABLE, TableDefinition};
