@@ -30,7 +30,6 @@ pub use self::{
     room::{Changes, Member, Members, Room},
     stay::{DeviceStay, RoomStay, Stay},
 };
-pub use crate::store::{Count, Counting};
 use crate::{
     domain::{App, ProviderName, Role, UnixMillis},
     providers::{self, Months, RoomEnds, Rules},

@@ -28,9 +28,8 @@ use aws_sdk_dynamodb::{Client, config};
 pub use erasures::{ErasedAt, Erasure, Erasures, UserHash};
 pub use error::StoreError;
 pub use read::{
-    Count, Counting, ErasureList, LiveRoom, Member, NEWEST_BOUNDARIES, PersonContent, PersonItem,
-    Reader, RegistrationRow, RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat,
-    SeatsFrom,
+    ErasureList, LiveRoom, Member, NEWEST_BOUNDARIES, PersonContent, PersonItem, Reader,
+    RegistrationRow, RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat, SeatsFrom,
 };
 pub use scan::{ReceivedIn, ScanPage, ScanPlace, Scanner};
 pub use settled::{EmptiedRoom, LifeTotals, SettledLife};
