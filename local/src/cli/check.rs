@@ -108,7 +108,7 @@ pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
         Some((id, secret)) => check.tencent(&App { id, secret }).await,
         None => println!("none   tencent: ROLLCALL_APPS has no app of it"),
     }
-    let heard = [
+    let providers = [
         (Zego::NAME, zego.is_some_and(|(_, secrets)| !secrets.is_empty())),
         (OpenIm::NAME, openim.is_some_and(|(_, secrets)| !secrets.basic.is_empty())),
         (
@@ -118,10 +118,10 @@ pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
             }),
         ),
     ];
-    let heard =
-        heard.into_iter().filter_map(|(provider, is_checked)| is_checked.then_some(provider));
+    let providers =
+        providers.into_iter().filter_map(|(provider, is_checked)| is_checked.then_some(provider));
     match hearing {
-        Ok(Hearing::Yes(hears)) => check.events(&hears, heard).await,
+        Ok(Hearing::Yes(heard)) => check.events(&heard, providers).await,
         Ok(Hearing::No(why)) => println!("none   events: {why}"),
         Err(fault) => check.say("events", Err(fault)),
     }

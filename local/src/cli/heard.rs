@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::{task::JoinHandle, time::Instant};
 
 /// For how long an event is waited for.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// How often what was heard is looked at.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -110,13 +110,13 @@ pub(crate) async fn run(args: ResyncArgs) -> Result<ExitCode, Failure> {
         bar.set_style(style);
     }
     let mut found = Found::default();
-    let scanned = scan(&mut resync, &mut place, &mut found, args.read_units, |found| {
+    let run = scan(&mut resync, &mut place, &mut found, args.read_units, |found| {
         bar.set_position(found.items);
         bar.set_message(counts(found));
         bar.tick();
     });
     let done = tokio::select! {
-        done = scanned => done.map_err(|error| (error.to_string(), ExitCode::FAILURE)),
+        done = run => done.map_err(|error| (error.to_string(), ExitCode::FAILURE)),
         _ = stop_signal() => Err(("interrupted".to_owned(), ExitCode::from(INTERRUPTED))),
     };
     bar.finish_and_clear();

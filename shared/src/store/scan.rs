@@ -114,8 +114,8 @@ impl Scanner {
             [(PK, pk), (SK, sk)].map(|(name, text)| (name.to_owned(), item::string(text))).into()
         });
         #[expect(clippy::disallowed_methods, reason = "this is the only scan")]
-        let scan = self.table.client.scan();
-        let request = scan
+        let whole = self.table.client.scan();
+        let request = whole
             .table_name(&self.table.name)
             .filter_expression(filter)
             .set_expression_attribute_values(Some(values.collect()))

@@ -3,7 +3,7 @@
 //! repeats and reorders.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::Cell,
     collections::{BTreeMap, BTreeSet, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -365,26 +365,25 @@ async fn hold_resync(
     schemas: &BTreeMap<String, Validator>,
 ) -> Result<(), String> {
     let played = Played::new(history);
-    let downstream = RefCell::new(Downstream::new(history.seed, history.has_faults, system));
+    let mut downstream = Downstream::new(history.seed, history.has_faults, system);
     let mut random = fastrand::Rng::with_seed(history.seed);
     let steps = played.arrived.len().div_ceil(history.at_once).max(1);
     let first = random.usize(..steps);
     let lost_steps = first..=random.usize(first..steps);
-    let (mut step, mut last, mut lost) = (0, 0, 0..0);
+    let (mut step, mut arrived, mut lost) = (0, 0, 0..0);
     let mut span: Option<ReceivedIn> = None;
     let mut records = 0;
     played
         .deliver_with(history, system, async |schedule, now| {
             let stream = system.store().stream(0);
             if lost_steps.contains(&step) {
-                let from = span.map_or(UnixMillis(last), |span| span.from);
+                let from = span.map_or(UnixMillis(arrived), |span| span.from);
                 span = Some(ReceivedIn { from, to: UnixMillis(now) });
                 lost = if step == first { records..stream.len() } else { lost.start..stream.len() };
             }
-            (step, last, records) = (step + 1, now, stream.len());
+            (step, arrived, records) = (step + 1, now, stream.len());
             let random = &mut schedule.random;
             let left = without(&stream, &lost);
-            let mut downstream = downstream.borrow_mut();
             for _ in 0..random.usize(..4) {
                 let shard = random.usize(..SHARDS);
                 downstream.relay(&left, shard, random, now).await;
@@ -392,17 +391,16 @@ async fn hold_resync(
             downstream.deliver(system, random, now, false).await;
         })
         .await;
-    let mut downstream = downstream.into_inner();
     let left = without(&system.store().stream(0), &lost);
     for shard in 0..SHARDS {
-        while downstream.relay(&left, shard, &mut random, last).await {}
+        while downstream.relay(&left, shard, &mut random, arrived).await {}
     }
-    downstream.deliver(system, &mut random, last, true).await;
+    downstream.deliver(system, &mut random, arrived, true).await;
     check_events(&left, &downstream.events)?;
     if let Some(ReceivedIn { from, to }) = span {
         let span = ReceivedIn { from: from.before(played.latest(history)), to };
-        downstream.resync(system, span, &mut random, last).await;
-        downstream.deliver(system, &mut random, last, true).await;
+        downstream.resync(system, span, &mut random, arrived).await;
+        downstream.deliver(system, &mut random, arrived, true).await;
     }
     check_schemas(&downstream.events, schemas)?;
     check_copy(&downstream.copy, system, &hrefs(system.store())).await
