@@ -32,9 +32,10 @@
 //! | [`record`] | what is known about an app at one moment: people, rooms, stays and how they ended | `domain`, `providers`, `store` |
 //! | [`query`] | the answers to a backend's queries | `domain`, `http`, `payload`, `record`, `routes` |
 //! | [`relay`] | the pipeline from the table's stream to events; `EventBridge` | `aws`, `domain`, `providers`, `store` |
+//! | [`sweep`] | the list of live rooms is swept, and people are counted | `domain`, `metrics`, `record`, `store` |
 //! | [`user_sig`] | Tencent's login tickets: minted, verified, and the answers for both | `apps`, `callback`, `domain`, `http`, `providers`, `routes` |
 //! | `fuzzing` | the checks that `fuzz/` and a test run on arbitrary bytes | `callback`, `domain`, `http`, `providers`, `query`, `routes`, `store`, `user_sig` |
-//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `erase`, `handler`, `http`, `metrics`, `providers`, `query`, `record`, `relay`, `replay`, `spill`, `store`, `user_sig` |
+//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `erase`, `handler`, `http`, `metrics`, `providers`, `query`, `record`, `relay`, `replay`, `spill`, `store`, `sweep`, `user_sig` |
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -62,4 +63,5 @@ pub mod routes;
 pub mod runtime;
 pub mod spill;
 pub mod store;
+pub mod sweep;
 pub mod user_sig;

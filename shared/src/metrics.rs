@@ -32,6 +32,15 @@
 //! | `kept`: second passes that are not done | count | function |
 //! | `oldest_kept_s`: the age of the oldest of them | seconds | function |
 //!
+//! So does the line about each run of the sweep:
+//!
+//! | metric | unit | by |
+//! | --- | --- | --- |
+//! | `swept_rooms`: rooms that the run looked at | count | function |
+//! | `removed_rooms`: rooms that it took off the list of live rooms | count | function |
+//! | `read_units`: what its reads consumed | count | function |
+//! | `pass_age_s`: the age of the oldest number in the newest samples | seconds | function |
+//!
 //! Each value of a dimension is a name in the sources. So there are few values, whatever is sent.
 
 use std::fmt::{self, Write};
@@ -70,13 +79,18 @@ pub const ERASURE: &str = "rollcall.erasure";
 /// and `oldest_kept_s`.
 pub const REPEATS: &str = "rollcall.repeats";
 
+/// The target of the line about a run of the sweep. The line's fields are `swept_rooms`,
+/// `removed_rooms`, `passes`, `read_units` and `pass_age_s`.
+pub const SWEEP: &str = "rollcall.sweep";
+
 /// The outcome of a callback that was refused.
 pub const REJECTED: &str = "rejected";
 
 /// The outcome of a callback that was not stored and is safe in the spill queue.
 const SPILLED: &str = "spilled";
 
-/// Writes log lines as JSON, and metrics into those about callbacks, replays and erasures.
+/// Writes log lines as JSON, and metrics into those about callbacks, replays, erasures and
+/// sweeps.
 #[derive(Debug)]
 pub struct EmbeddedMetrics {
     /// The directives for callbacks that were accepted, as JSON.
@@ -89,6 +103,8 @@ pub struct EmbeddedMetrics {
     erased: String,
     /// Those for a batch of second passes.
     repeated: String,
+    /// Those for a run of the sweep.
+    swept: String,
     lines: Format<Json>,
     now: fn() -> UnixMillis,
 }
@@ -114,6 +130,12 @@ impl EmbeddedMetrics {
             ]),
             erased: of_function(&[Metric::count("erasures"), Metric::count("erased_items")]),
             repeated: of_function(&[Metric::count("kept"), oldest_kept]),
+            swept: of_function(&[
+                Metric::count("swept_rooms"),
+                Metric::count("removed_rooms"),
+                Metric::count("read_units"),
+                const { Metric { name: "pass_age_s", unit: "Seconds" } },
+            ]),
             lines,
             now,
         }
@@ -132,7 +154,7 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let target = event.metadata().target();
-        if ![CALLBACK, REPLAY, ERASURE, REPEATS].contains(&target) {
+        if ![CALLBACK, REPLAY, ERASURE, REPEATS, SWEEP].contains(&target) {
             return self.lines.format_event(context, writer, event);
         }
         let mut fields = LineFields::default();
@@ -142,6 +164,7 @@ where
             REPLAY => &self.replayed,
             ERASURE => &self.erased,
             REPEATS => &self.repeated,
+            SWEEP => &self.swept,
             _ if fields.is_rejected => &self.refused,
             _ => &self.accepted,
         };
@@ -149,6 +172,7 @@ where
         match target {
             REPLAY => write!(writer, r#""function":"spill-replay","#)?,
             ERASURE | REPEATS => write!(writer, r#""function":"erase","#)?,
+            SWEEP => write!(writer, r#""function":"sweep","#)?,
             _ => {
                 let rejected = u8::from(fields.is_rejected);
                 let spilled = u8::from(fields.is_spilled);

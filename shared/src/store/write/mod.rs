@@ -12,6 +12,7 @@ mod month;
 mod registration;
 mod seat;
 mod signature_use;
+mod sweep;
 mod update;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -23,6 +24,7 @@ use tokio::time::{Instant, timeout_at};
 pub use erase::{Eraser, Pass, PassEnd, Passed, Person};
 pub use live::{Lateness, LiveMarker, MARKED_FOR, Marked};
 pub use signature_use::Claimed;
+pub use sweep::{Lease, SweepStore};
 
 use super::{StoreError, table::Table};
 use crate::domain::{Change, Outcome, UnixMillis, UnixSeconds};
