@@ -18,11 +18,14 @@ const DEFAULT_BUDGET: Duration = Duration::from_millis(1500);
 /// impatient provider that never repeats itself, OpenIM, waits 5 s.
 const LAPTOP_BUDGET: Duration = Duration::from_secs(4);
 
-const DEFAULT_SWEEP_READ_UNITS: NonZeroU32 = NonZeroU32::new(50).unwrap();
+/// How many read units per second a sweep may consume, unless
+/// `ROLLCALL_SWEEP_READ_UNITS_PER_SECOND` says otherwise.
+pub const DEFAULT_SWEEP_READ_UNITS: NonZeroU32 = NonZeroU32::new(50).unwrap();
 
 const APPS: &str = "ROLLCALL_APPS";
 const REPLAY_GUARD: &str = "ROLLCALL_REPLAY_GUARD";
 const SWEEP_READ_UNITS: &str = "ROLLCALL_SWEEP_READ_UNITS_PER_SECOND";
+const EVENTS: &str = "ROLLCALL_EVENTS";
 const SPILL_QUEUE_URL: &str = "ROLLCALL_SPILL_QUEUE_URL";
 const ERASE_QUEUE_URL: &str = "ROLLCALL_ERASE_QUEUE_URL";
 const DEAD_LETTER_QUEUE_URL: &str = "ROLLCALL_SPILL_DEAD_LETTER_QUEUE_URL";
@@ -83,6 +86,9 @@ pub struct Config {
     pub replay_guard: ReplayGuard,
     /// `ROLLCALL_SPILL_QUEUE_URL`: the SQS queue for what could not be stored; none by default.
     pub spill_queue_url: Option<String>,
+    /// `ROLLCALL_EVENTS`: whether `relay` reads the table's stream, so that live rooms are listed;
+    /// default off.
+    pub events: Events,
 }
 
 impl Config {
@@ -123,12 +129,9 @@ impl Config {
             max_age: max_age.unwrap_or(DEFAULT_MAX_AGE),
             budget: budget.unwrap_or_else(|| default_budget(spill_queue_url.as_deref())),
             retention: DAY * days,
-            replay_guard: match variable(REPLAY_GUARD)?.as_deref() {
-                None | Some("off") => ReplayGuard::Off,
-                Some("on") => ReplayGuard::On,
-                Some(_) => return Err(ConfigError::Switch(REPLAY_GUARD)),
-            },
+            replay_guard: if switch(REPLAY_GUARD)? { ReplayGuard::On } else { ReplayGuard::Off },
             spill_queue_url,
+            events: if switch(EVENTS)? { Events::On } else { Events::Off },
         })
     }
 }
@@ -226,6 +229,16 @@ pub enum ReplayGuard {
     On,
 }
 
+/// Whether each new fact becomes an event, and live rooms are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Events {
+    /// Nothing reads the table's stream.
+    #[default]
+    Off,
+    /// `relay` does.
+    On,
+}
+
 /// Where the apps come from.
 #[derive(Debug, Clone)]
 pub enum AppsFrom {
@@ -268,6 +281,15 @@ fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
         Ok(text) => Ok(Some(text)),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(std::env::VarError::NotUnicode(_)) => Err(ConfigError::NotUnicode(name)),
+    }
+}
+
+/// Whether a switch is on. It is off by default.
+fn switch(name: &'static str) -> Result<bool, ConfigError> {
+    match variable(name)?.as_deref() {
+        None | Some("off") => Ok(false),
+        Some("on") => Ok(true),
+        Some(_) => Err(ConfigError::Switch(name)),
     }
 }
 

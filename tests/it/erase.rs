@@ -319,7 +319,8 @@ async fn an_erasure_costs_callbacks_nothing_and_queries_one_request_in_five_seco
     let client = store::connect(&iam::config(&proxy.url), Duration::from_secs(10));
     let reader = Reader::new(client, TABLE_NAME);
     let records = Records::new(reader, ErasureList::FRESH_FOR);
-    let cached = Handlers { queries: rollcall::query::Queries { records }, ..handlers.clone() };
+    let queries = rollcall::query::Queries { records, ..handlers.queries.clone() };
+    let cached = Handlers { queries, ..handlers.clone() };
     let lists = async |at: UnixMillis| {
         proxy.take();
         assert_eq!(cached.get("/presence/zego/1/users/ada", "", at).await.0, 200);

@@ -11,8 +11,9 @@ use http::StatusCode;
 use rollcall::{
     aws,
     domain::UnixMillis,
+    relay::LiveRooms,
     runtime,
-    store::{self, Reader, TABLE},
+    store::{self, LiveMarker, Reader, TABLE},
     user_sig::UserSigs,
 };
 use rollcall_local::{
@@ -25,7 +26,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     relay,
-    support::{Handlers, Moment, TABLE_NAME, one_of_each, secrets},
+    support::{Handlers, Moment, RETENTION, TABLE_NAME, one_of_each, secrets},
 };
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -60,9 +61,11 @@ impl Laptop {
         tokio::spawn(database.clone().serve(listener, std::future::pending()));
         TABLE.create(&store::connect(&aws::at(&dynamodb), LIMIT), TABLE_NAME).await.unwrap();
         let journal = Arc::<Journal>::default();
-        let reader = Reader::new(store::connect(&aws::at(&dynamodb), LIMIT), TABLE_NAME);
-        let watched =
-            Feed::into(journal.clone(), images(database), reader).watch(aws::at(&dynamodb));
+        let own = store::connect(&aws::at(&dynamodb), LIMIT);
+        let reader = Reader::new(own.clone(), TABLE_NAME);
+        let live = LiveRooms::new(LiveMarker::new(own, TABLE_NAME, RETENTION));
+        let feed = Feed::into(journal.clone(), images(database), reader, live);
+        let watched = feed.watch(aws::at(&dynamodb));
         let handlers = Handlers::with(store::connect(&watched, LIMIT));
         let url = serve(&handlers, Some(journal.clone())).await;
         Self { url, handlers, journal }

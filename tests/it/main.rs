@@ -33,6 +33,7 @@ mod reports;
 mod seats;
 mod secrets;
 mod spill;
+mod sweep;
 mod template;
 mod tencent;
 mod user_sig;

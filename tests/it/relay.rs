@@ -17,7 +17,10 @@ use rollcall::{
 use rollcall_players::zego::{self, EventName};
 use serde_json::{Value, json};
 
-use crate::histories::{copy::Copy, relay::erasures};
+use crate::histories::{
+    copy::Copy,
+    relay::{erasures, live_rooms},
+};
 use crate::support::{
     BUS, EventBridge, Fault, Handlers, Moment, Proxy, SECRET, Simulated, iam, one_of_each,
     zego_event,
@@ -49,7 +52,8 @@ pub(crate) fn events_of(records: &[Value]) -> Vec<Value> {
 /// Invokes the function with these records; returns the numbers of those to be delivered again.
 async fn invoke(store: &Simulated, url: &str, records: &[Value], limit: Duration) -> Vec<String> {
     let bus = EventBus::new(&iam::config(url), BUS, LIMIT);
-    let mut function = relay_service(Relay { bus, erasures: erasures(store) });
+    let mut function =
+        relay_service(Relay { bus, erasures: erasures(store), live: live_rooms(store) });
     let event: StreamEvent = serde_json::from_value(json!({ "Records": records })).unwrap();
     let mut context = Context::default();
     context.deadline = runtime::now().after(limit).0;

@@ -18,6 +18,9 @@ use super::{Answer, AskError, Query, iam::Signer};
 /// The longest page that Rollcall gives.
 pub const MAX_PAGE: usize = 1000;
 
+/// The most live rooms on one page.
+const MAX_ROOMS: usize = 100;
+
 /// How often a list is read again from its beginning, because its cursor was valid no longer.
 const RESTARTS: u32 = 3;
 
@@ -166,7 +169,8 @@ impl Client {
         fields: &[&str],
         most: usize,
     ) -> Result<Value, (AskError, bool)> {
-        let page = |most: usize| query.clone().with("limit", most.clamp(1, MAX_PAGE));
+        let max = if query.path.starts_with("/rooms/") { MAX_ROOMS } else { MAX_PAGE };
+        let page = |most: usize| query.clone().with("limit", most.clamp(1, max));
         let mut all = self.json(&page(most)).await.map_err(|error| (error, false))?;
         loop {
             let read: usize = fields.iter().map(|field| rows(&all[*field])).sum();

@@ -49,6 +49,48 @@ pub fn room(answer: &Value) -> String {
     page(&says, &table(&members, &VISITS), answer)
 }
 
+/// Which rooms are live.
+#[must_use]
+pub fn rooms(answer: &Value) -> String {
+    const COLUMNS: [Column; 8] = [
+        Column("room", "room", Text),
+        Column("people", "online", Text),
+        Column("at least", "online_at_least", Text),
+        Column("open", "open", Text),
+        Column("opened", "opened_at", Time),
+        Column("last activity", "last_activity_at", Time),
+        Column("missing", "missing", Text),
+        Column("life", "life", Text),
+    ];
+    let rows = rows(&answer["rooms"]);
+    let says =
+        format!("{} at {}", count(&json!(rows.len()), "room", "rooms"), at(&answer["as_of"]));
+    page(&says, &table(rows, &COLUMNS), answer)
+}
+
+/// How many rooms and people an app had over time.
+#[must_use]
+pub fn stats(answer: &Value) -> String {
+    const SAMPLES: [Column; 4] = [
+        Column("at", "at", Time),
+        Column("rooms", "rooms", Text),
+        Column("people", "online", Text),
+        Column("at least", "at_least", Text),
+    ];
+    const DAYS: [Column; 2] = [Column("day", "day", Text), Column("most people", "online", Text)];
+    const HOURS: [Column; 2] =
+        [Column("hour", "hour", Text), Column("most people", "online", Text)];
+    let samples = rows(&answer["samples"]);
+    let says = count(&json!(samples.len()), "sample", "samples");
+    let tables = [
+        table(rows(&answer["daily_peaks"]), &DAYS),
+        table(rows(&answer["peaks"]), &HOURS),
+        table(samples, &SAMPLES),
+    ];
+    let tables: Vec<String> = tables.into_iter().filter(|table| !table.is_empty()).collect();
+    page(&says, &tables.join("\n"), answer)
+}
+
 /// Where a user is and was.
 #[must_use]
 pub fn user(answer: &Value) -> String {

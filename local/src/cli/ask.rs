@@ -36,6 +36,20 @@ pub(crate) struct AskArgs {
 enum What {
     /// Who is in a room
     WhoIsIn { room: String },
+    /// Which rooms are live, and how many people are in them
+    Rooms {
+        /// With at least so many people; 0 also lists rooms that are empty by now [default: 1]
+        #[arg(long, value_name = "N")]
+        min_people: Option<u32>,
+        /// Only rooms whose ids begin so
+        #[arg(long, value_name = "TEXT")]
+        prefix: Option<String>,
+    },
+    /// How many rooms and people an app had over time, and the most in each hour and day
+    Stats {
+        #[command(flatten)]
+        span: Span,
+    },
     /// Whether a user is online, in which rooms and on which devices
     User { user: String },
     /// Which of several users are online
@@ -178,6 +192,21 @@ impl What {
                 list: &["members"],
                 subject: room(id),
                 shown: shown::room,
+            },
+            Self::Rooms { min_people, prefix } => {
+                let query = of("rooms", "").with_any("min_people", *min_people);
+                Asked {
+                    query: query.with_any("prefix", prefix.as_ref()),
+                    list: &["rooms"],
+                    subject: Subject::Everybody,
+                    shown: shown::rooms,
+                }
+            }
+            Self::Stats { span } => Asked {
+                query: span.add(of("stats", "")),
+                list: &["samples", "peaks", "daily_peaks"],
+                subject: Subject::Everybody,
+                shown: shown::stats,
             },
             Self::User { user: id } => Asked {
                 query: of("presence", "/users").with("user", id),

@@ -14,16 +14,18 @@ use rollcall::{
     apps::AppsSource,
     aws,
     callback::Secret,
-    config::{Apps, Config},
+    config::{self, Apps, Config},
     domain::AppId,
     erase::{self, Erase, Repeats},
     handler::{self, Receiver},
     providers::openim::AppCredentials,
     query::Queries,
     record::Records,
+    relay::LiveRooms,
     runtime,
     spill::Queue,
-    store::{self, Eraser, Reader, TABLE, Writer},
+    store::{self, Eraser, LiveMarker, Meter, Reader, SweepStore, TABLE, Writer},
+    sweep::Sweep,
     user_sig::UserSigs,
 };
 use rollcall_local::{
@@ -66,7 +68,7 @@ pub(crate) struct ServeArgs {
     /// Use a running DynamoDB instead of the embedded one
     #[arg(long, value_name = "URL", conflicts_with_all = ["dynamodb_port", "data", "in_memory"])]
     dynamodb_endpoint: Option<String>,
-    /// Whether each new fact is an event at GET /events
+    /// Whether each new fact is an event at GET /events, and live rooms are listed at GET /rooms
     #[arg(long, value_name = "ON|OFF", value_enum, default_value_t = Events::On)]
     events: Events,
     /// Post each event to this URL, too
@@ -119,8 +121,28 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let mut watched = aws::at(&dynamodb);
     if let Some(journal) = &journal {
         let own = store::connect(&watched, handler::store_limit(config.budget));
-        let reader = Reader::new(own, &config.table);
-        watched = Feed::into(journal.clone(), images, reader).watch(watched);
+        let reader = Reader::new(own.clone(), &config.table);
+        let live = LiveMarker::new(own.clone(), &config.table, config.retention);
+        let meter = Meter::default();
+        let metered = Reader::new(meter.watch(&own), &config.table);
+        let sweep = Sweep {
+            records: Records::new(metered.clone(), Duration::ZERO),
+            reader: metered,
+            live: live.clone(),
+            store: SweepStore::new(own, &config.table, config.retention),
+            meter,
+            budget: events::SWEEP_BUDGET,
+        };
+        let feed = Feed::into(journal.clone(), images, reader, LiveRooms::new(live));
+        watched = feed.watch(watched);
+        let stop_sweeping = until(stopped.clone());
+        servers.spawn(async move {
+            tokio::select! {
+                () = events::sweep_each_minute(&sweep) => {}
+                () = stop_sweeping => {}
+            }
+            Ok(())
+        });
         if let Some(url) = args.webhook {
             let (http, events) = (rollcall_players::client()?, journal.from_now());
             servers.spawn(async move {
@@ -169,7 +191,11 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         budget: config.budget,
     };
     let user_sigs = UserSigs { apps };
-    let queries = Queries { records: Records::new(reader, Duration::ZERO) };
+    let events = match args.events {
+        Events::On => config::Events::On,
+        Events::Off => config::Events::Off,
+    };
+    let queries = Queries { records: Records::new(reader, Duration::ZERO), events };
     let handlers = Gateway { receiver, queries, erase, user_sigs };
     let events = journal.clone();
     servers.spawn(async move {

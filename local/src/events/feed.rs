@@ -24,19 +24,25 @@ use aws_smithy_runtime_api::client::{
 use http_body_util::BodyExt;
 use rollcall::{
     aws,
-    relay::events_left,
+    relay::{LiveRooms, events_left, touched_rooms},
     runtime,
     store::{ErasureList, Reader, StreamRecord},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
-use tokio::sync::{Mutex, mpsc};
+use tokio::{
+    sync::{Mutex, mpsc},
+    time::{Duration, Instant},
+};
 
 use super::Journal;
 use crate::dynamodb::Embedded;
 
 /// How many groups of items are written independently of each other.
 const LOCKS: usize = 256;
+
+/// How long listing a room as live may take.
+const LIST_LIMIT: Duration = Duration::from_secs(4);
 
 /// The smallest number of 21 digits: DynamoDB's sequence numbers have at least as many.
 const FIRST_SEQUENCE_NUMBER: u128 = 100_000_000_000_000_000_000;
@@ -61,9 +67,9 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A feed whose facts go to the journal.
-    /// `reader` reads the table, to know who was erased.
-    pub fn into(journal: Arc<Journal>, images: Images, reader: Reader) -> Self {
+    /// A feed whose facts go to the journal, after their rooms were listed as live. `reader` reads
+    /// the table, to know who was erased. The client of `live` must not be watched.
+    pub fn into(journal: Arc<Journal>, images: Images, reader: Reader, live: LiveRooms) -> Self {
         let (changes, mut records) = mpsc::unbounded_channel::<Record>();
         tokio::spawn(async move {
             let list = || ErasureList::new(reader.clone(), ErasureList::FRESH_FOR);
@@ -73,7 +79,7 @@ impl Feed {
                 if record.dynamodb.keys.is_of_erasures() {
                     erasures = list();
                 }
-                relay(&record, &erasures, &journal).await;
+                relay(&record, &erasures, &live, &journal).await;
             }
         });
         let locks = (0..LOCKS).map(|_| Mutex::default()).collect();
@@ -158,13 +164,19 @@ struct Changed {
     sequence_number: String,
 }
 
-/// The events of a record go to the journal.
-async fn relay(record: &Record, erasures: &ErasureList, journal: &Journal) {
+/// The room of a record is listed as live, and its events go to the journal.
+async fn relay(record: &Record, erasures: &ErasureList, live: &LiveRooms, journal: &Journal) {
     let read = serde_json::to_string(record)
         .and_then(|json| serde_json::from_str::<StreamRecord>(&json))
         .map_err(|error| error.to_string());
     let added = match read {
-        Ok(record) => events_left(&record, erasures, runtime::now()).await,
+        Ok(record) => {
+            let rooms = touched_rooms([(0, &record)]);
+            if !live.list(rooms, Instant::now() + LIST_LIMIT).await.is_empty() {
+                tracing::error!("a room is not listed as live before its next fact");
+            }
+            events_left(&record, erasures, runtime::now()).await
+        }
         Err(error) => {
             tracing::error!(error, "a change cannot be read");
             return;

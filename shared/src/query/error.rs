@@ -22,6 +22,11 @@ pub enum QueryError {
     /// Nothing is known of what was asked for.
     #[error("this {0} is not known")]
     Unknown(&'static str),
+    /// Events are off, so nothing lists live rooms.
+    #[error(
+        "events are off: the stack's parameter Events, or --events on a laptop, switches them on"
+    )]
+    EventsOff,
     /// A parameter or the body is wrong.
     #[error("`{0}` {1}")]
     BadParameter(&'static str, String),
@@ -42,6 +47,7 @@ impl QueryError {
                 (StatusCode::NOT_FOUND, ErrorCode::NotFound)
             }
             Self::BadParameter(..) => (StatusCode::BAD_REQUEST, ErrorCode::BadParameter),
+            Self::EventsOff => (StatusCode::CONFLICT, ErrorCode::EventsOff),
             Self::TooLarge(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TooLarge),
             Self::Record(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
         };

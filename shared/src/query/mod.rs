@@ -16,7 +16,9 @@ mod reasons;
 mod registrations;
 mod reports;
 mod room;
+mod rooms;
 mod rows;
+mod stats;
 mod usage;
 
 pub use error::QueryError;
@@ -28,9 +30,10 @@ use self::{
     explain::MarksPage,
     format::Format,
     presence::SessionsPage,
-    room::{CountChanges, RoomPage},
+    room::{CountChanges, CountPeople, RoomPage},
 };
 use crate::{
+    config::Events,
     domain::{App, Month, MonthError, ProviderName, RoomId, UnixMillis, UserId},
     http::{Reply, Request, Text, form},
     record::{self, Records},
@@ -41,6 +44,8 @@ answers! {
     presence::UserPresence,
     presence::UsersPresence,
     room::RoomPresence,
+    rooms::LiveRooms,
+    stats::Stats,
     attendance::Attendance,
     registrations::UserRegistration,
     registrations::Registrations,
@@ -64,6 +69,8 @@ const LAST_TIME: UnixMillis = UnixMillis(9_999_999_999_999_998);
 pub struct Queries {
     /// What is known of all apps.
     pub records: Records,
+    /// Whether live rooms are listed.
+    pub events: Events,
 }
 
 /// Which part of a list is asked for: what is in a span of time, its ends included.
@@ -81,6 +88,8 @@ enum Query {
     User(UserId),
     Users,
     Room(RoomId),
+    LiveRooms,
+    Stats,
     UserAttendance(UserId),
     RoomAttendance(RoomId),
     UserReport(UserId),
@@ -130,8 +139,20 @@ impl Queries {
                     limit: parameters.limit()?,
                     next: parameters.get("next")?,
                     changes: parameters.changes()?,
+                    people: parameters.people()?,
                 };
                 room::room(record, &room, page).await?.reply()
+            }
+            Query::LiveRooms | Query::Stats if self.events == Events::Off => {
+                return Err(QueryError::EventsOff);
+            }
+            Query::LiveRooms => {
+                let format = Format::of(request, &parameters)?;
+                format.reply(&rooms::live(record, &parameters).await?)
+            }
+            Query::Stats => {
+                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                format.reply(&stats::samples(record, &page).await?)
             }
             Query::UserAttendance(user) => {
                 let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
@@ -180,6 +201,8 @@ fn route(request: &Request, parameters: &Parameters) -> Result<(App, Query), Que
         routes::Query::User => Query::User(user()?),
         routes::Query::Users => Query::Users,
         routes::Query::Room => Query::Room(room()?),
+        routes::Query::LiveRooms => Query::LiveRooms,
+        routes::Query::Stats => Query::Stats,
         routes::Query::UserAttendance => Query::UserAttendance(user()?),
         routes::Query::RoomAttendance => Query::RoomAttendance(room()?),
         routes::Query::UserReport => Query::UserReport(user()?),
@@ -288,6 +311,15 @@ impl Parameters {
         }
     }
 
+    fn people(&self) -> Result<CountPeople, QueryError> {
+        match self.get("count")? {
+            None => Ok(CountPeople::Some),
+            Some("exact") => Ok(CountPeople::All),
+            Some("false") => Ok(CountPeople::No),
+            Some(_) => Err(QueryError::BadParameter("count", "is not exact or false".to_owned())),
+        }
+    }
+
     fn limit(&self) -> Result<usize, QueryError> {
         let Some(text) = self.get("limit")? else { return Ok(DEFAULT_LIMIT) };
         match text.parse() {
@@ -305,6 +337,8 @@ pub fn fuzz_cursors(data: &[u8]) {
     data::fuzz_cursor(data);
     presence::fuzz_cursor(data);
     room::fuzz_cursor(data);
+    rooms::fuzz_cursor(data);
+    stats::fuzz_cursor(data);
     registrations::fuzz_cursor(data);
     reports::fuzz_cursors(data);
 }

@@ -3,10 +3,15 @@
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::{QueryError, cursor, names::RoleName, rows::Rows};
+use super::{
+    QueryError, cursor,
+    names::RoleName,
+    rooms::{MAX_COUNTED, online},
+    rows::Rows,
+};
 use crate::{
     domain::{AppId, LifeId, ProviderName, RoomId, SessionId, UnixMillis, UserId},
-    record::{self, Member, Record, RoomStay},
+    record::{self, Counting, Member, Record, RoomStay},
 };
 
 /// A page of the people in a room.
@@ -26,8 +31,11 @@ pub(super) struct RoomPresence {
     /// Whether the room is open. False after a close. After a dismissal in TRTC, false until
     /// someone is in again.
     open: bool,
-    /// How many people are in it, as the first page counted them.
-    online: usize,
+    /// How many people are in it, as the first page counted them: all of them with `count=exact`,
+    /// else up to 5000. Null if there are more, or with `count=false`.
+    online: Option<usize>,
+    /// How many people are in it at least, if there are more than were counted. Null otherwise.
+    online_at_least: Option<usize>,
     /// The people of this page, those who came last first.
     #[cfg_attr(test, schemars(length(max = super::MAX_LIMIT)))]
     members: Vec<RoomMember>,
@@ -58,6 +66,25 @@ pub(super) struct RoomPage<'a> {
     pub(super) limit: usize,
     pub(super) next: Option<&'a str>,
     pub(super) changes: CountChanges,
+    pub(super) people: CountPeople,
+}
+
+/// How far a room's answer counts the people in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CountPeople {
+    Some,
+    All,
+    No,
+}
+
+impl From<CountPeople> for Counting {
+    fn from(count: CountPeople) -> Self {
+        match count {
+            CountPeople::Some => Self::Rows(MAX_COUNTED),
+            CountPeople::All => Self::All,
+            CountPeople::No => Self::No,
+        }
+    }
 }
 
 /// Whether a room's answer counts lost callbacks.
@@ -93,7 +120,9 @@ struct Place {
     life: String,
     #[serde(deserialize_with = "cursor::row")]
     after: String,
-    online: usize,
+    online: Option<usize>,
+    #[serde(default)]
+    online_at_least: Option<usize>,
 }
 
 pub(super) async fn room(
@@ -115,21 +144,25 @@ pub(super) async fn room(
         life: room.life().cloned(),
         as_of: record.now(),
         open: !room.is_closed(),
-        online: 0,
+        online: None,
+        online_at_least: None,
         members: Vec::new(),
         changes: match page.changes {
-            CountChanges::Yes => record.lost_changes(&room).await?.map(Changes::from),
+            CountChanges::Yes => record.lost_changes(&room, usize::MAX).await?.map(Changes::from),
             CountChanges::No => None,
         },
         next: None,
     };
     if room.is_over() {
+        answer.online = (page.people != CountPeople::No).then_some(0);
         return Ok(answer);
     }
-    let mut members = record.members(&room, after, page.limit).await?;
+    let mut members = record.members(&room, after, page.limit, page.people.into()).await?;
     // Every page gives the number that the first one counted.
-    answer.online = place.as_ref().map_or(members.count, |place| place.online);
-    answer.open |= answer.online > 0;
+    (answer.online, answer.online_at_least) = match &place {
+        None => online(members.count),
+        Some(place) => (place.online, place.online_at_least),
+    };
     let (mut rows, mut last, mut next) = (Rows::new(page.limit), None, members.next);
     while let Some((row, member)) = members.rows.try_next().await? {
         if member.is_some_and(|member| rows.add(RoomMember::from(member)).is_break()) {
@@ -139,8 +172,12 @@ pub(super) async fn room(
         last = Some(row);
     }
     answer.members = rows.into_vec();
-    let (life, online) = (room.version(), answer.online);
-    answer.next = next.and_then(|after| cursor::write(&Place { life, after, online }));
+    // A page after the first one is only asked for if somebody is in.
+    answer.open |= place.is_some() || !answer.members.is_empty();
+    let RoomPresence { online, online_at_least, .. } = answer;
+    let life = room.version();
+    answer.next =
+        next.and_then(|after| cursor::write(&Place { life, after, online, online_at_least }));
     Ok(answer)
 }
 

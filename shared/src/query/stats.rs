@@ -123,8 +123,10 @@ pub(super) async fn samples(record: Record<'_>, page: &Page<'_>) -> Result<Stats
             break;
         }
     }
-    let hour = |Peak { at, online, .. }| HourPeak { hour: record::utc_hour(at), online, at_least: true };
-    let day = |Peak { at, online, .. }| DayPeak { day: record::utc_day(at), online, at_least: true };
+    let hour =
+        |Peak { at, online, .. }| HourPeak { hour: record::utc_hour(at), online, at_least: true };
+    let day =
+        |Peak { at, online, .. }| DayPeak { day: record::utc_day(at), online, at_least: true };
     Ok(Stats {
         samples: rows.into_vec(),
         peaks: hours.found.into_iter().map(hour).collect(),

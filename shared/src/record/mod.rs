@@ -6,10 +6,12 @@ mod attendance;
 mod data;
 mod ends;
 mod explain;
+mod live;
 mod person;
 mod registrations;
 mod report;
 mod room;
+mod samples;
 mod stay;
 mod visits;
 
@@ -19,6 +21,7 @@ pub use self::{
     attendance::{PersonSeats, RoomSeats, SeatVisits},
     data::{Erasure, PersonContent, PersonItem},
     explain::{ExplainedDevice, ExplainedMark, ExplainedRegister, SeatMarks, Seats},
+    live::LiveRoom,
     person::Person,
     report::{
         DayReport, Digest, Figures, MAX_PEOPLE, Peak, PersonDays, PersonReport, ReportError,
@@ -26,8 +29,10 @@ pub use self::{
         Whom, Window,
     },
     room::{Changes, Member, Members, Room},
+    samples::{utc_day, utc_hour},
     stay::{DeviceStay, RoomStay, Stay},
 };
+pub use crate::store::{Count, Counting};
 use crate::{
     domain::{App, ProviderName, Role, UnixMillis},
     providers::{self, Months, RoomEnds, Rules},

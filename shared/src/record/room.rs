@@ -11,7 +11,7 @@ use super::{Record, RecordError, RoomStay};
 use crate::{
     domain::{Boundary, Life, LifeId, MAX_EVENT_TIME_AHEAD, RoomId, UnixMillis, UserId},
     providers::{BoundaryEnds, RoomEnds, Rules},
-    store::{self, RosterPage, RosterRow, SeatsFrom},
+    store::{self, Count, Counting, RosterPage, RosterRow, SeatsFrom},
 };
 
 /// How many members are read at the same time.
@@ -39,7 +39,7 @@ enum State {
 #[expect(missing_debug_implementations, reason = "it holds a stream")]
 pub struct Members<'a> {
     /// How many people are in, if this is the first page.
-    pub count: usize,
+    pub count: Count,
     /// The place of each row of the page, and who stands there. Their stays are read with the rows.
     pub rows: BoxStream<'a, Result<(String, Option<Member>), RecordError>>,
     /// Where this page ends, if another one follows.
@@ -84,6 +84,19 @@ impl Room {
             State::Boundaries(boundaries, _) => {
                 matches!(boundaries.first(), Some(Boundary::Closed { .. }))
             }
+        }
+    }
+
+    /// When its newest life was created. `None` if that is not known, or if a room without named
+    /// lives was dismissed since.
+    #[must_use]
+    pub fn opened_at(&self) -> Option<UnixMillis> {
+        match &self.state {
+            State::Life(life) => life.created,
+            State::Boundaries(boundaries, _) => match boundaries.first() {
+                Some(Boundary::Created { at, .. }) => Some(*at),
+                _ => None,
+            },
         }
     }
 
@@ -146,15 +159,28 @@ impl<'a> Record<'a> {
         room: &Room,
         after: Option<&str>,
         limit: usize,
+        counting: Counting,
     ) -> Result<Members<'a>, RecordError> {
         let is_in = |member: &store::Member| room.has(self.rules(), member);
-        let page = RosterPage { since: room.since(), after, limit, is_in: &is_in };
+        let page = RosterPage { since: room.since(), after, limit, counting, is_in: &is_in };
         let roster = self.store.roster(self.app, &room.id, &page, self.now).await?;
         let rows = stream::iter(roster.members)
             .map(move |row| self.member(row))
             .buffered(CONCURRENT_MEMBERS)
             .boxed();
         Ok(Members { count: roster.count, rows, next: roster.next })
+    }
+
+    /// How many people are in a room, counted in `rows` rows at most.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn count(self, room: &Room, rows: usize) -> Result<Count, RecordError> {
+        if room.is_over() {
+            return Ok(Count::Exactly(0));
+        }
+        Ok(self.members(room, None, 0, Counting::Rows(rows)).await?.count)
     }
 
     async fn member(
@@ -171,19 +197,29 @@ impl<'a> Record<'a> {
     }
 
     /// What of the changes that the provider numbered in the newest life of a room has arrived;
-    /// `None` if it does not number them. It reads all seats that were taken since the life began.
+    /// `None` if it does not number them, or if more than `at_most` seats were taken since the life
+    /// began. It reads all of these.
     ///
     /// # Errors
     ///
     /// [`RecordError`] if the records cannot be read.
-    pub async fn lost_changes(self, room: &Room) -> Result<Option<Changes>, RecordError> {
+    pub async fn lost_changes(
+        self,
+        room: &Room,
+        at_most: usize,
+    ) -> Result<Option<Changes>, RecordError> {
         let Self { store, app, now } = self;
         let numbered = self.rules().rooms.and_then(|rooms| rooms.numbered);
         let (State::Life(life), Some(numbered)) = (&room.state, numbered) else { return Ok(None) };
         let mut changes = numbered();
+        let mut read = 0;
         let from = SeatsFrom::Time(room.since());
         let mut seats = pin!(store.seats_of_room(app, &room.id, from, SEATS_PER_READ, now));
         while let Some(found) = seats.try_next().await? {
+            read += 1;
+            if read > at_most {
+                return Ok(None);
+            }
             let store::Member { user, seat } = &found.member;
             if seat.life.as_ref() != Some(&life.id) {
                 continue;

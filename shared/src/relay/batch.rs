@@ -1,5 +1,5 @@
-//! A batch of records: its events are handed over in as few calls as possible, and again until they
-//! are taken or the time is over.
+//! A batch of records: its rooms are listed as live, and its events are handed over in as few calls
+//! as possible, and again until they are taken or the time is over.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -9,7 +9,7 @@ use std::{
 use futures::{StreamExt, stream};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{Bus, Entry, EventBus, of_people};
+use super::{Bus, Entry, EventBus, LiveRooms, TouchedRooms, of_people, touched_rooms};
 use crate::{
     domain::UnixMillis,
     store::{ErasureList, FactOf, StoreError, StreamRecord},
@@ -31,6 +31,8 @@ pub struct Relay<B = EventBus> {
     pub bus: B,
     /// The people who were erased. What is not newer than that is not sent.
     pub erasures: ErasureList,
+    /// The list of live rooms.
+    pub live: LiveRooms,
 }
 
 /// A record as it was received.
@@ -71,10 +73,12 @@ struct Sorted {
 }
 
 impl<B: Bus> Relay<B> {
-    /// Hands over the events of these records, until `deadline`. Before each try it drops those
-    /// that are not newer than an erasure of their person. Returns the sequence numbers of
-    /// the records that must be delivered again: some of their events were not taken, or they
-    /// cannot be read.
+    /// Lists the rooms of these records as live and hands over their events, until `deadline`.
+    /// Rooms come first: whoever gets an event finds its room in the list. A room that cannot be
+    /// listed holds up no events. Before each try it drops events that are not newer than an
+    /// erasure of their person. Returns the sequence numbers of the records that must be delivered
+    /// again: their room was not listed, some of their events were not taken, or they cannot be
+    /// read.
     pub async fn relay(
         &self,
         records: &[Received],
@@ -97,22 +101,28 @@ impl<B: Bus> Relay<B> {
             }
         }
         let events = pending.len();
+        let readable = records.iter().enumerate();
+        let readable = readable.filter_map(|(at, one)| Some((at, one.record.as_ref().ok()?)));
+        let mut rooms: TouchedRooms = touched_rooms(readable);
         let mut pause = FIRST_PAUSE;
         loop {
+            rooms = self.live.list(rooms, deadline).await;
             let Sorted { to_send, unknown } =
                 self.without_erased(pending, now.after(started.elapsed()), deadline).await;
             pending = self.put_all(to_send, deadline).await;
             pending.extend(unknown);
             let next = Instant::now() + pause;
-            if pending.is_empty() || next >= deadline {
+            if (pending.is_empty() && rooms.is_empty()) || next >= deadline {
                 break;
             }
             sleep_until(next).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         kept.extend(pending.iter().map(|pending| pending.record));
+        kept.extend(rooms.values().flat_map(|touched| &touched.records));
         let (records_in, unsent, kept_in) = (records.len(), pending.len(), kept.len());
-        tracing::info!(records = records_in, events, unsent, kept = kept_in, "relay");
+        let unlisted = rooms.len();
+        tracing::info!(records = records_in, events, unsent, unlisted, kept = kept_in, "relay");
         kept.into_iter().map(|record| records[record].sequence_number.clone()).collect()
     }
 

@@ -6,13 +6,14 @@
 //!
 //! [`events`] is the whole rule. It looks at one record and nothing else, so it gives the same
 //! events whenever the record is delivered. Of a person who was erased, nothing that is not newer
-//! goes on: [`events_left`]. [`Relay`] sends the events of a batch of records and
-//! says which records must be delivered again. In the cloud they go to a bus of `EventBridge`
-//! ([`EventBus`]).
+//! goes on: [`events_left`]. [`Relay`] lists the rooms of a batch of records as live ([`LiveRooms`]),
+//! sends the events, and says which records must be delivered again. In the cloud they go to a bus
+//! of `EventBridge` ([`EventBus`]).
 
 mod batch;
 mod event;
 mod event_bus;
+mod live;
 mod rooms;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -20,6 +21,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 pub use batch::{Received, Relay};
 pub use event::{DeviceOffline, DeviceOnline, Event, Person, Presence, Registered, Reported, Room};
 pub use event_bus::{Bus, BusError, Entry, EventBus};
+pub use live::LiveRooms;
 pub use rooms::{Touched, TouchedRooms, touched_rooms};
 
 use crate::{

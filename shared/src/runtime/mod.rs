@@ -30,7 +30,7 @@ use crate::{
     providers::Configured,
     query::Queries,
     record::Records,
-    relay::{EventBus, Relay},
+    relay::{EventBus, LiveRooms, Relay},
     replay::Replay,
     spill::Queue,
     store::{self, Eraser, ErasureList, LiveMarker, Meter, Reader, SweepStore, Writer},
@@ -79,6 +79,7 @@ pub fn run_query() -> Result<(), Error> {
         store.warm_up(WARM_UP_LIMIT).await;
         lambda_runtime::run(service(Queries {
             records: Records::new(store, ErasureList::FRESH_FOR),
+            events: config.events,
         }))
         .await
     })
@@ -116,12 +117,14 @@ pub fn run_spill_replay() -> Result<(), Error> {
 pub fn run_relay() -> Result<(), Error> {
     run(async {
         let config = RelayConfig::from_env()?;
-        let table = Config::from_env()?.table;
+        let Config { table, retention, .. } = Config::from_env()?;
         let aws = aws::from_env()?;
-        let reader = Reader::new(store::connect(&aws, PUT_LIMIT), &table);
+        let client = store::connect(&aws, PUT_LIMIT);
+        let reader = Reader::new(client.clone(), &table);
         let relay = Relay {
             bus: EventBus::new(&aws, config.event_bus, PUT_LIMIT),
             erasures: ErasureList::new(reader, ErasureList::FRESH_FOR),
+            live: LiveRooms::new(LiveMarker::new(client, &table, retention)),
         };
         lambda_runtime::run(relay_service(relay)).await
     })

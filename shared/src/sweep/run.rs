@@ -36,12 +36,7 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(
-        sweep: &'a Sweep,
-        lease: Lease,
-        now: UnixMillis,
-        deadline: Instant,
-    ) -> Self {
+    pub(super) fn new(sweep: &'a Sweep, lease: Lease, now: UnixMillis, deadline: Instant) -> Self {
         let progress = Progress::read(lease.progress.as_deref());
         Self {
             sweep,
@@ -135,9 +130,8 @@ impl<'a> Run<'a> {
                     }
                     failed => {
                         pass.counted = Counted::AtLeast;
-                        return failed.map_or(Ok(Flow::Break(())), |failed| {
-                            failed.map(|_| Flow::Break(()))
-                        });
+                        return failed
+                            .map_or(Ok(Flow::Break(())), |failed| failed.map(|_| Flow::Break(())));
                     }
                 }
                 if self.swept.rooms % NOTED_AFTER == 0 {

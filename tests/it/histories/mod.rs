@@ -27,6 +27,7 @@ pub(crate) mod copy;
 mod erasure;
 mod explained;
 mod history;
+mod live;
 mod play;
 pub(crate) mod relay;
 mod reports;

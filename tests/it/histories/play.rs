@@ -309,8 +309,11 @@ impl Played {
         let random = fastrand::Rng::with_seed(history.seed);
         let mut schedule = Schedule { random, has_faults: history.has_faults };
         for together in arrived.chunks(history.at_once) {
-            system.deliver(together, &mut schedule).await;
             let now = together.iter().map(|arrived| arrived.received_at).max().unwrap();
+            if let System::Simulated(simulated, _) = system {
+                simulated.set_time(now);
+            }
+            system.deliver(together, &mut schedule).await;
             after(&mut schedule, now).await;
         }
     }

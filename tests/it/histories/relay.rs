@@ -14,8 +14,9 @@ use jsonschema::Validator;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rollcall::{
     domain::UnixMillis,
-    relay::{Bus, BusError, Entry, Received, Relay},
-    store::{ErasureList, Reader},
+    relay::{Bus, BusError, Entry, LiveRooms, Received, Relay},
+    routes::RELAY,
+    store::{ErasureList, LiveMarker, Reader},
 };
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -28,7 +29,7 @@ use super::{
     play::{Played, System},
     share, simulated_runtime,
 };
-use crate::support::{Item, Simulated, TABLE_NAME, secrets};
+use crate::support::{Item, RETENTION, Simulated, TABLE_NAME, iam, secrets};
 
 /// What an `href` leaves as it is.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -86,6 +87,11 @@ pub(crate) fn erasures(store: &Simulated) -> ErasureList {
     ErasureList::new(Reader::new(store.client(), TABLE_NAME), Duration::ZERO)
 }
 
+/// The list of live rooms in a store, of a relay that has just started.
+pub(crate) fn live_rooms(store: &Simulated) -> LiveRooms {
+    LiveRooms::new(LiveMarker::new(store.client(), TABLE_NAME, RETENTION))
+}
+
 /// The relay and the copy behind it.
 struct Downstream {
     bus: TestBus,
@@ -95,6 +101,8 @@ struct Downstream {
     waiting: Vec<Value>,
     /// Nobody is erased here.
     erasures: ErasureList,
+    /// The lists that each shard's relay keeps. They race.
+    live: [LiveRooms; SHARDS],
     copy: Copy,
     /// Every event by its id.
     events: BTreeMap<String, Value>,
@@ -113,6 +121,7 @@ impl Downstream {
             relayed: [0; SHARDS],
             waiting: Vec::new(),
             erasures: erasures(system.store()),
+            live: std::array::from_fn(|_| live_rooms(system.store())),
             copy: Copy::of(Connection::open_in_memory().unwrap()).unwrap(),
             events: BTreeMap::new(),
         }
@@ -144,8 +153,10 @@ impl Downstream {
             })
             .collect();
         let deadline = Instant::now() + Duration::from_millis(250);
-        let relay = Relay { bus: &self.bus, erasures: self.erasures.clone() };
-        let kept = relay.relay(&received, UnixMillis(now), deadline).await;
+        let live = self.live[shard].clone();
+        let relay = Relay { bus: &self.bus, erasures: self.erasures.clone(), live };
+        let relaying = relay.relay(&received, UnixMillis(now), deadline);
+        let kept = iam::acting_as(RELAY, relaying).await;
         let is_dead = std::mem::take(&mut *lock(&self.bus.is_dead));
         let is_repeated = self.bus.has_faults && random.u8(..) < 20;
         if !is_dead && !is_repeated {
@@ -222,7 +233,7 @@ fn check_events(stream: &[Value], events: &BTreeMap<String, Value>) -> Result<()
             "life" | "boundary" => changed(&["created_at", "closed_at"]),
             "device" => changed(&["online_stamp", "offline_stamp", "logout_stamp", "kicked_stamp"]),
             "registration" => usize::from(old.is_null()),
-            "moved" | "month" => 0,
+            "moved" | "month" | "live" | "app" => 0,
             other => panic!("{other} is new: does it have events?"),
         };
         let id = text(&record["eventID"]);
@@ -345,13 +356,14 @@ async fn hold_relay(
 
 /// The queries about everybody and every room of which something is stored.
 fn hrefs(store: &Simulated) -> HashSet<String> {
+    let is_of_somebody = |item: &Item| text(&item["pk"]["S"]) != "rollcall#apps";
     let href = |item: Item| {
         let parts: Vec<&str> = text(&item["pk"]["S"]).split('#').collect();
         let id = percent_decode_str(parts[3]).decode_utf8().unwrap();
         let id = utf8_percent_encode(&id, PLAIN);
         format!("/presence/{}/{}/{}s?{}={id}", parts[0], parts[1], parts[2], parts[2])
     };
-    store.items().into_iter().map(href).collect()
+    store.items().into_iter().filter(is_of_somebody).map(href).collect()
 }
 
 fn hold_events(thousandths: u32, loses: bool) {

@@ -39,6 +39,12 @@ use super::iam;
 const PAGE: usize = 5;
 const LARGE_LIMIT: usize = 100;
 
+/// How far a lagging index is behind, at most.
+pub(crate) const MAX_LAG_MS: u64 = 30_000;
+
+/// The time of the writes, unless a test sets it.
+const TIME_MS: u64 = 1_764_000_000_000;
+
 /// Rollcall's items must be small: none comes near DynamoDB's 400 KB.
 const MAX_ITEM_BYTES: usize = 8 << 10;
 
@@ -56,8 +62,34 @@ struct State {
     items: BTreeMap<Key, Item>,
     /// The records of the stream, in the order of the writes.
     stream: Vec<Value>,
+    /// The time of the writes, in Unix ms.
+    time: Option<u64>,
+    index: Option<LaggingIndex>,
     is_scheduled: bool,
     waiting: Vec<Waiting>,
+}
+
+/// An index that applies each write up to [`MAX_LAG_MS`] later, those of one item in their order.
+struct LaggingIndex {
+    random: fastrand::Rng,
+    /// What an item was, and since when the index has it.
+    versions: BTreeMap<Key, Vec<(u64, Option<Item>)>>,
+}
+
+impl LaggingIndex {
+    fn write(&mut self, key: &Key, item: Option<Item>, now: u64) {
+        let versions = self.versions.entry(key.clone()).or_default();
+        let at = now + self.random.u64(..=MAX_LAG_MS);
+        let at = versions.last().map_or(at, |(last, _)| at.max(*last));
+        versions.push((at, item));
+    }
+
+    fn items(&self, now: u64) -> impl Iterator<Item = &Item> {
+        let newest = move |versions: &'_ Vec<(u64, Option<Item>)>| {
+            versions.iter().rposition(|(at, _)| *at <= now)
+        };
+        self.versions.values().filter_map(move |versions| versions[newest(versions)?].1.as_ref())
+    }
 }
 
 struct Waiting {
@@ -106,6 +138,17 @@ impl Simulated {
         *self.state() = State::default();
     }
 
+    /// Lets the index lag from now on. The table must be empty.
+    pub(crate) fn lag(&self, seed: u64) {
+        let random = fastrand::Rng::with_seed(seed);
+        self.state().index = Some(LaggingIndex { random, versions: BTreeMap::new() });
+    }
+
+    /// Sets the time of what is written and read from now on.
+    pub(crate) fn set_time(&self, time: u64) {
+        self.state().time = Some(time);
+    }
+
     /// The records of the stream from the one with this number on, as Lambda passes them, in the
     /// order of the writes. DynamoDB keeps this order within each shard.
     pub(crate) fn stream(&self, from: usize) -> Vec<Value> {
@@ -116,8 +159,15 @@ impl Simulated {
     pub(crate) fn delete(&self, key: [&str; 2], by_ttl: bool) {
         let mut state = self.state();
         let key = (key[0].to_owned(), key[1].to_owned());
-        let old = state.items.remove(&key).unwrap();
+        let old = state.remove(&key).unwrap();
         state.record(&key, Some(&old), None, by_ttl);
+    }
+
+    /// Replaces the marks of a seat by what is none.
+    pub(crate) fn damage(&self, mut seat: Item) {
+        let key = (text(&seat["pk"]).to_owned(), text(&seat["sk"]).to_owned());
+        seat.insert("marks".to_owned(), json!({ "BS": ["AAAA"] }));
+        self.state().items.insert(key, seat);
     }
 
     pub(crate) fn items(&self) -> Vec<Item> {
@@ -276,10 +326,12 @@ impl State {
     }
 
     fn get(&self, request: &mut Request) -> Answer {
-        request.take("ConsistentRead");
+        let is_consistent = request.take("ConsistentRead").is_some();
         let key = request.key();
         let item = self.items.get(&key);
-        (200, item.map_or_else(|| json!({}), |item| json!({ "Item": item })))
+        let mut answer = item.map_or_else(|| json!({}), |item| json!({ "Item": item }));
+        request.add_read_units(&mut answer, item, is_consistent);
+        (200, answer)
     }
 
     fn put(&mut self, request: &mut Request) -> Answer {
@@ -298,7 +350,7 @@ impl State {
         if let Some(refused) = self.refuse(request, &key) {
             return refused;
         }
-        self.items.remove(&key);
+        self.remove(&key);
         (200, json!({}))
     }
 
@@ -361,7 +413,23 @@ impl State {
         }
         let old = self.items.get(&key).cloned();
         self.record(&key, old.as_ref(), Some(&item), false);
+        let now = self.now();
+        if let Some(index) = &mut self.index {
+            index.write(&key, Some(item.clone()), now);
+        }
         self.items.insert(key, item);
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Item> {
+        let now = self.now();
+        if let Some(index) = &mut self.index {
+            index.write(key, None, now);
+        }
+        self.items.remove(key)
+    }
+
+    fn now(&self) -> u64 {
+        self.time.unwrap_or(TIME_MS)
     }
 
     /// Adds a record to the stream. A write that changes nothing has none.
@@ -383,7 +451,7 @@ impl State {
             "eventSource": "aws:dynamodb",
             "awsRegion": "us-east-1",
             "dynamodb": {
-                "ApproximateCreationDateTime": 1_764_000_000.0,
+                "ApproximateCreationDateTime": self.now() / 1000,
                 "Keys": { pk: { "S": key.0 }, sk: { "S": key.1 } },
                 "SequenceNumber": (10_u128.pow(20) + number).to_string(),
                 "SizeBytes": 100,
@@ -404,14 +472,17 @@ impl State {
     }
 
     fn query(&self, request: &mut Request) -> Answer {
-        request.take("ConsistentRead").inspect(|_| {
-            assert!(!request.has("IndexName"), "an index has no consistent reads");
-        });
-        let [pk, sk] = match request.take("IndexName") {
-            None => TABLE.key,
+        let is_consistent = request.take("ConsistentRead") == Some(json!(true));
+        assert!(!is_consistent || !request.has("IndexName"), "an index has no consistent reads");
+        let ([pk, sk], items): (_, Vec<&Item>) = match request.take("IndexName") {
+            None => (TABLE.key, self.items.values().collect()),
             Some(index) => {
                 assert_eq!(index, TABLE.index);
-                TABLE.index_key
+                let items = match &self.index {
+                    Some(lagging) => lagging.items(self.now()).collect(),
+                    None => self.items.values().collect(),
+                };
+                (TABLE.index_key, items)
             }
         };
         let place =
@@ -421,9 +492,8 @@ impl State {
         assert!(condition.names.iter().all(|name| [pk, sk].contains(&name.as_str())));
         assert_eq!(condition.tokens[..2], [pk, "="], "a query names its partition");
         let partition = condition.values[&condition.tokens[2]].clone();
-        let mut found: Vec<&Item> = self
-            .items
-            .values()
+        let mut found: Vec<&Item> = items
+            .into_iter()
             .filter(|item| item.get(pk) == Some(&partition))
             .filter(|item| condition.whole_condition(item))
             .collect();
@@ -449,6 +519,7 @@ impl State {
             let key: Item = names.map(|name| (name.to_owned(), last[name].clone())).collect();
             answer["LastEvaluatedKey"] = json!(key);
         }
+        request.add_read_units(&mut answer, found.iter().copied(), is_consistent);
         match request.take("Select").as_ref().and_then(Value::as_str) {
             None => answer["Items"] = json!(found),
             Some("COUNT") => {}
@@ -490,6 +561,21 @@ impl Request {
         let key = self.take("Key").unwrap();
         let [pk, sk] = TABLE.key.map(|name| text(&key[name]).to_owned());
         (pk, sk)
+    }
+
+    /// The units that a read consumes: one, or half of one, for each 4 KB of what it read together.
+    fn add_read_units<'a>(
+        &mut self,
+        answer: &mut Value,
+        read: impl IntoIterator<Item = &'a Item>,
+        is_consistent: bool,
+    ) {
+        let Some(asked) = self.take("ReturnConsumedCapacity") else { return };
+        assert_eq!(asked, "TOTAL");
+        let bytes: usize = read.into_iter().map(size).sum();
+        let parts = u32::try_from(bytes.div_ceil(4096).max(1)).unwrap();
+        let units = f64::from(parts) * if is_consistent { 1.0 } else { 0.5 };
+        answer["ConsumedCapacity"] = json!({ "CapacityUnits": units });
     }
 
     fn parser(&mut self, field: &str) -> Option<Parser> {

@@ -46,8 +46,32 @@ pub struct RosterPage<'a> {
     pub after: Option<&'a str>,
     /// How many members a page has at most.
     pub limit: usize,
+    /// How far the first page counts the people in the room.
+    pub counting: Counting,
     /// Whether a person is in, by the marks on their seat.
     pub is_in: &'a (dyn Fn(&Member) -> bool + Sync),
+}
+
+/// How far people are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counting {
+    /// Not at all.
+    No,
+    /// In so many rows of the room. There is one for each person who may be in.
+    Rows(usize),
+    /// All of them.
+    All,
+}
+
+/// How many people are in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// So many.
+    Exactly(usize),
+    /// So many are in the rows that were counted, and there are more rows.
+    AtLeast(usize),
+    /// Nobody counted.
+    Unknown,
 }
 
 impl std::fmt::Debug for RosterPage<'_> {
@@ -55,6 +79,7 @@ impl std::fmt::Debug for RosterPage<'_> {
         f.debug_struct("RosterPage")
             .field("after", &self.after)
             .field("limit", &self.limit)
+            .field("counting", &self.counting)
             .finish_non_exhaustive()
     }
 }
@@ -65,7 +90,7 @@ pub struct Roster {
     /// The members on this page.
     pub members: Vec<RosterRow>,
     /// How many members there are in all, if this is the first page.
-    pub count: usize,
+    pub count: Count,
     /// Where this page ends, if another one follows.
     pub next: Option<String>,
 }
@@ -73,8 +98,8 @@ pub struct Roster {
 impl Reader {
     /// A page of the people in a room.
     ///
-    /// The first page reads all rows of the people in the room, because it counts them. A later one
-    /// reads little more than it returns. Only one page of each shard is kept in memory.
+    /// The first page reads the rows that it counts. A later one reads little more than it returns.
+    /// Only one page of each shard is kept in memory.
     ///
     /// # Errors
     ///
@@ -90,33 +115,48 @@ impl Reader {
         // A client may send any cursor: it must not lead out of the section.
         let end = keys::rows_end(Section::In);
         let to = page.after.filter(|after| **after < *end).map_or(end, ToOwned::to_owned);
-        let page_size =
-            if page.after.is_none() { ROWS_PER_READ } else { rows_per_shard(page.limit) };
+        let most = match page.counting {
+            _ if page.after.is_some() => 0,
+            Counting::No => 0,
+            Counting::Rows(most) => most,
+            Counting::All => usize::MAX,
+        };
+        let page_size = if most > 0 { ROWS_PER_READ } else { rows_per_shard(page.limit) };
         let shards = (0..SHARDS).map(|shard| {
             let (partition, range) = (keys::shard(app, room, shard), (from.clone(), to.clone()));
             self.rows(partition, range, Direction::NewestFirst, page_size, now)
         });
         let mut rows = Merged::new(shards.collect(), Direction::NewestFirst).await?;
-        let mut roster = Roster { members: Vec::new(), count: 0, next: None };
+        let mut roster = Roster { members: Vec::new(), count: Count::Unknown, next: None };
+        let (mut read, mut found) = (0, 0);
         while let Some((row, item)) = rows.next().await? {
+            read += 1;
             let Some(member) = self.member(app, &item, now).await? else { continue };
             if Some(row.as_str()) == page.after || !(page.is_in)(&member) {
                 continue;
             }
-            roster.count += 1;
-            if roster.count > page.limit {
+            found += 1;
+            if found > page.limit {
                 roster.next = roster.members.last().map(|last| last.row.clone());
                 break;
             }
             roster.members.push(RosterRow { row, member });
         }
-        if page.after.is_none() {
-            let mut rest = pin!(rows.rest());
-            while let Some((_, item)) = rest.try_next().await? {
-                let member = self.member(app, &item, now).await?;
-                roster.count += usize::from(member.is_some_and(|member| (page.is_in)(&member)));
-            }
+        if most == 0 {
+            return Ok(roster);
         }
+        let mut rest = pin!(rows.rest());
+        roster.count = loop {
+            if read > most {
+                break Count::AtLeast(found);
+            }
+            let Some((_, item)) = rest.try_next().await? else { break Count::Exactly(found) };
+            read += 1;
+            if read <= most {
+                let member = self.member(app, &item, now).await?;
+                found += usize::from(member.is_some_and(|member| (page.is_in)(&member)));
+            }
+        };
         Ok(roster)
     }
 

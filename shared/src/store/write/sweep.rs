@@ -55,10 +55,12 @@ impl SweepStore {
     ) -> Result<Option<Lease>, StoreError> {
         let stored = self.table.item(keys::APPS.to_owned(), SWEEP.to_owned()).await?;
         let stored = stored.unwrap_or_default();
-        if item::millis(&stored, LEASE_UNTIL)?.is_some_and(|until| until > now) {
-            return Ok(None);
-        }
-        let update = lease(owner, until).only_if_unchanged(&stored, &[LEASE_OWNER, LEASE_UNTIL]);
+        let held_by = item::optional_text(&stored, LEASE_OWNER).unwrap_or_default();
+        let update = match item::millis(&stored, LEASE_UNTIL)? {
+            Some(held_until) if held_until > now => return Ok(None),
+            Some(held_until) => if_held(lease(owner, until), &held_by, held_until),
+            None => lease(owner, until).only_if(format!("attribute_not_exists({LEASE_UNTIL})")),
+        };
         let is_taken = self.is_own(owner, until, update).await?;
         let progress = item::optional_text(&stored, PROGRESS);
         Ok(is_taken.then(|| Lease { owner: owner.to_owned(), until, progress }))
@@ -76,15 +78,8 @@ impl SweepStore {
         progress: String,
         until: UnixMillis,
     ) -> Result<bool, StoreError> {
-        let held = [
-            (LEASE_OWNER, item::string(&lease.owner)),
-            (LEASE_UNTIL, item::number(lease.until.0)),
-        ];
-        let update = self::lease(&lease.owner, until)
-            .set(PROGRESS, item::string(progress))
-            .given("held_by", held[0].1.clone())
-            .given("held_until", held[1].1.clone())
-            .only_if(format!("{LEASE_OWNER} = :held_by AND {LEASE_UNTIL} = :held_until"));
+        let update = self::lease(&lease.owner, until).set(PROGRESS, item::string(progress));
+        let update = if_held(update, &lease.owner, lease.until);
         let is_kept = self.is_own(&lease.owner, until, update).await?;
         lease.until = until;
         Ok(is_kept)
@@ -134,4 +129,12 @@ fn lease(owner: &str, until: UnixMillis) -> Update {
     Update::of(keys::APPS.to_owned(), SWEEP)
         .set(LEASE_OWNER, item::string(owner))
         .set(LEASE_UNTIL, item::number(until.0))
+}
+
+/// An update that is done if the lease is the one that was read.
+fn if_held(update: Update, by: &str, until: UnixMillis) -> Update {
+    update
+        .given("held_by", item::string(by))
+        .given("held_until", item::number(until.0))
+        .only_if(format!("{LEASE_OWNER} = :held_by AND {LEASE_UNTIL} = :held_until"))
 }
