@@ -8,12 +8,16 @@ use std::{
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures::{StreamExt, stream};
-use rollcall::{callback::Secret, domain::UnixMillis};
+use rollcall::{
+    callback::Secret,
+    domain::{App, ProviderName, UnixMillis},
+    store::{Lateness, LiveMarker},
+};
 use rollcall_players::zego::{Event, EventName::RoomLogin};
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 
-use crate::support::{Database, Handlers, SECRET, TABLE_NAME, zego_event};
+use crate::support::{Database, Handlers, RETENTION, SECRET, TABLE_NAME, zego_event};
 
 const START: u64 = 1_790_000_000_000;
 const NOW: UnixMillis = UnixMillis(START + 600_000);
@@ -83,7 +87,8 @@ async fn pages(
 ) -> BTreeMap<String, u64> {
     let (mut times, mut next) = (BTreeMap::new(), String::new());
     loop {
-        let (status, page) = handlers.get(path, &format!("limit=1000{next}"), NOW).await;
+        let query = format!("limit=1000&count=exact{next}");
+        let (status, page) = handlers.get(path, &query, NOW).await;
         assert_eq!(status, 200, "{page}");
         each(&page);
         for one in page[list].as_array().unwrap() {
@@ -102,7 +107,33 @@ async fn twenty_thousand_people_in_one_room_are_found_and_counted() {
     proxy.take_units();
 
     let room = "/presence/zego/1/rooms/lobby";
-    let (_, first) = handlers.get(room, "limit=100", NOW).await;
+    for (count, online, at_least) in [("", None, Some(5000)), ("&count=false", None, None)] {
+        let (_, page) = handlers.get(room, &format!("limit=100{count}"), NOW).await;
+        let counted = (page["online"].as_u64(), page["online_at_least"].as_u64());
+        assert_eq!(counted, (online, at_least), "{count}");
+        assert_eq!((&page["open"], page["members"].as_array().unwrap().len()), (&true.into(), 100));
+        let next = format!("limit=100{count}&next={}", page["next"].as_str().unwrap());
+        let (_, next) = handlers.get(room, &next, NOW).await;
+        assert_eq!(
+            [&next["online"], &next["online_at_least"]],
+            [&page["online"], &page["online_at_least"]]
+        );
+        let (requests, units) = (proxy.take().len(), proxy.take_units());
+        println!("two pages of a roster{count}: {units} read units, {requests} requests");
+        assert!(units < 0.04 * 10_000.0, "{units}");
+    }
+    let marker = LiveMarker::new(database.client.clone(), TABLE_NAME, RETENTION);
+    let app = App { provider: ProviderName::Zego, id: "1".parse().unwrap() };
+    marker.mark(&app, &"lobby".parse().unwrap(), NOW, Lateness::InTime).await.unwrap();
+    let (_, live) = handlers.get("/rooms/zego/1", "min_people=5000", NOW).await;
+    let live = &live["rooms"][0];
+    let counted = [&live["online"], &live["online_at_least"], &live["missing"]];
+    assert_eq!(counted, [&Value::Null, &5000.into(), &Value::Null], "{live}");
+    let units = proxy.take_units();
+    println!("a live room of {PEOPLE}: {units} read units, {} requests", proxy.take().len());
+    assert!(units < 0.04 * 10_000.0, "{units}");
+
+    let (_, first) = handlers.get(room, "limit=100&count=exact", NOW).await;
     assert_eq!(first["online"], PEOPLE);
     let (requests, units) = (proxy.take().len(), proxy.take_units());
     println!("first page of a roster of {PEOPLE}: {units} read units, {requests} requests");

@@ -30,6 +30,7 @@ mod queries;
 mod relay;
 mod replay_guard;
 mod reports;
+mod rooms;
 mod seats;
 mod secrets;
 mod spill;

@@ -245,6 +245,7 @@ impl Asker<'_> {
         let (app, id) = split(path);
         let Some(model) = self.model.rooms.get(path) else { return Ok(Vec::new()) };
         let asked = Query::get(format!("/presence/{app}/rooms")).with("room", id);
+        let asked = asked.with("count", "exact");
         let Some(answer) = self.list(&asked, "members").await? else {
             return Ok(vec!["is not known".to_owned()]);
         };

@@ -27,7 +27,7 @@ pub(crate) mod copy;
 mod erasure;
 mod explained;
 mod history;
-mod live;
+pub(crate) mod live;
 mod play;
 pub(crate) mod relay;
 mod reports;
