@@ -30,7 +30,7 @@
 //! | [`replay`] | the pipeline from the queue to the store | `domain`, `metrics`, `spill`, `store` |
 //! | [`erase`] | a person is erased: the request, and the second pass | `domain`, `http`, `metrics`, `routes`, `spill`, `store` |
 //! | [`record`] | what is known about an app at one moment: people, rooms, stays and how they ended | `domain`, `providers`, `store` |
-//! | [`query`] | the answers to a backend's queries | `domain`, `http`, `payload`, `record`, `routes` |
+//! | [`query`] | the answers to a backend's queries | `config`, `domain`, `http`, `payload`, `record`, `routes` |
 //! | [`relay`] | the pipeline from the table's stream to events; `EventBridge` | `aws`, `domain`, `providers`, `store` |
 //! | [`sweep`] | the list of live rooms is swept, and people are counted | `domain`, `metrics`, `record`, `store` |
 //! | [`user_sig`] | Tencent's login tickets: minted, verified, and the answers for both | `apps`, `callback`, `domain`, `http`, `providers`, `routes` |

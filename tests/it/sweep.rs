@@ -190,7 +190,10 @@ async fn a_pass_over_many_rooms_takes_as_long_as_its_budget_allows() {
         rooms += swept.rooms;
         let allowed = per_second * 60.0 * f64::from(runs);
         assert!(swept.read_units > 0.0 && units < allowed + 30.0, "{units} of {allowed}");
-        assert_eq!(stack.swept(budget, now).await.unwrap().rooms, 0, "nothing is left");
+        if swept.passes == 0 {
+            let again = stack.swept(budget, now).await.unwrap();
+            assert_eq!(again.rooms, 0, "nothing is left");
+        }
         now = now.after(Duration::from_mins(1));
     }
     assert!(runs > 2, "{runs}");
@@ -255,7 +258,7 @@ async fn a_laptop_gives_a_sweep_one_part_in_twenty_of_its_time() {
     let took = async |budget| {
         let sweep = sweep_on(client_of(&proxy.url), budget);
         let began = Instant::now();
-        let swept = run(&sweep, "run", now).await.unwrap().unwrap();
+        let swept = run(&sweep, "run", runtime::now()).await.unwrap().unwrap();
         assert_eq!((swept.rooms, swept.passes), (1, 1));
         began.elapsed()
     };

@@ -766,7 +766,7 @@ fn a_table_that_exists_takes_the_place_of_the_stacks_own_everywhere() {
             _ => {}
         }
     }
-    assert_eq!(uses, 14, "environment, output, events, and one in each statement of a policy");
+    assert_eq!(uses, 15, "environment, output, events, and one in each statement of a policy");
 }
 
 /// A stack's name has at most 128 characters. Every name that contains it must stay within the

@@ -1,6 +1,7 @@
 //! The model of all providers' callbacks. It knows no wire format and no database.
 
 mod change;
+mod count;
 mod creator;
 mod device;
 mod id;
@@ -18,6 +19,7 @@ pub use change::{
     Boundary, BoundaryChange, Change, Detail, Details, DeviceChange, LifeChange, Named,
     Registration, RegistrationSource, Roster, SeatChange,
 };
+pub use count::{Count, Counting};
 pub use creator::{Creator, CreatorHash};
 pub use device::{Account, Connection, Device, DeviceEvent, DeviceVerdict, Register, Stamp};
 pub use id::{App, AppId, IdError, LifeId, Platform, ProviderName, RoomId, SessionId, UserId};

@@ -10,8 +10,8 @@ use super::{
     rows::Rows,
 };
 use crate::{
-    domain::{AppId, LifeId, ProviderName, RoomId, SessionId, UnixMillis, UserId},
-    record::{self, Counting, Member, Record, RoomStay},
+    domain::{AppId, Counting, LifeId, ProviderName, RoomId, SessionId, UnixMillis, UserId},
+    record::{self, Member, Record, RoomStay},
 };
 
 /// A page of the people in a room.

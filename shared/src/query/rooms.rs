@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::{Parameters, QueryError, answer::List, cursor, rows::Rows};
 use crate::{
-    domain::{AppId, Counted, LifeId, ProviderName, RoomId, Sample, UnixMillis},
-    record::{self, Count, Record},
+    domain::{AppId, Count, Counted, LifeId, ProviderName, RoomId, Sample, UnixMillis},
+    record::{self, Record},
 };
 
 /// How far the people in a room are counted, unless all are to be.

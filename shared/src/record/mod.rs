@@ -32,7 +32,6 @@ pub use self::{
     samples::{utc_day, utc_hour},
     stay::{DeviceStay, RoomStay, Stay},
 };
-pub use crate::store::{Count, Counting};
 use crate::{
     domain::{App, ProviderName, Role, UnixMillis},
     providers::{self, Months, RoomEnds, Rules},

@@ -9,9 +9,11 @@ use futures::{
 
 use super::{Record, RecordError, RoomStay};
 use crate::{
-    domain::{Boundary, Life, LifeId, MAX_EVENT_TIME_AHEAD, RoomId, UnixMillis, UserId},
+    domain::{
+        Boundary, Count, Counting, Life, LifeId, MAX_EVENT_TIME_AHEAD, RoomId, UnixMillis, UserId,
+    },
     providers::{BoundaryEnds, RoomEnds, Rules},
-    store::{self, Count, Counting, RosterPage, RosterRow, SeatsFrom},
+    store::{self, RosterPage, RosterRow, SeatsFrom},
 };
 
 /// How many members are read at the same time.

@@ -28,9 +28,9 @@ pub use erasures::{ErasedAt, Erasure, Erasures, UserHash};
 pub use error::StoreError;
 pub use meter::Meter;
 pub use read::{
-    Count, Counting, ErasureList, LIVE_PARTS, LiveRoom, Member, NEWEST_BOUNDARIES, PersonContent,
-    PersonItem, Reader, RegistrationRow, RegistrationsPage, RoomSeat, Roster, RosterPage,
-    RosterRow, Seat, SeatsFrom,
+    ErasureList, LIVE_PARTS, LiveRoom, Member, NEWEST_BOUNDARIES, PersonContent, PersonItem,
+    Reader, RegistrationRow, RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat,
+    SeatsFrom,
 };
 pub use stream::{Fact, FactOf, NewFact, StreamRecord};
 pub use table::{INDEX, TABLE, TableDefinition};

@@ -11,9 +11,8 @@ use super::{
     progress::{Pass, Progress, Round},
 };
 use crate::{
-    domain::{App, Counted, UnixMillis},
+    domain::{App, Count, Counted, UnixMillis},
     metrics,
-    record::Count,
     store::{LIVE_PARTS, Lease, LiveRoom},
 };
 

@@ -27,7 +27,7 @@ pub use live::{LIVE_PARTS, LiveRoom};
 pub use person::{PersonContent, PersonItem};
 pub(super) use person::{PersonKind, month_counted_at};
 pub use registration::{RegistrationRow, RegistrationsPage};
-pub use roster::{Count, Counting, Member, Roster, RosterPage, RosterRow};
+pub use roster::{Member, Roster, RosterPage, RosterRow};
 pub use seat::Seat;
 
 use super::{

@@ -16,7 +16,7 @@ use super::{
     seat::Seat,
 };
 use crate::{
-    domain::{App, Mark, RoomId, UnixMillis, UserId},
+    domain::{App, Count, Counting, Mark, RoomId, UnixMillis, UserId},
     providers::{NewestMark, seat_rules},
 };
 
@@ -50,28 +50,6 @@ pub struct RosterPage<'a> {
     pub counting: Counting,
     /// Whether a person is in, by the marks on their seat.
     pub is_in: &'a (dyn Fn(&Member) -> bool + Sync),
-}
-
-/// How far people are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counting {
-    /// Not at all.
-    No,
-    /// In so many rows of the room. There is one for each person who may be in.
-    Rows(usize),
-    /// All of them.
-    All,
-}
-
-/// How many people are in a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
-    /// So many.
-    Exactly(usize),
-    /// So many are in the rows that were counted, and there are more rows.
-    AtLeast(usize),
-    /// Nobody counted.
-    Unknown,
 }
 
 impl std::fmt::Debug for RosterPage<'_> {

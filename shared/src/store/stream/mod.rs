@@ -38,7 +38,8 @@ struct Images {
     new_image: Option<Item>,
     #[serde(default, deserialize_with = "image::read_optional")]
     old_image: Option<Item>,
-    sequence_number: String,
+    #[serde(rename = "SequenceNumber")]
+    number: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -57,7 +58,7 @@ impl StreamRecord {
     /// Its place among the records of the same item: a number of 21 to 40 digits.
     #[must_use]
     pub fn sequence_number(&self) -> &str {
-        &self.dynamodb.sequence_number
+        &self.dynamodb.number
     }
 
     /// When the item was written, by DynamoDB's clock, in whole seconds at least.
