@@ -31,7 +31,7 @@ pub const QUIET_FOR: Duration = Duration::from_mins(10);
 const _: () = assert!(QUIET_FOR.as_secs() >= 2 * MARKED_FOR.as_secs());
 
 /// How long a lease lasts after it was kept. The function's timeout is shorter.
-pub const LEASE: Duration = Duration::from_secs(60);
+pub const LEASE: Duration = Duration::from_mins(1);
 
 /// Sweeps the lists of live rooms of all apps.
 #[derive(Debug, Clone)]

@@ -133,7 +133,7 @@ impl<'a> Run<'a> {
                             .map_or(Ok(Flow::Break(())), |failed| failed.map(|_| Flow::Break(())));
                     }
                 }
-                if self.swept.rooms % NOTED_AFTER == 0 {
+                if self.swept.rooms.is_multiple_of(NOTED_AFTER) {
                     round.pass = Some(pass.clone());
                     self.progress.round = Some(round.clone());
                     self.note().await?;
