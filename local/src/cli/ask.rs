@@ -182,6 +182,7 @@ async fn online(client: &Client, at: &Query, users: &[String]) -> Result<Value, 
 }
 
 impl What {
+    #[expect(clippy::too_many_lines, reason = "one arm for each question")]
     fn asked(&self, app: &App) -> Asked {
         let of = |root, rest| Query::of(app, root, rest);
         let room = |room: &String| Subject::Room(room.clone());

@@ -82,6 +82,15 @@ enum Events {
     Off,
 }
 
+impl From<Events> for config::Events {
+    fn from(events: Events) -> Self {
+        match events {
+            Events::On => Self::On,
+            Events::Off => Self::Off,
+        }
+    }
+}
+
 /// An address that can be posted to.
 fn url(text: &str) -> Result<String, String> {
     let url = reqwest::Url::parse(text).map_err(|error| error.to_string())?;
@@ -191,11 +200,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         budget: config.budget,
     };
     let user_sigs = UserSigs { apps };
-    let events = match args.events {
-        Events::On => config::Events::On,
-        Events::Off => config::Events::Off,
-    };
-    let queries = Queries { records: Records::new(reader, Duration::ZERO), events };
+    let records = Records::new(reader, Duration::ZERO);
+    let queries = Queries { records, events: args.events.into() };
     let handlers = Gateway { receiver, queries, erase, user_sigs };
     let events = journal.clone();
     servers.spawn(async move {

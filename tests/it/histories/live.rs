@@ -107,7 +107,7 @@ impl Relays {
                 live: live.clone(),
             })
             .collect();
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let mut all: Vec<Work<'_>> = Vec::new();
         for (relay, batch) in relays.iter().zip(&batches) {
             let relaying = iam::acting_as(RELAY, relay.relay(batch, UnixMillis(now), deadline));
