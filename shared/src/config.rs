@@ -1,6 +1,9 @@
 //! The environment variables that configure Rollcall.
 
-use std::{num::ParseIntError, time::Duration};
+use std::{
+    num::{NonZeroU32, ParseIntError},
+    time::Duration,
+};
 
 pub use crate::providers::{Apps, AppsError};
 
@@ -15,8 +18,13 @@ const DEFAULT_BUDGET: Duration = Duration::from_millis(1500);
 /// impatient provider that never repeats itself, OpenIM, waits 5 s.
 const LAPTOP_BUDGET: Duration = Duration::from_secs(4);
 
+/// How many read units per second a sweep may consume, unless
+/// `ROLLCALL_SWEEP_READ_UNITS_PER_SECOND` says otherwise.
+pub const DEFAULT_SWEEP_READ_UNITS: NonZeroU32 = NonZeroU32::new(50).unwrap();
+
 const APPS: &str = "ROLLCALL_APPS";
 const REPLAY_GUARD: &str = "ROLLCALL_REPLAY_GUARD";
+const SWEEP_READ_UNITS: &str = "ROLLCALL_SWEEP_READ_UNITS_PER_SECOND";
 const EVENTS: &str = "ROLLCALL_EVENTS";
 const SPILL_QUEUE_URL: &str = "ROLLCALL_SPILL_QUEUE_URL";
 const ERASE_QUEUE_URL: &str = "ROLLCALL_ERASE_QUEUE_URL";
@@ -205,6 +213,26 @@ impl SettleConfig {
             return Err(ConfigError::Settle);
         }
         Ok(Some(Self { queue_url, grace }))
+    }
+}
+
+/// What the function that sweeps may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SweepConfig {
+    /// `ROLLCALL_SWEEP_READ_UNITS_PER_SECOND`: how many read units it may consume, on average over a
+    /// minute; default 50.
+    pub read_units_per_second: NonZeroU32,
+}
+
+impl SweepConfig {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the variable is no positive number.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let per_second = number(SWEEP_READ_UNITS)?.unwrap_or(DEFAULT_SWEEP_READ_UNITS);
+        Ok(Self { read_units_per_second: per_second })
     }
 }
 

@@ -33,9 +33,10 @@
 //! | [`query`] | the answers to a backend's queries | `config`, `domain`, `http`, `payload`, `record`, `routes` |
 //! | [`settle`] | rooms in which nothing has changed for a while | `domain`, `metrics`, `record`, `spill`, `store` |
 //! | [`relay`] | the pipeline from the table's stream to events; `EventBridge` | `aws`, `domain`, `metrics`, `providers`, `settle`, `store` |
+//! | [`sweep`] | the list of live rooms is swept, and people are counted | `domain`, `metrics`, `record`, `store` |
 //! | [`user_sig`] | Tencent's login tickets: minted, verified, and the answers for both | `apps`, `callback`, `domain`, `http`, `providers`, `routes` |
 //! | `fuzzing` | the checks that `fuzz/` and a test run on arbitrary bytes | `callback`, `domain`, `erase`, `http`, `providers`, `query`, `routes`, `store`, `user_sig` |
-//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `erase`, `handler`, `http`, `metrics`, `providers`, `query`, `record`, `relay`, `replay`, `settle`, `spill`, `store`, `user_sig` |
+//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `erase`, `handler`, `http`, `metrics`, `providers`, `query`, `record`, `relay`, `replay`, `settle`, `spill`, `store`, `sweep`, `user_sig` |
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -64,4 +65,5 @@ pub mod runtime;
 pub mod settle;
 pub mod spill;
 pub mod store;
+pub mod sweep;
 pub mod user_sig;

@@ -39,6 +39,15 @@
 //! | `events`: events of the batch | count | function |
 //! | `unsent`: those that the bus did not take in time; their records are delivered again | count | function |
 //!
+//! So does the line about each run of the sweep:
+//!
+//! | metric | unit | by |
+//! | --- | --- | --- |
+//! | `swept_rooms`: rooms that the run looked at | count | function |
+//! | `removed_rooms`: rooms that it took off the list of live rooms | count | function |
+//! | `read_units`: what its reads consumed | count | function |
+//! | `pass_age_s`: the age of the oldest number in the newest samples | seconds | function |
+//!
 //! Each value of a dimension is a name in the sources. So there are few values, whatever is sent.
 
 use std::fmt::{self, Write};
@@ -81,14 +90,18 @@ pub const REPEATS: &str = "rollcall.repeats";
 /// `events`, `unsent` and `kept`.
 pub const RELAY: &str = "rollcall.relay";
 
+/// The target of the line about a run of the sweep. The line's fields are `swept_rooms`,
+/// `removed_rooms`, `passes`, `read_units` and `pass_age_s`.
+pub const SWEEP: &str = "rollcall.sweep";
+
 /// The outcome of a callback that was refused.
 pub const REJECTED: &str = "rejected";
 
 /// The outcome of a callback that was not stored and is safe in the spill queue.
 const SPILLED: &str = "spilled";
 
-/// Writes log lines as JSON, and metrics into those about callbacks, replays, erasures and the
-/// stream.
+/// Writes log lines as JSON, and metrics into those about callbacks, replays, erasures, the stream
+/// and sweeps.
 #[derive(Debug)]
 pub struct EmbeddedMetrics {
     /// The directives for callbacks that were accepted, as JSON.
@@ -103,6 +116,8 @@ pub struct EmbeddedMetrics {
     repeated: String,
     /// Those for a batch of the table's stream.
     relayed: String,
+    /// Those for a run of the sweep.
+    swept: String,
     lines: Format<Json>,
     now: fn() -> UnixMillis,
 }
@@ -129,6 +144,12 @@ impl EmbeddedMetrics {
             erased: of_function(&[Metric::count("erasures"), Metric::count("erased_items")]),
             repeated: of_function(&[Metric::count("kept"), oldest_kept]),
             relayed: of_function(&[Metric::count("events"), Metric::count("unsent")]),
+            swept: of_function(&[
+                Metric::count("swept_rooms"),
+                Metric::count("removed_rooms"),
+                Metric::count("read_units"),
+                const { Metric { name: "pass_age_s", unit: "Seconds" } },
+            ]),
             lines,
             now,
         }
@@ -147,7 +168,7 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let target = event.metadata().target();
-        if ![CALLBACK, REPLAY, ERASURE, REPEATS, RELAY].contains(&target) {
+        if ![CALLBACK, REPLAY, ERASURE, REPEATS, RELAY, SWEEP].contains(&target) {
             return self.lines.format_event(context, writer, event);
         }
         let mut fields = LineFields::default();
@@ -158,6 +179,7 @@ where
             ERASURE => &self.erased,
             REPEATS => &self.repeated,
             RELAY => &self.relayed,
+            SWEEP => &self.swept,
             _ if fields.is_rejected => &self.refused,
             _ => &self.accepted,
         };
@@ -166,6 +188,7 @@ where
             REPLAY => write!(writer, r#""function":"spill-replay","#)?,
             ERASURE | REPEATS => write!(writer, r#""function":"erase","#)?,
             RELAY => write!(writer, r#""function":"relay","#)?,
+            SWEEP => write!(writer, r#""function":"sweep","#)?,
             _ => {
                 let rejected = u8::from(fields.is_rejected);
                 let spilled = u8::from(fields.is_spilled);

@@ -64,6 +64,9 @@ pub const RELAY: &str = "relay";
 /// The function that checks rooms in which nothing has changed for a while. It has no route.
 pub const SETTLE: &str = "settle";
 
+/// The function that sweeps the lists of live rooms. It has no route.
+pub const SWEEP: &str = "sweep";
+
 /// Where a UserSig is minted.
 pub const MINT: &str = "/tencent/user-sig";
 
@@ -86,13 +89,14 @@ const ERASED: [&str; 2] = [DATA, DATA_OF_ANY];
 const USER_SIGS: [&str; 2] = [MINT, VERIFY];
 
 /// The routes of [`QUERY`]. The names in braces are those of [`MatchedQuery`].
-static QUERIES: [(Method, &str, Query); 25] = [
+static QUERIES: [(Method, &str, Query); 26] = [
     (Method::GET, "/presence/{provider}/{app}/users/{user}", Query::User),
     (Method::GET, "/presence/{provider}/{app}/users", Query::User),
     (Method::POST, "/presence/{provider}/{app}/users", Query::Users),
     (Method::GET, "/presence/{provider}/{app}/rooms/{room}", Query::Room),
     (Method::GET, "/presence/{provider}/{app}/rooms", Query::Room),
     (Method::GET, "/rooms/{provider}/{app}", Query::LiveRooms),
+    (Method::GET, "/stats/{provider}/{app}", Query::Stats),
     (Method::GET, "/attendance/{provider}/{app}/users/{user}", Query::UserAttendance),
     (Method::GET, "/attendance/{provider}/{app}/users", Query::UserAttendance),
     (Method::GET, "/attendance/{provider}/{app}/rooms/{room}", Query::RoomAttendance),
@@ -191,6 +195,8 @@ pub enum Query {
     Room,
     /// Which rooms are live.
     LiveRooms,
+    /// How many rooms and people an app had over time.
+    Stats,
     /// In which rooms a user was.
     UserAttendance,
     /// Who was in a room.
@@ -294,7 +300,7 @@ impl Policy {
     pub fn of(path: &str) -> Option<Self> {
         match path.trim_start_matches('/').split('/').next()? {
             "presence" | "attendance" | "registrations" | "usage" | "reports" | "explain"
-            | "rooms" => Some(Self::Ask),
+            | "rooms" | "stats" => Some(Self::Ask),
             "users" | "erasures" => Some(Self::Erase),
             _ => None,
         }
@@ -335,7 +341,7 @@ pub fn all() -> impl Iterator<Item = Route> {
 /// The functions of all routes, and those that have no route, each once.
 pub fn functions() -> impl Iterator<Item = &'static str> {
     let callbacks = CALLBACKS.iter().map(|names| names.function);
-    callbacks.chain([QUERY, USER_SIG, ERASE, SPILL_REPLAY, RELAY, SETTLE])
+    callbacks.chain([QUERY, USER_SIG, ERASE, SPILL_REPLAY, RELAY, SETTLE, SWEEP])
 }
 
 /// A function that a backend calls.

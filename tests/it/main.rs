@@ -36,6 +36,7 @@ mod seats;
 mod secrets;
 mod settle;
 mod spill;
+mod sweep;
 mod template;
 mod tencent;
 mod user_sig;

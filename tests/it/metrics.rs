@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    num::NonZeroU32,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -14,7 +15,9 @@ use rollcall::{
     erase::ReceivedRepeat,
     metrics::EmbeddedMetrics,
     providers::openim::{AppCredentials, Basic},
+    routes::SWEEP,
     runtime,
+    sweep::Budget,
 };
 use rollcall_players::{
     Callback, Secrets,
@@ -32,7 +35,7 @@ use crate::{
     relay,
     support::{
         CHAT_TOKEN, Database, EventBridge, Handlers, Moment, OPENIM_PASSWORD, OPENIM_SECRET,
-        Outage, SECRET, TRTC_KEY, one_of_each, openim_event,
+        Outage, SECRET, TRTC_KEY, client_of, iam, one_of_each, openim_event, sweep_on,
     },
     template::template,
 };
@@ -216,6 +219,19 @@ async fn each_batch_of_records_is_one_line_with_its_events_and_those_that_were_n
     assert_eq!(names, ["events", "unsent"]);
 }
 
+/// The log of a run of the sweep.
+async fn log_of_a_sweep() -> String {
+    let database = Database::start().await;
+    let log = Log::default();
+    let guard = tracing::subscriber::set_default(subscriber(&log));
+    let sweep = sweep_on(client_of(&database.url), Budget::OneIn(NonZeroU32::MIN));
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    let running = sweep.run("run", runtime::now(), deadline);
+    assert!(iam::acting_as(SWEEP, running).await.unwrap().is_some());
+    drop(guard);
+    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+}
+
 fn strings(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|entry| entry.as_str().unwrap()).collect()
 }
@@ -257,7 +273,8 @@ fn check(line: &Value, emitted: &mut Emitted) {
 
 async fn emitted() -> Emitted {
     let (log, _) = log().await;
-    let log = log + &log_of_a_replay().await + &log_of_erasures().await + &log_of_relay().await;
+    let log = log + &log_of_a_replay().await + &log_of_erasures().await;
+    let log = log + &log_of_relay().await + &log_of_a_sweep().await;
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let mut emitted = Emitted::new();
     for line in lines.filter(|line| !line["_aws"].is_null()) {
@@ -344,6 +361,19 @@ async fn each_erasure_is_one_line_that_names_nobody() {
     assert_eq!(names, ["erased_items", "erasures", "kept", "oldest_kept_s"]);
 }
 
+#[tokio::test]
+async fn each_run_of_the_sweep_is_one_line() {
+    let log = log_of_a_sweep().await;
+    let mut emitted = Emitted::new();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [line] = &lines[..] else { panic!("{log}") };
+    check(line, &mut emitted);
+    assert_eq!((&line["function"], &line["passes"]), (&json!("sweep"), &json!(0)));
+    assert!(line["read_units"].as_f64().unwrap() >= 1.0, "{line}");
+    let names: Vec<&str> = emitted.keys().map(String::as_str).collect();
+    assert_eq!(names, ["pass_age_s", "read_units", "removed_rooms", "swept_rooms"]);
+}
+
 /// A metric costs money for each value of its dimensions: there are few, whatever is sent.
 #[tokio::test]
 async fn dimensions_have_few_values_and_none_of_them_is_sent() {
@@ -408,7 +438,7 @@ async fn the_template_s_alarms_and_dashboard_name_metrics_that_are_written() {
         }
     }
     let used: Vec<&str> = used.iter().map(String::as_str).collect();
-    assert_eq!(used, ["duration_ms", "oldest_kept_s", "rejected", "spilled"]);
+    assert_eq!(used, ["duration_ms", "oldest_kept_s", "pass_age_s", "rejected", "spilled"]);
 
     // The dashboard's body is JSON that contains `${...}`.
     let body = &template["Resources"]["Dashboard"]["Properties"]["DashboardBody"];
@@ -436,6 +466,15 @@ async fn the_template_s_alarms_and_dashboard_name_metrics_that_are_written() {
         }
     }
     let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
-    let all = ["callbacks", "duration_ms", "events", "rejected", "rejections", "spilled", "unsent"];
+    let all = [
+        "callbacks",
+        "duration_ms",
+        "events",
+        "pass_age_s",
+        "rejected",
+        "rejections",
+        "spilled",
+        "unsent",
+    ];
     assert_eq!(shown, all);
 }

@@ -10,7 +10,7 @@ use http::Method;
 use rollcall::{
     callback::Secret,
     endpoint::Endpoint,
-    routes::{self, ERASE, MINT, QUERY, RELAY, Route, SETTLE, SPILL_REPLAY, USER_SIG},
+    routes::{self, ERASE, MINT, QUERY, RELAY, Route, SETTLE, SPILL_REPLAY, SWEEP, USER_SIG},
 };
 use serde_json::{Value, json};
 
@@ -200,6 +200,17 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
         let answer = invoke(SETTLE, json!({ "Records": [message] })).await;
         assert_eq!(answer, json!({ "batchItemFailures": [] }));
     }
+
+    // A room of which nothing is stored is taken off the list.
+    let unknown = json!(records).to_string().replace("lobby", "hall");
+    let mut unknown: Value = serde_json::from_str(&unknown).unwrap();
+    for record in unknown.as_array_mut().unwrap() {
+        let at = rollcall::runtime::now().before(Duration::from_mins(20)).seconds().0;
+        record["dynamodb"]["ApproximateCreationDateTime"] = json!(at);
+    }
+    let answer = invoke(RELAY, json!({ "Records": unknown })).await;
+    assert_eq!(answer, json!({ "batchItemFailures": [] }));
+    assert_eq!(invoke(SWEEP, json!({ "detail-type": "Scheduled Event" })).await, Value::Null);
 
     let mut done = BTreeMap::<String, BTreeSet<iam::Permission>>::new();
     for proxy in [&outage.store, &outage.sqs, &secrets_manager, &event_bridge] {

@@ -9,9 +9,9 @@ use rollcall::{
     erase,
     routes::{
         self, CALLBACKS, CallbackNames, Caller, ERASE, Policy, QUERY, RELAY, Route, SETTLE,
-        SPILL_REPLAY, USER_SIG,
+        SPILL_REPLAY, SWEEP, USER_SIG,
     },
-    spill,
+    spill, sweep,
 };
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
@@ -188,7 +188,7 @@ fn condition_of(name: &str) -> Option<&'static str> {
         _ if is("tencent") || is("usersig") => Some("HasTencent"),
         _ if is("webhook") => Some("HasWebhook"),
         _ if is("eventarchive") => Some("HasArchive"),
-        _ if is("relay") || is("event") || is("unsentrecords") => Some("HasEvents"),
+        _ if is("relay") || is("sweep") || is("event") || is("unsentrecords") => Some("HasEvents"),
         _ => None,
     }
 }
@@ -323,6 +323,10 @@ fn the_template_has_the_contracts_routes() {
             }
             if function == RELAY {
                 assert_eq!(event["Type"], "DynamoDB");
+                continue;
+            }
+            if function == SWEEP {
+                assert_eq!(event["Type"], "Schedule");
                 continue;
             }
             assert_eq!(event["Type"], "HttpApi", "{function}");
@@ -765,7 +769,7 @@ fn a_table_that_exists_takes_the_place_of_the_stacks_own_everywhere() {
             _ => {}
         }
     }
-    assert_eq!(uses, 18, "environment, output, events, and one in each statement of a policy");
+    assert_eq!(uses, 20, "environment, output, events, and one in each statement of a policy");
 }
 
 /// A stack's name has at most 138 characters. Every name that contains it must stay within the
@@ -833,7 +837,7 @@ fn callbacks_end_before_their_provider_gives_up() {
     assert!(timeout.as_u64().unwrap() <= 4);
     for (function, properties) in functions(&template) {
         match function.as_str() {
-            QUERY | SPILL_REPLAY | ERASE | RELAY | SETTLE => {}
+            QUERY | SPILL_REPLAY | ERASE | RELAY | SETTLE | SWEEP => {}
             // Chat gives up after 2 s, and an answer takes at most 1.5 s.
             "tencent-chat-state" => assert_eq!(properties["Timeout"], 2),
             _ => assert!(properties["Timeout"].is_null(), "{function} has the common timeout"),
@@ -920,6 +924,24 @@ fn promise_9_reported_records_are_tried_for_longer_than_an_hour_and_then_kept() 
     let target = &resources["WebhookRule"]["Properties"]["Targets"][0];
     assert_eq!(target["RetryPolicy"]["MaximumEventAgeInSeconds"], 24 * 60 * 60);
     assert_eq!(target["DeadLetterConfig"]["Arn"], json!({ "!GetAtt": "WebhookDeadLetters.Arn" }));
+}
+
+/// A run ends before its lease, so that nobody else works then, and before the next one begins.
+#[test]
+fn the_sweep_ends_before_its_lease_and_before_the_next_run() {
+    let template = template();
+    let function = functions(&template).into_iter().find(|(name, _)| name == SWEEP).unwrap().1;
+    let timeout = function["Timeout"].as_u64().unwrap();
+    assert!(timeout < sweep::LEASE.as_secs());
+    assert_eq!(function["Events"]["EachMinute"]["Properties"]["Schedule"], "rate(1 minute)");
+    assert!(timeout < 60);
+    assert_eq!(function["EventInvokeConfig"]["MaximumRetryAttempts"], 0);
+    let variables = &function["Environment"]["Variables"];
+    let budget = json!({ "!Ref": "SweepReadUnitsPerSecond" });
+    assert_eq!(variables["ROLLCALL_SWEEP_READ_UNITS_PER_SECOND"], budget);
+    let default = template["Parameters"]["SweepReadUnitsPerSecond"]["Default"].clone();
+    let expected = rollcall::config::DEFAULT_SWEEP_READ_UNITS.get();
+    assert_eq!(default, expected);
 }
 
 /// The second pass comes when no provider repeats a callback any more, and is tried until it is done.

@@ -68,6 +68,29 @@ pub fn rooms(answer: &Value) -> String {
     page(&says, &table(rows, &COLUMNS), answer)
 }
 
+/// How many rooms and people an app had over time.
+#[must_use]
+pub fn stats(answer: &Value) -> String {
+    const SAMPLES: [Column; 4] = [
+        Column("at", "at", Time),
+        Column("rooms", "rooms", Text),
+        Column("people", "online", Text),
+        Column("at least", "at_least", Text),
+    ];
+    const DAYS: [Column; 2] = [Column("day", "day", Text), Column("most people", "online", Text)];
+    const HOURS: [Column; 2] =
+        [Column("hour", "hour", Text), Column("most people", "online", Text)];
+    let samples = rows(&answer["samples"]);
+    let says = count(&json!(samples.len()), "sample", "samples");
+    let tables = [
+        table(rows(&answer["daily_peaks"]), &DAYS),
+        table(rows(&answer["peaks"]), &HOURS),
+        table(samples, &SAMPLES),
+    ];
+    let tables: Vec<String> = tables.into_iter().filter(|table| !table.is_empty()).collect();
+    page(&says, &tables.join("\n"), answer)
+}
+
 /// Where a user is and was.
 #[must_use]
 pub fn user(answer: &Value) -> String {

@@ -45,6 +45,11 @@ enum What {
         #[arg(long, value_name = "TEXT")]
         prefix: Option<String>,
     },
+    /// How many rooms and people an app had over time, and the most in each hour and day
+    Stats {
+        #[command(flatten)]
+        span: Span,
+    },
     /// Whether a user is online, in which rooms and on which devices
     User { user: String },
     /// Which of several users are online
@@ -177,6 +182,7 @@ async fn online(client: &Client, at: &Query, users: &[String]) -> Result<Value, 
 }
 
 impl What {
+    #[expect(clippy::too_many_lines, reason = "one arm for each question")]
     fn asked(&self, app: &App) -> Asked {
         let of = |root, rest| Query::of(app, root, rest);
         let room = |room: &String| Subject::Room(room.clone());
@@ -197,6 +203,12 @@ impl What {
                     shown: shown::rooms,
                 }
             }
+            Self::Stats { span } => Asked {
+                query: span.add(of("stats", "")),
+                list: &["samples", "peaks", "daily_peaks"],
+                subject: Subject::Everybody,
+                shown: shown::stats,
+            },
             Self::User { user: id } => Asked {
                 query: of("presence", "/users").with("user", id),
                 list: &["sessions"],

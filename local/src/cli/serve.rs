@@ -25,7 +25,8 @@ use rollcall::{
     runtime,
     settle::{CheckQueue, Checks, Settle},
     spill::Queue,
-    store::{self, Eraser, LiveMarker, Reader, Settler, TABLE, Writer},
+    store::{self, Eraser, LiveMarker, Meter, Reader, Settler, SweepStore, TABLE, Writer},
+    sweep::Sweep,
     user_sig::UserSigs,
 };
 use rollcall_local::{
@@ -89,6 +90,15 @@ enum Events {
     Off,
 }
 
+impl From<Events> for config::Events {
+    fn from(events: Events) -> Self {
+        match events {
+            Events::On => Self::On,
+            Events::Off => Self::Off,
+        }
+    }
+}
+
 /// An address that can be posted to.
 fn url(text: &str) -> Result<String, String> {
     let url = reqwest::Url::parse(text).map_err(|error| error.to_string())?;
@@ -129,13 +139,32 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     if let Some(journal) = &journal {
         let own = store::connect(&watched, handler::store_limit(config.budget));
         let reader = Reader::new(own.clone(), &config.table);
-        let live = LiveRooms::new(LiveMarker::new(own.clone(), &config.table, config.retention));
+        let live = LiveMarker::new(own.clone(), &config.table, config.retention);
+        let meter = Meter::default();
+        let metered = Reader::new(meter.watch(&own), &config.table);
+        let sweep = Sweep {
+            records: Records::new(metered.clone(), Duration::ZERO),
+            reader: metered,
+            live: live.clone(),
+            store: SweepStore::new(own.clone(), &config.table, config.retention),
+            meter,
+            budget: events::SWEEP_BUDGET,
+        };
+        let stop_sweeping = until(stopped.clone());
+        servers.spawn(async move {
+            tokio::select! {
+                () = events::sweep_each_minute(&sweep) => {}
+                () = stop_sweeping => {}
+            }
+            Ok(())
+        });
         let (timer, to_check) = mpsc::unbounded_channel();
         let checks = |client| Checks {
             store: Settler::new(client, &config.table, config.retention),
             queue: CheckQueue::Timer(timer.clone()),
             grace: Duration::from_secs(args.settle),
         };
+        let live = LiveRooms::new(live);
         watched = Feed::into(journal.clone(), images, reader, live, checks(own)).watch(watched);
         // What it writes is watched, too: it has events.
         let client = store::connect(&watched, CHECK_LIMIT);
@@ -197,12 +226,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         budget: config.budget,
     };
     let user_sigs = UserSigs { apps };
-    let events = match args.events {
-        Events::On => config::Events::On,
-        Events::Off => config::Events::Off,
-    };
     let records = Records::new(reader, Duration::ZERO);
-    let queries = Queries { records, report_limits: ReportLimits::DEFAULT, events };
+    let queries =
+        Queries { records, report_limits: ReportLimits::DEFAULT, events: args.events.into() };
     let handlers = Gateway { receiver, queries, erase, user_sigs };
     let events = journal.clone();
     servers.spawn(async move {

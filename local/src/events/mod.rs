@@ -1,4 +1,4 @@
-//! Events on a laptop: what function `relay`, the table's stream and `EventBridge` do in the cloud.
+//! Events on a laptop: what functions `relay` and `sweep`, the table's stream and `EventBridge` do in the cloud.
 //!
 //! ```text
 //! a write of the gateway -> Feed (old and new image) -> rollcall::relay::events -> Journal
@@ -9,9 +9,11 @@
 mod feed;
 mod journal;
 mod sse;
+mod sweep;
 mod webhook;
 
 pub use feed::{Feed, Images};
 pub use journal::{Forgotten, Journal, Line, Reader};
 pub use sse::router;
+pub use sweep::{SWEEP_BUDGET, sweep_each_minute};
 pub use webhook::post_all;

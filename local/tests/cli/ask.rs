@@ -199,6 +199,15 @@ fn told(asked: &Asked) -> Response {
             "a": "ada", "b": "role:anchor", "together_ms": 61_000, "assumed": true,
             "spans": [{ "from": noon, "to": noon + 61_000 }]
         }),
+        "/stats/zego/1" => json!({
+            "samples": [
+                { "at": noon, "rooms": 3, "online": 17, "at_least": false, "took_ms": 40 },
+                { "at": noon + hour, "rooms": 2, "online": 5, "at_least": true, "took_ms": 41 }],
+            "peaks": [{ "hour": "2026-11-26T12", "online": 17, "at_least": true },
+                      { "hour": "2026-11-26T13", "online": 5, "at_least": true }],
+            "daily_peaks": [{ "day": "2026-11-26", "online": 17, "at_least": true }],
+            "next": null
+        }),
         "/explain/zego/1/users" => json!({
             "user": "ada",
             "rooms": [{ "room": "lesson-7", "life": "6085",
@@ -250,6 +259,23 @@ digest sha256:ab
 
  day         room      visits  present  assumed
  2026-11-26  lesson-7  1       45 min   yes
+",
+        ),
+        (
+            "stats --from 2026-11-26",
+            "\
+2 samples
+
+ day         most people
+ 2026-11-26  17
+
+ hour           most people
+ 2026-11-26T12  17
+ 2026-11-26T13  5
+
+ at                        rooms  people  at least
+ 2026-11-26T12:00:00.000Z  3      17      no
+ 2026-11-26T13:00:00.000Z  2      5       yes
 ",
         ),
         (

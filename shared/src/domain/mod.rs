@@ -9,6 +9,7 @@ mod life;
 mod mark;
 mod month;
 mod outcome;
+mod sample;
 mod signature_use;
 mod time;
 mod verdict;
@@ -26,6 +27,7 @@ pub use life::Life;
 pub use mark::{Kind, LeaveReason, Mark, MarkError, Order, Role};
 pub use month::{Month, MonthError};
 pub use outcome::{Counts, Outcome};
+pub use sample::{Counted, Sample};
 pub use signature_use::SignatureUse;
 pub use time::{MAX_EVENT_TIME_AHEAD, UnixMillis, UnixSeconds};
 pub use verdict::{

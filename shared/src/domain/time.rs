@@ -23,6 +23,18 @@ impl UnixMillis {
         UnixSeconds(self.0 / 1000)
     }
 
+    /// The number of its hour since the Unix epoch.
+    #[must_use]
+    pub fn hour(self) -> u64 {
+        self.0 / 3_600_000
+    }
+
+    /// The number of its day since the Unix epoch, in UTC.
+    #[must_use]
+    pub fn day(self) -> u64 {
+        self.hour() / 24
+    }
+
     /// The moment `duration` later, at most the end of time.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {

@@ -18,6 +18,7 @@ mod reports;
 mod room;
 mod rooms;
 mod rows;
+mod stats;
 mod usage;
 
 pub use error::QueryError;
@@ -44,6 +45,7 @@ answers! {
     presence::UsersPresence,
     room::RoomPresence,
     rooms::LiveRooms,
+    stats::Stats,
     attendance::Attendance,
     registrations::UserRegistration,
     registrations::Registrations,
@@ -89,6 +91,7 @@ enum Query {
     Users,
     Room(RoomId),
     LiveRooms,
+    Stats,
     UserAttendance(UserId),
     RoomAttendance(RoomId),
     UserReport(UserId),
@@ -142,10 +145,16 @@ impl Queries {
                 };
                 room::room(record, &room, page).await?.reply()
             }
-            Query::LiveRooms if self.events == Events::Off => return Err(QueryError::EventsOff),
+            Query::LiveRooms | Query::Stats if self.events == Events::Off => {
+                return Err(QueryError::EventsOff);
+            }
             Query::LiveRooms => {
                 let format = Format::of(request, &parameters)?;
                 format.reply(&rooms::live(record, &parameters).await?)
+            }
+            Query::Stats => {
+                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                format.reply(&stats::samples(record, &page).await?)
             }
             Query::UserAttendance(user) => {
                 let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
@@ -193,6 +202,7 @@ fn route(request: &Request, parameters: &Parameters) -> Result<(App, Query), Que
         routes::Query::Users => Query::Users,
         routes::Query::Room => Query::Room(room()?),
         routes::Query::LiveRooms => Query::LiveRooms,
+        routes::Query::Stats => Query::Stats,
         routes::Query::UserAttendance => Query::UserAttendance(user()?),
         routes::Query::RoomAttendance => Query::RoomAttendance(room()?),
         routes::Query::UserReport => Query::UserReport(user()?),
@@ -274,6 +284,7 @@ pub fn fuzz_cursors(data: &[u8]) {
     presence::fuzz_cursor(data);
     room::fuzz_cursor(data);
     rooms::fuzz_cursor(data);
+    stats::fuzz_cursor(data);
     registrations::fuzz_cursor(data);
     reports::fuzz_cursors(data);
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Parameters, QueryError, answer::List, cursor, rows::Rows};
 use crate::{
-    domain::{AppId, Count, LifeId, ProviderName, RoomId, UnixMillis},
+    domain::{AppId, Count, Counted, LifeId, ProviderName, RoomId, Sample, UnixMillis},
     record::{self, Record},
 };
 
@@ -37,12 +37,42 @@ pub(super) struct LiveRooms {
     app: AppId,
     /// The time for which the answer is true, by the clock of the function that answers.
     as_of: UnixMillis,
+    /// How many rooms and people the app has, as the newest sample says. Null before the first one.
+    totals: Option<Totals>,
     /// Those with the earliest activity first, by the hour. A page may have fewer rooms than asked
     /// for, or none, and still have `next`.
     #[cfg_attr(test, schemars(length(max = MAX_LIMIT)))]
     rooms: Vec<LiveRoom>,
     /// The parameter `next` of the next page. Null on the last page.
     next: Option<String>,
+}
+
+/// How many rooms and people an app has.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Totals {
+    /// When the newest of these numbers was read.
+    as_of: UnixMillis,
+    /// In how many rooms somebody was.
+    rooms: u64,
+    /// How many people were in rooms. Who was in two rooms counts twice.
+    online: u64,
+    /// Whether there may have been more, as in a sample.
+    at_least: bool,
+    /// How old the oldest of these numbers is, in milliseconds.
+    oldest_age_ms: u64,
+}
+
+impl Totals {
+    fn of(sample: &Sample, now: UnixMillis) -> Self {
+        Self {
+            as_of: sample.at.after(sample.took),
+            rooms: sample.rooms,
+            online: sample.online,
+            at_least: sample.counted == Counted::AtLeast,
+            oldest_age_ms: now.0.saturating_sub(sample.at.0),
+        }
+    }
 }
 
 /// A room, as its record says at the time of the answer.
@@ -122,6 +152,7 @@ pub(super) async fn live(
     let place = parameters.get("next")?.map(cursor::read::<Place>).transpose()?;
     let after = place.as_ref().map(|place| place.after.as_str());
     let started = Instant::now();
+    let newest = record.newest_sample().await?;
 
     let mut listed = record.live_rooms(after, if prefix.is_empty() { limit } else { MAX_LISTED });
     let (mut found, mut seen, mut last, mut next) = (Vec::new(), 0, None, None);
@@ -154,6 +185,7 @@ pub(super) async fn live(
         provider: record.app().provider,
         app: record.app().id.clone(),
         as_of: record.now(),
+        totals: newest.as_ref().map(|sample| Totals::of(sample, record.now())),
         rooms: rooms.into_vec(),
         next: next.and_then(|after| cursor::write(&Place { after })),
     })

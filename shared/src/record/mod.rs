@@ -11,6 +11,7 @@ mod person;
 mod registrations;
 mod report;
 mod room;
+mod samples;
 mod stay;
 mod visits;
 
@@ -28,6 +29,7 @@ pub use self::{
         TimezoneError, Together, Whom, Window,
     },
     room::{Changes, Member, Members, Room},
+    samples::{utc_day, utc_hour},
     stay::{DeviceStay, RoomStay, Stay},
 };
 use crate::{

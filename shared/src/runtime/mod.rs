@@ -3,6 +3,7 @@
 
 mod http;
 mod log;
+mod schedule;
 mod sqs;
 mod stream;
 
@@ -14,6 +15,7 @@ use tokio::sync::mpsc;
 
 pub use self::{
     http::{CallbackFunction, Function, service},
+    schedule::sweep_service,
     sqs::{SqsEvent, erase_service, replay_service, settle_service},
     stream::{StreamEvent, relay_service},
 };
@@ -21,7 +23,10 @@ use crate::{
     apps::AppsSource,
     aws,
     callback::Callback,
-    config::{AppsFrom, Config, ConfigError, EraseConfig, RelayConfig, ReplayConfig, SettleConfig},
+    config::{
+        AppsFrom, Config, ConfigError, EraseConfig, RelayConfig, ReplayConfig, SettleConfig,
+        SweepConfig,
+    },
     domain::UnixMillis,
     erase::{self, Erase, Repeats},
     handler::{self, Receiver},
@@ -32,7 +37,8 @@ use crate::{
     replay::Replay,
     settle::{CheckQueue, Checks, Settle},
     spill::Queue,
-    store::{self, Eraser, ErasureList, LiveMarker, Reader, Settler, Writer},
+    store::{self, Eraser, ErasureList, LiveMarker, Meter, Reader, Settler, SweepStore, Writer},
+    sweep::{Budget, Sweep},
     user_sig::UserSigs,
 };
 
@@ -162,6 +168,30 @@ fn checks(aws: &aws::SdkConfig, store: Settler, settle: SettleConfig) -> Checks 
     }
 }
 
+/// Runs the function that sweeps the lists of live rooms until Lambda ends it.
+///
+/// # Errors
+///
+/// As [`run_callback`].
+pub fn run_sweep() -> Result<(), Error> {
+    run(async {
+        let per_second = SweepConfig::from_env()?.read_units_per_second;
+        let Config { table, retention, .. } = Config::from_env()?;
+        let client = store::connect(&aws::from_env()?, SWEEP_LIMIT);
+        let meter = Meter::default();
+        let reader = Reader::new(meter.watch(&client), &table);
+        let sweep = Sweep {
+            records: Records::new(reader.clone(), ErasureList::FRESH_FOR),
+            reader,
+            live: LiveMarker::new(client.clone(), &table, retention),
+            store: SweepStore::new(client, &table, retention),
+            meter,
+            budget: Budget::ReadUnitsPerSecond(per_second),
+        };
+        lambda_runtime::run(sweep_service(sweep)).await
+    })
+}
+
 /// Runs the function that erases people until Lambda ends it.
 ///
 /// # Errors
@@ -208,6 +238,9 @@ pub fn run_user_sig() -> Result<(), Error> {
 
 /// How long one write of a replay may take: no provider waits for it.
 const REPLAY_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long one request of a sweep may take: the last one begins when a fifth of the time is left.
+const SWEEP_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long handing over events may take: no provider waits for it.
 const PUT_LIMIT: Duration = Duration::from_secs(10);

@@ -70,6 +70,22 @@ pub(super) const DIGEST: &str = "digest";
 pub(super) const EMPTIED_AT: &str = "emptied_at";
 /// Why they left.
 pub(super) const REASON: &str = "reason";
+/// Who sweeps.
+pub(super) const LEASE_OWNER: &str = "lease_owner";
+/// Until when nobody else does.
+pub(super) const LEASE_UNTIL: &str = "lease_until";
+/// How far the sweep has come, as JSON.
+pub(super) const PROGRESS: &str = "progress";
+/// When a pass began.
+pub(super) const SAMPLED_AT: &str = "sampled_at";
+/// How long it took, in milliseconds.
+pub(super) const TOOK_MS: &str = "took_ms";
+/// In how many rooms it found somebody.
+pub(super) const ROOMS: &str = "room_count";
+/// How many people it found.
+pub(super) const ONLINE: &str = "people_count";
+/// There if it has not counted everybody.
+pub(super) const AT_LEAST: &str = "at_least";
 pub(super) const SOURCE: &str = "source";
 /// The `source` of a registration that was a login. All others have `callback`.
 pub(super) const FIRST_LOGIN: &str = "first_login";

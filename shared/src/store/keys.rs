@@ -13,6 +13,8 @@
 //! | note of a check | room | `check#LIFE` | | |
 //! | settled life | room | `settled#LIFE#REVISION` | | |
 //! | emptied room | room | `emptied#LIFE#TIME` | | |
+//! | lease of the sweep | `rollcall#apps` | `sweep` | | |
+//! | sample | `PROVIDER#APP#samples` | `TIME` | | |
 //! | month | user | `month#MONTH` | shard of the app's month | `USER` |
 //! | registration | user | `registration` | shard of the app | `TIME#USER` |
 //! | use of a signature | `PROVIDER#APP#signature#HASH` | `use` | | |
@@ -71,6 +73,9 @@ pub(super) const SETTLED: &str = "settled#";
 
 /// The prefix of the sort keys of emptied rooms.
 pub(super) const EMPTIED: &str = "emptied#";
+
+/// The sort key of the lease of the sweep, which lies beside these apps.
+pub(super) const SWEEP: &str = "sweep";
 
 /// The prefix of the sort keys of boundaries.
 pub(super) const BOUNDARY: &str = "boundary#";
@@ -246,6 +251,11 @@ pub(super) fn live_row(last_at: UnixMillis, room: &RoomId) -> String {
 /// The sort key of an app among those that have rooms.
 pub(super) fn app(app: &App) -> String {
     format!("{APP}{}#{}", app.provider, escape(app.id.as_str()))
+}
+
+/// The samples of an app, whose sort keys are times.
+pub(super) fn samples(app: &App) -> String {
+    format!("{}#{}#samples", app.provider, escape(app.id.as_str()))
 }
 
 /// Sorted by time. At the same millisecond, a creation comes before a dismissal.
@@ -465,6 +475,7 @@ pub(super) fn fuzz(data: &[u8]) {
             signature(&app, &hash),
             erasures(&app),
             live(&app, 0),
+            samples(&app),
         ];
         assert_eq!(parse_app(&self::app(&app)).unwrap(), app);
         Some((partitions, seat(&room_id, Some(&life_id))))

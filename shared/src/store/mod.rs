@@ -14,6 +14,7 @@ mod erasures;
 mod error;
 mod item;
 mod keys;
+mod meter;
 mod read;
 mod scan;
 mod settled;
@@ -27,17 +28,19 @@ use aws_sdk_dynamodb::{Client, config};
 
 pub use erasures::{ErasedAt, Erasure, Erasures, UserHash};
 pub use error::StoreError;
+pub use meter::Meter;
 pub use read::{
-    ErasureList, LiveRoom, Member, NEWEST_BOUNDARIES, PersonContent, PersonItem, Reader,
-    RegistrationRow, RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat, SeatsFrom,
+    ErasureList, LIVE_PARTS, LiveRoom, Member, NEWEST_BOUNDARIES, PersonContent, PersonItem,
+    Reader, RegistrationRow, RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat,
+    SeatsFrom,
 };
 pub use scan::{ReceivedIn, ScanPage, ScanPlace, Scanner};
 pub use settled::{EmptiedRoom, LifeTotals, SettledLife};
 pub use stream::{Fact, FactOf, NewFact, StreamRecord};
 pub use table::{INDEX, TABLE, TableDefinition};
 pub use write::{
-    AppliedAll, Claimed, Eraser, Lateness, LiveMarker, MARKED_FOR, Marked, Note, Pass, PassEnd,
-    Passed, Person, RoomLife, Settler, Writer,
+    AppliedAll, Claimed, Eraser, Lateness, Lease, LiveMarker, MARKED_FOR, Marked, Note, Pass,
+    PassEnd, Passed, Person, RoomLife, Settler, SweepStore, Writer,
 };
 
 use crate::aws;

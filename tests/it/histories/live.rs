@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
     pin::Pin,
     sync::{
         Arc,
@@ -11,12 +12,13 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, TryStreamExt};
+use futures::FutureExt;
 use rollcall::{
     domain::{App, ProviderName, UnixMillis},
     relay::{Bus, BusError, Entry, LiveRooms, Received, Relay},
-    routes::{ERASE, QUERY, RELAY},
-    store::{LiveMarker, Reader},
+    routes::{QUERY, RELAY, SWEEP},
+    store::Reader,
+    sweep::{Budget, QUIET_FOR, SweepError, Swept},
 };
 use serde_json::Value;
 use tokio::time::Instant;
@@ -28,13 +30,13 @@ use super::{
     relay::{erasures, live_rooms},
     share, simulated_runtime,
 };
-use crate::support::{MAX_LAG_MS, RETENTION, Schedule, TABLE_NAME, iam};
+use crate::support::{MAX_LAG_MS, Schedule, TABLE_NAME, iam, sweep_on};
 
 /// How many shards the stream has. All records of one partition are in one.
 const SHARDS: usize = 3;
 
-/// How long nothing happened in a room that a sweep takes off the list.
-const UNCHANGED_MS: u64 = 10 * 60 * 1000;
+/// All that a run can read.
+const PLENTY: Budget = Budget::ReadUnitsPerSecond(NonZeroU32::new(1_000_000).unwrap());
 
 /// A bus that takes everything, and how much that was.
 #[derive(Default)]
@@ -106,17 +108,23 @@ impl Relays {
                 checks: None,
             })
             .collect();
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let mut all: Vec<Work<'_>> = Vec::new();
         for (relay, batch) in relays.iter().zip(&batches) {
             let relaying = iam::acting_as(RELAY, relay.relay(batch, UnixMillis(now), deadline));
             all.push(Box::pin(async { Done::Relayed(relaying.await) }));
         }
         if schedule.random.u8(..) < 60 {
-            all.push(Box::pin(async {
-                sweep(system, now).await;
-                Done::Swept
-            }));
+            // Two at once, too.
+            for _ in 0..schedule.random.usize(1..3) {
+                let run = schedule.random.u64(..);
+                let may_fail = schedule.has_faults;
+                all.push(Box::pin(async move {
+                    let swept = sweep(system, run, now).await;
+                    assert!(may_fail || swept.is_ok(), "{swept:?}");
+                    Done::Swept
+                }));
+            }
         }
         let done = system.store().interleave(schedule, all).await;
         for (shard, done) in done.into_iter().take(SHARDS).enumerate() {
@@ -142,27 +150,13 @@ fn number(record: &Value) -> String {
     record["dynamodb"]["SequenceNumber"].as_str().unwrap().to_owned()
 }
 
-/// Takes rooms off the list in which nobody is and nothing happened for ten minutes.
-async fn sweep(system: &System, now: u64) {
-    let reader = Reader::new(system.store().client(), TABLE_NAME);
-    let marker = LiveMarker::new(system.store().client(), TABLE_NAME, RETENTION);
-    // No function of the template may do both.
-    let apps = iam::acting_as(QUERY, reader.apps(UnixMillis(now))).await.unwrap_or_default();
-    for app in apps {
-        let listed = reader.live_rooms(&app, None, 10, UnixMillis(now)).try_collect::<Vec<_>>();
-        for live in iam::acting_as(QUERY, listed).await.unwrap_or_default() {
-            if live.last_at.0 + UNCHANGED_MS > now {
-                continue;
-            }
-            let path = format!("/presence/{}/{}/rooms", app.provider, app.id);
-            let query = format!("room={}&count=exact&limit=1", encode(live.room.as_str()));
-            let (status, answer) = system.handlers().get(&path, &query, UnixMillis(now)).await;
-            let is_empty = status == 404 || (status == 200 && answer["online"] == 0);
-            if is_empty {
-                _ = iam::acting_as(ERASE, marker.remove_if_unchanged(&app, &live)).await;
-            }
-        }
-    }
+/// A run of function `sweep`. Each has a name of its own.
+async fn sweep(system: &System, run: u64, now: u64) -> Result<Option<Swept>, SweepError> {
+    let sweep = sweep_on(system.store().client(), PLENTY);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let run = run.to_string();
+    let running = sweep.run(&run, UnixMillis(now), deadline);
+    iam::acting_as(SWEEP, running).await
 }
 
 /// How many people are in each room in which somebody is.
@@ -216,6 +210,47 @@ async fn check(system: &System, asked: &Asked, now: u64) -> Result<(), String> {
     Ok(())
 }
 
+/// Everything was relayed. After a sweep that begins ten minutes later, exactly the rooms with people
+/// are listed, and the sample says how many they are.
+async fn check_after_a_sweep(system: &System, asked: &Asked, last: u64) -> Result<(), String> {
+    // A run that died may have the lease until then.
+    let now = last + millis(QUIET_FOR);
+    system.store().set_time(now);
+    // The first one ends the round of a run that died.
+    for run in 0..2 {
+        if !matches!(sweep(system, run, now).await, Ok(Some(_))) {
+            return Err(format!("a sweep at {now} fails"));
+        }
+    }
+    let later = now + MAX_LAG_MS;
+    system.store().set_time(later);
+    let expected = people(system, asked, later).await;
+    let found = listed(system, 100, later).await;
+    if found != expected {
+        return Err(format!("after a sweep there is {expected:?}, and listed is {found:?}"));
+    }
+    sweep(system, 2, later).await.map_err(|error| error.to_string())?;
+    for app in ["zego/1", "tencent/1400000000"] {
+        let path = format!("/rooms/{app}");
+        let totals = system.ask(&path, "", later).await.unwrap()["totals"].take();
+        let of_app: Vec<u64> =
+            expected.iter().filter(|(room, _)| app_of(room) == app).map(|(_, of)| *of).collect();
+        let online: u64 = of_app.iter().sum();
+        let is_right = match totals.as_object() {
+            Some(totals) => totals["rooms"] == of_app.len() && totals["online"] == online,
+            None => of_app.is_empty(),
+        };
+        if !is_right {
+            return Err(format!("{app} has {of_app:?}, and its totals are {totals}"));
+        }
+    }
+    Ok(())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap()
+}
+
 async fn hold_live(history: &History, system: &System) -> Result<(), String> {
     system.store().lag(history.seed);
     let played = Played::new(history);
@@ -247,6 +282,7 @@ async fn hold_live(history: &History, system: &System) -> Result<(), String> {
     let mut schedule = Schedule { random, has_faults: history.has_faults };
     while relays.step(system, &mut schedule, last).await {}
     check(system, &asked, last).await?;
+    check_after_a_sweep(system, &asked, last).await?;
     // Of each app that has rooms it is known.
     let reader = Reader::new(system.store().client(), TABLE_NAME);
     let apps = iam::acting_as(QUERY, reader.apps(UnixMillis(last))).await.unwrap();

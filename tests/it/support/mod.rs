@@ -49,7 +49,8 @@ use rollcall::{
     record::Records,
     routes::{self, BackendFunction, CallbackNames},
     runtime,
-    store::{self, Eraser, Reader, TABLE, Writer},
+    store::{self, Eraser, ErasureList, LiveMarker, Meter, Reader, SweepStore, TABLE, Writer},
+    sweep::{Budget, Sweep},
     user_sig::UserSigs,
 };
 use rollcall_local::{dynamodb::Embedded, gateway::Gateway};
@@ -170,7 +171,7 @@ pub(crate) struct Handlers {
 
 impl Handlers {
     pub(crate) fn on(database_url: &str) -> Self {
-        Self::with(store::connect(&iam::config(database_url), handler::store_limit(BUDGET)))
+        Self::with(client_of(database_url))
     }
 
     /// Handlers on a new database, with a proxy in between that sees their requests.
@@ -238,6 +239,12 @@ impl Handlers {
         (reply.status, serde_json::from_str(&reply.body).unwrap())
     }
 
+    /// The same for an answer that is no JSON.
+    pub(crate) async fn get_text(&self, path: &str, query: &str, now: UnixMillis) -> String {
+        let request = Request::get(path, query, now);
+        iam::acting_as(routes::QUERY, self.queries.answer(&request)).await.body.to_string()
+    }
+
     /// Requests the erasure of a person.
     pub(crate) async fn erase(
         &self,
@@ -260,6 +267,25 @@ impl Handlers {
     pub(crate) async fn repeat(&self, repeat: &Repeat, now: UnixMillis) -> Result<(), String> {
         let deadline = Instant::now() + BUDGET;
         iam::acting_as(routes::ERASE, self.erase.repeat(repeat, now, deadline)).await
+    }
+}
+
+/// A client as functions have it.
+pub(crate) fn client_of(database_url: &str) -> Client {
+    store::connect(&iam::config(database_url), handler::store_limit(BUDGET))
+}
+
+/// What function `sweep` runs.
+pub(crate) fn sweep_on(client: Client, budget: Budget) -> Sweep {
+    let meter = Meter::default();
+    let reader = Reader::new(meter.watch(&client), TABLE_NAME);
+    Sweep {
+        records: Records::new(reader.clone(), ErasureList::FRESH_FOR),
+        reader,
+        live: LiveMarker::new(client.clone(), TABLE_NAME, RETENTION),
+        store: SweepStore::new(client, TABLE_NAME, RETENTION),
+        meter,
+        budget,
     }
 }
 

@@ -163,6 +163,13 @@ impl Simulated {
         state.record(&key, Some(&old), None, by_ttl);
     }
 
+    /// Replaces the marks of a seat by what is none.
+    pub(crate) fn damage(&self, mut seat: Item) {
+        let key = (text(&seat["pk"]).to_owned(), text(&seat["sk"]).to_owned());
+        seat.insert("marks".to_owned(), json!({ "BS": ["AAAA"] }));
+        self.state().items.insert(key, seat);
+    }
+
     pub(crate) fn items(&self) -> Vec<Item> {
         self.state().items.values().cloned().collect()
     }
@@ -320,10 +327,12 @@ impl State {
     }
 
     fn get(&self, request: &mut Request) -> Answer {
-        request.take("ConsistentRead");
+        let is_consistent = request.take("ConsistentRead").is_some();
         let key = request.key();
         let item = self.items.get(&key);
-        (200, item.map_or_else(|| json!({}), |item| json!({ "Item": item })))
+        let mut answer = item.map_or_else(|| json!({}), |item| json!({ "Item": item }));
+        request.add_read_units(&mut answer, item, is_consistent);
+        (200, answer)
     }
 
     fn put(&mut self, request: &mut Request) -> Answer {
@@ -496,9 +505,8 @@ impl State {
     }
 
     fn query(&self, request: &mut Request) -> Answer {
-        request.take("ConsistentRead").inspect(|_| {
-            assert!(!request.has("IndexName"), "an index has no consistent reads");
-        });
+        let is_consistent = request.take("ConsistentRead") == Some(json!(true));
+        assert!(!is_consistent || !request.has("IndexName"), "an index has no consistent reads");
         let ([pk, sk], items): (_, Vec<&Item>) = match request.take("IndexName") {
             None => (TABLE.key, self.items.values().collect()),
             Some(index) => {
@@ -544,6 +552,7 @@ impl State {
             let key: Item = names.map(|name| (name.to_owned(), last[name].clone())).collect();
             answer["LastEvaluatedKey"] = json!(key);
         }
+        request.add_read_units(&mut answer, found.iter().copied(), is_consistent);
         match request.take("Select").as_ref().and_then(Value::as_str) {
             None => answer["Items"] = json!(found),
             Some("COUNT") => {}
@@ -585,6 +594,21 @@ impl Request {
         let key = self.take("Key").unwrap();
         let [pk, sk] = TABLE.key.map(|name| text(&key[name]).to_owned());
         (pk, sk)
+    }
+
+    /// The units that a read consumes: one, or half of one, for each 4 KB of what it read together.
+    fn add_read_units<'a>(
+        &mut self,
+        answer: &mut Value,
+        read: impl IntoIterator<Item = &'a Item>,
+        is_consistent: bool,
+    ) {
+        let Some(asked) = self.take("ReturnConsumedCapacity") else { return };
+        assert_eq!(asked, "TOTAL");
+        let bytes: usize = read.into_iter().map(size).sum();
+        let parts = u32::try_from(bytes.div_ceil(4096).max(1)).unwrap();
+        let units = f64::from(parts) * if is_consistent { 1.0 } else { 0.5 };
+        answer["ConsumedCapacity"] = json!({ "CapacityUnits": units });
     }
 
     fn parser(&mut self, field: &str) -> Option<Parser> {

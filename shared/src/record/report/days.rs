@@ -71,7 +71,8 @@ impl Timezone {
     }
 }
 
-fn timestamp(at: UnixMillis) -> Timestamp {
+/// A time as the calendar has it.
+pub(in crate::record) fn timestamp(at: UnixMillis) -> Timestamp {
     let ms = i64::try_from(at.0).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
 }

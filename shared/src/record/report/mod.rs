@@ -15,6 +15,7 @@ mod span;
 mod together;
 mod user;
 
+pub(super) use self::days::timestamp;
 pub use self::{
     days::{Timezone, TimezoneError},
     digest::Digest,

@@ -14,6 +14,12 @@ use super::{
 };
 use crate::domain::{App, RoomId, UnixMillis};
 
+/// In how many parts an app's list can be read.
+pub const LIVE_PARTS: u8 = LIVE_SHARDS;
+
+/// How many rooms of a part are read with the first request.
+const AT_FIRST: usize = 20;
+
 /// A room in the list of an app's live rooms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveRoom {
@@ -56,6 +62,22 @@ impl Reader {
             })
         });
         rows.try_flatten()
+            .try_filter(move |(row, _)| std::future::ready(Some(row.as_str()) != after))
+            .and_then(|(row, item)| std::future::ready(read(row, &item)))
+    }
+
+    /// One of the [`LIVE_PARTS`] parts of an app's list, after a place, in the same order. A room
+    /// stays in its part.
+    pub fn live_part<'a>(
+        &'a self,
+        app: &App,
+        part: u8,
+        after: Option<&'a str>,
+        now: UnixMillis,
+    ) -> impl Stream<Item = Result<LiveRoom, StoreError>> + Send + use<'a> {
+        let [first, end] = LIVE_ROWS;
+        let range = (after.unwrap_or(first).to_owned(), end.to_owned());
+        self.rows(keys::live(app, part), range, Direction::OldestFirst, AT_FIRST, now)
             .try_filter(move |(row, _)| std::future::ready(Some(row.as_str()) != after))
             .and_then(|(row, item)| std::future::ready(read(row, &item)))
     }

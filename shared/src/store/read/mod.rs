@@ -11,6 +11,7 @@ mod person;
 mod registration;
 mod roster;
 mod rows;
+mod sample;
 mod seat;
 mod settled;
 
@@ -23,7 +24,7 @@ pub use attendance::{RoomSeat, SeatsFrom};
 pub use boundary::NEWEST_BOUNDARIES;
 pub use erasure::ErasureList;
 pub(super) use erasure::{read_erasure, read_hash_key};
-pub use live::LiveRoom;
+pub use live::{LIVE_PARTS, LiveRoom};
 pub use person::{PersonContent, PersonItem};
 pub(super) use person::{PersonKind, month_counted_at};
 pub use registration::{RegistrationRow, RegistrationsPage};

@@ -13,6 +13,7 @@ mod registration;
 mod seat;
 mod settle;
 mod signature_use;
+mod sweep;
 mod update;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -25,6 +26,7 @@ pub use erase::{Eraser, Pass, PassEnd, Passed, Person};
 pub use live::{Lateness, LiveMarker, MARKED_FOR, Marked};
 pub use settle::{Note, RoomLife, Settler};
 pub use signature_use::Claimed;
+pub use sweep::{Lease, SweepStore};
 
 use super::{StoreError, table::Table};
 use crate::domain::{Change, Outcome, UnixMillis, UnixSeconds};
