@@ -410,3 +410,15 @@ fn promise_9_reported_every_room_without_lives_that_nobody_is_in_is_found_empty(
 fn promise_9_reported_rooms_of_all_providers_are_settled() {
     hold_all(50, "", true);
 }
+
+/// Somebody who came long before the dismissal was the last to leave.
+#[test]
+fn promise_9_reported_a_dismissed_room_is_found_empty() {
+    let history = "at-once 6 seed 5533895540518433141 faults false asks-after 0
+        fates 217599,275106,2,2 0,0 0 2371
+        +0 trtc-enter 0 1 0
+        +651282 trtc-exit 0 1 20
+        +0 trtc-dismiss 0 1 42";
+    let (system, history) = (System::simulated(), history.parse::<History>().unwrap());
+    simulated_runtime().block_on(hold_settled(&history, &system, false)).unwrap();
+}
