@@ -9,7 +9,7 @@ use std::{
 
 use futures::FutureExt;
 use rollcall::{
-    domain::UnixMillis,
+    domain::{LifeId, UnixMillis},
     record::Records,
     relay::{Bus, BusError, Entry, Received, Relay, events, rooms_to_check},
     routes::{RELAY, SETTLE},
@@ -160,7 +160,7 @@ impl<'a> Settling<'a> {
             return Err(format!("at {at}, which is before the grace is over: {event:#}"));
         }
         for (of, seen) in &self.seen {
-            let life = of.life.as_ref().map(|life| life.as_str());
+            let life = of.life.as_ref().map(LifeId::as_str);
             let is_same = event["room"] == of.room.as_str()
                 && event["app"] == of.app.id.as_str()
                 && event["life"].as_str() == life;
@@ -234,7 +234,7 @@ impl<'a> Settling<'a> {
             let (now, settle) = (UnixMillis(self.clock), &self.settle);
             let copies = if self.has_faults && schedule.random.u8(..) < 20 { 2 } else { 1 };
             let checks = (0..copies).map(|_| {
-                let work = settle.check(&check, now, Instant::now() + Duration::from_secs(60));
+                let work = settle.check(&check, now, Instant::now() + Duration::from_mins(1));
                 iam::acting_as(SETTLE, work)
             });
             let done = self.system.store().interleave(schedule, checks).await;
