@@ -34,7 +34,7 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Longer than a test.
-const GRACE: Duration = Duration::from_secs(900);
+const GRACE: Duration = Duration::from_mins(15);
 
 /// A gateway with events.
 struct Laptop {

@@ -188,7 +188,12 @@ fn condition_of(name: &str) -> Option<&'static str> {
         _ if is("tencent") || is("usersig") => Some("HasTencent"),
         _ if is("webhook") => Some("HasWebhook"),
         _ if is("eventarchive") => Some("HasArchive"),
-        _ if is("relay") || is("sweep") || is("event") || is("unsentrecords") => Some("HasEvents"),
+        _ if ["relay", "event", "unsentrecords", "settle", "roomsnotchecked", "sweep"]
+            .into_iter()
+            .any(is) =>
+        {
+            Some("HasEvents")
+        }
         _ => None,
     }
 }
@@ -318,7 +323,8 @@ fn the_template_has_the_contracts_routes() {
             let is_of_queue = event["Type"] == "SQS";
             assert!(is_of_queue || function != SPILL_REPLAY, "{function}");
             if is_of_queue {
-                assert!([SPILL_REPLAY, ERASE].contains(&function.as_str()), "{function}");
+                let has_queue = [SPILL_REPLAY, ERASE, SETTLE].contains(&function.as_str());
+                assert!(has_queue, "{function}");
                 continue;
             }
             if function == RELAY {

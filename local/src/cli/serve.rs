@@ -23,10 +23,9 @@ use rollcall::{
     record::Records,
     relay::LiveRooms,
     runtime,
-    settle::{CheckQueue, Checks, Settle},
+    settle::{CheckQueue, Checks, Delayed, Settle},
     spill::Queue,
-    store::{self, Eraser, LiveMarker, Meter, Reader, Settler, SweepStore, TABLE, Writer},
-    sweep::Sweep,
+    store::{self, Eraser, LiveMarker, Reader, Settler, TABLE, Writer},
     user_sig::UserSigs,
 };
 use rollcall_local::{
@@ -137,47 +136,17 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let journal = (args.events == Events::On).then(Arc::<Journal>::default);
     let mut watched = aws::at(&dynamodb);
     if let Some(journal) = &journal {
-        let own = store::connect(&watched, handler::store_limit(config.budget));
-        let reader = Reader::new(own.clone(), &config.table);
-        let live = LiveMarker::new(own.clone(), &config.table, config.retention);
-        let meter = Meter::default();
-        let metered = Reader::new(meter.watch(&own), &config.table);
-        let sweep = Sweep {
-            records: Records::new(metered.clone(), Duration::ZERO),
-            reader: metered,
-            live: live.clone(),
-            store: SweepStore::new(own.clone(), &config.table, config.retention),
-            meter,
-            budget: events::SWEEP_BUDGET,
-        };
+        let limit = handler::store_limit(config.budget);
+        let sweep = events::sweep_of(&dynamodb, limit, &config.table, config.retention);
         let stop_sweeping = until(stopped.clone());
         servers.spawn(async move {
-            tokio::select! {
-                () = events::sweep_each_minute(&sweep) => {}
-                () = stop_sweeping => {}
-            }
-            Ok(())
+            unless_stopped(events::sweep_each_minute(&sweep), stop_sweeping).await
         });
-        let (timer, to_check) = mpsc::unbounded_channel();
-        let checks = |client| Checks {
-            store: Settler::new(client, &config.table, config.retention),
-            queue: CheckQueue::Timer(timer.clone()),
-            grace: Duration::from_secs(args.settle),
-        };
-        let live = LiveRooms::new(live);
-        watched = Feed::into(journal.clone(), images, reader, live, checks(own)).watch(watched);
-        // What it writes is watched, too: it has events.
-        let client = store::connect(&watched, CHECK_LIMIT);
-        let records = Records::new(Reader::new(client.clone(), &config.table), Duration::ZERO);
-        let settle = Settle { records, checks: checks(client) };
-        let stop_checking = until(stopped.clone());
-        servers.spawn(async move {
-            tokio::select! {
-                () = settle.check_in_time(to_check, runtime::now) => {}
-                () = stop_checking => {}
-            }
-            Ok(())
-        });
+        let grace = Duration::from_secs(args.settle);
+        let (feed, settle, to_check) = watch(journal, images, &watched, &config, grace);
+        watched = feed;
+        let checking = settle.check_in_time(to_check, runtime::now);
+        servers.spawn(unless_stopped(checking, until(stopped.clone())));
         if let Some(url) = args.webhook {
             let (http, events) = (rollcall_players::client()?, journal.from_now());
             servers.spawn(async move {
@@ -194,14 +163,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         repeats: Repeats::Timer(repeats),
         limit: erase::REQUEST_LIMIT,
     };
-    let (repeated, stop_repeating) = (erase.clone(), until(stopped.clone()));
-    servers.spawn(async move {
-        tokio::select! {
-            () = repeated.repeat_in_time(to_repeat, runtime::now) => {}
-            () = stop_repeating => {}
-        }
-        Ok(())
-    });
+    let repeating = erase.clone().repeat_in_time(to_repeat, runtime::now);
+    servers.spawn(unless_stopped(repeating, until(stopped.clone())));
     let writer = Writer::new(client, &config.table, config.retention);
 
     let spill = match config.spill_queue_url {
@@ -250,6 +213,45 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         eprintln!("rollcall: requests were still in progress after {} s", GRACE.as_secs());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A configuration whose writes are events in the journal, and what checks the rooms that they are
+/// about when nothing has changed for the grace.
+fn watch(
+    journal: &Arc<Journal>,
+    images: Images,
+    dynamodb: &aws::SdkConfig,
+    config: &Config,
+    grace: Duration,
+) -> (aws::SdkConfig, Settle, mpsc::UnboundedReceiver<Delayed>) {
+    let own = store::connect(dynamodb, CHECK_LIMIT);
+    let reader = Reader::new(own.clone(), &config.table);
+    let (timer, to_check) = mpsc::unbounded_channel();
+    let checks = |client| Checks {
+        store: Settler::new(client, &config.table, config.retention),
+        queue: CheckQueue::Timer(timer.clone()),
+        grace,
+    };
+    let live = LiveRooms::new(LiveMarker::new(own.clone(), &config.table, config.retention));
+    let feed = Feed::into(journal.clone(), images, reader, live, checks(own));
+    let watched = feed.watch(dynamodb.clone());
+    // What it writes is watched, too: it has events.
+    let client = store::connect(&watched, CHECK_LIMIT);
+    let records = Records::new(Reader::new(client.clone(), &config.table), Duration::ZERO);
+    let settle = Settle { records, checks: checks(client) };
+    (watched, settle, to_check)
+}
+
+/// Works until it is stopped.
+async fn unless_stopped(
+    work: impl Future<Output = ()>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), String> {
+    tokio::select! {
+        () = work => {}
+        () = stop => {}
+    }
+    Ok(())
 }
 
 async fn bind(port: u16, option: &str) -> Result<TcpListener, Failure> {

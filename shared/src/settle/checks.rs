@@ -165,13 +165,14 @@ impl Checks {
             let waits = read.note.clone().filter(|note| note.until > now && note.by != name);
             if let Some(waits) = waits {
                 let later = Note { due_at, ..waits };
-                if waits_until(&read.note) >= at || self.store.write_note(of, &read, &later).await?
+                if waits_until(read.note.as_ref()) >= at
+                    || self.store.write_note(of, &read, &later).await?
                 {
                     return Ok(());
                 }
                 continue;
             }
-            let due_at = due_at.max(waits_until(&read.note));
+            let due_at = due_at.max(waits_until(read.note.as_ref()));
             let delay = delay(due_at, now);
             let note = Note { until: now.after(delay), by: name.clone(), due_at };
             if self.store.write_note(of, &read, &note).await? {
@@ -239,8 +240,8 @@ impl Checks {
     }
 }
 
-fn waits_until(note: &Option<Note>) -> UnixMillis {
-    note.as_ref().map_or(UnixMillis(0), |note| note.due_at)
+fn waits_until(note: Option<&Note>) -> UnixMillis {
+    note.map_or(UnixMillis(0), |note| note.due_at)
 }
 
 /// How long a message waits: in whole seconds, and no longer than the queue allows.

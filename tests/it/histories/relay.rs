@@ -234,8 +234,7 @@ fn check_events(stream: &[Value], events: &BTreeMap<String, Value>) -> Result<()
             "seat" => marks(new).difference(&marks(old)).count(),
             "life" | "boundary" => changed(&["created_at", "closed_at"]),
             "device" => changed(&["online_stamp", "offline_stamp", "logout_stamp", "kicked_stamp"]),
-            "registration" => usize::from(old.is_null()),
-            "settled" | "emptied" => usize::from(old.is_null()),
+            "registration" | "settled" | "emptied" => usize::from(old.is_null()),
             "moved" | "month" | "live" | "app" | "check" => 0,
             other => panic!("{other} is new: does it have events?"),
         };

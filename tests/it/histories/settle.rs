@@ -9,7 +9,7 @@ use std::{
 
 use futures::FutureExt;
 use rollcall::{
-    domain::UnixMillis,
+    domain::{LifeId, UnixMillis},
     record::Records,
     relay::{Bus, BusError, Entry, Received, Relay, events, rooms_to_check},
     routes::{RELAY, SETTLE},
@@ -165,7 +165,7 @@ impl<'a> Settling<'a> {
             return Err(format!("at {at}, which is before the grace is over: {event:#}"));
         }
         for (of, seen) in &self.seen {
-            let life = of.life.as_ref().map(|life| life.as_str());
+            let life = of.life.as_ref().map(LifeId::as_str);
             let is_same = event["room"] == of.room.as_str()
                 && event["app"] == of.app.id.as_str()
                 && event["life"].as_str() == life;
@@ -239,7 +239,7 @@ impl<'a> Settling<'a> {
             let (now, settle) = (UnixMillis(self.clock), &self.settle);
             let copies = if self.has_faults && schedule.random.u8(..) < 20 { 2 } else { 1 };
             let checks = (0..copies).map(|_| {
-                let work = settle.check(&check, now, Instant::now() + Duration::from_secs(60));
+                let work = settle.check(&check, now, Instant::now() + Duration::from_mins(1));
                 iam::acting_as(SETTLE, work)
             });
             let done = self.system.store().interleave(schedule, checks).await;
@@ -414,4 +414,16 @@ fn promise_9_reported_every_room_without_lives_that_nobody_is_in_is_found_empty(
 #[test]
 fn promise_9_reported_rooms_of_all_providers_are_settled() {
     hold_all(50, "", true);
+}
+
+/// Somebody who came long before the dismissal was the last to leave.
+#[test]
+fn promise_9_reported_a_dismissed_room_is_found_empty() {
+    let history = "at-once 6 seed 5533895540518433141 faults false asks-after 0
+        fates 217599,275106,2,2 0,0 0 2371
+        +0 trtc-enter 0 1 0
+        +651282 trtc-exit 0 1 20
+        +0 trtc-dismiss 0 1 42";
+    let (system, history) = (System::simulated(), history.parse::<History>().unwrap());
+    simulated_runtime().block_on(hold_settled(&history, &system, false)).unwrap();
 }

@@ -29,7 +29,7 @@ pub struct LastLeave {
     pub ending: Ending,
 }
 
-impl<'a> Record<'a> {
+impl Record<'_> {
     /// A life of a room, if it is over, and lives before it that are. Of a life whose own end never
     /// arrived, the beginning of the next one is the end.
     ///
