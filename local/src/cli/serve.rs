@@ -24,7 +24,7 @@ use rollcall::{
     relay::LiveRooms,
     runtime,
     spill::Queue,
-    store::{self, Eraser, LiveMarker, Meter, Reader, SweepStore, TABLE, Writer},
+    store::{self, Eraser, LiveMarker, Reader, TABLE, Writer},
     sweep::Sweep,
     user_sig::UserSigs,
 };
@@ -131,27 +131,11 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     if let Some(journal) = &journal {
         let own = store::connect(&watched, handler::store_limit(config.budget));
         let reader = Reader::new(own.clone(), &config.table);
-        let live = LiveMarker::new(own.clone(), &config.table, config.retention);
-        let meter = Meter::default();
-        let metered = Reader::new(meter.watch(&own), &config.table);
-        let sweep = Sweep {
-            records: Records::new(metered.clone(), Duration::ZERO),
-            reader: metered,
-            live: live.clone(),
-            store: SweepStore::new(own, &config.table, config.retention),
-            meter,
-            budget: events::SWEEP_BUDGET,
-        };
-        let feed = Feed::into(journal.clone(), images, reader, LiveRooms::new(live));
-        watched = feed.watch(watched);
-        let stop_sweeping = until(stopped.clone());
-        servers.spawn(async move {
-            tokio::select! {
-                () = events::sweep_each_minute(&sweep) => {}
-                () = stop_sweeping => {}
-            }
-            Ok(())
-        });
+        let live = LiveRooms::new(LiveMarker::new(own, &config.table, config.retention));
+        watched = Feed::into(journal.clone(), images, reader, live).watch(watched);
+        let limit = handler::store_limit(config.budget);
+        let sweep = events::sweep_of(&dynamodb, limit, &config.table, config.retention);
+        servers.spawn(sweep_until(sweep, until(stopped.clone())));
         if let Some(url) = args.webhook {
             let (http, events) = (rollcall_players::client()?, journal.from_now());
             servers.spawn(async move {
@@ -223,6 +207,14 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         eprintln!("rollcall: requests were still in progress after {} s", GRACE.as_secs());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn sweep_until(sweep: Sweep, stopped: impl Future<Output = ()>) -> Result<(), String> {
+    tokio::select! {
+        () = events::sweep_each_minute(&sweep) => {}
+        () = stopped => {}
+    }
+    Ok(())
 }
 
 async fn bind(port: u16, option: &str) -> Result<TcpListener, Failure> {

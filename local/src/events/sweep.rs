@@ -3,7 +3,10 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use rollcall::{
+    aws,
+    record::Records,
     runtime,
+    store::{self, LiveMarker, Meter, Reader, SweepStore},
     sweep::{Budget, Sweep},
 };
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -15,6 +18,22 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 /// How long a run takes at most, as in the cloud.
 const LIMIT: Duration = Duration::from_secs(50);
+
+/// The sweep of a table of the DynamoDB at that address. A request takes at most `limit`.
+#[must_use]
+pub fn sweep_of(dynamodb: &str, limit: Duration, table: &str, retention: Duration) -> Sweep {
+    let client = store::connect(&aws::at(dynamodb), limit);
+    let meter = Meter::default();
+    let reader = Reader::new(meter.watch(&client), table);
+    Sweep {
+        records: Records::new(reader.clone(), Duration::ZERO),
+        reader,
+        live: LiveMarker::new(client.clone(), table, retention),
+        store: SweepStore::new(client, table, retention),
+        meter,
+        budget: SWEEP_BUDGET,
+    }
+}
 
 /// Sweeps the lists of live rooms each minute.
 pub async fn sweep_each_minute(sweep: &Sweep) {
