@@ -133,9 +133,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         let reader = Reader::new(own.clone(), &config.table);
         let live = LiveRooms::new(LiveMarker::new(own, &config.table, config.retention));
         watched = Feed::into(journal.clone(), images, reader, live).watch(watched);
-        let limit = handler::store_limit(config.budget);
-        let sweep = events::sweep_of(&dynamodb, limit, &config.table, config.retention);
-        servers.spawn(sweep_until(sweep, until(stopped.clone())));
+        servers.spawn(sweep_until(sweep_of(&dynamodb, &config), until(stopped.clone())));
         if let Some(url) = args.webhook {
             let (http, events) = (rollcall_players::client()?, journal.from_now());
             servers.spawn(async move {
@@ -207,6 +205,11 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         eprintln!("rollcall: requests were still in progress after {} s", GRACE.as_secs());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn sweep_of(dynamodb: &str, config: &Config) -> Sweep {
+    let limit = handler::store_limit(config.budget);
+    events::sweep_of(dynamodb, limit, &config.table, config.retention)
 }
 
 async fn sweep_until(sweep: Sweep, stopped: impl Future<Output = ()>) -> Result<(), String> {
