@@ -1,6 +1,8 @@
 //! The pipeline that every callback goes through.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::{
     apps::AppsSource,
@@ -142,7 +144,7 @@ impl Receiver {
         request: &Request,
         started: Instant,
     ) -> Counts {
-        let by = |limit| tokio::time::Instant::from_std(started + limit);
+        let by = |limit| started + limit;
         let queue_limit = self.budget * QUEUE_PERCENT / 100;
         let has_queue = self.spill.is_some();
         let deadline = by(if has_queue { store_limit(self.budget) } else { queue_limit });

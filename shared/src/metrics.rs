@@ -39,6 +39,8 @@
 //! | `events`: events of the batch | count | function |
 //! | `unsent`: those that the bus did not take in time; their records are delivered again | count | function |
 //!
+//! So does the line about each batch of checks of rooms: `kept` and `oldest_kept_s`, as above.
+//!
 //! So does the line about each run of the sweep:
 //!
 //! | metric | unit | by |
@@ -90,6 +92,10 @@ pub const REPEATS: &str = "rollcall.repeats";
 /// `events`, `unsent` and `kept`.
 pub const RELAY: &str = "rollcall.relay";
 
+/// The target of the line about a batch of checks of rooms. The line's fields are `messages`, `kept`
+/// and `oldest_kept_s`.
+pub const SETTLE: &str = "rollcall.settle";
+
 /// The target of the line about a run of the sweep. The line's fields are `swept_rooms`,
 /// `removed_rooms`, `passes`, `read_units` and `pass_age_s`.
 pub const SWEEP: &str = "rollcall.sweep";
@@ -112,7 +118,7 @@ pub struct EmbeddedMetrics {
     replayed: String,
     /// Those for a pass over a person's items.
     erased: String,
-    /// Those for a batch of later passes.
+    /// Those for a batch of later passes, or of checks of rooms.
     repeated: String,
     /// Those for a batch of the table's stream.
     relayed: String,
@@ -168,7 +174,7 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let target = event.metadata().target();
-        if ![CALLBACK, REPLAY, ERASURE, REPEATS, RELAY, SWEEP].contains(&target) {
+        if ![CALLBACK, REPLAY, ERASURE, REPEATS, RELAY, SETTLE, SWEEP].contains(&target) {
             return self.lines.format_event(context, writer, event);
         }
         let mut fields = LineFields::default();
@@ -177,7 +183,7 @@ where
         let directives = match target {
             REPLAY => &self.replayed,
             ERASURE => &self.erased,
-            REPEATS => &self.repeated,
+            REPEATS | SETTLE => &self.repeated,
             RELAY => &self.relayed,
             SWEEP => &self.swept,
             _ if fields.is_rejected => &self.refused,
@@ -188,6 +194,7 @@ where
             REPLAY => write!(writer, r#""function":"spill-replay","#)?,
             ERASURE | REPEATS => write!(writer, r#""function":"erase","#)?,
             RELAY => write!(writer, r#""function":"relay","#)?,
+            SETTLE => write!(writer, r#""function":"settle","#)?,
             SWEEP => write!(writer, r#""function":"sweep","#)?,
             _ => {
                 let rejected = u8::from(fields.is_rejected);

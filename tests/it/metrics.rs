@@ -15,8 +15,11 @@ use rollcall::{
     erase::ReceivedRepeat,
     metrics::EmbeddedMetrics,
     providers::openim::{AppCredentials, Basic},
+    record::Records,
     routes::SWEEP,
     runtime,
+    settle::{CheckQueue, Checks, ReceivedCheck, Settle},
+    store::{Reader, Settler},
     sweep::Budget,
 };
 use rollcall_players::{
@@ -25,6 +28,7 @@ use rollcall_players::{
     openim, tencent, zego,
 };
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use tracing::Subscriber;
 use tracing_subscriber::fmt::{
     self, MakeWriter,
@@ -35,7 +39,8 @@ use crate::{
     relay,
     support::{
         CHAT_TOKEN, Database, EventBridge, Handlers, Moment, OPENIM_PASSWORD, OPENIM_SECRET,
-        Outage, SECRET, TRTC_KEY, client_of, iam, one_of_each, openim_event, sweep_on,
+        Outage, RETENTION, SECRET, Simulated, TABLE_NAME, TRTC_KEY, client_of, iam, one_of_each,
+        openim_event, sweep_on,
     },
     template::template,
 };
@@ -219,6 +224,32 @@ async fn each_batch_of_records_is_one_line_with_its_events_and_those_that_were_n
     assert_eq!(names, ["events", "unsent"]);
 }
 
+/// The log of a check of a room that cannot be read.
+async fn log_of_a_check() -> String {
+    let store = Simulated::default();
+    let (timer, _sent) = mpsc::unbounded_channel();
+    let settle = Settle {
+        records: Records::new(Reader::new(store.client(), TABLE_NAME), Duration::ZERO),
+        checks: Checks {
+            store: Settler::new(store.client(), TABLE_NAME, RETENTION),
+            queue: CheckQueue::Timer(timer),
+            grace: Duration::from_secs(30),
+        },
+    };
+    let log = Log::default();
+    let guard = tracing::subscriber::set_default(subscriber(&log));
+    let now = runtime::now();
+    let nonsense = ReceivedCheck {
+        message_id: "1".to_owned(),
+        sent_at: now.before(Duration::from_hours(1)),
+        body: "nonsense".to_owned(),
+    };
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    assert_eq!(settle.check_all(vec![nonsense], now, deadline).await, ["1"]);
+    drop(guard);
+    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+}
+
 /// The log of a run of the sweep.
 async fn log_of_a_sweep() -> String {
     let database = Database::start().await;
@@ -274,7 +305,7 @@ fn check(line: &Value, emitted: &mut Emitted) {
 async fn emitted() -> Emitted {
     let (log, _) = log().await;
     let log = log + &log_of_a_replay().await + &log_of_erasures().await;
-    let log = log + &log_of_relay().await + &log_of_a_sweep().await;
+    let log = log + &log_of_relay().await + &log_of_a_sweep().await + &log_of_a_check().await;
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let mut emitted = Emitted::new();
     for line in lines.filter(|line| !line["_aws"].is_null()) {

@@ -181,7 +181,7 @@ async fn live_rooms_are_listed_page_by_page_each_once_with_the_people_in_them() 
     assert_eq!(
         answer,
         json!({
-            "provider": "zego", "app": "1", "as_of": NOW, "next": null,
+            "provider": "zego", "app": "1", "as_of": NOW, "next": null, "totals": null,
             "rooms": [{
                 "room": "r3", "life": "7", "open": true, "opened_at": START,
                 "online": 3, "online_at_least": null, "last_activity_at": START, "missing": 0,

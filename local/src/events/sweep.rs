@@ -20,6 +20,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 const LIMIT: Duration = Duration::from_secs(50);
 
 /// The sweep of a table of the DynamoDB at that address. A request takes at most `limit`.
+#[must_use]
 pub fn sweep_of(dynamodb: &str, limit: Duration, table: &str, retention: Duration) -> Sweep {
     let client = store::connect(&aws::at(dynamodb), limit);
     let meter = Meter::default();

@@ -243,7 +243,7 @@ impl Settle {
         let kept: Vec<ReceivedCheck> = join_all(checks).await.into_iter().flatten().collect();
         let age = |message: &ReceivedCheck| now.0.saturating_sub(message.sent_at.0) / 1000;
         tracing::info!(
-            target: metrics::REPEATS,
+            target: metrics::SETTLE,
             messages = all,
             kept = kept.len(),
             oldest_kept_s = kept.iter().map(age).max().unwrap_or_default(),

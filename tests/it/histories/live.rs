@@ -153,7 +153,7 @@ fn number(record: &Value) -> String {
 /// A run of function `sweep`. Each has a name of its own.
 async fn sweep(system: &System, run: u64, now: u64) -> Result<Option<Swept>, SweepError> {
     let sweep = sweep_on(system.store().client(), PLENTY);
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     let run = run.to_string();
     let running = sweep.run(&run, UnixMillis(now), deadline);
     iam::acting_as(SWEEP, running).await

@@ -242,7 +242,7 @@ impl Handlers {
     /// The same for an answer that is no JSON.
     pub(crate) async fn get_text(&self, path: &str, query: &str, now: UnixMillis) -> String {
         let request = Request::get(path, query, now);
-        iam::acting_as(routes::QUERY, self.queries.answer(&request)).await.body.to_string()
+        iam::acting_as(routes::QUERY, self.queries.answer(&request)).await.body.clone()
     }
 
     /// Requests the erasure of a person.
