@@ -263,7 +263,7 @@ async fn a_gateway_with_other_secrets_fails_the_check_and_the_line_names_what_to
     // What cannot be signed is left out, and what is right is said.
     assert!(printed.contains("none   openim: ROLLCALL_APPS has no \"basic\" of it"), "{printed}");
     assert!(printed.contains("ok     tencent trtc-enter: 200 applied"), "{printed}");
-    assert!(printed.ends_with("1 of 7 checks are wrong\n"), "{printed}");
+    assert!(printed.ends_with("1 of 8 checks are wrong\n"), "{printed}");
     assert!(!printed.contains("s3cret"), "{printed}");
     running.stop().await;
 }

@@ -273,7 +273,7 @@ async fn a_laptop_sweeps_each_minute() {
     let start = stack.start;
     stack.report(EventName::RoomLogin, "lobby", "ada", start).await;
     let sweep = stack.sweep(SWEEP_BUDGET);
-    let sweeping = iam::acting_as(SWEEP, sweep_each_minute(&sweep));
+    let sweeping = iam::acting_as(SWEEP, sweep_each_minute(sweep));
     let ended = tokio::time::timeout(Duration::from_secs(190), sweeping).await;
     ended.unwrap_err();
     // The clock stands still here, and so all runs have one sample.

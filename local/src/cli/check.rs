@@ -95,33 +95,28 @@ pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     // Before anything happens, so that none is missed.
     let hearing = Hearing::begin(&http, &args.url, args.events_queue).await;
     let mut check = Check { http, client, tag, right: 0, wrong: 0 };
-    // A refused callback is shown already.
+    // A refused callback is shown already, and has no event.
+    let mut reported = Vec::new();
     match zego.and_then(|(id, secrets)| Some(App { id, secret: secrets.first()? })) {
-        Some(app) => _ = check.zego(&app).await,
+        Some(app) => reported.extend(check.zego(&app).await.ok().map(|()| Zego::NAME)),
         None => println!("none   zego: ROLLCALL_APPS has no secret of it"),
     }
     match openim.filter(|(_, secrets)| !secrets.basic.is_empty()) {
-        Some((id, secret)) => _ = check.openim(&App { id, secret }).await,
+        Some((id, secret)) => {
+            let taken = check.openim(&App { id, secret }).await;
+            reported.extend(taken.ok().map(|()| OpenIm::NAME));
+        }
         None => println!("none   openim: ROLLCALL_APPS has no \"basic\" of it"),
     }
     match tencent {
-        Some((id, secret)) => check.tencent(&App { id, secret }).await,
+        Some((id, secret)) => {
+            let taken = check.tencent(&App { id, secret }).await;
+            reported.extend(taken.ok().map(|()| Chat::NAME));
+        }
         None => println!("none   tencent: ROLLCALL_APPS has no app of it"),
     }
-    let providers = [
-        (Zego::NAME, zego.is_some_and(|(_, secrets)| !secrets.is_empty())),
-        (OpenIm::NAME, openim.is_some_and(|(_, secrets)| !secrets.basic.is_empty())),
-        (
-            Chat::NAME,
-            tencent.is_some_and(|(_, secrets)| {
-                !secrets.chat_tokens.is_empty() || !secrets.trtc_keys.is_empty()
-            }),
-        ),
-    ];
-    let providers =
-        providers.into_iter().filter_map(|(provider, is_checked)| is_checked.then_some(provider));
     match hearing {
-        Ok(Hearing::Yes(heard)) => check.events(&heard, providers).await,
+        Ok(Hearing::Yes(heard)) => check.events(&heard, &reported).await,
         Ok(Hearing::No(why)) => println!("none   events: {why}"),
         Err(fault) => check.say("events", Err(fault)),
     }
@@ -153,7 +148,7 @@ impl Check {
     }
 
     /// Expects an event of each of these providers.
-    async fn events(&mut self, heard: &Heard, providers: impl Iterator<Item = ProviderName>) {
+    async fn events(&mut self, heard: &Heard, providers: &[ProviderName]) {
         for provider in providers {
             let found = heard.of(provider.as_str(), &self.tag).await;
             self.say(&format!("{provider} event"), found);
@@ -462,20 +457,23 @@ impl Check {
     }
 
     /// Chat, TRTC and UserSig are checked separately: an app may have only one of them.
-    async fn tencent(&mut self, app: &App<'_, TencentSecrets>) {
+    /// Refused if no callback was taken.
+    async fn tencent(&mut self, app: &App<'_, TencentSecrets>) -> Result<(), Refused> {
         if app.secret.secret_keys.is_empty() {
             println!("none   tencent user-sig: ROLLCALL_APPS has no \"secret_keys\" of it");
         } else {
             self.user_sig(app.id).await;
         }
+        let mut taken = Err(Refused);
         match app.secret.chat_tokens.first() {
-            Some(secret) => _ = self.chat(&App { id: app.id, secret }).await,
+            Some(secret) => taken = self.chat(&App { id: app.id, secret }).await,
             None => println!("none   tencent chat: ROLLCALL_APPS has no \"chat_tokens\" of it"),
         }
         match app.secret.trtc_keys.first() {
-            Some(secret) => _ = self.trtc(&App { id: app.id, secret }).await,
+            Some(secret) => taken = self.trtc(&App { id: app.id, secret }).await.or(taken),
             None => println!("none   tencent trtc: ROLLCALL_APPS has no \"trtc_keys\" of it"),
         }
+        taken
     }
 
     async fn user_sig(&mut self, app: &AppId) {

@@ -138,10 +138,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     if let Some(journal) = &journal {
         let limit = handler::store_limit(config.budget);
         let sweep = events::sweep_of(&dynamodb, limit, &config.table, config.retention);
-        let stop_sweeping = until(stopped.clone());
-        servers.spawn(async move {
-            unless_stopped(events::sweep_each_minute(&sweep), stop_sweeping).await
-        });
+        let sweeping = Box::pin(events::sweep_each_minute(sweep));
+        servers.spawn(unless_stopped(sweeping, until(stopped.clone())));
         let grace = Duration::from_secs(args.settle);
         let (feed, settle, to_check) = watch(journal, images, &watched, &config, grace);
         watched = feed;

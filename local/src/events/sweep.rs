@@ -36,7 +36,7 @@ pub fn sweep_of(dynamodb: &str, limit: Duration, table: &str, retention: Duratio
 }
 
 /// Sweeps the lists of live rooms each minute.
-pub async fn sweep_each_minute(sweep: &Sweep) {
+pub async fn sweep_each_minute(sweep: Sweep) {
     let mut minutes = interval_at(Instant::now() + MINUTE, MINUTE);
     minutes.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

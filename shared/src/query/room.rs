@@ -34,7 +34,8 @@ pub(super) struct RoomPresence {
     /// How many people are in it, as the first page counted them: all of them with `count=exact`,
     /// else up to 5000. Null if there are more, or with `count=false`.
     online: Option<usize>,
-    /// How many people are in it at least, if there are more than were counted. Null otherwise.
+    /// How many people are in it at least. Only there if there are more than were counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
     online_at_least: Option<usize>,
     /// The people of this page, those who came last first.
     #[cfg_attr(test, schemars(length(max = super::MAX_LIMIT)))]
