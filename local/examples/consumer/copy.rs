@@ -2,8 +2,8 @@
 //! what you have, unless what you have was read later.
 //!
 //! Events may come twice, late and in any order. That changes nothing, because an event only says
-//! what to ask about. Whoever an answer about a room disagrees with is asked about, too: a room that
-//! closes ends the visits of people who have no event of their own.
+//! what to ask about. People on whom the answer about a room and the copy disagree are asked about,
+//! too: a room that closes ends the visits of people who have no event of their own.
 
 use std::collections::BTreeSet;
 

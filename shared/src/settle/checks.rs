@@ -5,8 +5,8 @@
 //! and deleted before the room is read. So as long as it is there, the check will see what was
 //! stored before.
 //!
-//! - Whoever dies between the note and the message comes again for the same reason, which is in the
-//!   note: then the message is sent again.
+//! - A relay that dies between the note and the message comes again for the same reason, which is in
+//!   the note: then the message is sent again.
 //! - A note whose time is over does not count, so a message that was never sent is forgotten.
 
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //! others are counted.
 //!
 //! A run begins each minute and ends when all apps are done, or its budget or its time is used. The
-//! next one goes on there ([`progress`]). One runs at a time, by a lease. A run that loses its lease,
+//! next one goes on there (`progress`). One runs at a time, by a lease. A run that loses its lease,
 //! dies at any step or races with `relay` does no harm: a room is taken off the list only if its item
 //! is the one that was read before nobody was found.
 

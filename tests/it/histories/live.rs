@@ -189,7 +189,7 @@ async fn listed(system: &System, limit: usize, now: u64) -> BTreeMap<String, u64
     rooms
 }
 
-/// Everything was relayed: whoever is in a room now is in a room that is listed when the index has
+/// Everything was relayed: the rooms in which people are now are listed when the index has
 /// caught up.
 async fn check(system: &System, asked: &Asked, now: u64) -> Result<(), String> {
     let before = people(system, asked, now).await;

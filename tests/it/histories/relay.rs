@@ -482,10 +482,10 @@ fn hold_resyncs(thousandths: u32, loses: bool) {
 
 #[test]
 fn promise_9_reported_a_copy_is_right_again_after_a_gap_and_a_resync() {
-    hold_resyncs(100, false);
+    hold_resyncs(130, false);
 }
 
 #[test]
 fn promise_9_reported_the_same_gap_when_callbacks_are_lost() {
-    hold_resyncs(50, true);
+    hold_resyncs(70, true);
 }

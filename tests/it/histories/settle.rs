@@ -398,22 +398,22 @@ fn hold_all(thousandths: u32, acts: &'static str, loses: bool) {
 
 #[test]
 fn promise_9_reported_every_life_that_ends_is_settled_with_what_its_report_says() {
-    hold_all(150, "zego", false);
+    hold_all(85, "zego", false);
 }
 
 #[test]
 fn promise_9_reported_lives_are_settled_when_callbacks_are_lost() {
-    hold_all(50, "zego", true);
+    hold_all(40, "zego", true);
 }
 
 #[test]
 fn promise_9_reported_every_room_without_lives_that_nobody_is_in_is_found_empty() {
-    hold_all(100, "trtc", false);
+    hold_all(50, "trtc", false);
 }
 
 #[test]
 fn promise_9_reported_rooms_of_all_providers_are_settled() {
-    hold_all(50, "", true);
+    hold_all(25, "", true);
 }
 
 /// Somebody who came long before the dismissal was the last to leave.

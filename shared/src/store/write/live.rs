@@ -26,8 +26,8 @@ const SLACK: Duration = Duration::from_hours(1);
 /// Lists rooms as live, and takes them off the list.
 ///
 /// The list has every room in which somebody may be: a room is marked at its first fact and again
-/// when a fact is newer by [`MARKED_FOR`] than the mark. Whoever takes a room off the list has read,
-/// later than that after the mark, that nobody is in.
+/// when a fact is newer by [`MARKED_FOR`] than the mark. The sweep takes a room off the list if it
+/// has read, later than that after the mark, that nobody is in.
 #[derive(Debug, Clone)]
 pub struct LiveMarker {
     table: Table,

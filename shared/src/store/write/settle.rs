@@ -49,7 +49,7 @@ pub struct RoomLife {
 pub struct Note {
     /// Until when the message waits, by the clock of its sender.
     pub until: UnixMillis,
-    /// What the message was sent for. Whoever is there again for the same reason sends it again.
+    /// What the message was sent for. A relay that comes again for the same reason sends it again.
     pub by: String,
     /// When the room is to be checked: nothing will have changed for the grace by then, unless the
     /// note says another time until then.
