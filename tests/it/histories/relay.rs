@@ -463,12 +463,12 @@ fn hold_events(thousandths: u32, loses: bool) {
 
 #[test]
 fn promise_9_reported_every_fact_is_an_event_and_a_copy_that_asks_is_right() {
-    hold_events(150, false);
+    hold_events(80, false);
 }
 
 #[test]
 fn promise_9_reported_the_same_when_callbacks_are_lost() {
-    hold_events(50, true);
+    hold_events(40, true);
 }
 
 fn hold_resyncs(thousandths: u32, loses: bool) {
@@ -482,10 +482,10 @@ fn hold_resyncs(thousandths: u32, loses: bool) {
 
 #[test]
 fn promise_9_reported_a_copy_is_right_again_after_a_gap_and_a_resync() {
-    hold_resyncs(130, false);
+    hold_resyncs(50, false);
 }
 
 #[test]
 fn promise_9_reported_the_same_gap_when_callbacks_are_lost() {
-    hold_resyncs(70, true);
+    hold_resyncs(30, true);
 }
