@@ -220,6 +220,34 @@ async fn a_wrong_secret_is_refused_and_never_shown() {
     assert!(!stdout.contains("hunter2") && !log.contains("hunter2"));
 }
 
+#[tokio::test]
+async fn live_rooms_are_listed_with_events_and_refused_without() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let running = Running::start(folder, &["--in-memory"]).await;
+    running.send(folder, &["zego", "room-login", "--user", "ada", "--room", "lobby"]).await;
+    // The room is listed when the callback has been answered.
+    let listed = async {
+        loop {
+            let answer = running.get("/rooms/zego/1").await;
+            match answer["rooms"].as_array().unwrap().first() {
+                Some(room) => return room.clone(),
+                None => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    };
+    let room = timeout(PATIENCE, listed).await.unwrap();
+    assert_eq!((&room["room"], &room["online"]), (&"lobby".into(), &1.into()), "{room}");
+    running.stop().await;
+
+    let running = Running::start(folder, &["--in-memory", "--events", "off"]).await;
+    for path in ["/rooms/zego/1", "/stats/zego/1"] {
+        let answer = running.get(path).await;
+        assert_eq!(answer["error"]["code"], "events_off", "{path}: {answer}");
+    }
+    running.stop().await;
+}
+
 /// What `check` prints of this gateway, with these apps.
 async fn check(running: &Running, folder: &Path, apps: Option<&str>) -> (Option<i32>, String) {
     let mut command = rollcall(folder);
