@@ -1,7 +1,7 @@
 """The answers that schemathesis cannot bring about, checked against openapi.yaml: bodies that are too long, second pages, and
 what is said when DynamoDB is gone. And all answers that it should have brought about: whether it did.
 
-answers.py URL [without-dynamodb]: of the gateway, and whether its DynamoDB is gone.
+answers.py URL [without-dynamodb | without-events]: of the gateway, and what it has to do without.
 """
 
 import collections
@@ -21,7 +21,7 @@ schema = schemathesis.openapi.from_path("openapi.yaml")
 operations = [result.ok() for result in schema.get_all_operations()]
 # API Gateway's, and an error that no request can cause.
 OTHERS = {"403", "500"}
-BY_HAND = {"413", "503"}
+BY_HAND = {"413", "503", "409"}
 
 
 def declared(operation):
@@ -182,8 +182,16 @@ def without_dynamodb():
             ask(operation, 503, example(operation), provider=provider)
 
 
+def without_events():
+    for operation in operations:
+        if "409" in declared(operation):
+            assert ask(operation, 409)["error"]["code"] == "events_off"
+
+
 if sys.argv[2:] == ["without-dynamodb"]:
     without_dynamodb()
+elif sys.argv[2:] == ["without-events"]:
+    without_events()
 else:
     every_answer_was_seen()
     what_was_sent_is_known()
