@@ -10,7 +10,7 @@ mod stream;
 use std::time::{Duration, SystemTime};
 
 pub use lambda_http::Error;
-use lambda_http::lambda_runtime;
+use lambda_http::lambda_runtime::{self, Context};
 use tokio::sync::mpsc;
 
 pub use self::{
@@ -251,6 +251,16 @@ const PUT_LIMIT: Duration = Duration::from_secs(10);
 pub fn now() -> UnixMillis {
     SystemTime::now().into()
 }
+
+/// How much time is left for an invocation. `cargo lambda watch` names a deadline of 1970: then it is
+/// a minute.
+fn time_left(context: &Context, now: UnixMillis) -> Duration {
+    let is_a_time = UnixMillis(context.deadline).after(A_DAY) > now;
+    let left = Duration::from_millis(context.deadline.saturating_sub(now.0));
+    if is_a_time { left } else { Duration::from_mins(1) }
+}
+
+const A_DAY: Duration = Duration::from_hours(24);
 
 fn run(function: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
     log::to_stdout();

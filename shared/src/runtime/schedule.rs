@@ -1,6 +1,6 @@
 //! What happens at set times.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use lambda_http::{
     LambdaEvent,
@@ -9,7 +9,7 @@ use lambda_http::{
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Error, now};
+use super::{Error, now, time_left};
 use crate::sweep::Sweep;
 
 /// Serves the schedule by which Lambda invokes `sweep`. The event says nothing that matters.
@@ -23,8 +23,7 @@ pub fn sweep_service(
         async move {
             let began_at = now();
             // The place is noted in the rest.
-            let left = event.context.deadline.saturating_sub(began_at.0) * 4 / 5;
-            let deadline = Instant::now() + Duration::from_millis(left);
+            let deadline = Instant::now() + time_left(&event.context, began_at) * 4 / 5;
             sweep.run(&event.context.request_id, began_at, deadline).await.map_err(|error| {
                 tracing::error!(%error, "a run of the sweep ended early");
                 error

@@ -1,6 +1,6 @@
 //! Batches of SQS messages.
 
-use std::{collections::HashMap, convert::Infallible, fmt::Debug, sync::Arc, time::Duration};
+use std::{collections::HashMap, convert::Infallible, fmt::Debug, sync::Arc};
 
 use lambda_http::{
     LambdaEvent,
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{Error, http, now};
+use super::{Error, http, now, time_left};
 use crate::{
     domain::UnixMillis,
     erase::{Erase, ReceivedRepeat},
@@ -89,7 +89,7 @@ pub fn erase_service(
                 body: message.body,
             };
             let messages = batch.records.into_iter().map(received).collect();
-            let left = Duration::from_millis(context.deadline.saturating_sub(now.0) * 80 / 100);
+            let left = time_left(&context, now) * 80 / 100;
             let kept = erase.repeat_all(messages, now, Instant::now() + left).await;
             Ok(serde_json::to_value(BatchResponse::of(kept))?)
         }
@@ -116,8 +116,7 @@ pub fn settle_service(
                 body: message.body,
             };
             let messages = event.payload.records.into_iter().map(received).collect();
-            let left = event.context.deadline.saturating_sub(now.0);
-            let deadline = Instant::now() + Duration::from_millis(left * 90 / 100);
+            let deadline = Instant::now() + time_left(&event.context, now) * 90 / 100;
             Ok::<_, Infallible>(BatchResponse::of(settle.check_all(messages, now, deadline).await))
         }
     })
@@ -151,8 +150,8 @@ pub fn replay_service(
             };
             let messages = event.payload.records.into_iter().map(received).collect();
             // Lambda ends a function that takes longer, and then the whole batch counts as failed.
-            let left = event.context.deadline.saturating_sub(received_at.0);
-            let after = |percent| Instant::now() + Duration::from_millis(left * percent / 100);
+            let left = time_left(&event.context, received_at);
+            let after = |percent| Instant::now() + left * percent / 100;
             let kept = replay.replay(messages, after(70), after(90)).await;
             Ok::<_, Infallible>(BatchResponse::of(kept))
         }

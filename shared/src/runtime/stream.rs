@@ -1,6 +1,6 @@
 //! Batches of records of the table's stream.
 
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{fmt::Debug, sync::Arc};
 
 use lambda_http::{
     LambdaEvent,
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{Error, now, sqs::BatchResponse};
+use super::{Error, now, sqs::BatchResponse, time_left};
 use crate::relay::{Bus, Received, Relay};
 
 /// A batch of records of a table's stream, as Lambda passes it.
@@ -62,8 +62,7 @@ pub fn relay_service<B: Bus + Send + Sync + 'static>(
                 .collect::<Result<_, _>>()?;
             // Lambda ends a function that takes longer, and then the whole batch counts as failed.
             let received_at = now();
-            let left = event.context.deadline.saturating_sub(received_at.0);
-            let deadline = Instant::now() + Duration::from_millis(left * 9 / 10);
+            let deadline = Instant::now() + time_left(&event.context, received_at) * 9 / 10;
             // Lambda delivers again from the lowest of these on.
             Ok::<_, Error>(BatchResponse::of(relay.relay(&records, received_at, deadline).await))
         }
