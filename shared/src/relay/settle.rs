@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::pause::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::{
     domain::{Kind, UnixMillis},
+    providers,
     settle::Checks,
     store::{Fact, NewFact, RoomLife, StoreError, StreamRecord},
 };
@@ -39,10 +40,12 @@ fn room_to_check(new: NewFact, grace: Duration, now: UnixMillis) -> Option<RoomL
     let NewFact { app, at, fact, .. } = new;
     let (room, life) = match fact {
         Fact::Seat { room, life, mark, .. } => {
-            // Who came just now ends nothing. If their life has ended since, its check is still to
-            // come, because it waits for the grace after the end.
+            // A person who came just now ends nothing. If their life has ended since, its check is
+            // still to come, because it waits for the grace after the end. But somebody who goes on
+            // in a role that is no person's may have been the last one.
             let is_fresh = at.after(grace.saturating_sub(CLOCKS_DIFFER)) > now;
-            if mark.kind != Kind::Leave && is_fresh {
+            let is_person = providers::rules(app.provider).is_person(mark.role);
+            if mark.kind != Kind::Leave && is_person && is_fresh {
                 return None;
             }
             (room, life)

@@ -416,14 +416,36 @@ fn promise_9_reported_rooms_of_all_providers_are_settled() {
     hold_all(25, "", true);
 }
 
+fn hold_one(history: &str, loses: bool) {
+    let (system, history) = (System::simulated(), history.parse::<History>().unwrap());
+    simulated_runtime().block_on(hold_settled(&history, &system, loses)).unwrap();
+}
+
 /// Somebody who came long before the dismissal was the last to leave.
 #[test]
 fn promise_9_reported_a_dismissed_room_is_found_empty() {
-    let history = "at-once 6 seed 5533895540518433141 faults false asks-after 0
+    hold_one(
+        "at-once 6 seed 5533895540518433141 faults false asks-after 0
         fates 217599,275106,2,2 0,0 0 2371
         +0 trtc-enter 0 1 0
         +651282 trtc-exit 0 1 20
-        +0 trtc-dismiss 0 1 42";
-    let (system, history) = (System::simulated(), history.parse::<History>().unwrap());
-    simulated_runtime().block_on(hold_settled(&history, &system, false)).unwrap();
+        +0 trtc-dismiss 0 1 42",
+        false,
+    );
+}
+
+/// The last person goes on as a recorder.
+#[test]
+fn promise_9_reported_a_room_with_only_a_recorder_is_found_empty() {
+    hold_one(
+        "at-once 5 seed 2334272198634649922 faults false asks-after 0
+        fates x x 0 1 0 0,0,0,0 0,0,0 3258
+        +0 zego-login 0 0 0
+        +0 zego-login 0 0 5
+        +0 zego-login 0 0 62
+        +0 zego-logout 0 0 0
+        +0 zego-login 0 0 8
+        +29742 zego-login 0 0 18",
+        true,
+    );
 }
