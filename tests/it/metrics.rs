@@ -12,13 +12,13 @@ use std::{
 use rollcall::{
     callback::Secret,
     endpoint::Endpoint,
-    erase::ReceivedRepeat,
     metrics::EmbeddedMetrics,
     providers::openim::{AppCredentials, Basic},
     record::Records,
     routes::SWEEP,
     runtime,
-    settle::{CheckQueue, Checks, ReceivedCheck, Settle},
+    settle::{CheckQueue, Checks, Settle},
+    spill::ReceivedMessage,
     store::{Reader, Settler},
     sweep::Budget,
 };
@@ -184,7 +184,7 @@ async fn log_of_erasures() -> String {
     let log = Log::default();
     let guard = tracing::subscriber::set_default(subscriber(&log));
     assert_eq!(handlers.erase("/users/zego/1/ada", "", now).await.0, 200);
-    let nonsense = ReceivedRepeat {
+    let nonsense = ReceivedMessage {
         message_id: "1".to_owned(),
         sent_at: now.before(Duration::from_mins(20)),
         body: "nonsense".to_owned(),
@@ -239,7 +239,7 @@ async fn log_of_a_check() -> String {
     let log = Log::default();
     let guard = tracing::subscriber::set_default(subscriber(&log));
     let now = runtime::now();
-    let nonsense = ReceivedCheck {
+    let nonsense = ReceivedMessage {
         message_id: "1".to_owned(),
         sent_at: now.before(Duration::from_hours(1)),
         body: "nonsense".to_owned(),

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 pub(crate) use self::http::fuzz;
 #[cfg(test)]
 pub(crate) use self::http::schemas;
-pub use self::repeat::{ReceivedRepeat, Repeat, RepeatError, Repeats};
+pub use self::repeat::{Repeat, RepeatError, Repeats};
 use crate::{
     domain::UnixMillis,
     metrics,

@@ -8,7 +8,7 @@ use super::{Erase, REQUEST_LIMIT, SECOND_PASS_AFTER};
 use crate::{
     domain::{App, UnixMillis, UserId},
     metrics,
-    spill::{Queue, SpillError},
+    spill::{Queue, ReceivedMessage, SpillError, oldest_s},
     store::Person,
 };
 
@@ -81,17 +81,6 @@ impl Repeat {
     }
 }
 
-/// A message of the delay queue, as it was received.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReceivedRepeat {
-    /// Its id.
-    pub message_id: String,
-    /// When it came into the queue, by the clock of SQS.
-    pub sent_at: UnixMillis,
-    /// The text of the message.
-    pub body: String,
-}
-
 impl Erase {
     /// Does each later pass when its time has come, until nobody can arrange one any more. A pass
     /// that still waits when the process ends is not done.
@@ -137,7 +126,7 @@ impl Erase {
     /// the queue, because their pass is not done.
     pub async fn repeat_all(
         &self,
-        messages: Vec<ReceivedRepeat>,
+        messages: Vec<ReceivedMessage>,
         now: UnixMillis,
         deadline: Instant,
     ) -> Vec<String> {
@@ -152,13 +141,12 @@ impl Erase {
                 .is_err()
                 .then_some(message)
         });
-        let kept: Vec<ReceivedRepeat> = join_all(passes).await.into_iter().flatten().collect();
-        let age = |message: &ReceivedRepeat| now.0.saturating_sub(message.sent_at.0) / 1000;
+        let kept: Vec<ReceivedMessage> = join_all(passes).await.into_iter().flatten().collect();
         tracing::info!(
             target: metrics::REPEATS,
             messages = all,
             kept = kept.len(),
-            oldest_kept_s = kept.iter().map(age).max().unwrap_or_default(),
+            oldest_kept_s = oldest_s(&kept, now),
             "later passes"
         );
         kept.into_iter().map(|message| message.message_id).collect()

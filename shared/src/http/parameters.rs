@@ -1,6 +1,6 @@
 //! The parameters of a request: those of its query string, and ids in its path.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use super::{Text, form};
 
@@ -68,6 +68,24 @@ impl Parameters {
     ) -> Result<Option<T>, ParameterError> {
         let parsed = self.get(name)?.map(str::parse::<T>).transpose();
         parsed.map_err(|error| ParameterError::new(name, error))
+    }
+
+    /// A whole number within a range; `default` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`ParameterError`] if it is no such number.
+    pub fn number(
+        &self,
+        name: &'static str,
+        range: RangeInclusive<usize>,
+        default: usize,
+    ) -> Result<usize, ParameterError> {
+        let Some(text) = self.get(name)? else { return Ok(default) };
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| {
+            ParameterError::new(name, format!("is not {} to {}", range.start(), range.end()))
+        })
     }
 
     /// An id, which is a part of the path or else a parameter.

@@ -267,11 +267,7 @@ impl Parameters {
     }
 
     fn limit(&self) -> Result<usize, QueryError> {
-        let Some(text) = self.get("limit")? else { return Ok(DEFAULT_LIMIT) };
-        match text.parse() {
-            Ok(limit @ 1..=MAX_LIMIT) => Ok(limit),
-            _ => Err(QueryError::BadParameter("limit", format!("is not 1 to {MAX_LIMIT}"))),
-        }
+        Ok(self.number("limit", 1..=MAX_LIMIT, DEFAULT_LIMIT)?)
     }
 }
 

@@ -127,18 +127,10 @@ struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     fn read(parameters: &'a Parameters) -> Result<Self, QueryError> {
-        let number = |name, range: std::ops::RangeInclusive<usize>, default| {
-            let Some(text) = parameters.get(name)? else { return Ok(default) };
-            let number = text.parse().ok().filter(|number| range.contains(number));
-            number.ok_or_else(|| {
-                let why = format!("is not {} to {}", range.start(), range.end());
-                QueryError::BadParameter(name, why)
-            })
-        };
         Ok(Self {
-            limit: number("limit", 1..=MAX_LIMIT, DEFAULT_LIMIT)?,
+            limit: parameters.number("limit", 1..=MAX_LIMIT, DEFAULT_LIMIT)?,
             // Nobody counts further.
-            min_people: number("min_people", 0..=MAX_COUNTED, 1)?,
+            min_people: parameters.number("min_people", 0..=MAX_COUNTED, 1)?,
             prefix: parameters.get("prefix")?.unwrap_or_default(),
         })
     }

@@ -24,9 +24,9 @@ pub use self::{
     live::LiveRoom,
     person::Person,
     report::{
-        DayReport, Digest, EndedLife, Figures, LastLeave, MAX_PEOPLE, Peak, PersonDays,
-        PersonReport, ReportError, RoomDays, RoomQuestion, RoomReport, RoomTotals, Span, Timezone,
-        TimezoneError, Together, Whom, Window,
+        DayReport, Digest, EndedLife, Figures, MAX_PEOPLE, Peak, PersonDays, PersonReport,
+        ReportError, RoomDays, RoomQuestion, RoomReport, RoomTotals, Span, Timezone, TimezoneError,
+        Together, Whom, Window,
     },
     room::{Changes, Member, Members, Room},
     samples::{utc_day, utc_hour},

@@ -13,9 +13,10 @@ use tokio::time::Instant;
 use super::{Error, http, now, time_left};
 use crate::{
     domain::UnixMillis,
-    erase::{Erase, ReceivedRepeat},
+    erase::Erase,
     replay::{Received, Replay},
-    settle::{ReceivedCheck, Settle},
+    settle::Settle,
+    spill::ReceivedMessage,
 };
 
 /// A batch of SQS messages, as Lambda passes it.
@@ -33,6 +34,17 @@ struct SqsMessage {
     body: String,
     #[serde(default)]
     attributes: HashMap<String, String>,
+}
+
+impl SqsEvent {
+    fn received(self, now: UnixMillis) -> Vec<ReceivedMessage> {
+        let received = |message: SqsMessage| ReceivedMessage {
+            sent_at: message.sent_at().unwrap_or(now),
+            message_id: message.message_id,
+            body: message.body,
+        };
+        self.records.into_iter().map(received).collect()
+    }
 }
 
 /// What has to be delivered again: Lambda's partial batch response.
@@ -83,12 +95,7 @@ pub fn erase_service(
             }
             let batch: SqsEvent = serde_json::from_value(payload)?;
             let now = now();
-            let received = |message: SqsMessage| ReceivedRepeat {
-                sent_at: message.sent_at().unwrap_or(now),
-                message_id: message.message_id,
-                body: message.body,
-            };
-            let messages = batch.records.into_iter().map(received).collect();
+            let messages = batch.received(now);
             let left = time_left(&context, now) * 80 / 100;
             let kept = erase.repeat_all(messages, now, Instant::now() + left).await;
             Ok(serde_json::to_value(BatchResponse::of(kept))?)
@@ -110,12 +117,7 @@ pub fn settle_service(
         let settle = settle.clone();
         async move {
             let now = now();
-            let received = |message: SqsMessage| ReceivedCheck {
-                sent_at: message.sent_at().unwrap_or(now),
-                message_id: message.message_id,
-                body: message.body,
-            };
-            let messages = event.payload.records.into_iter().map(received).collect();
+            let messages = event.payload.received(now);
             let deadline = Instant::now() + time_left(&event.context, now) * 90 / 100;
             Ok::<_, Infallible>(BatchResponse::of(settle.check_all(messages, now, deadline).await))
         }

@@ -22,6 +22,7 @@ use crate::{
     record::{
         EndedLife, Record, RecordError, Records, ReportError, RoomQuestion, RoomTotals, Window,
     },
+    spill::{ReceivedMessage, oldest_s},
     store::{EmptiedRoom, LifeTotals, RoomLife, SettledLife, StoreError},
 };
 
@@ -61,17 +62,6 @@ pub enum SettleError {
     /// The time was over before.
     #[error("the time was over")]
     OutOfTime,
-}
-
-/// A message of the queue, as it was received.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReceivedCheck {
-    /// Its id.
-    pub message_id: String,
-    /// When it came into the queue, by the clock of SQS.
-    pub sent_at: UnixMillis,
-    /// The text of the message.
-    pub body: String,
 }
 
 impl Settle {
@@ -203,7 +193,7 @@ impl Settle {
         // A life has few people compared with a room that has no lives.
         let since = last.filter(|_| room.life().is_none()).unwrap_or(UnixMillis(0));
         let Some(leave) = record.last_leave(&room, since).await? else { return Ok(None) };
-        let (at, reason) = (leave.ending.at(), leave.ending.reason());
+        let (at, reason) = (leave.at(), leave.reason());
         if last.is_some_and(|last| at <= last) {
             return Ok(None);
         }
@@ -221,7 +211,7 @@ impl Settle {
     /// queue, because their check is not complete.
     pub async fn check_all(
         &self,
-        messages: Vec<ReceivedCheck>,
+        messages: Vec<ReceivedMessage>,
         now: UnixMillis,
         deadline: Instant,
     ) -> Vec<String> {
@@ -240,13 +230,12 @@ impl Settle {
                 .is_err()
                 .then_some(message)
         });
-        let kept: Vec<ReceivedCheck> = join_all(checks).await.into_iter().flatten().collect();
-        let age = |message: &ReceivedCheck| now.0.saturating_sub(message.sent_at.0) / 1000;
+        let kept: Vec<ReceivedMessage> = join_all(checks).await.into_iter().flatten().collect();
         tracing::info!(
             target: metrics::SETTLE,
             messages = all,
             kept = kept.len(),
-            oldest_kept_s = kept.iter().map(age).max().unwrap_or_default(),
+            oldest_kept_s = oldest_s(&kept, now),
             "checks of rooms"
         );
         kept.into_iter().map(|message| message.message_id).collect()

@@ -7,6 +7,7 @@
 mod error;
 mod message;
 mod queue;
+mod received;
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -16,6 +17,8 @@ use std::{
 pub use error::{MessageError, SpillError};
 pub use message::{MAX_MESSAGE_BYTES, Spilled};
 pub use queue::{MAX_DELAY, Queue};
+pub use received::ReceivedMessage;
+pub(crate) use received::oldest_s;
 
 /// The longest wait before a message is tried again for the first time. It doubles with each
 /// further failure.

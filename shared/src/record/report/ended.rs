@@ -22,13 +22,6 @@ pub struct EndedLife {
     pub at: UnixMillis,
 }
 
-/// How the last person left a room that nobody is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LastLeave {
-    /// How their visit ended.
-    pub ending: Ending,
-}
-
 impl Record<'_> {
     /// A life of a room, if it is over, and lives before it that are. Of a life whose own end never
     /// arrived, the beginning of the next one is the end.
@@ -66,7 +59,7 @@ impl Record<'_> {
         Ok(ended)
     }
 
-    /// How the last person left a room, among those whose visits lasted after `since`. `None` if
+    /// How the last visit to a room ended, of those that lasted after `since`. `None` if
     /// somebody is in, or if nobody was.
     ///
     /// # Errors
@@ -76,7 +69,7 @@ impl Record<'_> {
         self,
         room: &Room,
         since: UnixMillis,
-    ) -> Result<Option<LastLeave>, RecordError> {
+    ) -> Result<Option<Ending>, RecordError> {
         let Self { store, app, now } = self;
         // Where lives have no names, who came long before a dismissal may be the last to leave.
         let from = match room.life() {
@@ -106,6 +99,6 @@ impl Record<'_> {
                 }
             }
         }
-        Ok(last.map(|ending| LastLeave { ending }))
+        Ok(last)
     }
 }

@@ -19,7 +19,7 @@ pub(super) use self::days::timestamp;
 pub use self::{
     days::{Timezone, TimezoneError},
     digest::Digest,
-    ended::{EndedLife, LastLeave},
+    ended::EndedLife,
     person::{Figures, PersonReport, Window},
     room::{RoomQuestion, RoomReport, RoomTotals},
     span::{Peak, Span},
