@@ -5,6 +5,7 @@ pub mod ask;
 pub mod dynamodb;
 pub mod events;
 pub mod gateway;
+pub mod reconcile;
 pub mod resync;
 pub mod send;
 

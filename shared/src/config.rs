@@ -24,11 +24,16 @@ const LAPTOP_BUDGET: Duration = Duration::from_secs(4);
 /// `ROLLCALL_SWEEP_READ_UNITS_PER_SECOND` says otherwise.
 pub const DEFAULT_SWEEP_READ_UNITS: NonZeroU32 = NonZeroU32::new(50).unwrap();
 
+/// How many people per second are compared with what a provider says of their devices, unless
+/// `ROLLCALL_RECONCILE_PEOPLE_PER_SECOND` says otherwise.
+pub const DEFAULT_PEOPLE_PER_SECOND: NonZeroU32 = NonZeroU32::new(50).unwrap();
+
 const APPS: &str = "ROLLCALL_APPS";
 #[cfg(feature = "server-api")]
 const PROVIDER_APIS: &str = "ROLLCALL_PROVIDER_APIS";
 const REPLAY_GUARD: &str = "ROLLCALL_REPLAY_GUARD";
 const SWEEP_READ_UNITS: &str = "ROLLCALL_SWEEP_READ_UNITS_PER_SECOND";
+const PEOPLE_PER_SECOND: &str = "ROLLCALL_RECONCILE_PEOPLE_PER_SECOND";
 const EVENTS: &str = "ROLLCALL_EVENTS";
 const SPILL_QUEUE_URL: &str = "ROLLCALL_SPILL_QUEUE_URL";
 const ERASE_QUEUE_URL: &str = "ROLLCALL_ERASE_QUEUE_URL";
@@ -248,6 +253,26 @@ impl SweepConfig {
     pub fn from_env() -> Result<Self, ConfigError> {
         let per_second = number(SWEEP_READ_UNITS)?.unwrap_or(DEFAULT_SWEEP_READ_UNITS);
         Ok(Self { read_units_per_second: per_second })
+    }
+}
+
+/// What the function that asks providers may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReconcileConfig {
+    /// `ROLLCALL_RECONCILE_PEOPLE_PER_SECOND`: how many people per second are compared with what a
+    /// provider says of their devices; default 50.
+    pub people_per_second: NonZeroU32,
+}
+
+impl ReconcileConfig {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the variable is no positive number.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let per_second = number(PEOPLE_PER_SECOND)?.unwrap_or(DEFAULT_PEOPLE_PER_SECOND);
+        Ok(Self { people_per_second: per_second })
     }
 }
 

@@ -14,7 +14,7 @@ use rollcall::{
     apps::AppsSource,
     aws,
     callback::Secret,
-    config::{self, Apps, Config, DEFAULT_SETTLE, MAX_SETTLE},
+    config::{self, Apps, Config, DEFAULT_SETTLE, MAX_SETTLE, ProviderApis},
     domain::AppId,
     erase::{self, Erase, Repeats},
     handler::{self, Receiver},
@@ -34,6 +34,7 @@ use rollcall_local::{
     dynamodb::Embedded,
     events::{self, Feed, Images, Journal},
     gateway::Gateway,
+    reconcile::{reconcile_in_time, reconcile_of},
 };
 use rollcall_players::{openim, tencent, zego};
 use tokio::{
@@ -50,6 +51,9 @@ const GRACE: Duration = Duration::from_secs(3);
 
 /// How long one request of the check of a room may take.
 const CHECK_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long one request of a pass to the store may take.
+const PASS_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long creating the table may take.
 const START_LIMIT: Duration = Duration::from_secs(5);
@@ -186,11 +190,25 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         replay_guard: config.replay_guard,
         budget: config.budget,
     };
+    let apis = ProviderApis::from_env()?;
+    let has_apis = apis.is_some();
+    let reconcile = reconcile_of(
+        &watched,
+        PASS_LIMIT,
+        &config.table,
+        config.retention,
+        apis.unwrap_or_default(),
+    )?;
+    // The examples' provider seldom runs.
+    if has_apis {
+        let passes = Box::pin(reconcile_in_time(reconcile.clone()));
+        servers.spawn(unless_stopped(passes, until(stopped.clone())));
+    }
     let user_sigs = UserSigs { apps };
     let records = Records::new(reader, Duration::ZERO);
     let queries =
         Queries { records, report_limits: ReportLimits::DEFAULT, events: args.events.into() };
-    let handlers = Gateway { receiver, queries, erase, user_sigs };
+    let handlers = Gateway { receiver, queries, erase, user_sigs, reconcile };
     let events = journal.clone();
     servers.spawn(async move {
         let served = handlers.serve(gateway, events, until(stopped)).await;

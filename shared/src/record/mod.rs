@@ -3,6 +3,7 @@
 //! [`Record`] decides. What it returns are stays whose ends are decided; `query` writes them down.
 
 mod attendance;
+mod check;
 mod data;
 mod ends;
 mod explain;
@@ -19,6 +20,7 @@ use std::{borrow::Cow, time::Duration};
 
 pub use self::{
     attendance::{PersonSeats, RoomSeats, SeatVisits},
+    check::DeviceForCheck,
     data::{PersonContent, PersonItem},
     explain::{ExplainedDevice, ExplainedMark, ExplainedRegister, SeatMarks, Seats},
     live::LiveRoom,

@@ -7,6 +7,8 @@ mod schedule;
 mod sqs;
 mod stream;
 
+#[cfg(feature = "server-api")]
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub use lambda_http::Error;
@@ -18,6 +20,16 @@ pub use self::{
     schedule::sweep_service,
     sqs::{SqsEvent, erase_service, replay_service, settle_service},
     stream::{StreamEvent, relay_service},
+};
+#[cfg(feature = "server-api")]
+pub use self::schedule::reconcile_service;
+#[cfg(feature = "server-api")]
+use crate::{
+    apps::SecretSource,
+    config::{ProviderApisFrom, ReconcileConfig},
+    reconcile::{self, Reconcile},
+    server_api::{Patience, ServerApis, Transport},
+    store::{Observer, PassStore},
 };
 use crate::{
     apps::AppsSource,
@@ -189,6 +201,38 @@ pub fn run_sweep() -> Result<(), Error> {
             budget: Budget::ReadUnitsPerSecond(per_second),
         };
         lambda_runtime::run(sweep_service(sweep)).await
+    })
+}
+
+/// Runs the function that asks providers who is there until Lambda ends it.
+///
+/// # Errors
+///
+/// As [`run_callback`].
+#[cfg(feature = "server-api")]
+pub fn run_reconcile() -> Result<(), Error> {
+    run(async {
+        let people_per_second = ReconcileConfig::from_env()?.people_per_second;
+        let Config { table, retention, .. } = Config::from_env()?;
+        let aws = aws::from_env()?;
+        let client = store::connect(&aws, REPLAY_LIMIT);
+        let reader = Reader::new(client.clone(), &table);
+        let accounts = match ProviderApisFrom::from_env()? {
+            ProviderApisFrom::Environment(apis) => apis.into(),
+            ProviderApisFrom::Secret(id) => SecretSource::secret(&aws, id, REPLAY_LIMIT),
+        };
+        let transport = Transport::system(Patience::default())?;
+        let reconcile = Reconcile {
+            records: Records::new(reader.clone(), ErasureList::FRESH_FOR),
+            reader,
+            observer: Observer::new(client.clone(), &table, retention),
+            writer: Writer::new(client.clone(), &table, retention),
+            passes: PassStore::new(client, &table),
+            apis: Arc::new(ServerApis::new(accounts, transport, Arc::new(now))),
+            people_per_second,
+            request_limit: reconcile::REQUEST_LIMIT,
+        };
+        lambda_runtime::run(reconcile_service(reconcile)).await
     })
 }
 

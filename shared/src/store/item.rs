@@ -48,6 +48,15 @@ pub(super) const ERASED_ITEMS: &str = "erased_items";
 pub(super) const LAST_AT: &str = "last_at";
 /// Of a live room, about when a fact was stored that came late.
 pub(super) const LATE_AT: &str = "late_at";
+/// Of a live room, when the last pass began that asked the provider who is in.
+pub(super) const PASSED_AT: &str = "passed_at";
+/// When the brake held an answer up first.
+pub(super) const BRAKED_AT: &str = "braked_at";
+/// A digest of that answer.
+pub(super) const BRAKED: &str = "braked";
+/// Digests of the answers that could not be made to agree with a provider, or of devices that the
+/// brake held up.
+pub(super) const DIFFERED: &str = "differed";
 /// Until when a message waits that has a room checked.
 pub(super) const CHECK_UNTIL: &str = "check_until";
 /// What the message was sent for.
@@ -89,6 +98,8 @@ pub(super) const AT_LEAST: &str = "at_least";
 pub(super) const SOURCE: &str = "source";
 /// The `source` of a registration that was a login. All others have `callback`.
 pub(super) const FIRST_LOGIN: &str = "first_login";
+/// The same of a registration that the provider listed when it was asked.
+pub(super) const RECONCILED: &str = "reconciled";
 pub(super) const RECORDED_AT: &str = "recorded_at";
 pub(super) const CREATE_TIME: &str = "create_time";
 pub(super) const AVATAR_URL: &str = "avatar_url";

@@ -30,7 +30,7 @@ pub use erasures::{ErasedAt, Erasure, Erasures, UserHash};
 pub use error::StoreError;
 pub use meter::Meter;
 pub use read::{
-    ErasureList, LIVE_PARTS, LiveRoom, Member, NEWEST_BOUNDARIES, PersonContent, PersonItem,
+    ErasureList, LIVE_PARTS, LiveRoom, Member, NEWEST_BOUNDARIES, PeopleSource, PersonContent, PersonItem, PersonRow,
     Reader, RegistrationRow, RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat,
     SeatsFrom,
 };
@@ -40,7 +40,7 @@ pub use stream::{Fact, FactOf, NewFact, StreamRecord};
 pub use table::{INDEX, TABLE, TableDefinition};
 pub use write::{
     AppliedAll, Claimed, Eraser, Lateness, Lease, LiveMarker, MARKED_FOR, Marked, Note, Pass,
-    PassEnd, Passed, Person, RoomLife, Settler, SweepStore, Writer,
+    PassEnd, PassStore, Passed, Person, PersonDigest, RoomLife, RoomMemory, Settler, SweepStore, Writer,
 };
 
 use crate::aws;

@@ -306,6 +306,7 @@ impl Subject<'_> {
         let at = at.ok_or(StoreError::Item("a registration has no time"))?;
         let source = match item::text(self.new, SOURCE)? {
             item::FIRST_LOGIN => RegistrationSource::FirstLogin,
+            item::RECONCILED => RegistrationSource::Reconciled,
             _ => RegistrationSource::Callback,
         };
         Ok(vec![self.fact(REGISTRATION, at, false, Fact::Registered { user, source })])
