@@ -8,6 +8,7 @@ mod data;
 mod ends;
 mod explain;
 mod live;
+mod observed;
 mod person;
 mod registrations;
 mod report;
@@ -22,7 +23,7 @@ pub use self::{
     attendance::{PersonSeats, RoomSeats, SeatVisits},
     check::DeviceForCheck,
     data::{PersonContent, PersonItem},
-    explain::{ExplainedDevice, ExplainedMark, ExplainedRegister, SeatMarks, Seats},
+    explain::{ExplainedDevice, ExplainedMark, ExplainedRegister, ExplainedSeen, SeatMarks, Seats},
     live::LiveRoom,
     person::Person,
     report::{
