@@ -6,6 +6,8 @@ use std::{
 };
 
 pub use crate::providers::{Apps, AppsError};
+#[cfg(feature = "server-api")]
+pub use crate::providers::{ProviderApis, ProviderApisError};
 
 /// How far a signed time may lie behind or ahead of our clock, unless `ROLLCALL_MAX_AGE_SECONDS`
 /// says otherwise: longer than a provider's retries take.
@@ -23,6 +25,8 @@ const LAPTOP_BUDGET: Duration = Duration::from_secs(4);
 pub const DEFAULT_SWEEP_READ_UNITS: NonZeroU32 = NonZeroU32::new(50).unwrap();
 
 const APPS: &str = "ROLLCALL_APPS";
+#[cfg(feature = "server-api")]
+const PROVIDER_APIS: &str = "ROLLCALL_PROVIDER_APIS";
 const REPLAY_GUARD: &str = "ROLLCALL_REPLAY_GUARD";
 const SWEEP_READ_UNITS: &str = "ROLLCALL_SWEEP_READ_UNITS_PER_SECOND";
 const EVENTS: &str = "ROLLCALL_EVENTS";
@@ -55,6 +59,17 @@ pub enum ConfigError {
         "ROLLCALL_APPS and ROLLCALL_APPS_SECRET_ARN are both set: the apps come from one of them"
     )]
     TwoSources,
+    /// `ROLLCALL_PROVIDER_APIS` cannot be read.
+    #[cfg(feature = "server-api")]
+    #[error("ROLLCALL_PROVIDER_APIS {0}")]
+    ProviderApis(#[from] ProviderApisError),
+    /// There are two sources of accounts.
+    #[cfg(feature = "server-api")]
+    #[error(
+        "ROLLCALL_PROVIDER_APIS and ROLLCALL_PROVIDER_APIS_SECRET_ARN are both set: the accounts \
+         come from one of them"
+    )]
+    TwoSourcesOfApis,
     /// A number is none.
     #[error("{name} is not a whole number: {source}")]
     Number {
@@ -309,6 +324,33 @@ impl Apps {
     pub fn from_env() -> Result<Option<Self>, ConfigError> {
         let apps = variable(APPS)?.as_deref().map(Self::from_json).transpose();
         Ok(apps?)
+    }
+}
+
+/// Where the accounts of the providers' server APIs come from.
+#[cfg(feature = "server-api")]
+#[derive(Debug, Clone)]
+pub enum ProviderApisFrom {
+    /// From the environment itself. Without any, no provider is asked.
+    Environment(ProviderApis),
+    /// From the Secrets Manager secret of this ARN, or of this name.
+    Secret(String),
+}
+
+#[cfg(feature = "server-api")]
+impl ProviderApisFrom {
+    /// Reads `ROLLCALL_PROVIDER_APIS` and `ROLLCALL_PROVIDER_APIS_SECRET_ARN`.
+    ///
+    /// # Errors
+    ///
+    /// As [`ProviderApis::from_json`], or [`ConfigError::TwoSourcesOfApis`].
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let apis = variable(PROVIDER_APIS)?.as_deref().map(ProviderApis::from_json).transpose()?;
+        match (apis, variable("ROLLCALL_PROVIDER_APIS_SECRET_ARN")?) {
+            (Some(_), Some(_)) => Err(ConfigError::TwoSourcesOfApis),
+            (None, Some(secret)) => Ok(Self::Secret(secret)),
+            (apis, None) => Ok(Self::Environment(apis.unwrap_or_default())),
+        }
     }
 }
 

@@ -35,6 +35,7 @@
 //! | [`relay`] | the pipeline from the table's stream to events; `EventBridge` | `aws`, `domain`, `metrics`, `providers`, `settle`, `store` |
 //! | [`sweep`] | the list of live rooms is swept, and people are counted | `domain`, `metrics`, `record`, `store` |
 //! | [`user_sig`] | Tencent's login tickets: minted, verified, and the answers for both | `apps`, `callback`, `domain`, `http`, `providers`, `routes` |
+//! | [`server_api`] | the providers' server APIs are asked: credentials, limits, HTTP, one client for each; feature `server-api` | `apps`, `callback`, `domain`, `providers`, `user_sig` |
 //! | `fuzzing` | the checks that `fuzz/` and a test run on arbitrary bytes | `callback`, `domain`, `erase`, `http`, `providers`, `query`, `routes`, `store`, `user_sig` |
 //! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `erase`, `handler`, `http`, `metrics`, `providers`, `query`, `record`, `relay`, `replay`, `settle`, `spill`, `store`, `sweep`, `user_sig` |
 #![warn(missing_docs)]
@@ -62,6 +63,8 @@ pub mod relay;
 pub mod replay;
 pub mod routes;
 pub mod runtime;
+#[cfg(feature = "server-api")]
+pub mod server_api;
 pub mod settle;
 pub mod spill;
 pub mod store;

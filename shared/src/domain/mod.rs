@@ -8,6 +8,7 @@ mod id;
 mod life;
 mod mark;
 mod month;
+mod observation;
 mod outcome;
 mod sample;
 mod signature_use;
@@ -26,6 +27,9 @@ pub use id::{App, AppId, IdError, LifeId, Platform, ProviderName, RoomId, Sessio
 pub use life::Life;
 pub use mark::{Kind, LeaveReason, Mark, MarkError, Order, Role};
 pub use month::{Month, MonthError};
+pub use observation::{
+    CLOCKS_DIFFER, DeviceName, DeviceSays, DeviceSeen, Says, SeatObservation, SeatSeen, Seen,
+};
 pub use outcome::{Counts, Outcome};
 pub use sample::{Counted, Sample};
 pub use signature_use::SignatureUse;
