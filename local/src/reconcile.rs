@@ -6,6 +6,7 @@ use rollcall::{
     apps::SecretSource,
     aws,
     config::{DEFAULT_PEOPLE_PER_SECOND, ProviderApis},
+    domain::Settings,
     record::Records,
     reconcile::{REQUEST_LIMIT, Reconcile},
     runtime,
@@ -31,12 +32,13 @@ pub fn reconcile_of(
     limit: Duration,
     table: &str,
     retention: Duration,
-    apis: ProviderApis,
+    apis: SecretSource<ProviderApis>,
+    settings: Settings,
 ) -> Result<Reconcile, TransportError> {
     let client = store::connect(dynamodb, limit);
-    let reader = Reader::new(client.clone(), table);
+    let reader = Reader::new(client.clone(), table).with_settings(settings);
     let transport = Transport::system(Patience::default())?;
-    let apis = ServerApis::new(SecretSource::from(apis), transport, Arc::new(runtime::now));
+    let apis = ServerApis::new(apis, transport, Arc::new(runtime::now));
     Ok(Reconcile {
         records: Records::new(reader.clone(), Duration::ZERO),
         reader,

@@ -26,6 +26,7 @@ mod openim;
 mod pages;
 mod panics;
 mod policies;
+mod provider;
 mod queries;
 mod relay;
 mod replay_guard;

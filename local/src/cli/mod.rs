@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod erase;
 pub(crate) mod export;
 mod heard;
+pub(crate) mod provider;
 pub(crate) mod resync;
 pub(crate) mod send;
 pub(crate) mod serve;
@@ -41,6 +42,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Send a callback as its provider would, and print the answer.
     Send(Box<send::SendArgs>),
+    /// Play the providers' server APIs, which say who is there, whatever callbacks were lost
+    Provider(provider::ProviderArgs),
     /// Send one callback of each kind and each query, and report what was right
     Check(check::CheckArgs),
     /// Ask who is online, who is or was in a room, and what they did there

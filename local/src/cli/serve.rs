@@ -161,7 +161,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         }
     }
     let client = store::connect(&watched, handler::store_limit(config.budget));
-    let reader = Reader::new(client.clone(), &config.table).with_settings(settings);
+    let reader = Reader::new(client.clone(), &config.table).with_settings(settings.clone());
     let (repeats, to_repeat) = mpsc::unbounded_channel();
     let erase = Erase {
         store: Eraser::new(client.clone(), config.table.as_str(), config.retention),
@@ -208,6 +208,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         &config.table,
         config.retention,
         apis,
+        settings,
     )?;
     // The examples' provider seldom runs.
     if has_apis {

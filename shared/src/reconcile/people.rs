@@ -292,7 +292,6 @@ fn digest(user: &UserId, device: &DeviceForCheck) -> PersonDigest {
         digest.update(part);
     }
     digest.update(&device.version);
-    let mut short = PersonDigest::default();
-    short.copy_from_slice(&digest.finalize()[..short.len()]);
-    short
+    let mut whole = digest.finalize().into_iter();
+    PersonDigest::default().map(|_| whole.next().unwrap_or_default())
 }

@@ -216,7 +216,7 @@ pub fn run_reconcile() -> Result<(), Error> {
         let Config { table, retention, .. } = Config::from_env()?;
         let aws = aws::from_env()?;
         let client = store::connect(&aws, REPLAY_LIMIT);
-        let reader = Reader::new(client.clone(), &table);
+        let reader = Reader::new(client.clone(), &table).with_settings(settings_from_env()?);
         let accounts = match ProviderApisFrom::from_env()? {
             ProviderApisFrom::Environment(apis) => apis.into(),
             ProviderApisFrom::Secret(id) => SecretSource::secret(&aws, id, REPLAY_LIMIT),
