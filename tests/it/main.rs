@@ -28,6 +28,7 @@ mod panics;
 mod policies;
 mod provider;
 mod queries;
+mod reconcile;
 mod relay;
 mod replay_guard;
 mod reports;

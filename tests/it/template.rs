@@ -8,8 +8,8 @@ use rollcall::{
     domain::ProviderName,
     erase,
     routes::{
-        self, CALLBACKS, CallbackNames, Caller, ERASE, Policy, QUERY, RECONCILE, RELAY, Route, SETTLE,
-        SPILL_REPLAY, SWEEP, USER_SIG,
+        self, CALLBACKS, CallbackNames, Caller, ERASE, Policy, QUERY, RECONCILE, RELAY, Route,
+        SETTLE, SPILL_REPLAY, SWEEP, USER_SIG,
     },
     spill, sweep,
 };
@@ -570,11 +570,8 @@ fn promise_8_discreet_every_function_may_read_its_own_secret_only() {
         }
         let expected: Vec<Value> =
             Some(expected).filter(|name| !name.is_null()).into_iter().collect();
-        let expected = if function == RECONCILE {
-            vec![json!({ "!Ref": "ProviderApis" })]
-        } else {
-            expected
-        };
+        let expected =
+            if function == RECONCILE { vec![json!({ "!Ref": "ProviderApis" })] } else { expected };
         assert_eq!(reads, expected, "{function}");
         assert_eq!(others == 0, function == USER_SIG, "{function}");
         let of_apis = variables["ROLLCALL_PROVIDER_APIS_SECRET_ARN"].clone();
@@ -799,7 +796,7 @@ fn a_table_that_exists_takes_the_place_of_the_stacks_own_everywhere() {
             _ => {}
         }
     }
-    assert_eq!(uses, 20, "environment, output, events, and one in each statement of a policy");
+    assert_eq!(uses, 22, "environment, output, events, and one in each statement of a policy");
 }
 
 /// A stack's name has at most 138 characters. Every name that contains it must stay within the
@@ -844,9 +841,12 @@ fn the_templates_secrets_can_be_read() {
         // What a webhook is posted with is made by Secrets Manager.
         .filter(|resource| resource["Properties"]["GenerateSecretString"].is_null())
         .collect();
-    assert_eq!(secrets.len(), 4);
+    assert_eq!(secrets.len(), 5);
     for secret in secrets {
         let text = secret["Properties"]["SecretString"].as_str().unwrap();
+        // It has other members, and all providers.
+        let apis = config::ProviderApis::from_json(text).unwrap();
+        assert_eq!(apis.apps().count(), 0);
         let apps = rollcall::config::Apps::from_json(text).unwrap();
         assert!(apps.zego.is_empty() && apps.openim.is_empty() && apps.tencent.is_empty());
     }
