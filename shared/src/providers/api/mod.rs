@@ -6,6 +6,8 @@
 
 mod devices;
 mod error;
+#[cfg(test)]
+pub(super) mod odd;
 mod request;
 mod rows;
 mod url;
