@@ -1,10 +1,14 @@
 //! The environment variables that configure Rollcall.
 
 use std::{
+    collections::HashMap,
     num::{NonZeroU32, ParseIntError},
     time::Duration,
 };
 
+use serde::Deserialize;
+
+use crate::domain::{App, AppId, ProviderName, Settings, UnixMillis};
 pub use crate::providers::{Apps, AppsError};
 #[cfg(feature = "server-api")]
 pub use crate::providers::{ProviderApis, ProviderApisError};
@@ -27,6 +31,7 @@ pub const DEFAULT_SWEEP_READ_UNITS: NonZeroU32 = NonZeroU32::new(50).unwrap();
 const APPS: &str = "ROLLCALL_APPS";
 #[cfg(feature = "server-api")]
 const PROVIDER_APIS: &str = "ROLLCALL_PROVIDER_APIS";
+const SETTINGS: &str = "ROLLCALL_SETTINGS";
 const REPLAY_GUARD: &str = "ROLLCALL_REPLAY_GUARD";
 const SWEEP_READ_UNITS: &str = "ROLLCALL_SWEEP_READ_UNITS_PER_SECOND";
 const EVENTS: &str = "ROLLCALL_EVENTS";
@@ -70,6 +75,9 @@ pub enum ConfigError {
          come from one of them"
     )]
     TwoSourcesOfApis,
+    /// `ROLLCALL_SETTINGS` cannot be read.
+    #[error("{SETTINGS} is not {{\"PROVIDER\":{{\"APP\":{{\"ignore_seen_before\":MS}}}}}}: {0}")]
+    Settings(#[from] serde_json::Error),
     /// A number is none.
     #[error("{name} is not a whole number: {source}")]
     Number {
@@ -161,6 +169,36 @@ impl Config {
             events: if switch(EVENTS)? { Events::On } else { Events::Off },
         })
     }
+}
+
+/// What is set about one app, as `ROLLCALL_SETTINGS` has it. It is no secret.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AppSettings {
+    /// Observations from before are ignored, in Unix milliseconds; 0 ignores none.
+    #[serde(default)]
+    ignore_seen_before: u64,
+}
+
+/// Reads `ROLLCALL_SETTINGS`: what is set about each app, as JSON. Without it, nothing is.
+///
+/// # Errors
+///
+/// [`ConfigError`] if it is set to something else.
+pub fn settings_from_env() -> Result<Settings, ConfigError> {
+    variable(SETTINGS)?.map_or_else(|| Ok(Settings::new()), |json| settings(&json))
+}
+
+fn settings(json: &str) -> Result<Settings, ConfigError> {
+    let apps: HashMap<ProviderName, HashMap<AppId, AppSettings>> = serde_json::from_str(json)?;
+    let mut settings = Settings::new();
+    for (provider, apps) in apps {
+        for (id, AppSettings { ignore_seen_before }) in apps {
+            let app = App { provider, id };
+            settings = settings.ignoring_seen_before(app, UnixMillis(ignore_seen_before));
+        }
+    }
+    Ok(settings)
 }
 
 /// The queues of the function that replays.
@@ -377,4 +415,30 @@ fn number<N: std::str::FromStr<Err = ParseIntError>>(
 ) -> Result<Option<N>, ConfigError> {
     let parse = |text: String| text.parse().map_err(|source| ConfigError::Number { name, source });
     variable(name)?.map(parse).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn observations_before_a_time_are_ignored_of_one_app() {
+        let json = r#"{"zego":{"1":{"ignore_seen_before":1000},"2":{}}}"#;
+        let settings = settings(json).unwrap();
+        let counts = |app: &str, at| {
+            let app = App { provider: ProviderName::Zego, id: app.parse().unwrap() };
+            settings.counts_seen_at(&app, UnixMillis(at))
+        };
+        assert_eq!([999, 1000].map(|at| counts("1", at)), [false, true]);
+        assert_eq!([0, 999].map(|at| counts("2", at)), [true, true]);
+        assert!(counts("3", 0));
+    }
+
+    #[test]
+    fn settings_that_cannot_be_read_are_an_error() {
+        for json in ["", "[]", r#"{"other":{}}"#, r#"{"zego":{"1":{"ignore_seen":1}}}"#] {
+            let error = settings(json).unwrap_err().to_string();
+            assert!(error.starts_with("ROLLCALL_SETTINGS is not {"), "{error}");
+        }
+    }
 }

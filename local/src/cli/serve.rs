@@ -14,8 +14,8 @@ use rollcall::{
     apps::AppsSource,
     aws,
     callback::Secret,
-    config::{self, Apps, Config, DEFAULT_SETTLE, MAX_SETTLE},
-    domain::AppId,
+    config::{self, Apps, Config, DEFAULT_SETTLE, MAX_SETTLE, settings_from_env},
+    domain::{AppId, Settings},
     erase::{self, Erase, Repeats},
     handler::{self, Receiver},
     providers::openim::AppCredentials,
@@ -117,6 +117,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         Some(apps) => apps,
         None => Apps::from_json(EXAMPLE_APPS)?,
     };
+    let settings = settings_from_env()?;
     let gateway = bind(args.port, "--port").await?;
     let (stop, stopped) = watch::channel(());
     let mut servers = JoinSet::<Result<(), String>>::new();
@@ -137,11 +138,12 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let mut watched = aws::at(&dynamodb);
     if let Some(journal) = &journal {
         let limit = handler::store_limit(config.budget);
-        let sweep = events::sweep_of(&dynamodb, limit, &config.table, config.retention);
+        let sweep =
+            events::sweep_of(&dynamodb, limit, &config.table, config.retention, settings.clone());
         let sweeping = Box::pin(events::sweep_each_minute(sweep));
         servers.spawn(unless_stopped(sweeping, until(stopped.clone())));
         let grace = Duration::from_secs(args.settle);
-        let (feed, settle, to_check) = watch(journal, images, &watched, &config, grace);
+        let (feed, settle, to_check) = watch(journal, images, &watched, &config, grace, &settings);
         watched = feed;
         let checking = settle.check_in_time(to_check, runtime::now);
         servers.spawn(unless_stopped(checking, until(stopped.clone())));
@@ -154,7 +156,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         }
     }
     let client = store::connect(&watched, handler::store_limit(config.budget));
-    let reader = Reader::new(client.clone(), &config.table);
+    let reader = Reader::new(client.clone(), &config.table).with_settings(settings);
     let (repeats, to_repeat) = mpsc::unbounded_channel();
     let erase = Erase {
         store: Eraser::new(client.clone(), config.table.as_str(), config.retention),
@@ -221,6 +223,7 @@ fn watch(
     dynamodb: &aws::SdkConfig,
     config: &Config,
     grace: Duration,
+    settings: &Settings,
 ) -> (aws::SdkConfig, Settle, mpsc::UnboundedReceiver<Delayed>) {
     let own = store::connect(dynamodb, CHECK_LIMIT);
     let reader = Reader::new(own.clone(), &config.table);
@@ -235,7 +238,8 @@ fn watch(
     let watched = feed.watch(dynamodb.clone());
     // What it writes is watched, too: it has events.
     let client = store::connect(&watched, CHECK_LIMIT);
-    let records = Records::new(Reader::new(client.clone(), &config.table), Duration::ZERO);
+    let reader = Reader::new(client.clone(), &config.table).with_settings(settings.clone());
+    let records = Records::new(reader, Duration::ZERO);
     let settle = Settle { records, checks: checks(client) };
     (watched, settle, to_check)
 }

@@ -7,6 +7,7 @@ mod data;
 mod ends;
 mod explain;
 mod live;
+mod observed;
 mod person;
 mod registrations;
 mod report;
@@ -20,7 +21,7 @@ use std::{borrow::Cow, time::Duration};
 pub use self::{
     attendance::{PersonSeats, RoomSeats, SeatVisits},
     data::{PersonContent, PersonItem},
-    explain::{ExplainedDevice, ExplainedMark, ExplainedRegister, SeatMarks, Seats},
+    explain::{ExplainedDevice, ExplainedMark, ExplainedRegister, ExplainedSeen, SeatMarks, Seats},
     live::LiveRoom,
     person::Person,
     report::{

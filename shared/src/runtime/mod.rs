@@ -25,7 +25,7 @@ use crate::{
     callback::Callback,
     config::{
         AppsFrom, Config, ConfigError, EraseConfig, RelayConfig, ReplayConfig, SettleConfig,
-        SweepConfig,
+        SweepConfig, settings_from_env,
     },
     domain::UnixMillis,
     erase::{self, Erase, Repeats},
@@ -79,7 +79,7 @@ pub fn run_query() -> Result<(), Error> {
     run(async {
         let config = Config::from_env()?;
         let client = store::connect(&aws::from_env()?, config.budget);
-        let store = Reader::new(client, &config.table);
+        let store = Reader::new(client, &config.table).with_settings(settings_from_env()?);
         store.warm_up(WARM_UP_LIMIT).await;
         lambda_runtime::run(service(Queries {
             records: Records::new(store, ErasureList::FRESH_FOR),
@@ -151,7 +151,7 @@ pub fn run_settle() -> Result<(), Error> {
         let settle = settle.ok_or(ConfigError::Missing("ROLLCALL_SETTLE_QUEUE_URL"))?;
         let aws = aws::from_env()?;
         let client = store::connect(&aws, REPLAY_LIMIT);
-        let reader = Reader::new(client.clone(), &config.table);
+        let reader = Reader::new(client.clone(), &config.table).with_settings(settings_from_env()?);
         let settle = Settle {
             records: Records::new(reader, ErasureList::FRESH_FOR),
             checks: checks(&aws, Settler::new(client, &config.table, config.retention), settle),
@@ -179,7 +179,7 @@ pub fn run_sweep() -> Result<(), Error> {
         let Config { table, retention, .. } = Config::from_env()?;
         let client = store::connect(&aws::from_env()?, SWEEP_LIMIT);
         let meter = Meter::default();
-        let reader = Reader::new(meter.watch(&client), &table);
+        let reader = Reader::new(meter.watch(&client), &table).with_settings(settings_from_env()?);
         let sweep = Sweep {
             records: Records::new(reader.clone(), ErasureList::FRESH_FOR),
             reader,

@@ -11,6 +11,7 @@
 //! | live room | room | `live` | shard of the app's live rooms | `HOUR#ROOM` |
 //! | app with rooms | `rollcall#apps` | `app#PROVIDER#APP` | | |
 //! | note of a check | room | `check#LIFE` | | |
+//! | answer about a room without lives | room | `checked` | | |
 //! | settled life | room | `settled#LIFE#REVISION` | | |
 //! | emptied room | room | `emptied#LIFE#TIME` | | |
 //! | lease of the sweep | `rollcall#apps` | `sweep` | | |
@@ -79,6 +80,9 @@ pub(super) const SWEEP: &str = "sweep";
 
 /// The prefix of the sort keys of boundaries.
 pub(super) const BOUNDARY: &str = "boundary#";
+
+/// The sort key of the check of a room of which no life is known.
+pub(super) const CHECKED: &str = "checked";
 
 /// The sort key of a registration.
 pub(super) const REGISTRATION: &str = "registration";
@@ -177,6 +181,11 @@ pub(super) fn moved_of(room: &RoomId, life: Option<&LifeId>) -> String {
 
 pub(super) fn life(life: &LifeId) -> String {
     format!("{LIFE}{}", escape(life.as_str()))
+}
+
+/// What is known of a check of a room lies on its newest life. If no life is known, it is alone.
+pub(super) fn checked(life: Option<&LifeId>) -> String {
+    life.map_or_else(|| CHECKED.to_owned(), self::life)
 }
 
 /// Where lives have no names, the last part is empty.

@@ -9,6 +9,7 @@ mod erase;
 mod life;
 mod live;
 mod month;
+mod observation;
 mod registration;
 mod seat;
 mod settle;
@@ -24,6 +25,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use erase::{Eraser, Pass, PassEnd, Passed, Person};
 pub use live::{Lateness, LiveMarker, MARKED_FOR, Marked};
+pub use observation::Observer;
 pub use settle::{Note, RoomLife, Settler};
 pub use signature_use::Claimed;
 pub use sweep::{Lease, SweepStore};
