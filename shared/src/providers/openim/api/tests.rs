@@ -233,8 +233,8 @@ fn a_code_is_an_error_with_status_200() {
 fn check(answer: &Answer) {
     let asked = [user("a"), user("b")];
     let json = json_of(answer).map(Value::Object).unwrap_or_default();
-    let is_good = answer.status == StatusCode::OK
-        && [json!(0), json!("0")].contains(&json["errCode"]);
+    let is_good =
+        answer.status == StatusCode::OK && [json!(0), json!("0")].contains(&json["errCode"]);
     if let Ok(said) = read_users_status(&asked, answer) {
         assert!(is_good, "{json}");
         let rows = at(&json, &["data", "statusList"]).and_then(Value::as_array);

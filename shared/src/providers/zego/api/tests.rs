@@ -37,10 +37,7 @@ fn signatures_equal_the_vectors() {
         sign(12345, published, &key, UnixSeconds(1_615_186_943)),
         "43e5cfcca828314675f91b001390566a"
     );
-    assert_eq!(
-        sign(123_456_789, NONCE, &secret(SECRET), NOW),
-        "f3b63431aad1ea08be6c1ea9de810c7b"
-    );
+    assert_eq!(sign(123_456_789, NONCE, &secret(SECRET), NOW), "f3b63431aad1ea08be6c1ea9de810c7b");
 }
 
 #[test]
@@ -141,7 +138,8 @@ fn is_in(login: u64, role: u16) -> Says {
 
 #[test]
 fn a_person_is_in_or_out_by_the_word_about_them() {
-    let row = json!({ "UserId": "a", "Status": 1, "LoginTime": 1_675_674_019_365_u64, "UserRole": 1 });
+    let row =
+        json!({ "UserId": "a", "Status": 1, "LoginTime": 1_675_674_019_365_u64, "UserRole": 1 });
     let published = json!({
         "Code": 0, "Data": { "UserStatusList": [row] }, "Message": "success", "RequestId": "x"
     });
@@ -177,7 +175,8 @@ fn a_person_is_in_or_out_by_the_word_about_them() {
 
 #[test]
 fn of_somebody_who_is_in_and_out_nothing_is_known() {
-    let row = |status: u8, login: u64| json!({ "UserId": "a", "Status": status, "LoginTime": login });
+    let row =
+        |status: u8, login: u64| json!({ "UserId": "a", "Status": status, "LoginTime": login });
     for (rows, says) in [
         (vec![row(0, 0), row(0, 0)], Some(Says::Out)),
         (vec![row(1, 5), row(1, 5)], Some(is_in(5, 0))),
@@ -286,9 +285,7 @@ fn check(answer: &Answer) {
 
 #[test]
 fn odd_answers_are_errors_or_say_what_they_say() {
-    let row = |user: &str, status: u8| {
-        json!({ "UserId": user, "Status": status, "LoginTime": 1_675_674_019_365_u64, "UserRole": 2 })
-    };
+    let row = |user: &str, status: u8| json!({ "UserId": user, "Status": status, "LoginTime": 1_675_674_019_365_u64, "UserRole": 2 });
     let good = json!({
         "Code": 0, "Message": "success", "RequestId": "1",
         "Data": { "UserStatusList": [row("a", 0), row("b", 1)] }
