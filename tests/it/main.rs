@@ -36,6 +36,7 @@ mod resync;
 mod rooms;
 mod seats;
 mod secrets;
+mod server_api;
 mod settle;
 mod spill;
 mod sweep;
