@@ -223,7 +223,7 @@ fn somebody_absent_is_a_status_or_the_code_of_the_whole_request() {
 #[test]
 fn a_change_shows_after_the_lag_and_times_are_by_the_providers_clock() {
     let accounts =
-        rollcall_local::provider::Accounts::from_json(rollcall_local::provider::EXAMPLE_APIS);
+        rollcall::providers::ProviderApis::from_json(rollcall_local::provider::EXAMPLE_APIS);
     let truth = Truth::new(|at| {
         let servers = if at.0 < NOW { Servers::default() } else { somebody() };
         std::sync::Arc::new(servers)
