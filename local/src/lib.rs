@@ -7,6 +7,7 @@ pub mod dynamodb;
 pub mod events;
 pub mod gateway;
 pub mod provider;
+pub mod reconcile;
 pub mod resync;
 pub mod send;
 

@@ -130,6 +130,14 @@ pub fn parameters(data: &[u8]) {
         assert!(serde_json::from_str::<serde_json::Value>(&refused.body).is_ok(), "{refused:?}");
     }
     let is_sent = query.contains('\u{fffd}') || query.to_ascii_lowercase().contains("%ef%bf%bd");
+    #[cfg(feature = "server-api")]
+    {
+        let path = get.path.replacen("/presence/", "/reconcile/", 1);
+        let asked = Request { method: Method::POST, path, ..get.clone() };
+        if let Err(refused) = crate::reconcile::fuzz(&asked) {
+            assert!([400, 404].contains(&refused.status.as_u16()), "{refused:?}");
+        }
+    }
     match (read, erased) {
         (Ok(Some((app, user))), Ok(person)) => {
             assert_eq!((&app, &user), (&person.app, &person.user));

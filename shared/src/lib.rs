@@ -36,6 +36,7 @@
 //! | [`sweep`] | the list of live rooms is swept, and people are counted | `domain`, `metrics`, `record`, `store` |
 //! | [`user_sig`] | Tencent's login tickets: minted, verified, and the answers for both | `apps`, `callback`, `domain`, `http`, `providers`, `routes` |
 //! | [`server_api`] | the providers' server APIs are asked: credentials, limits, HTTP, one client for each; feature `server-api` | `apps`, `callback`, `domain`, `providers`, `user_sig` |
+//! | [`reconcile`] | the providers are asked who is really there, and what differs is stored; feature `server-api` | `domain`, `http`, `metrics`, `providers`, `record`, `routes`, `server_api`, `store` |
 //! | `fuzzing` | the checks that `fuzz/` and a test run on arbitrary bytes | `callback`, `domain`, `erase`, `http`, `providers`, `query`, `routes`, `store`, `user_sig` |
 //! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `erase`, `handler`, `http`, `metrics`, `providers`, `query`, `record`, `relay`, `replay`, `settle`, `spill`, `store`, `sweep`, `user_sig` |
 #![warn(missing_docs)]
@@ -58,6 +59,8 @@ mod openapi;
 pub mod payload;
 pub mod providers;
 pub mod query;
+#[cfg(feature = "server-api")]
+pub mod reconcile;
 pub mod record;
 pub mod relay;
 pub mod replay;

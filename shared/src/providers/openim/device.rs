@@ -148,6 +148,9 @@ mod tests {
             offline: left.map(|at| stamp(at, offline)),
             logged_out: None,
             kicked_by_itself: None,
+            seen_online: None,
+            seen_offline: None,
+            checked_at: None,
         }
     }
 
