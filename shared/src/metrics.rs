@@ -202,7 +202,8 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let target = event.metadata().target();
-        if ![CALLBACK, REPLAY, ERASURE, REPEATS, RELAY, SETTLE, SWEEP, RECONCILE].contains(&target) {
+        if ![CALLBACK, REPLAY, ERASURE, REPEATS, RELAY, SETTLE, SWEEP, RECONCILE].contains(&target)
+        {
             return self.lines.format_event(context, writer, event);
         }
         let mut fields = LineFields::default();

@@ -8,8 +8,8 @@ use rollcall::{
     domain::ProviderName,
     erase,
     routes::{
-        self, CALLBACKS, CallbackNames, Caller, ERASE, Policy, QUERY, RECONCILE, RELAY, Route, SETTLE,
-        SPILL_REPLAY, SWEEP, USER_SIG,
+        self, CALLBACKS, CallbackNames, Caller, ERASE, Policy, QUERY, RECONCILE, RELAY, Route,
+        SETTLE, SPILL_REPLAY, SWEEP, USER_SIG,
     },
     spill, sweep,
 };
@@ -570,11 +570,8 @@ fn promise_8_discreet_every_function_may_read_its_own_secret_only() {
         }
         let expected: Vec<Value> =
             Some(expected).filter(|name| !name.is_null()).into_iter().collect();
-        let expected = if function == RECONCILE {
-            vec![json!({ "!Ref": "ProviderApis" })]
-        } else {
-            expected
-        };
+        let expected =
+            if function == RECONCILE { vec![json!({ "!Ref": "ProviderApis" })] } else { expected };
         assert_eq!(reads, expected, "{function}");
         assert_eq!(others == 0, function == USER_SIG, "{function}");
         let of_apis = variables["ROLLCALL_PROVIDER_APIS_SECRET_ARN"].clone();

@@ -41,7 +41,7 @@ pub(crate) struct ProviderArgs {
     /// For how long a change does not show in the answers
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     lag: Duration,
-    /// How far the providers' clocks are ahead of this one; a negative number is behind
+    /// How far the clocks that check signatures are ahead of this one; a negative number is behind
     #[arg(
         long, value_name = "SECONDS", default_value_t = 0.0, allow_negative_numbers = true,
         value_parser = clock

@@ -14,7 +14,10 @@ use rollcall::{
     apps::{AppsSource, SecretSource},
     aws,
     callback::Secret,
-    config::{self, Apps, Config, DEFAULT_SETTLE, MAX_SETTLE, ProviderApis, ProviderApisFrom, settings_from_env},
+    config::{
+        self, Apps, Config, DEFAULT_SETTLE, MAX_SETTLE, ProviderApis, ProviderApisFrom,
+        settings_from_env,
+    },
     domain::{AppId, Settings},
     erase::{self, Erase, Repeats},
     handler::{self, Receiver},
@@ -202,14 +205,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
             (SecretSource::secret(&aws::from_env()?, id, PASS_LIMIT), true)
         }
     };
-    let reconcile = reconcile_of(
-        &watched,
-        PASS_LIMIT,
-        &config.table,
-        config.retention,
-        apis,
-        settings,
-    )?;
+    let reconcile =
+        reconcile_of(&watched, PASS_LIMIT, &config.table, config.retention, apis, settings)?;
     // The examples' provider seldom runs.
     if has_apis {
         let passes = Box::pin(reconcile_in_time(reconcile.clone()));

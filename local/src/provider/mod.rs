@@ -56,7 +56,8 @@ pub const EXAMPLE_APIS: &str = r#"{
 pub struct Behaviour {
     /// For how long a change is not seen in the answers.
     pub lag: Duration,
-    /// How far the providers' clocks are ahead of ours, in ms; negative, if they are behind.
+    /// How far the providers' clocks are ahead of ours, in ms; negative, if they are behind. It
+    /// counts when a signature or a token is old. A time that a callback names, too, is the same here.
     pub clock_ms: i64,
     /// What goes wrong, and how often.
     pub faults: Faults,

@@ -213,14 +213,10 @@ impl Members<'_> {
             "nickname": profile.nickname,
             "faceURL": profile.face_url,
             "ex": profile.ex,
-            "createTime": self.created_at(profile),
+            "createTime": profile.create_time,
             "appMangerLevel": 1,
             "globalRecvMsgOpt": 0
         })
-    }
-
-    fn created_at(&self, profile: &Profile) -> u64 {
-        profile.create_time.saturating_add_signed(self.scene.behaviour.clock_ms)
     }
 
     /// By days in UTC; a day without any is left out, and so is an empty list of days.
@@ -231,7 +227,7 @@ impl Members<'_> {
             return Err(ARGUMENTS);
         }
         let created: Vec<u64> =
-            self.registered().into_iter().map(|(_, profile)| self.created_at(profile)).collect();
+            self.registered().into_iter().map(|(_, profile)| profile.create_time).collect();
         let mut count = BTreeMap::<String, u64>::new();
         for at in created.iter().filter(|at| (start..end).contains(at)) {
             let day = time::shown(UnixMillis(*at)).chars().take("2026-11-26".len()).collect();

@@ -149,7 +149,7 @@ fn login_time(scene: &Scene<'_>, occupant: &Occupant) -> u64 {
     match scene.behaviour.lie {
         Some(Lie::LoginAtZero) => 0,
         Some(Lie::LoginInFuture) => scene.now.0 + faults::FUTURE_MS,
-        _ => occupant.login_time.saturating_add_signed(scene.behaviour.clock_ms),
+        _ => occupant.login_time,
     }
 }
 

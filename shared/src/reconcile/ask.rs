@@ -4,9 +4,7 @@ use super::ReconcileError;
 use crate::{
     domain::{App, UserId},
     providers::api::ApiError,
-    server_api::{
-        AccountSaid, ChatApi, NoServerApi, OpenImApi, ServerApi, ServerApis, ZegoApi,
-    },
+    server_api::{AccountSaid, ChatApi, NoServerApi, OpenImApi, ServerApi, ServerApis, ZegoApi},
 };
 
 /// What a provider can be asked about.

@@ -147,7 +147,11 @@ mod tests {
             (1000, 200, Decision::Store),
             (1000, 201, Decision::Remember),
         ] {
-            assert_eq!(decide(&answer(stays, ends), None, None, NOW), decision, "{ends} of {stays}");
+            assert_eq!(
+                decide(&answer(stays, ends), None, None, NOW),
+                decision,
+                "{ends} of {stays}"
+            );
         }
     }
 
@@ -177,7 +181,10 @@ mod tests {
     fn the_same_answer_is_carried_out_half_a_minute_later() {
         let decided = |ago| decide(&answer(20, 20), None, remembered(ago), NOW);
         assert_eq!(decided(CONFIRMED_AFTER), Decision::Confirmed);
-        assert_eq!(decided(CONFIRMED_AFTER.saturating_sub(Duration::from_millis(1))), Decision::Wait);
+        assert_eq!(
+            decided(CONFIRMED_AFTER.saturating_sub(Duration::from_millis(1))),
+            Decision::Wait
+        );
         let other = Answer { fingerprint: Fingerprint([8; 32]), ..answer(20, 20) };
         let decided = decide(&other, None, remembered(CONFIRMED_AFTER), NOW);
         assert_eq!(decided, Decision::Remember, "an event came, or the answer is another one");

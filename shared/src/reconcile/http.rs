@@ -4,10 +4,7 @@ use http::StatusCode;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{
-    Found, Passed, Reconcile, ReconcileError, RoomPassed, Writing,
-    registrations::Window,
-};
+use super::{Found, Passed, Reconcile, ReconcileError, RoomPassed, Writing, registrations::Window};
 use crate::{
     domain::{App, AppId, ProviderName, RoomId, UnixMillis, UserId},
     http::{ErrorCode, ParameterError, Parameters, Reply, Request, id_in_path},

@@ -27,12 +27,12 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-pub use self::{registrations::Window, room::RoomPassed, run::Ran};
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::http::fuzz;
 #[cfg(test)]
 pub(crate) use self::http::schemas;
 use self::tally::SharedTally;
+pub use self::{registrations::Window, room::RoomPassed, run::Ran};
 use crate::{
     domain::{DeviceSays, Says, UnixMillis},
     providers::api::ApiError,

@@ -232,10 +232,7 @@ impl AppPass<'_> {
 }
 
 /// Compares what the provider says of a person's devices with what is known.
-async fn compare(
-    record: Record<'_>,
-    said: AccountSaid,
-) -> Result<Compared, ReconcileError> {
+async fn compare(record: Record<'_>, said: AccountSaid) -> Result<Compared, ReconcileError> {
     let AccountSaid { user, at, devices: says } = said;
     let user = &user;
     let known = record.devices_for_check(user).await?;

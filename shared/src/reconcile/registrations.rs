@@ -77,7 +77,8 @@ impl Reconcile {
             _ => return Err(ReconcileError::NothingToAsk),
         };
         let mut lease = self.lease(app, request_id, clock, deadline).await?;
-        let last_page_begins = Instant::now() + (deadline - Instant::now()) * (LAST_PART - 1) / LAST_PART;
+        let last_page_begins =
+            Instant::now() + (deadline - Instant::now()) * (LAST_PART - 1) / LAST_PART;
         let mut found =
             Registrations { checked_at: now, users: 0, missing: 0, recorded: 0, next: None };
         let mut page = window.page.map_or(1, NonZeroU32::get);

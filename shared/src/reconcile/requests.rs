@@ -36,15 +36,8 @@ impl Reconcile {
         };
         let passed = match self.lease(app, request_id, clock, deadline).await {
             Ok(mut lease) => {
-                let pass = RoomPass {
-                    reconcile: self,
-                    api: &api,
-                    app,
-                    room,
-                    clock,
-                    writing,
-                    tally: None,
-                };
+                let pass =
+                    RoomPass { reconcile: self, api: &api, app, room, clock, writing, tally: None };
                 let passed = pass.run(deadline - RESERVE).await;
                 self.passes.keep(&mut lease, None, clock.now()).await?;
                 passed
@@ -53,9 +46,7 @@ impl Reconcile {
         };
         match passed {
             Ok(passed) => Ok(Some(passed)),
-            Err(ReconcileError::Busy | ReconcileError::OutOfTime)
-                if writing == Writing::Stored =>
-            {
+            Err(ReconcileError::Busy | ReconcileError::OutOfTime) if writing == Writing::Stored => {
                 self.passes.ask(app, room, clock.now()).await?;
                 Ok(None)
             }

@@ -198,9 +198,8 @@ impl RoomPass<'_> {
             room: said.room,
             fingerprint: fingerprint(members, &differences),
         };
-        let remembered = memory
-            .braked
-            .map(|(at, digest)| Remembered { at, fingerprint: Fingerprint(digest) });
+        let remembered =
+            memory.braked.map(|(at, digest)| Remembered { at, fingerprint: Fingerprint(digest) });
         let now = self.clock.now();
         let decision = match self.tally {
             Some(tally) => tally.decide(&answer, remembered, now),

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt, stream::{self, FuturesUnordered}};
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, FuturesUnordered},
+};
 use tokio::time::{Instant, interval_at, sleep};
 
 use super::{
@@ -195,8 +198,15 @@ impl AppPass<'_> {
                 let Some((room, is_asked)) = rooms.next() else { break };
                 let tally = &tally;
                 asking.push(async move {
-                    let room_pass =
-                        RoomPass { reconcile, api, app, room: &room, clock, writing, tally: Some(tally) };
+                    let room_pass = RoomPass {
+                        reconcile,
+                        api,
+                        app,
+                        room: &room,
+                        clock,
+                        writing,
+                        tally: Some(tally),
+                    };
                     let passed = room_pass.run(deadline).await;
                     (room, is_asked, passed)
                 });

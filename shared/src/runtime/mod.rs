@@ -15,21 +15,13 @@ pub use lambda_http::Error;
 use lambda_http::lambda_runtime::{self, Context};
 use tokio::sync::mpsc;
 
+#[cfg(feature = "server-api")]
+pub use self::schedule::reconcile_service;
 pub use self::{
     http::{CallbackFunction, Function, service},
     schedule::sweep_service,
     sqs::{SqsEvent, erase_service, replay_service, settle_service},
     stream::{StreamEvent, relay_service},
-};
-#[cfg(feature = "server-api")]
-pub use self::schedule::reconcile_service;
-#[cfg(feature = "server-api")]
-use crate::{
-    apps::SecretSource,
-    config::{ProviderApisFrom, ReconcileConfig},
-    reconcile::{self, Reconcile},
-    server_api::{Patience, ServerApis, Transport},
-    store::{Observer, PassStore},
 };
 use crate::{
     apps::AppsSource,
@@ -52,6 +44,14 @@ use crate::{
     store::{self, Eraser, ErasureList, LiveMarker, Meter, Reader, Settler, SweepStore, Writer},
     sweep::{Budget, Sweep},
     user_sig::UserSigs,
+};
+#[cfg(feature = "server-api")]
+use crate::{
+    apps::SecretSource,
+    config::{ProviderApisFrom, ReconcileConfig},
+    reconcile::{self, Reconcile},
+    server_api::{Patience, ServerApis, Transport},
+    store::{Observer, PassStore},
 };
 
 /// How long a function's start may wait for the table. Lambda gives a start the whole CPU and ten

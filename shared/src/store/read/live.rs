@@ -89,11 +89,7 @@ impl Reader {
     /// # Errors
     ///
     /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
-    pub async fn asked_rooms(
-        &self,
-        app: &App,
-        now: UnixMillis,
-    ) -> Result<Vec<RoomId>, StoreError> {
+    pub async fn asked_rooms(&self, app: &App, now: UnixMillis) -> Result<Vec<RoomId>, StoreError> {
         let query = self
             .query_table()
             .key_condition_expression(format!("{PK} = :pk AND begins_with({SK}, :prefix)"))

@@ -4,8 +4,7 @@ use futures::{Stream, TryStreamExt};
 
 use super::{
     super::{
-        StoreError,
-        item,
+        StoreError, item,
         keys::{self, MONTH_SHARDS, SHARDS},
         table::PK,
     },

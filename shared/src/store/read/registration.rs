@@ -6,8 +6,8 @@ use super::{
     super::{
         StoreError,
         item::{
-            self, CREATE_TIME, DETAILS, DISPLAY_NAME, FIRST_LOGIN, Item, OLD_DETAILS, RECONCILED, RECORDED_AT,
-            SOURCE,
+            self, CREATE_TIME, DETAILS, DISPLAY_NAME, FIRST_LOGIN, Item, OLD_DETAILS, RECONCILED,
+            RECORDED_AT, SOURCE,
         },
         keys::{self, SHARDS},
         table::PK,
