@@ -1,6 +1,7 @@
 //! `cargo run`: Rollcall on this machine. `cargo run -- send`: plays the providers.
 //! `cargo run -- provider`: plays their server APIs.
 //! `cargo run -- check`: checks a stack. `cargo run -- ask`, `export` and `erase`: ask for people.
+//! `cargo run -- reconcile`: repairs the record of what the providers' callbacks left out.
 //! `cargo run -- resync`: repairs a backend's copy after a gap in a stack's events.
 //! `cargo run -- user-sig`: mints and verifies Tencent's login tickets.
 
@@ -27,6 +28,7 @@ async fn main() -> ExitCode {
         Some(Command::Ask(ask)) => cli::ask::run(*ask).await,
         Some(Command::Export(export)) => cli::export::run(*export).await,
         Some(Command::Erase(erase)) => cli::erase::run(erase).await,
+        Some(Command::Reconcile(reconcile)) => cli::reconcile::run(reconcile).await,
         Some(Command::Resync(resync)) => cli::resync::run(resync).await,
         Some(Command::UserSig(user_sig)) => cli::user_sig::run(user_sig),
     };

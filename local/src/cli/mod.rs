@@ -6,6 +6,7 @@ pub(crate) mod erase;
 pub(crate) mod export;
 mod heard;
 pub(crate) mod provider;
+pub(crate) mod reconcile;
 pub(crate) mod resync;
 pub(crate) mod send;
 pub(crate) mod serve;
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Export(Box<export::ExportArgs>),
     /// Erase everything that is stored about a user
     Erase(erase::EraseArgs),
+    /// Ask a provider who is really there, and repair what lost callbacks left wrong
+    Reconcile(reconcile::ReconcileArgs),
     /// After `relay` has missed records, send an event for each room and person to ask about again
     Resync(resync::ResyncArgs),
     /// Mint or verify Tencent's UserSig.

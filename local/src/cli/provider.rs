@@ -9,14 +9,19 @@ use std::{
 };
 
 use clap::Args;
+use rollcall::{domain::AppId, providers::ProviderApis};
 use rollcall_local::ask::table::lines;
 use rollcall_local::provider::{
-    ACTIONS, Absent, Accounts, Action, Behaviour, Count, DEFAULT_PORT, EXAMPLE_APIS, Fault, Faults,
-    Lie, Limits, OpenImAge, Provider, Truth, TruthFile, serve,
+    ACTIONS, Absent, Action, Behaviour, Count, DEFAULT_PORT, EXAMPLE_APIS, Fault, Faults, Lie,
+    Limits, OpenImAge, Provider, Truth, TruthFile, serve,
 };
 use tokio::net::TcpListener;
 
-use super::{Failure, send::percent, serve::stop_signal};
+use super::{
+    Failure,
+    send::percent,
+    serve::{ids, stop_signal},
+};
 
 /// How long requests in progress may take after a stop signal.
 const GRACE: Duration = Duration::from_secs(1);
@@ -36,7 +41,7 @@ pub(crate) struct ProviderArgs {
     /// For how long a change does not show in the answers
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     lag: Duration,
-    /// How far the providers' clocks are ahead of this one; a negative number is behind
+    /// How far the clocks that check signatures are ahead of this one; a negative number is behind
     #[arg(
         long, value_name = "SECONDS", default_value_t = 0.0, allow_negative_numbers = true,
         value_parser = clock
@@ -116,14 +121,16 @@ fn clock(text: &str) -> Result<f64, String> {
 }
 
 pub(crate) async fn run(args: ProviderArgs) -> Result<ExitCode, Failure> {
-    let configured = std::env::var("ROLLCALL_PROVIDER_APIS").ok();
-    let is_example = configured.is_none();
-    let accounts = Accounts::from_json(configured.as_deref().unwrap_or(EXAMPLE_APIS))
+    let configured = std::env::var("ROLLCALL_PROVIDER_APIS").ok().filter(|json| !json.is_empty());
+    let source = if configured.is_some() { "ROLLCALL_PROVIDER_APIS" } else { "the examples" };
+    let accounts = ProviderApis::from_json(configured.as_deref().unwrap_or(EXAMPLE_APIS))
         .map_err(|error| format!("ROLLCALL_PROVIDER_APIS {error}"))?;
-    let apps = accounts.ids().map(|(name, ids)| {
-        let ids = if ids.is_empty() { "none".to_owned() } else { ids.join(", ") };
-        format!("{name}: {ids}")
-    });
+    let names = |ids: Vec<&AppId>| {
+        let ids: Vec<&str> = ids.into_iter().map(AppId::as_str).collect();
+        if ids.is_empty() { "none".to_owned() } else { ids.join(", ") }
+    };
+    let (zego, openim) = (names(ids(&accounts.zego)), names(ids(&accounts.openim)));
+    let tencent = names(ids(&accounts.tencent));
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
     let listener = TcpListener::bind(address).await.map_err(|error| {
         format!("{address} cannot be used ({error}): choose another port with --port")
@@ -137,8 +144,7 @@ pub(crate) async fn run(args: ProviderArgs) -> Result<ExitCode, Failure> {
     let provider = Arc::new(provider);
 
     println!("The server APIs of ZEGO, Chat and OpenIM are played on {url}.");
-    let source = if is_example { "the examples" } else { "ROLLCALL_PROVIDER_APIS" };
-    println!("Apps: {} ({source}).", apps.join("; "));
+    println!("Apps of ZEGO: {zego}; OpenIM: {openim}; Tencent: {tencent} (those of {source}).");
     println!("They know what `send` writes into {}. Ctrl-C stops.", args.truth.display());
 
     let stop = async {

@@ -3,7 +3,10 @@
 //! Source: `query_online_status` (Tencent Cloud, documents 269/2566 and 1047/35477), and Chat's error
 //! codes (1047/34348).
 
-use rollcall::user_sig::{Expected, SdkAppId, UserId, verify};
+use rollcall::{
+    domain::AppId,
+    user_sig::{Expected, SdkAppId, UserId, verify},
+};
 use rollcall_players::servers::{Account, Link};
 use serde_json::{Value, json};
 
@@ -55,7 +58,8 @@ pub(super) fn failure(code: u32) -> Value {
 /// Checks who asks: an admin of the app, by a UserSig of their own.
 fn check<'c>(scene: &Scene<'_>, call: &'c Call<'_>) -> Result<&'c str, u32> {
     let app = call.parameter("sdkappid").ok_or(NO_APP)?;
-    let account = scene.accounts.tencent.get(app).ok_or(UNKNOWN_APP)?;
+    let id: AppId = app.parse().map_err(|_| UNKNOWN_APP)?;
+    let account = scene.accounts.tencent.get(&id).ok_or(UNKNOWN_APP)?;
     let is_random = call.parameter("random").is_some_and(|random| random.parse::<u32>().is_ok());
     if !is_random || call.parameter("contenttype") != Some("json") {
         return Err(PARAMETERS);

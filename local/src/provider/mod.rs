@@ -4,7 +4,6 @@
 //! [`Provider::answer`] is the whole of it: a request and the time in, a response out. [`serve`]
 //! puts it on a port. It answers from a [`Truth`]: a file that `send` writes, or a test's world.
 
-mod accounts;
 mod chat;
 mod faults;
 mod http;
@@ -21,11 +20,10 @@ use std::{
 
 use ::http::{Request, Response, StatusCode, header};
 use bytes::Bytes;
-use rollcall::domain::UnixMillis;
+use rollcall::{domain::UnixMillis, providers::ProviderApis};
 use rollcall_players::servers::Servers;
 use serde_json::Value;
 
-pub use accounts::{AccountError, Accounts};
 pub use faults::{Fault, Faults, Lie};
 pub use http::serve;
 pub use limits::{ACTIONS, Action, Count, Limits};
@@ -58,7 +56,8 @@ pub const EXAMPLE_APIS: &str = r#"{
 pub struct Behaviour {
     /// For how long a change is not seen in the answers.
     pub lag: Duration,
-    /// How far the providers' clocks are ahead of ours, in ms; negative, if they are behind.
+    /// How far the providers' clocks are ahead of ours, in ms; negative, if they are behind. It
+    /// counts when a signature or a token is old. A time that a callback names, too, is the same here.
     pub clock_ms: i64,
     /// What goes wrong, and how often.
     pub faults: Faults,
@@ -115,7 +114,7 @@ pub enum OpenImAge {
 
 /// The providers' servers.
 pub struct Provider {
-    accounts: Accounts,
+    accounts: ProviderApis,
     truth: Truth,
     behaviour: Behaviour,
     state: Mutex<State>,
@@ -131,7 +130,7 @@ struct State {
 
 /// What an answer depends on.
 struct Scene<'a> {
-    accounts: &'a Accounts,
+    accounts: &'a ProviderApis,
     behaviour: &'a Behaviour,
     servers: &'a Servers,
     /// By the provider's clock.
@@ -161,7 +160,7 @@ impl Call<'_> {
 impl Provider {
     /// Answers for these accounts, from this truth. What is left to chance depends on the seed.
     #[must_use]
-    pub fn new(accounts: Accounts, truth: Truth, behaviour: Behaviour, seed: u64) -> Self {
+    pub fn new(accounts: ProviderApis, truth: Truth, behaviour: Behaviour, seed: u64) -> Self {
         let state = State {
             requests: 0,
             random: fastrand::Rng::with_seed(seed),
@@ -227,6 +226,11 @@ impl Provider {
     #[must_use]
     pub fn counts(&self) -> Vec<(Action, Count)> {
         self.state().limiter.counts()
+    }
+
+    /// Forgets the tokens of `OpenIM`, as after the server's secret has changed.
+    pub fn forget_tokens(&self) {
+        self.state().tokens = openim::Tokens::default();
     }
 
     /// A panic elsewhere leaves counters that are still right enough.

@@ -5,7 +5,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use rollcall::{callback::find_match, domain::UnixMillis};
+use rollcall::{
+    callback::find_match,
+    domain::{AppId, UnixMillis},
+};
 use rollcall_players::servers::{Member, Profile};
 use serde_json::{Value, json};
 
@@ -26,7 +29,7 @@ pub(super) const INTERNAL: u32 = 500;
 
 /// The tokens that are valid: of whom, in which app, and until when, in Unix ms.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(HashMap<String, (String, u64)>);
+pub(super) struct Tokens(HashMap<String, (AppId, u64)>);
 
 pub(super) fn answer(
     scene: &Scene<'_>,
@@ -40,13 +43,16 @@ pub(super) fn answer(
         if matches!(action, Action::GetAdminToken | Action::UserToken) {
             let (app, data) = token(scene, &body, action, state)?;
             // It is counted, and has no limit of its own.
-            let _ = state.limiter.take(&scene.behaviour.limits, action, (&app, None), scene.now);
+            let whose = (app.as_str(), None);
+            let _ = state.limiter.take(&scene.behaviour.limits, action, whose, scene.now);
             return Ok(Some(data));
         }
         let app = state.tokens.app(call, scene.now)?;
-        let taken = state.limiter.take(&scene.behaviour.limits, action, (&app, None), scene.now);
+        let whose = (app.as_str(), None);
+        let taken = state.limiter.take(&scene.behaviour.limits, action, whose, scene.now);
         taken.map_err(|_| INTERNAL)?;
-        let members = Members { scene, app: &app, admin: &scene.accounts.openim[&app].admin };
+        let admin = &scene.accounts.openim.get(&app).ok_or(NO_PERMISSION)?.admin;
+        let members = Members { scene, app: app.as_str(), admin };
         match action {
             Action::GetUsersStatus => members.status(&body).map(Some),
             Action::GetUsers => members.page(&body).map(Some),
@@ -88,7 +94,7 @@ fn token(
     body: &Value,
     action: Action,
     state: &mut State,
-) -> Result<(String, Value), u32> {
+) -> Result<(AppId, Value), u32> {
     let (secret, user) = (body["secret"].as_str(), body["userID"].as_str());
     let (Some(secret), Some(user)) = (secret, user.filter(|user| !user.is_empty())) else {
         return Err(ARGUMENTS);
@@ -117,7 +123,7 @@ fn token(
 
 impl Tokens {
     /// The app whose admin asks.
-    fn app(&self, call: &Call<'_>, now: UnixMillis) -> Result<String, u32> {
+    fn app(&self, call: &Call<'_>, now: UnixMillis) -> Result<AppId, u32> {
         let token = call.header("token").ok_or(ARGUMENTS)?;
         let (app, until) = self.0.get(token).ok_or(UNKNOWN_TOKEN)?;
         if now.0 < *until { Ok(app.clone()) } else { Err(EXPIRED) }
@@ -207,14 +213,10 @@ impl Members<'_> {
             "nickname": profile.nickname,
             "faceURL": profile.face_url,
             "ex": profile.ex,
-            "createTime": self.created_at(profile),
+            "createTime": profile.create_time,
             "appMangerLevel": 1,
             "globalRecvMsgOpt": 0
         })
-    }
-
-    fn created_at(&self, profile: &Profile) -> u64 {
-        profile.create_time.saturating_add_signed(self.scene.behaviour.clock_ms)
     }
 
     /// By days in UTC; a day without any is left out, and so is an empty list of days.
@@ -225,7 +227,7 @@ impl Members<'_> {
             return Err(ARGUMENTS);
         }
         let created: Vec<u64> =
-            self.registered().into_iter().map(|(_, profile)| self.created_at(profile)).collect();
+            self.registered().into_iter().map(|(_, profile)| profile.create_time).collect();
         let mut count = BTreeMap::<String, u64>::new();
         for at in created.iter().filter(|at| (start..end).contains(at)) {
             let day = time::shown(UnixMillis(*at)).chars().take("2026-11-26".len()).collect();

@@ -4,7 +4,7 @@
 //! lists of codes.
 
 use md5::{Digest, Md5};
-use rollcall::callback::find_match;
+use rollcall::{callback::find_match, domain::AppId};
 use rollcall_players::servers::{Occupant, Room};
 use serde_json::{Value, json};
 
@@ -106,7 +106,8 @@ fn check<'c>(scene: &Scene<'_>, call: &'c Call<'_>) -> Result<&'c str, u32> {
         Some("2.0") => {}
         Some(_) => return Err(VERSION),
     }
-    let account = scene.accounts.zego.get(app).ok_or(NO_APP)?;
+    let id: AppId = app.parse().map_err(|_| NO_APP)?;
+    let account = scene.accounts.zego.get(&id).ok_or(NO_APP)?;
     if scene.now.seconds().0.abs_diff(sent_at) > SKEW_S {
         return Err(EXPIRED);
     }
@@ -148,7 +149,7 @@ fn login_time(scene: &Scene<'_>, occupant: &Occupant) -> u64 {
     match scene.behaviour.lie {
         Some(Lie::LoginAtZero) => 0,
         Some(Lie::LoginInFuture) => scene.now.0 + faults::FUTURE_MS,
-        _ => occupant.login_time.saturating_add_signed(scene.behaviour.clock_ms),
+        _ => occupant.login_time,
     }
 }
 

@@ -8,6 +8,7 @@
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use http::{Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -57,8 +58,17 @@ pub enum TransportError {
 /// An HTTP client that keeps its connections.
 #[derive(Clone)]
 pub struct Transport {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    to: To,
     patience: Patience,
+}
+
+/// Where requests go.
+#[derive(Clone)]
+enum To {
+    /// To the host in their URL.
+    Host(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
+    /// To a function of this process.
+    Function(Arc<dyn Fn(Request<Bytes>) -> Option<Response<Bytes>> + Send + Sync>),
 }
 
 impl Transport {
@@ -113,7 +123,16 @@ impl Transport {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .build(https);
-        Ok(Self { client, patience })
+        Ok(Self { to: To::Host(client), patience })
+    }
+
+    /// No HTTP: a function of this process answers, or lets a request hang. For tests, which play a
+    /// provider in a time of their own.
+    pub fn answered_by(
+        answer: impl Fn(Request<Bytes>) -> Option<Response<Bytes>> + Send + Sync + 'static,
+        patience: Patience,
+    ) -> Self {
+        Self { to: To::Function(Arc::new(answer)), patience }
     }
 
     /// Sends a request, and reads the whole answer.
@@ -128,7 +147,16 @@ impl Transport {
     }
 
     async fn exchange(&self, request: ApiRequest) -> Result<Answer, NoAnswer> {
-        let response = self.client.request(request.into_http().map(Full::new)).await;
+        let request = request.into_http();
+        let client = match &self.to {
+            To::Host(client) => client,
+            To::Function(answer) => {
+                let Some(response) = answer(request) else { return std::future::pending().await };
+                let status = response.status();
+                return Ok(Answer { status, body: response.into_body() });
+            }
+        };
+        let response = client.request(request.map(Full::new)).await;
         let response = response.map_err(|error| unsent(&error))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;

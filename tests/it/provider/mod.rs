@@ -1,6 +1,7 @@
 //! The server APIs that `rollcall provider` plays answer as the providers' do: their shapes, codes,
 //! pages, limits and signatures.
 
+mod asked;
 mod chat;
 mod openim;
 mod truth;
@@ -8,10 +9,8 @@ mod zego;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use rollcall::domain::UnixMillis;
-use rollcall_local::provider::{
-    Accounts, Behaviour, EXAMPLE_APIS, Fault, Faults, Provider, Truth, serve,
-};
+use rollcall::{domain::UnixMillis, providers::ProviderApis};
+use rollcall_local::provider::{Behaviour, EXAMPLE_APIS, Fault, Faults, Provider, Truth, serve};
 use rollcall_players::servers::Servers;
 use serde_json::{Value, json};
 
@@ -20,7 +19,7 @@ const NOW: u64 = 1_795_694_400_000;
 
 /// Plays this truth as it is configured for the example apps.
 fn plays(servers: Servers, behaviour: Behaviour) -> Provider {
-    let accounts = Accounts::from_json(EXAMPLE_APIS).unwrap();
+    let accounts = ProviderApis::from_json(EXAMPLE_APIS).unwrap();
     Provider::new(accounts, Truth::always(servers), behaviour, 1)
 }
 
