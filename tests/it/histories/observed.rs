@@ -356,11 +356,12 @@ fn two_observations_are_on_a_seat_after_a_thousand_passes() {
     let history: History = text.parse().unwrap();
     simulated_runtime().block_on(async {
         let played = Played::new(&history);
-        let asked = Asked::about(&played.reported, &played.truth);
+        let mut asked = Asked::about(&played.reported, &played.truth);
+        asked.rooms.retain(|room| room.ends_with("lobby"));
         let mut passes = Passes::new(&system, &history, &asked);
         deliver(&history, &played, &mut passes, false).await;
         for pass in 0..1000 {
-            let answers = if pass % 3 == 0 { Answers::Lies } else { Answers::Honest };
+            let answers = if pass % 3 == 1 { Answers::Lies } else { Answers::Honest };
             passes.pass(settled(&played) + pass * 30_000, answers).await;
         }
         check(&system, &played, &asked, settled(&played) + 1000 * 30_000).await.unwrap();
