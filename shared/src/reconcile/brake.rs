@@ -132,8 +132,8 @@ mod tests {
         Answer { stays, ends, room: RoomIs::Known, fingerprint: Fingerprint([7; 32]) }
     }
 
-    fn remembered(ago: Duration) -> Option<Remembered> {
-        Some(Remembered { at: NOW.before(ago), fingerprint: Fingerprint([7; 32]) })
+    fn remembered(ago: Duration) -> Remembered {
+        Remembered { at: NOW.before(ago), fingerprint: Fingerprint([7; 32]) }
     }
 
     #[test]
@@ -179,14 +179,14 @@ mod tests {
 
     #[test]
     fn the_same_answer_is_carried_out_half_a_minute_later() {
-        let decided = |ago| decide(&answer(20, 20), None, remembered(ago), NOW);
+        let decided = |ago| decide(&answer(20, 20), None, Some(remembered(ago)), NOW);
         assert_eq!(decided(CONFIRMED_AFTER), Decision::Confirmed);
         assert_eq!(
             decided(CONFIRMED_AFTER.saturating_sub(Duration::from_millis(1))),
             Decision::Wait
         );
         let other = Answer { fingerprint: Fingerprint([8; 32]), ..answer(20, 20) };
-        let decided = decide(&other, None, remembered(CONFIRMED_AFTER), NOW);
+        let decided = decide(&other, None, Some(remembered(CONFIRMED_AFTER)), NOW);
         assert_eq!(decided, Decision::Remember, "an event came, or the answer is another one");
     }
 

@@ -72,9 +72,8 @@ impl Reconcile {
         deadline: Instant,
     ) -> Result<Registrations, ReconcileError> {
         let clock = Clock::at(now);
-        let api = match Api::of(&self.apis, app).await? {
-            Api::Devices(DeviceApi::OpenIm(api)) => api,
-            _ => return Err(ReconcileError::NothingToAsk),
+        let Api::Devices(DeviceApi::OpenIm(api)) = Api::of(&self.apis, app).await? else {
+            return Err(ReconcileError::NothingToAsk);
         };
         let mut lease = self.lease(app, request_id, clock, deadline).await?;
         let last_page_begins =

@@ -62,6 +62,8 @@ pub(super) struct AppPass<'a> {
     pub(super) progress: Progress,
     pub(super) tally: SharedTally,
     pub(super) passed: Passed,
+    /// Whether there was no time for something that had begun.
+    is_cut: bool,
 }
 
 impl Reconcile {
@@ -80,21 +82,21 @@ impl Reconcile {
     ) -> Result<Ran, ReconcileError> {
         let clock = Clock::at(now);
         let apps = self.apis.apps().await.map_err(|_| ReconcileError::NotRead)?;
-        let passes = stream::iter(apps)
+        let passing = stream::iter(apps)
             .map(async |app| {
-                let passed = self.pass(&app, Writing::Stored, run_id, clock, deadline).await;
-                if let Err(error) = &passed {
+                let done = self.pass(&app, Writing::Stored, run_id, clock, deadline).await;
+                if let Err(error) = &done {
                     let (provider, id) = (app.provider.as_str(), app.id.as_str());
                     tracing::warn!(%error, provider, app = id, "a pass over an app ended early");
                 }
-                passed
+                done
             })
             .buffer_unordered(CONCURRENT_APPS);
-        let passes: Vec<_> = passes.collect().await;
+        let all: Vec<_> = passing.collect().await;
         let mut ran = Ran { passes: 0, all: Passed::begun(now) };
         let mut failed = None;
-        for passed in passes {
-            match passed {
+        for done in all {
+            match done {
                 Ok(passed) => ran.add(&passed),
                 // That run's line has it.
                 Err(ReconcileError::Busy) => {}
@@ -144,6 +146,7 @@ impl Reconcile {
             progress,
             tally: SharedTally::default(),
             passed: Passed::begun(clock.now()),
+            is_cut: false,
         };
         pass.progress.begin(clock.now());
         let done = match api {
@@ -165,6 +168,9 @@ impl AppPass<'_> {
             let slice_ends = self.slice_ends();
             self.slice(api, &mut rooms, slice_ends, &mut failed_in_a_row).await?;
             if failed_in_a_row >= MAX_FAILED_IN_A_ROW {
+                return Ok(());
+            }
+            if self.is_cut {
                 return Ok(());
             }
             if rooms.len() == 0 {
@@ -250,17 +256,20 @@ impl AppPass<'_> {
                 return Ok(());
             }
             // The next run begins with it.
-            Err(ReconcileError::OutOfTime) => return Ok(()),
+            Err(ReconcileError::OutOfTime) => {
+                self.is_cut = true;
+                return Ok(());
+            }
             Err(error) => return Err(error),
         };
         *failed_in_a_row = 0;
         self.passed.rooms += 1;
         self.passed.add(&passed);
         if self.writing == Writing::Stored {
-            let passes = &self.reconcile.passes;
-            passes.passed(self.app, room, passed.checked_at).await?;
+            let store = &self.reconcile.passes;
+            store.passed(self.app, room, passed.checked_at).await?;
             if is_asked == IsAsked::Yes {
-                passes.answered(self.app, room).await?;
+                store.answered(self.app, room).await?;
             }
         }
         Ok(())
