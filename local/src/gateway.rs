@@ -1,6 +1,9 @@
 //! The local gateway: what API Gateway and Lambda do in the cloud, in one process.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use axum::{
     Router,
@@ -19,6 +22,7 @@ use rollcall::{
     http::{Reply, Request},
     payload,
     query::Queries,
+    reconcile::Reconcile,
     routes::{self, BackendFunction},
     runtime,
     user_sig::UserSigs,
@@ -50,6 +54,8 @@ pub struct Gateway {
     pub erase: Erase,
     /// Mints and verifies Tencent's UserSigs.
     pub user_sigs: UserSigs,
+    /// Asks providers who is there.
+    pub reconcile: Reconcile,
 }
 
 impl Gateway {
@@ -102,6 +108,13 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: axum::extract::Req
     match routes::backend_function(&request.method, &request.path) {
         Some(BackendFunction::UserSig) => response(gateway.user_sigs.answer(&request).await),
         Some(BackendFunction::Erase) => response(gateway.erase.answer(&request).await),
+        Some(BackendFunction::Reconcile) => {
+            // Of this request alone.
+            static NEXT: AtomicU64 = AtomicU64::new(0);
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let id = format!("{}-{received_at}-{number}", std::process::id());
+            response(gateway.reconcile.answer(&request, &id).await)
+        }
         Some(BackendFunction::Query) => response(gateway.queries.answer(&request).await),
         None => message(StatusCode::NOT_FOUND, "Not Found"),
     }

@@ -1,10 +1,13 @@
 //! Rollcall on a laptop: a gateway that serves the functions' own handlers in one process, an
-//! embedded DynamoDB, and a sender that plays the providers.
+//! embedded DynamoDB, a sender that plays the providers' callbacks, and a server that plays their
+//! server APIs.
 
 pub mod ask;
 pub mod dynamodb;
 pub mod events;
 pub mod gateway;
+pub mod provider;
+pub mod reconcile;
 pub mod resync;
 pub mod send;
 

@@ -1,5 +1,7 @@
 //! `cargo run`: Rollcall on this machine. `cargo run -- send`: plays the providers.
+//! `cargo run -- provider`: plays their server APIs.
 //! `cargo run -- check`: checks a stack. `cargo run -- ask`, `export` and `erase`: ask for people.
+//! `cargo run -- reconcile`: repairs the record of what the providers' callbacks left out.
 //! `cargo run -- resync`: repairs a backend's copy after a gap in a stack's events.
 //! `cargo run -- user-sig`: mints and verifies Tencent's login tickets.
 
@@ -21,10 +23,12 @@ async fn main() -> ExitCode {
     let done = match cli.command {
         None => cli::serve::run(cli.serve).await,
         Some(Command::Send(send)) => cli::send::run(*send).await,
+        Some(Command::Provider(provider)) => cli::provider::run(provider).await,
         Some(Command::Check(check)) => cli::check::run(check).await,
         Some(Command::Ask(ask)) => cli::ask::run(*ask).await,
         Some(Command::Export(export)) => cli::export::run(*export).await,
         Some(Command::Erase(erase)) => cli::erase::run(erase).await,
+        Some(Command::Reconcile(reconcile)) => cli::reconcile::run(reconcile).await,
         Some(Command::Resync(resync)) => cli::resync::run(resync).await,
         Some(Command::UserSig(user_sig)) => cli::user_sig::run(user_sig),
     };

@@ -6,6 +6,8 @@
 mod ask;
 #[path = "cli/export.rs"]
 mod export;
+#[path = "cli/provider.rs"]
+mod provider;
 #[path = "cli/stub.rs"]
 mod stub;
 

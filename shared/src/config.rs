@@ -1,11 +1,17 @@
 //! The environment variables that configure Rollcall.
 
 use std::{
+    collections::HashMap,
     num::{NonZeroU32, ParseIntError},
     time::Duration,
 };
 
+use serde::Deserialize;
+
+use crate::domain::{App, AppId, ProviderName, Settings, UnixMillis};
 pub use crate::providers::{Apps, AppsError};
+#[cfg(feature = "server-api")]
+pub use crate::providers::{ProviderApis, ProviderApisError};
 
 /// How far a signed time may lie behind or ahead of our clock, unless `ROLLCALL_MAX_AGE_SECONDS`
 /// says otherwise: longer than a provider's retries take.
@@ -22,9 +28,17 @@ const LAPTOP_BUDGET: Duration = Duration::from_secs(4);
 /// `ROLLCALL_SWEEP_READ_UNITS_PER_SECOND` says otherwise.
 pub const DEFAULT_SWEEP_READ_UNITS: NonZeroU32 = NonZeroU32::new(50).unwrap();
 
+/// How many people per second are compared with what a provider says of their devices, unless
+/// `ROLLCALL_RECONCILE_PEOPLE_PER_SECOND` says otherwise.
+pub const DEFAULT_PEOPLE_PER_SECOND: NonZeroU32 = NonZeroU32::new(50).unwrap();
+
 const APPS: &str = "ROLLCALL_APPS";
+#[cfg(feature = "server-api")]
+const PROVIDER_APIS: &str = "ROLLCALL_PROVIDER_APIS";
+const SETTINGS: &str = "ROLLCALL_SETTINGS";
 const REPLAY_GUARD: &str = "ROLLCALL_REPLAY_GUARD";
 const SWEEP_READ_UNITS: &str = "ROLLCALL_SWEEP_READ_UNITS_PER_SECOND";
+const PEOPLE_PER_SECOND: &str = "ROLLCALL_RECONCILE_PEOPLE_PER_SECOND";
 const EVENTS: &str = "ROLLCALL_EVENTS";
 const SPILL_QUEUE_URL: &str = "ROLLCALL_SPILL_QUEUE_URL";
 const ERASE_QUEUE_URL: &str = "ROLLCALL_ERASE_QUEUE_URL";
@@ -55,6 +69,20 @@ pub enum ConfigError {
         "ROLLCALL_APPS and ROLLCALL_APPS_SECRET_ARN are both set: the apps come from one of them"
     )]
     TwoSources,
+    /// `ROLLCALL_PROVIDER_APIS` cannot be read.
+    #[cfg(feature = "server-api")]
+    #[error("ROLLCALL_PROVIDER_APIS {0}")]
+    ProviderApis(#[from] ProviderApisError),
+    /// There are two sources of accounts.
+    #[cfg(feature = "server-api")]
+    #[error(
+        "ROLLCALL_PROVIDER_APIS and ROLLCALL_PROVIDER_APIS_SECRET_ARN are both set: the accounts \
+         come from one of them"
+    )]
+    TwoSourcesOfApis,
+    /// `ROLLCALL_SETTINGS` cannot be read.
+    #[error("{SETTINGS} is not {{\"PROVIDER\":{{\"APP\":{{\"ignore_seen_before\":MS}}}}}}: {0}")]
+    Settings(#[from] serde_json::Error),
     /// A number is none.
     #[error("{name} is not a whole number: {source}")]
     Number {
@@ -148,6 +176,36 @@ impl Config {
     }
 }
 
+/// What is set about one app, as `ROLLCALL_SETTINGS` has it. It is no secret.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AppSettings {
+    /// Observations from before are ignored, in Unix milliseconds; 0 ignores none.
+    #[serde(default)]
+    ignore_seen_before: u64,
+}
+
+/// Reads `ROLLCALL_SETTINGS`: what is set about each app, as JSON. Without it, nothing is.
+///
+/// # Errors
+///
+/// [`ConfigError`] if it is set to something else.
+pub fn settings_from_env() -> Result<Settings, ConfigError> {
+    variable(SETTINGS)?.map_or_else(|| Ok(Settings::new()), |json| settings(&json))
+}
+
+fn settings(json: &str) -> Result<Settings, ConfigError> {
+    let apps: HashMap<ProviderName, HashMap<AppId, AppSettings>> = serde_json::from_str(json)?;
+    let mut settings = Settings::new();
+    for (provider, apps) in apps {
+        for (id, AppSettings { ignore_seen_before }) in apps {
+            let app = App { provider, id };
+            settings = settings.ignoring_seen_before(app, UnixMillis(ignore_seen_before));
+        }
+    }
+    Ok(settings)
+}
+
 /// The queues of the function that replays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayConfig {
@@ -236,6 +294,26 @@ impl SweepConfig {
     }
 }
 
+/// What the function that asks providers may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReconcileConfig {
+    /// `ROLLCALL_RECONCILE_PEOPLE_PER_SECOND`: how many people per second are compared with what a
+    /// provider says of their devices; default 50.
+    pub people_per_second: NonZeroU32,
+}
+
+impl ReconcileConfig {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the variable is no positive number.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let per_second = number(PEOPLE_PER_SECOND)?.unwrap_or(DEFAULT_PEOPLE_PER_SECOND);
+        Ok(Self { people_per_second: per_second })
+    }
+}
+
 /// The queue of the function that erases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EraseConfig {
@@ -312,6 +390,33 @@ impl Apps {
     }
 }
 
+/// Where the accounts of the providers' server APIs come from.
+#[cfg(feature = "server-api")]
+#[derive(Debug, Clone)]
+pub enum ProviderApisFrom {
+    /// From the environment itself. Without any, no provider is asked.
+    Environment(ProviderApis),
+    /// From the Secrets Manager secret of this ARN, or of this name.
+    Secret(String),
+}
+
+#[cfg(feature = "server-api")]
+impl ProviderApisFrom {
+    /// Reads `ROLLCALL_PROVIDER_APIS` and `ROLLCALL_PROVIDER_APIS_SECRET_ARN`.
+    ///
+    /// # Errors
+    ///
+    /// As [`ProviderApis::from_json`], or [`ConfigError::TwoSourcesOfApis`].
+    pub fn from_env() -> Result<Self, ConfigError> {
+        let apis = variable(PROVIDER_APIS)?.as_deref().map(ProviderApis::from_json).transpose()?;
+        match (apis, variable("ROLLCALL_PROVIDER_APIS_SECRET_ARN")?) {
+            (Some(_), Some(_)) => Err(ConfigError::TwoSourcesOfApis),
+            (None, Some(secret)) => Ok(Self::Secret(secret)),
+            (apis, None) => Ok(Self::Environment(apis.unwrap_or_default())),
+        }
+    }
+}
+
 fn variable(name: &'static str) -> Result<Option<String>, ConfigError> {
     match std::env::var(name) {
         Ok(text) if text.is_empty() => Ok(None),
@@ -335,4 +440,30 @@ fn number<N: std::str::FromStr<Err = ParseIntError>>(
 ) -> Result<Option<N>, ConfigError> {
     let parse = |text: String| text.parse().map_err(|source| ConfigError::Number { name, source });
     variable(name)?.map(parse).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn observations_before_a_time_are_ignored_of_one_app() {
+        let json = r#"{"zego":{"1":{"ignore_seen_before":1000},"2":{}}}"#;
+        let settings = settings(json).unwrap();
+        let counts = |app: &str, at| {
+            let app = App { provider: ProviderName::Zego, id: app.parse().unwrap() };
+            settings.counts_seen_at(&app, UnixMillis(at))
+        };
+        assert_eq!([999, 1000].map(|at| counts("1", at)), [false, true]);
+        assert_eq!([0, 999].map(|at| counts("2", at)), [true, true]);
+        assert!(counts("3", 0));
+    }
+
+    #[test]
+    fn settings_that_cannot_be_read_are_an_error() {
+        for json in ["", "[]", r#"{"other":{}}"#, r#"{"zego":{"1":{"ignore_seen":1}}}"#] {
+            let error = settings(json).unwrap_err().to_string();
+            assert!(error.starts_with("ROLLCALL_SETTINGS is not {"), "{error}");
+        }
+    }
 }

@@ -50,6 +50,18 @@
 //! | `read_units`: what its reads consumed | count | function |
 //! | `pass_age_s`: the age of the oldest number in the newest samples | seconds | function |
 //!
+//! So does the line about each run of passes that ask providers who is there:
+//!
+//! | metric | unit | by |
+//! | --- | --- | --- |
+//! | `passes`: passes over an app that are complete | count | function |
+//! | `oldest_pass_s`: the age of the oldest pass over a live room or an app's people | seconds | function |
+//! | `seen_in`: observations that somebody is in or online | count | function |
+//! | `seen_out`: observations that somebody is out or offline | count | function |
+//! | `braked`: rooms and parts of a list of people that the brake held up | count | function |
+//! | `disagreements`: people who still differ after two passes | count | function |
+//! | `unanswered`: rooms and parts of a list of people without an answer that can be used | count | function |
+//!
 //! Each value of a dimension is a name in the sources. So there are few values, whatever is sent.
 
 use std::fmt::{self, Write};
@@ -100,14 +112,19 @@ pub const SETTLE: &str = "rollcall.settle";
 /// `removed_rooms`, `passes`, `read_units` and `pass_age_s`.
 pub const SWEEP: &str = "rollcall.sweep";
 
+/// The target of the line about a run of passes that ask providers. The line's fields are `passes`,
+/// `rooms`, `people`, `seen_in`, `seen_out`, `braked`, `disagreements`, `unanswered` and
+/// `oldest_pass_s`.
+pub const RECONCILE: &str = "rollcall.reconcile";
+
 /// The outcome of a callback that was refused.
 pub const REJECTED: &str = "rejected";
 
 /// The outcome of a callback that was not stored and is safe in the spill queue.
 const SPILLED: &str = "spilled";
 
-/// Writes log lines as JSON, and metrics into those about callbacks, replays, erasures, the stream
-/// and sweeps.
+/// Writes log lines as JSON, and metrics into those about callbacks, replays, erasures, the stream,
+/// sweeps and passes.
 #[derive(Debug)]
 pub struct EmbeddedMetrics {
     /// The directives for callbacks that were accepted, as JSON.
@@ -124,6 +141,8 @@ pub struct EmbeddedMetrics {
     relayed: String,
     /// Those for a run of the sweep.
     swept: String,
+    /// Those for a run of passes.
+    reconciled: String,
     lines: Format<Json>,
     now: fn() -> UnixMillis,
 }
@@ -156,6 +175,15 @@ impl EmbeddedMetrics {
                 Metric::count("read_units"),
                 const { Metric { name: "pass_age_s", unit: "Seconds" } },
             ]),
+            reconciled: of_function(&[
+                Metric::count("passes"),
+                const { Metric { name: "oldest_pass_s", unit: "Seconds" } },
+                Metric::count("seen_in"),
+                Metric::count("seen_out"),
+                Metric::count("braked"),
+                Metric::count("disagreements"),
+                Metric::count("unanswered"),
+            ]),
             lines,
             now,
         }
@@ -174,7 +202,8 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let target = event.metadata().target();
-        if ![CALLBACK, REPLAY, ERASURE, REPEATS, RELAY, SETTLE, SWEEP].contains(&target) {
+        if ![CALLBACK, REPLAY, ERASURE, REPEATS, RELAY, SETTLE, SWEEP, RECONCILE].contains(&target)
+        {
             return self.lines.format_event(context, writer, event);
         }
         let mut fields = LineFields::default();
@@ -186,6 +215,7 @@ where
             REPEATS | SETTLE => &self.repeated,
             RELAY => &self.relayed,
             SWEEP => &self.swept,
+            RECONCILE => &self.reconciled,
             _ if fields.is_rejected => &self.refused,
             _ => &self.accepted,
         };
@@ -196,6 +226,7 @@ where
             RELAY => write!(writer, r#""function":"relay","#)?,
             SETTLE => write!(writer, r#""function":"settle","#)?,
             SWEEP => write!(writer, r#""function":"sweep","#)?,
+            RECONCILE => write!(writer, r#""function":"reconcile","#)?,
             _ => {
                 let rejected = u8::from(fields.is_rejected);
                 let spilled = u8::from(fields.is_spilled);

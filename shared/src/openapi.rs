@@ -9,7 +9,7 @@ use saphyr::{Mapping, Scalar, Yaml, YamlEmitter};
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings, transform::RecursiveTransform};
 use serde_json::{Value, json};
 
-use crate::{erase, http, query, user_sig};
+use crate::{erase, http, query, reconcile, user_sig};
 
 /// An object of JSON.
 type Members = serde_json::Map<String, Value>;
@@ -84,6 +84,7 @@ fn schemas() -> Members {
     query::schemas(&mut generator);
     user_sig::schemas(&mut generator);
     erase::schemas(&mut generator);
+    reconcile::schemas(&mut generator);
     generator.take_definitions(true)
 }
 

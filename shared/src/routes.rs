@@ -76,6 +76,32 @@ pub const VERIFY: &str = "/tencent/user-sig/verify";
 /// The function that erases people.
 pub const ERASE: &str = "erase";
 
+/// The function that asks the providers who is really there.
+pub const RECONCILE: &str = "reconcile";
+
+/// The routes of [`RECONCILE`]. All are posted to.
+static RECONCILED: [(&str, Reconciled); 6] = [
+    ("/reconcile/{provider}/{app}", Reconciled::App),
+    ("/reconcile/{provider}/{app}/rooms/{room}", Reconciled::Room),
+    ("/reconcile/{provider}/{app}/rooms", Reconciled::Room),
+    ("/reconcile/{provider}/{app}/users/{user}", Reconciled::User),
+    ("/reconcile/{provider}/{app}/users", Reconciled::User),
+    ("/reconcile/{provider}/{app}/registrations", Reconciled::Registrations),
+];
+
+/// What a provider is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reconciled {
+    /// All live rooms and all people of an app, one after another.
+    App,
+    /// Who is in a room.
+    Room,
+    /// On which devices a user is online.
+    User,
+    /// Which users are registered.
+    Registrations,
+}
+
 /// What is stored about a user, and where they are erased.
 const DATA: &str = "/users/{provider}/{app}/{user}";
 
@@ -248,7 +274,7 @@ impl<'a> MatchedQuery<'a> {
     }
 }
 
-/// The parts of the path of a route of [`QUERY`] or [`ERASE`]. These are not validated.
+/// The parts of the path of a route of [`QUERY`], [`ERASE`] or [`RECONCILE`]. These are not validated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MatchedPath<'a> {
     /// The part of the path for `{provider}`.
@@ -265,6 +291,13 @@ impl<'a> MatchedPath<'a> {
     pub fn of_erased(method: &Method, path: &'a str) -> Option<Self> {
         let mut routes = ERASED.iter().filter(|_| *method == Method::DELETE);
         routes.find_map(|route| Self::matching(route, path))
+    }
+
+    /// What to ask a provider about with this method at this path.
+    #[must_use]
+    pub fn of_reconciled(method: &Method, path: &'a str) -> Option<(Reconciled, Self)> {
+        let mut routes = RECONCILED.iter().filter(|_| *method == Method::POST);
+        routes.find_map(|(route, of)| Some((*of, Self::matching(route, path)?)))
     }
 
     fn matching(route: &str, path: &'a str) -> Option<Self> {
@@ -292,6 +325,8 @@ pub enum Policy {
     Ask,
     /// What is stored about a person: reads it, erases it, and lists erasures.
     Erase,
+    /// Asks the providers who is really there.
+    Reconcile,
 }
 
 impl Policy {
@@ -302,6 +337,7 @@ impl Policy {
             "presence" | "attendance" | "registrations" | "usage" | "reports" | "explain"
             | "rooms" | "stats" => Some(Self::Ask),
             "users" | "erasures" => Some(Self::Erase),
+            "reconcile" => Some(Self::Reconcile),
             _ => None,
         }
     }
@@ -312,6 +348,7 @@ impl Policy {
         match self {
             Self::Ask => "AskPolicyArn",
             Self::Erase => "ErasePolicyArn",
+            Self::Reconcile => "ReconcilePolicyArn",
         }
     }
 }
@@ -335,13 +372,15 @@ pub fn all() -> impl Iterator<Item = Route> {
     let queries = QUERIES.iter().map(move |(method, path, _)| of_backend(method, path, QUERY));
     let user_sigs = USER_SIGS.iter().map(move |path| of_backend(&Method::POST, path, USER_SIG));
     let erased = ERASED.iter().map(move |path| of_backend(&Method::DELETE, path, ERASE));
-    callbacks.chain(queries).chain(user_sigs).chain(erased)
+    let reconciled =
+        RECONCILED.iter().map(move |(path, _)| of_backend(&Method::POST, path, RECONCILE));
+    callbacks.chain(queries).chain(user_sigs).chain(erased).chain(reconciled)
 }
 
 /// The functions of all routes, and those that have no route, each once.
 pub fn functions() -> impl Iterator<Item = &'static str> {
     let callbacks = CALLBACKS.iter().map(|names| names.function);
-    callbacks.chain([QUERY, USER_SIG, ERASE, SPILL_REPLAY, RELAY, SETTLE, SWEEP])
+    callbacks.chain([QUERY, USER_SIG, ERASE, RECONCILE, SPILL_REPLAY, RELAY, SETTLE, SWEEP])
 }
 
 /// A function that a backend calls.
@@ -353,6 +392,8 @@ pub enum BackendFunction {
     UserSig,
     /// [`ERASE`].
     Erase,
+    /// [`RECONCILE`].
+    Reconcile,
 }
 
 impl BackendFunction {
@@ -363,6 +404,7 @@ impl BackendFunction {
             Self::Query => QUERY,
             Self::UserSig => USER_SIG,
             Self::Erase => ERASE,
+            Self::Reconcile => RECONCILE,
         }
     }
 }
@@ -376,6 +418,8 @@ pub fn backend_function(method: &Method, path: &str) -> Option<BackendFunction> 
         Some(BackendFunction::UserSig)
     } else if *method == Method::DELETE && root(DATA) {
         Some(BackendFunction::Erase)
+    } else if RECONCILED.iter().any(|(of, _)| root(of)) {
+        Some(BackendFunction::Reconcile)
     } else {
         QUERIES.iter().any(|(_, of, _)| root(of)).then_some(BackendFunction::Query)
     }

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use rollcall::routes::{self, ERASE, QUERY, Route};
+use rollcall::routes::{self, ERASE, QUERY, RECONCILE, Route};
 use serde_json::Value;
 
 use crate::template::template;
@@ -123,7 +123,7 @@ fn the_table_of_queries_is_that_of_the_routes() {
         let path = request.split('?').next().unwrap().replace("/tencent/", "/{provider}/");
         documented.insert(path);
     }
-    let is_asked = |route: &Route| [QUERY, ERASE].contains(&route.function);
+    let is_asked = |route: &Route| [QUERY, ERASE, RECONCILE].contains(&route.function);
     let mut written: BTreeSet<String> = routes::all()
         .filter(is_asked)
         .map(|Route { method, path, .. }| format!("{method} {path}"))
@@ -192,8 +192,8 @@ fn every_variable_that_the_template_sets_is_read_by_the_functions() {
 fn the_documents_count_the_metrics_and_secrets_that_an_idle_stack_pays_for() {
     let template = template();
     let resources = template["Resources"].as_object().unwrap();
-    // What exists with Events=off.
-    let of_events = ["HasEvents", "HasArchive", "HasWebhook"];
+    // What exists with Events=off and Repair=off.
+    let of_events = ["HasEvents", "HasArchive", "HasWebhook", "HasRepair"];
     let is_default = move |resource: &Value| {
         resource["Condition"].as_str().is_none_or(|condition| !of_events.contains(&condition))
     };

@@ -50,10 +50,10 @@ async fn listen() -> (TcpListener, String) {
 }
 
 async fn serve(handlers: &Handlers, journal: Option<Arc<Journal>>) -> String {
-    let Handlers { receiver, queries, erase, repeats: _ } = handlers.clone();
+    let Handlers { receiver, queries, erase, reconcile, repeats: _ } = handlers.clone();
     let user_sigs = UserSigs { apps: receiver.apps.clone() };
     let (listener, url) = listen().await;
-    let gateway = Gateway { receiver, queries, erase, user_sigs };
+    let gateway = Gateway { receiver, queries, erase, user_sigs, reconcile };
     tokio::spawn(gateway.serve(listener, journal, std::future::pending()));
     url
 }

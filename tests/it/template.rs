@@ -8,8 +8,8 @@ use rollcall::{
     domain::ProviderName,
     erase,
     routes::{
-        self, CALLBACKS, CallbackNames, Caller, ERASE, Policy, QUERY, RELAY, Route, SETTLE,
-        SPILL_REPLAY, SWEEP, USER_SIG,
+        self, CALLBACKS, CallbackNames, Caller, ERASE, Policy, QUERY, RECONCILE, RELAY, Route,
+        SETTLE, SPILL_REPLAY, SWEEP, USER_SIG,
     },
     spill, sweep,
 };
@@ -188,6 +188,7 @@ fn condition_of(name: &str) -> Option<&'static str> {
         _ if is("tencent") || is("usersig") => Some("HasTencent"),
         _ if is("webhook") => Some("HasWebhook"),
         _ if is("eventarchive") => Some("HasArchive"),
+        _ if is("reconcile") || is("providerapis") => Some("HasRepair"),
         _ if [
             "relay",
             "event",
@@ -215,7 +216,7 @@ fn contract() -> BTreeSet<(String, String, String)> {
 
 /// Whether a backend calls this function. A provider posts to the others.
 fn is_for_backends(function: &str) -> bool {
-    [QUERY, USER_SIG, ERASE].contains(&function)
+    [QUERY, USER_SIG, ERASE, RECONCILE].contains(&function)
 }
 
 #[test]
@@ -341,6 +342,9 @@ fn the_template_has_the_contracts_routes() {
             }
             if function == SWEEP {
                 assert_eq!(event["Type"], "Schedule");
+            }
+            if event["Type"] == "Schedule" {
+                assert!([SWEEP, RECONCILE].contains(&function.as_str()), "{function}");
                 continue;
             }
             assert_eq!(event["Type"], "HttpApi", "{function}");
@@ -566,8 +570,13 @@ fn promise_8_discreet_every_function_may_read_its_own_secret_only() {
         }
         let expected: Vec<Value> =
             Some(expected).filter(|name| !name.is_null()).into_iter().collect();
+        let expected =
+            if function == RECONCILE { vec![json!({ "!Ref": "ProviderApis" })] } else { expected };
         assert_eq!(reads, expected, "{function}");
         assert_eq!(others == 0, function == USER_SIG, "{function}");
+        let of_apis = variables["ROLLCALL_PROVIDER_APIS_SECRET_ARN"].clone();
+        assert_eq!(of_apis.is_null(), function != RECONCILE, "{function}");
+        assert!(variables["ROLLCALL_PROVIDER_APIS"].is_null(), "{function}");
     }
     let global = template["Globals"]["Function"].to_string();
     assert!(!global.contains("SECRET_ARN") && !global.contains("Policies"), "{global}");
@@ -624,7 +633,7 @@ fn each_policy_allows_its_routes_and_nothing_else() {
     let policies =
         resources.iter().filter(|(_, resource)| resource["Type"] == "AWS::IAM::ManagedPolicy");
     let policies: BTreeSet<&str> = policies.map(|(name, _)| name.as_str()).collect();
-    assert_eq!(policies, ["AskPolicy", "ErasePolicy", "ResyncPolicy"].into());
+    assert_eq!(policies, ["AskPolicy", "ErasePolicy", "ReconcilePolicy", "ResyncPolicy"].into());
 
     // What the contract has, and all routes that exist.
     let mut allowed: BTreeSet<(Policy, String, String)> = [
@@ -636,6 +645,7 @@ fn each_policy_allows_its_routes_and_nothing_else() {
         (Policy::Erase, "DELETE", "/users/{provider}/{app}"),
         (Policy::Erase, "DELETE", "/users/{provider}/{app}/{user}"),
         (Policy::Erase, "GET", "/erasures/{provider}/{app}"),
+        (Policy::Reconcile, "POST", "/reconcile/{provider}/{app}/rooms/{room}"),
     ]
     .map(|(policy, method, path)| (policy, method.to_owned(), path.to_owned()))
     .into();
@@ -656,7 +666,7 @@ fn each_policy_allows_its_routes_and_nothing_else() {
     let arn = |api: &str, method: &str, path: &str| {
         format!("arn:aws:execute-api:eu-central-1:123456789012:{api}/{method}{path}")
     };
-    for policy in [Policy::Ask, Policy::Erase] {
+    for policy in [Policy::Ask, Policy::Erase, Policy::Reconcile] {
         let output = &template["Outputs"][policy.output()];
         let resource = &template["Resources"][output["Value"]["!Ref"].as_str().unwrap()];
         let properties = resource["Properties"].as_object().unwrap();
@@ -673,7 +683,9 @@ fn each_policy_allows_its_routes_and_nothing_else() {
                     let path = path.replace("{proxy+}", name);
                     let allows = |api| iam::allows(document, &arn(api, method, &path));
                     // Of a GET below a first part that is its own, there is nothing else to allow.
-                    let is_below = method == "GET"
+                    // To ask a provider is a POST.
+                    let reads = if policy == Policy::Reconcile { "POST" } else { "GET" };
+                    let is_below = method == reads
                         && Policy::of(&path) == Some(policy)
                         && path.trim_start_matches('/').contains('/');
                     assert_eq!(allows("abc123/$default"), is_its || is_below, "{method} {path}");
@@ -736,6 +748,7 @@ fn what_holds_data_outlives_the_stack() {
     let expected = [
         "EraseQueue",
         "OpenImApps",
+        "ProviderApis",
         "SettleQueue",
         "SpillDeadLetters",
         "SpillQueue",
@@ -783,7 +796,7 @@ fn a_table_that_exists_takes_the_place_of_the_stacks_own_everywhere() {
             _ => {}
         }
     }
-    assert_eq!(uses, 20, "environment, output, events, and one in each statement of a policy");
+    assert_eq!(uses, 22, "environment, output, events, and one in each statement of a policy");
 }
 
 /// A stack's name has at most 138 characters. Every name that contains it must stay within the
@@ -828,9 +841,12 @@ fn the_templates_secrets_can_be_read() {
         // What a webhook is posted with is made by Secrets Manager.
         .filter(|resource| resource["Properties"]["GenerateSecretString"].is_null())
         .collect();
-    assert_eq!(secrets.len(), 4);
+    assert_eq!(secrets.len(), 5);
     for secret in secrets {
         let text = secret["Properties"]["SecretString"].as_str().unwrap();
+        // It has other members, and all providers.
+        let apis = config::ProviderApis::from_json(text).unwrap();
+        assert_eq!(apis.apps().count(), 0);
         let apps = rollcall::config::Apps::from_json(text).unwrap();
         assert!(apps.zego.is_empty() && apps.openim.is_empty() && apps.tencent.is_empty());
     }
@@ -851,7 +867,7 @@ fn callbacks_end_before_their_provider_gives_up() {
     assert!(timeout.as_u64().unwrap() <= 4);
     for (function, properties) in functions(&template) {
         match function.as_str() {
-            QUERY | SPILL_REPLAY | ERASE | RELAY | SETTLE | SWEEP => {}
+            QUERY | SPILL_REPLAY | ERASE | RECONCILE | RELAY | SETTLE | SWEEP => {}
             // Chat gives up after 2 s, and an answer takes at most 1.5 s.
             "tencent-chat-state" => assert_eq!(properties["Timeout"], 2),
             _ => assert!(properties["Timeout"].is_null(), "{function} has the common timeout"),

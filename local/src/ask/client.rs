@@ -101,7 +101,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// The answer of status 200. Repeats the query if it may be answered later.
+    /// The answer of status 200, or 202 if it is done later. Repeats the query if it may be answered later.
     ///
     /// # Errors
     ///
@@ -187,7 +187,7 @@ impl Client {
     /// What was answered, if it is what was asked for.
     fn right(&self, query: &Query, answer: Answer) -> Result<Answer, AskError> {
         match answer.status {
-            StatusCode::OK => Ok(answer),
+            StatusCode::OK | StatusCode::ACCEPTED => Ok(answer),
             _ => Err(AskError::of(&self.url, self.is_signed(), query, &answer)),
         }
     }

@@ -1,5 +1,5 @@
-//! Asks a Rollcall, on a laptop or in the cloud: one client for `ask`, `export`, `erase`, `check`
-//! and `send --verify`, and the tables that people see.
+//! Asks a Rollcall, on a laptop or in the cloud: one client for `ask`, `export`, `erase`,
+//! `reconcile`, `check` and `send --verify`, and the tables that people see.
 //!
 //! | module | contents |
 //! | --- | --- |
@@ -11,6 +11,7 @@
 //! | [`table`] | rows of JSON as a table |
 //! | [`shown`] | each answer as people see it |
 //! | [`erase`] | erases a person |
+//! | [`reconcile`] | has the providers asked who is really there |
 //! | [`export`] | CSV in files, which can be continued |
 
 pub mod client;
@@ -19,6 +20,7 @@ pub mod error;
 pub mod export;
 pub mod iam;
 pub mod query;
+pub mod reconcile;
 pub mod shown;
 pub mod table;
 pub mod time;

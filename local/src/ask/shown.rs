@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
+    reconcile::Writing,
     table::{
         Column,
         Kind::{Duration, Share, Text, Time},
@@ -281,6 +282,59 @@ pub fn erasures(answer: &Value) -> String {
     let rows = rows(&answer["erasures"]);
     let says = count(&json!(rows.len()), "erasure", "erasures");
     page(&says, &table(rows, &COLUMNS), answer)
+}
+
+/// What a provider said that differed.
+#[must_use]
+pub fn reconciled(answer: &Value, writing: Writing) -> String {
+    const COLUMNS: [Column; 8] = [
+        Column("asked", "checked_at", Time),
+        Column("rooms", "rooms", Text),
+        Column("people", "people", Text),
+        Column("in", "in", Text),
+        Column("out", "out", Text),
+        Column("stored", "stored", Text),
+        Column("still differ", "disagreements", Text),
+        Column("failed", "failed", Text),
+    ];
+    if answer["queued"] == true {
+        return "It takes longer than a request may: the next pass over the app begins with it.\n"
+            .to_owned();
+    }
+    let mut row = answer.clone();
+    let (found_in, found_out) = (row["found"]["in"].take(), row["found"]["out"].take());
+    let is_none = found_in == 0 && found_out == 0;
+    let mut says = if is_none {
+        "The provider and the record agree.\n".to_owned()
+    } else {
+        format!(
+            "By the provider, {} in whom the record had out, and {} out whom it had in.\n",
+            count(&found_in, "is", "are"),
+            count(&found_out, "is", "are")
+        )
+    };
+    if !is_none && writing == Writing::DryRun {
+        says += "Nothing is stored: this is what a pass would find.\n";
+    }
+    if answer["braked"] == true {
+        says += "Of that, the brake holds a part: the same answer in half a minute is stored.\n";
+    }
+    if answer["complete"] == false {
+        says += "Not everything was asked about in the time of one request.\n";
+    }
+    (row["in"], row["out"]) = (found_in, found_out);
+    page(says.trim_end(), &table(&[row], &COLUMNS), answer)
+}
+
+/// Which registrations a provider has that the record had not.
+#[must_use]
+pub fn reconciled_registrations(answer: &Value, writing: Writing) -> String {
+    let users = count(&answer["users"], "user", "users");
+    let done = match writing {
+        Writing::Stored => format!("{} recorded", text(&answer["recorded"])),
+        Writing::DryRun => "nothing is stored".to_owned(),
+    };
+    format!("{users} of the provider: {} missing here, {done}\n", text(&answer["missing"]))
 }
 
 /// A number with its noun.

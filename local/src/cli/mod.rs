@@ -5,6 +5,8 @@ pub(crate) mod check;
 pub(crate) mod erase;
 pub(crate) mod export;
 mod heard;
+pub(crate) mod provider;
+pub(crate) mod reconcile;
 pub(crate) mod resync;
 pub(crate) mod send;
 pub(crate) mod serve;
@@ -41,6 +43,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Send a callback as its provider would, and print the answer.
     Send(Box<send::SendArgs>),
+    /// Play the providers' server APIs, which say who is there, whatever callbacks were lost
+    Provider(provider::ProviderArgs),
     /// Send one callback of each kind and each query, and report what was right
     Check(check::CheckArgs),
     /// Ask who is online, who is or was in a room, and what they did there
@@ -49,6 +53,8 @@ pub(crate) enum Command {
     Export(Box<export::ExportArgs>),
     /// Erase everything that is stored about a user
     Erase(erase::EraseArgs),
+    /// Ask a provider who is really there, and repair what lost callbacks left wrong
+    Reconcile(reconcile::ReconcileArgs),
     /// After `relay` has missed records, send an event for each room and person to ask about again
     Resync(resync::ResyncArgs),
     /// Mint or verify Tencent's UserSig.

@@ -1,6 +1,7 @@
 //! `cargo run -- send`: plays the providers.
 
 use std::{
+    collections::HashSet,
     io::Read,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -22,6 +23,7 @@ use rollcall::{
 };
 use rollcall_local::{
     ask::DEFAULT_URL,
+    provider::TruthFile,
     send::{
         import,
         verify::{Sent, verify},
@@ -166,6 +168,12 @@ struct Delivery {
     /// Show the callbacks without sending them
     #[arg(long, conflicts_with = "verify")]
     print: bool,
+    /// Do not send this share of the events: they happen, and their callbacks are lost
+    #[arg(long, value_name = "PERCENT", default_value = "0", value_parser = percent)]
+    lose: f64,
+    /// Where to write what is true now, for `rollcall provider`
+    #[arg(long, value_name = "FILE", default_value = TruthFile::DEFAULT)]
+    truth: PathBuf,
     /// Query the record afterwards, and check that it is what was sent
     #[arg(long)]
     verify: bool,
@@ -209,7 +217,7 @@ fn rate(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| "not a number from 0.001 to 1000000".to_owned())
 }
 
-fn percent(text: &str) -> Result<f64, String> {
+pub(super) fn percent(text: &str) -> Result<f64, String> {
     let percent = text.trim_end_matches('%').parse().ok();
     let percent = percent.filter(|percent| (0.0..=100.0).contains(percent));
     percent.ok_or_else(|| "not a number from 0 to 100".to_owned())
@@ -363,6 +371,11 @@ impl Delivery {
             self.show(&callback);
             return Ok(true);
         }
+        if fastrand::f64() * 100.0 < self.lose {
+            self.remember([event]);
+            println!("lost: it happened, and its callback is not sent");
+            return Ok(true);
+        }
         let client = client()?;
         let mut is_accepted = true;
         for _ in 0..self.times {
@@ -376,7 +389,20 @@ impl Delivery {
             println!("{} {outcome} {}", answer.status.as_u16(), answer.body);
             is_accepted &= answer.status.is_success();
         }
+        if is_accepted {
+            self.remember([event]);
+        }
         Ok(is_accepted)
+    }
+
+    /// Writes what is true after these events, which a `rollcall provider` answers with.
+    fn remember<'e>(&self, events: impl IntoIterator<Item = &'e Event>) {
+        if let Err(error) = TruthFile::at(&self.truth).add(events) {
+            let file = self.truth.display();
+            eprintln!(
+                "rollcall: {file} cannot be written ({error}): `provider` will not know of it"
+            );
+        }
     }
 
     /// Sends or prints a history. Returns whether all of it was accepted and, with `--verify`,
@@ -398,6 +424,7 @@ impl Delivery {
         let plan = Plan {
             order: if shuffle { Order::Shuffled } else { Order::Happened },
             repeated: duplicate,
+            lost: self.lose,
             rate,
             concurrency: usize::from(concurrency),
         };
@@ -408,6 +435,8 @@ impl Delivery {
             }
             return Ok(true);
         }
+        // It happened, also if nobody receives it.
+        self.remember(&events);
         let client = client()?;
         let bar = progress(deliveries.len())?;
         let tally =
@@ -415,6 +444,10 @@ impl Delivery {
         bar.finish_and_clear();
         let tally = tally.map_err(|error| format!("{error}; is `cargo run` running?"))?;
         summarize(&tally, deliveries.len(), events.len(), &script);
+        let lost = events.len() - deliveries.iter().collect::<HashSet<_>>().len();
+        if lost > 0 {
+            println!("  lost           {lost}");
+        }
         let is_recorded = !self.verify || {
             let sent = events.into_iter().zip(&tally.accepted);
             let accepted = sent.filter_map(|(event, is_accepted)| is_accepted.then_some(event));

@@ -11,11 +11,14 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use rollcall::{
-    apps::AppsSource,
+    apps::{AppsSource, SecretSource},
     aws,
     callback::Secret,
-    config::{self, Apps, Config, DEFAULT_SETTLE, MAX_SETTLE},
-    domain::AppId,
+    config::{
+        self, Apps, Config, DEFAULT_SETTLE, MAX_SETTLE, ProviderApis, ProviderApisFrom,
+        settings_from_env,
+    },
+    domain::{AppId, Settings},
     erase::{self, Erase, Repeats},
     handler::{self, Receiver},
     providers::openim::AppCredentials,
@@ -34,6 +37,8 @@ use rollcall_local::{
     dynamodb::Embedded,
     events::{self, Feed, Images, Journal},
     gateway::Gateway,
+    provider::EXAMPLE_APIS,
+    reconcile::{reconcile_in_time, reconcile_of},
 };
 use rollcall_players::{openim, tencent, zego};
 use tokio::{
@@ -50,6 +55,9 @@ const GRACE: Duration = Duration::from_secs(3);
 
 /// How long one request of the check of a room may take.
 const CHECK_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long one request of a pass to the store may take.
+const PASS_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long creating the table may take.
 const START_LIMIT: Duration = Duration::from_secs(5);
@@ -117,6 +125,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         Some(apps) => apps,
         None => Apps::from_json(EXAMPLE_APPS)?,
     };
+    let settings = settings_from_env()?;
     let gateway = bind(args.port, "--port").await?;
     let (stop, stopped) = watch::channel(());
     let mut servers = JoinSet::<Result<(), String>>::new();
@@ -137,11 +146,12 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let mut watched = aws::at(&dynamodb);
     if let Some(journal) = &journal {
         let limit = handler::store_limit(config.budget);
-        let sweep = events::sweep_of(&dynamodb, limit, &config.table, config.retention);
+        let sweep =
+            events::sweep_of(&dynamodb, limit, &config.table, config.retention, settings.clone());
         let sweeping = Box::pin(events::sweep_each_minute(sweep));
         servers.spawn(unless_stopped(sweeping, until(stopped.clone())));
         let grace = Duration::from_secs(args.settle);
-        let (feed, settle, to_check) = watch(journal, images, &watched, &config, grace);
+        let (feed, settle, to_check) = watch(journal, images, &watched, &config, grace, &settings);
         watched = feed;
         let checking = settle.check_in_time(to_check, runtime::now);
         servers.spawn(unless_stopped(checking, until(stopped.clone())));
@@ -154,7 +164,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         }
     }
     let client = store::connect(&watched, handler::store_limit(config.budget));
-    let reader = Reader::new(client.clone(), &config.table);
+    let reader = Reader::new(client.clone(), &config.table).with_settings(settings.clone());
     let (repeats, to_repeat) = mpsc::unbounded_channel();
     let erase = Erase {
         store: Eraser::new(client.clone(), config.table.as_str(), config.retention),
@@ -186,11 +196,27 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         replay_guard: config.replay_guard,
         budget: config.budget,
     };
+    let (apis, has_apis) = match ProviderApisFrom::from_env()? {
+        ProviderApisFrom::Environment(apis) if is_example && apis.apps().next().is_none() => {
+            (ProviderApis::from_json(EXAMPLE_APIS)?.into(), false)
+        }
+        ProviderApisFrom::Environment(apis) => (SecretSource::from(apis), true),
+        ProviderApisFrom::Secret(id) => {
+            (SecretSource::secret(&aws::from_env()?, id, PASS_LIMIT), true)
+        }
+    };
+    let reconcile =
+        reconcile_of(&watched, PASS_LIMIT, &config.table, config.retention, apis, settings)?;
+    // The examples' provider seldom runs.
+    if has_apis {
+        let passes = Box::pin(reconcile_in_time(reconcile.clone()));
+        servers.spawn(unless_stopped(passes, until(stopped.clone())));
+    }
     let user_sigs = UserSigs { apps };
     let records = Records::new(reader, Duration::ZERO);
     let queries =
         Queries { records, report_limits: ReportLimits::DEFAULT, events: args.events.into() };
-    let handlers = Gateway { receiver, queries, erase, user_sigs };
+    let handlers = Gateway { receiver, queries, erase, user_sigs, reconcile };
     let events = journal.clone();
     servers.spawn(async move {
         let served = handlers.serve(gateway, events, until(stopped)).await;
@@ -221,6 +247,7 @@ fn watch(
     dynamodb: &aws::SdkConfig,
     config: &Config,
     grace: Duration,
+    settings: &Settings,
 ) -> (aws::SdkConfig, Settle, mpsc::UnboundedReceiver<Delayed>) {
     let own = store::connect(dynamodb, CHECK_LIMIT);
     let reader = Reader::new(own.clone(), &config.table);
@@ -235,7 +262,8 @@ fn watch(
     let watched = feed.watch(dynamodb.clone());
     // What it writes is watched, too: it has events.
     let client = store::connect(&watched, CHECK_LIMIT);
-    let records = Records::new(Reader::new(client.clone(), &config.table), Duration::ZERO);
+    let reader = Reader::new(client.clone(), &config.table).with_settings(settings.clone());
+    let records = Records::new(reader, Duration::ZERO);
     let settle = Settle { records, checks: checks(client) };
     (watched, settle, to_check)
 }

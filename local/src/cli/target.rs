@@ -1,4 +1,4 @@
-//! What `ask`, `export` and `erase` have in common: which Rollcall, which app, and how they end.
+//! What `ask`, `export`, `erase` and `reconcile` have in common: which Rollcall, which app, and how they end.
 
 use std::{
     io::{ErrorKind, Write},
@@ -66,6 +66,11 @@ impl About {
 }
 
 impl Target {
+    /// This provider's app there.
+    pub(crate) fn named(provider: ProviderName, app: Option<AppId>, url: String) -> Self {
+        Self { provider: Some(provider), app, url }
+    }
+
     /// Asks there, and repeats up to `retries` times what may be answered later.
     pub(crate) fn client(&self, retries: u32) -> Result<Client, Failure> {
         Ok(Client::new(client()?, &self.url).with_retries(retries))

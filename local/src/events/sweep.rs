@@ -4,6 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use rollcall::{
     aws,
+    domain::Settings,
     record::Records,
     runtime,
     store::{self, LiveMarker, Meter, Reader, SweepStore},
@@ -21,10 +22,16 @@ const LIMIT: Duration = Duration::from_secs(50);
 
 /// The sweep of a table of the DynamoDB at that address. A request takes at most `limit`.
 #[must_use]
-pub fn sweep_of(dynamodb: &str, limit: Duration, table: &str, retention: Duration) -> Sweep {
+pub fn sweep_of(
+    dynamodb: &str,
+    limit: Duration,
+    table: &str,
+    retention: Duration,
+    settings: Settings,
+) -> Sweep {
     let client = store::connect(&aws::at(dynamodb), limit);
     let meter = Meter::default();
-    let reader = Reader::new(meter.watch(&client), table);
+    let reader = Reader::new(meter.watch(&client), table).with_settings(settings);
     Sweep {
         records: Records::new(reader.clone(), Duration::ZERO),
         reader,

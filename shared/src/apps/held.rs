@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{domain::UnixMillis, providers::Apps};
+use crate::domain::UnixMillis;
 
 /// The age from which a secret is read again in the background.
 pub const MAX_AGE: Duration = Duration::from_mins(5);
@@ -30,17 +30,23 @@ pub(super) enum Need {
 }
 
 /// A secret that was read.
-#[derive(Debug, Clone)]
-pub(super) struct Known {
-    pub(super) apps: Arc<Apps>,
+#[derive(Debug)]
+pub(super) struct Known<T> {
+    pub(super) value: Arc<T>,
     pub(super) version: Option<String>,
 }
 
 /// The known value, and the newest read. Reads are identified by the time when they began.
-#[derive(Debug, Default)]
-pub(super) struct Held {
-    known: Option<(Known, UnixMillis)>,
+#[derive(Debug)]
+pub(super) struct Held<T> {
+    known: Option<(Known<T>, UnixMillis)>,
     reading: Option<Reading>,
+}
+
+impl<T> Default for Held<T> {
+    fn default() -> Self {
+        Self { known: None, reading: None }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,9 +55,9 @@ struct Reading {
     is_over: bool,
 }
 
-impl Held {
-    pub(super) fn apps(&self) -> Option<Arc<Apps>> {
-        self.known.as_ref().map(|(known, _)| known.apps.clone())
+impl<T> Held<T> {
+    pub(super) fn value(&self) -> Option<Arc<T>> {
+        self.known.as_ref().map(|(known, _)| known.value.clone())
     }
 
     pub(super) fn version(&self) -> Option<&str> {
@@ -89,7 +95,7 @@ impl Held {
     }
 
     /// Ends the read that began then, with the value that it found.
-    pub(super) fn know(&mut self, known: Known, began: UnixMillis) {
+    pub(super) fn know(&mut self, known: Known<T>, began: UnixMillis) {
         self.end(began);
         // An older read may end after a newer one.
         if self.known.as_ref().is_none_or(|(_, read_at)| *read_at <= began) {
@@ -139,12 +145,12 @@ mod tests {
         u64::try_from(duration.as_millis()).unwrap()
     }
 
-    fn known(version: &str) -> Known {
-        Known { apps: Arc::default(), version: Some(version.to_owned()) }
+    fn known(version: &str) -> Known<()> {
+        Known { value: Arc::default(), version: Some(version.to_owned()) }
     }
 
-    fn held_at(ms: u64) -> Held {
-        let mut held = Held::default();
+    fn held_at(ms: u64) -> Held<()> {
+        let mut held = Held::<()>::default();
         assert!(held.begin(Need::Usable, at(ms)));
         held.know(known("1"), at(ms));
         held
@@ -152,20 +158,20 @@ mod tests {
 
     #[test]
     fn until_a_value_is_known_there_may_be_a_read_every_second() {
-        let mut held = Held::default();
+        let mut held = Held::<()>::default();
         assert!(held.begin(Need::Usable, at(0)));
         assert!(!held.begin(Need::Usable, at(1000)), "the first read is still in progress");
         held.fail(at(0));
         assert!(!held.begin(Need::Usable, at(999)));
         assert!(held.begin(Need::Usable, at(1000)));
         held.know(known("1"), at(1000));
-        assert!(held.apps().is_some());
+        assert!(held.value().is_some());
         assert!(!held.is_reading());
     }
 
     #[test]
     fn a_read_that_never_ends_does_not_stop_others_for_ever() {
-        let mut held = Held::default();
+        let mut held = Held::<()>::default();
         assert!(held.begin(Need::Usable, at(0)));
         assert!(!held.begin(Need::Usable, at(ms(PAUSE) - 1)));
         assert!(held.begin(Need::Usable, at(ms(PAUSE))));
@@ -180,7 +186,7 @@ mod tests {
         assert!(!held.begin(Need::Fresh, at(ms(MAX_AGE) - 1)));
         assert!(held.begin(Need::Fresh, at(ms(MAX_AGE))));
         held.fail(at(ms(MAX_AGE)));
-        assert!(held.apps().is_some(), "the last good value stays");
+        assert!(held.value().is_some(), "the last good value stays");
         let again = ms(MAX_AGE + PAUSE);
         assert!(!held.begin(Need::Fresh, at(again - 1)));
         assert!(held.begin(Need::Fresh, at(again)));

@@ -9,7 +9,7 @@ use aws_sdk_secretsmanager::{
     operation::get_secret_value::GetSecretValueError,
 };
 
-use crate::{aws, providers::AppsError};
+use crate::aws;
 
 /// Why a secret could not be read. It never contains any of the secret.
 #[derive(Debug, thiserror::Error)]
@@ -26,9 +26,15 @@ pub(super) enum ReadError {
     /// The secret is binary.
     #[error("the secret is binary: store its JSON as text")]
     NoText,
-    /// The secret is not the apps' JSON.
+    /// The secret is not the JSON that it should be.
     #[error("the secret {0}")]
-    Apps(#[from] AppsError),
+    Content(String),
+}
+
+impl ReadError {
+    pub(super) fn content(error: &impl ToString) -> Self {
+        Self::Content(error.to_string())
+    }
 }
 
 /// A secret by its name or its ARN.

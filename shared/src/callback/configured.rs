@@ -89,6 +89,9 @@ pub enum AppWarning {
     /// It has no secret that could verify anything.
     #[error("an app has no secret: it is refused")]
     NoSecret,
+    /// Its provider cannot be asked about it.
+    #[error("an app has no whole credentials for its provider's API: the provider is not asked")]
+    NotAsked,
     /// Its id cannot be right.
     #[error("the id of an app cannot be right: it is not {0}")]
     Id(&'static str),

@@ -129,6 +129,12 @@ impl Fields {
         self.0.contains_key(name)
     }
 
+    /// Whether a field is there and is null.
+    #[must_use]
+    pub fn is_null(&self, name: &str) -> bool {
+        matches!(self.0.get(name), Some(Scalar::Null))
+    }
+
     /// The fields of a field that is an object and must be there.
     ///
     /// # Errors

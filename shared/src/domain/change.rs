@@ -191,6 +191,8 @@ pub enum RegistrationSource {
     Callback,
     /// The provider does not report registrations: it was the first login. The earliest login stays.
     FirstLogin,
+    /// The callback was lost, and the provider listed the user when it was asked.
+    Reconciled,
 }
 
 /// A user was registered. The user is the idempotency key.
@@ -224,7 +226,7 @@ impl Registration {
     #[must_use]
     pub fn order(&self) -> UnixMillis {
         match self.source {
-            RegistrationSource::Callback => self.recorded_at,
+            RegistrationSource::Callback | RegistrationSource::Reconciled => self.recorded_at,
             RegistrationSource::FirstLogin => self.registered_at(),
         }
     }

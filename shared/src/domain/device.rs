@@ -104,6 +104,12 @@ pub struct Device {
     pub logged_out: Option<Stamp>,
     /// When a login on its platform last kicked another device of that platform.
     pub kicked_by_itself: Option<Stamp>,
+    /// When the provider was last asked, and said that it is online.
+    pub seen_online: Option<UnixMillis>,
+    /// When the provider was last asked, and said that it is offline.
+    pub seen_offline: Option<UnixMillis>,
+    /// When the provider last confirmed what is known of it, by our clock.
+    pub checked_at: Option<UnixMillis>,
 }
 
 /// A register of a device.
@@ -147,6 +153,12 @@ pub struct DeviceVerdict {
     pub logged_out: Option<RegisterRule>,
     /// What became of [`Register::KickedByItself`], if there is one.
     pub kicked_by_itself: Option<RegisterRule>,
+    /// What became of [`Device::seen_online`], if there is one.
+    pub seen_online: Option<RegisterRule>,
+    /// What became of [`Device::seen_offline`], if there is one.
+    pub seen_offline: Option<RegisterRule>,
+    /// When its stay online began, if only an observation shows it.
+    pub began_at: Option<UnixMillis>,
 }
 
 /// When an event happened to a device, its rank at that millisecond, and its reason, in one number

@@ -1,6 +1,6 @@
 //! One life of a room, with what is known of it.
 
-use super::{LifeId, UnixMillis};
+use super::{Boundary, LifeId, UnixMillis};
 
 /// One life of a room. Each end is known only once its callback has arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,18 +13,26 @@ pub struct Life {
     pub closed: Option<UnixMillis>,
     /// The earliest login that a reader has seen in it.
     pub first_login: Option<UnixMillis>,
+    /// When the provider last confirmed who is in, by our clock.
+    pub checked: Option<UnixMillis>,
 }
 
 impl Life {
     /// A life of which nothing is known yet.
     #[must_use]
     pub fn unknown(id: LifeId) -> Self {
-        Self { id, created: None, closed: None, first_login: None }
+        Self { id, created: None, closed: None, first_login: None, checked: None }
     }
 
     /// Records a login in this life.
     pub fn saw_login(&mut self, at: UnixMillis) {
         self.first_login = Some(self.first_login.map_or(at, |first| first.min(at)));
+    }
+
+    /// When it was created and closed, as far as is known.
+    pub fn boundaries(&self) -> impl Iterator<Item = Boundary> + use<> {
+        let created = self.created.map(|at| Boundary::Created { at, creator: None });
+        created.into_iter().chain(self.closed.map(|at| Boundary::Closed { at, reason: None }))
     }
 
     /// When it began, as far as is known: its creation, else the earliest login seen, else its
@@ -55,6 +63,7 @@ mod tests {
             created: created.map(UnixMillis),
             closed: closed.map(UnixMillis),
             first_login: first_login.map(UnixMillis),
+            checked: None,
         }
     }
 

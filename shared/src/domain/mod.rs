@@ -8,8 +8,11 @@ mod id;
 mod life;
 mod mark;
 mod month;
+mod observation;
+mod observed;
 mod outcome;
 mod sample;
+mod settings;
 mod signature_use;
 mod time;
 mod verdict;
@@ -26,11 +29,16 @@ pub use id::{App, AppId, IdError, LifeId, Platform, ProviderName, RoomId, Sessio
 pub use life::Life;
 pub use mark::{Kind, LeaveReason, Mark, MarkError, Order, Role};
 pub use month::{Month, MonthError};
+pub use observation::{
+    CLOCKS_DIFFER, DeviceName, DeviceSays, DeviceSeen, Says, SeatObservation, SeatSeen, Seen,
+};
+pub use observed::{Observed, SEEN_ONLINE_HOLDS, SeatStay, is_ended_by, observed, observed_device};
 pub use outcome::{Counts, Outcome};
 pub use sample::{Counted, Sample};
+pub use settings::Settings;
 pub use signature_use::SignatureUse;
 pub use time::{MAX_EVENT_TIME_AHEAD, UnixMillis, UnixSeconds};
 pub use verdict::{
-    Because, By, EndRule, LastsRule, MarkRule, Moved, RegisterRule, Verdict, Verdicts,
+    Because, By, EndRule, LastsRule, MarkRule, Moved, RegisterRule, SeenRule, Verdict, Verdicts,
 };
 pub use visit::{Beginning, Ending, Visit};

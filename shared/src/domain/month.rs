@@ -35,6 +35,17 @@ impl From<UnixMillis> for Month {
     }
 }
 
+impl Month {
+    /// The month before.
+    #[must_use]
+    pub fn before(self) -> Self {
+        match self.month {
+            0 | 1 => Self { year: self.year.saturating_sub(1), month: 12 },
+            month => Self { month: month - 1, ..self },
+        }
+    }
+}
+
 impl FromStr for Month {
     type Err = MonthError;
 
@@ -63,6 +74,13 @@ mod tests {
 
     fn month(seconds: u64) -> String {
         Month::from(UnixMillis(seconds * 1000)).to_string()
+    }
+
+    #[test]
+    fn december_comes_before_january() {
+        let before = |text: &str| text.parse::<Month>().unwrap().before().to_string();
+        assert_eq!(before("2026-01"), "2025-12");
+        assert_eq!(before("2026-12"), "2026-11");
     }
 
     #[test]

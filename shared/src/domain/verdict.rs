@@ -86,6 +86,8 @@ rules! {
         RoomClosed = "room_closed",
         /// The beginning of another life, or the room's creation.
         RoomReplaced = "room_replaced",
+        /// The provider was asked, and said that the person is not in.
+        Reconciled = "reconciled",
     }
 }
 
@@ -98,6 +100,25 @@ rules! {
         ToOtherLife = "moved_to_other_life",
         /// The visit began later.
         ToBeginning = "moved_to_beginning",
+    }
+}
+
+rules! {
+    /// What became of an observation of somebody in a room.
+    SeenRule {
+        /// A stay is known that it agrees with.
+        Agrees = "seen_agrees",
+        /// It shows a stay that no callback reported.
+        Begins = "seen_begins",
+        /// The stay that it may be of has ended, and the provider may not have known that yet.
+        LeaveSpeaks = "seen_left",
+        /// The stay that it shows was over before it would have begun: the room or the person's
+        /// next stay speaks.
+        Overtaken = "seen_overtaken",
+        /// It ends a stay whose own end never arrived.
+        Ends = "seen_ends",
+        /// It ends nothing: the stay's own end arrived, or a newer sign of presence.
+        Outlived = "seen_outlived",
     }
 }
 
@@ -127,6 +148,12 @@ rules! {
         /// An old client logs out when it is pushed offline. That does not end the stay of the
         /// device that pushed it.
         OldClientsLogout = "old_clients_logout",
+        /// The provider was asked, and said that the device is online.
+        SeenOnline = "seen_online",
+        /// The same, but nothing has confirmed it for three passes.
+        SeenOnlineExpired = "seen_online_expired",
+        /// The provider was asked, and said that the device is offline.
+        SeenOffline = "seen_offline",
     }
 }
 

@@ -105,6 +105,12 @@ pub enum Ending {
         /// When the newer life began.
         at: UnixMillis,
     },
+    /// The callback of the end never came, but the provider was asked, and said that the person is
+    /// not there.
+    Reconciled {
+        /// When it was asked.
+        at: UnixMillis,
+    },
 }
 
 impl Ending {
@@ -116,7 +122,8 @@ impl Ending {
             | Self::Superseded { at }
             | Self::RoomClosed { at }
             | Self::LeaseExpired { at }
-            | Self::RoomReplaced { at } => at,
+            | Self::RoomReplaced { at }
+            | Self::Reconciled { at } => at,
         }
     }
 
@@ -129,6 +136,7 @@ impl Ending {
             Self::RoomClosed { .. } => Self::RoomClosed { at },
             Self::LeaseExpired { .. } => Self::LeaseExpired { at },
             Self::RoomReplaced { .. } => Self::RoomReplaced { at },
+            Self::Reconciled { .. } => Self::Reconciled { at },
         }
     }
 
@@ -146,6 +154,7 @@ impl Ending {
             Self::Superseded { .. } => "superseded".to_owned(),
             Self::RoomClosed { .. } => "room_closed".to_owned(),
             Self::RoomReplaced { .. } => "room_replaced".to_owned(),
+            Self::Reconciled { .. } => "reconciled".to_owned(),
             Self::LeaseExpired { .. } => "lease_expired".to_owned(),
         }
     }

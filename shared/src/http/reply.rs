@@ -75,7 +75,16 @@ impl Reply {
     /// The error body of every route that a backend calls: `{"error":{"code":...,"message":...}}`.
     #[must_use]
     pub fn error(status: StatusCode, code: ErrorCode, message: String) -> Self {
-        Self::json(status, &ErrorBody { error: ErrorContent { code, message } })
+        let error = ErrorContent { code, message, provider_code: None };
+        Self::json(status, &ErrorBody { error })
+    }
+
+    /// The error body of a route for whose answer a provider was asked in vain. The code is the
+    /// provider's own, if it gave one.
+    #[must_use]
+    pub fn provider_error(provider_code: Option<u64>, message: String) -> Self {
+        let error = ErrorContent { code: ErrorCode::ProviderFailed, message, provider_code };
+        Self::json(StatusCode::BAD_GATEWAY, &ErrorBody { error })
     }
 
     /// The same reply, with the outcome header.
@@ -96,6 +105,10 @@ pub enum ErrorCode {
     BadParameter,
     /// Events are off, and the answer needs them.
     EventsOff,
+    /// There are no credentials for the server API of this app.
+    NoCredentials,
+    /// The provider's server API failed or refused. Nothing was stored.
+    ProviderFailed,
     /// The body is too long.
     TooLarge,
     /// The records or the keys cannot be read at the moment.
@@ -121,6 +134,9 @@ struct ErrorContent {
     /// What is wrong and what to do about it, in English, for people.
     #[cfg_attr(test, schemars(length(min = 1)))]
     message: String,
+    /// The provider's own code, if its server API gave one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_code: Option<u64>,
 }
 
 /// Generates the schema of the error body.

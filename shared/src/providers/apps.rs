@@ -75,12 +75,12 @@ impl<'de, J: Deserialize<'de>> Deserialize<'de> for AppsJson<J> {
 }
 
 /// Reads the apps of a provider, and adds what is odd about them. `read` reads what one app has.
-pub(super) fn read_apps<J, A>(
+pub(super) fn read_apps<J, A, E: From<AppsError>>(
     provider: ProviderName,
     AppsJson(apps): AppsJson<J>,
     all_warnings: &mut Vec<AppWarnings>,
-    read: impl Fn(&AppId, J, &mut AppWarnings) -> Result<A, AppsError>,
-) -> Result<HashMap<AppId, A>, AppsError> {
+    read: impl Fn(&AppId, J, &mut AppWarnings) -> Result<A, E>,
+) -> Result<HashMap<AppId, A>, E> {
     let mut found = HashMap::new();
     for (id, app) in apps {
         let id: AppId = id.parse().map_err(|_| AppsError::AppId)?;
@@ -88,7 +88,7 @@ pub(super) fn read_apps<J, A>(
         let app = read(&id, app, &mut warnings)?;
         all_warnings.push(warnings);
         if found.insert(id.clone(), app).is_some() {
-            return Err(AppsError::Twice(provider, id));
+            return Err(AppsError::Twice(provider, id).into());
         }
     }
     Ok(found)

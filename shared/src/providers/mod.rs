@@ -1,11 +1,17 @@
 //! The providers, one folder each. A provider never touches the store.
 
+#[cfg(feature = "server-api")]
+pub mod api;
+#[cfg(feature = "server-api")]
+mod apis;
 mod apps;
 pub mod openim;
 mod rules;
 pub mod tencent;
 pub mod zego;
 
+#[cfg(feature = "server-api")]
+pub use apis::{ApiAccount, ProviderApis, ProviderApisError};
 pub use apps::AppsError;
 pub use rules::{
     BoundaryEffect, BoundaryEnds, DeviceRules, Lost, Months, NewestMark, Numbered, RoleRules,

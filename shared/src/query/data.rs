@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AppId, Details, Kind, LifeId, Mark, Order, Platform, ProviderName, RoomId, SessionId,
-        Stamp, UnixMillis, UserId,
+        AppId, Details, Kind, LifeId, Mark, Order, Platform, ProviderName, RoomId, Says, Seen,
+        SessionId, Stamp, UnixMillis, UserId,
     },
     record::{PersonContent, PersonItem, Record},
 };
@@ -64,6 +64,8 @@ enum Content {
         details: Details,
         /// What the events say, in the order in which the rules read them.
         marks: Vec<StoredMark>,
+        /// What the provider said of the user in this room when it was asked.
+        observations: Vec<StoredSeen>,
     },
     /// Older events of a seat that has many.
     OlderMarks {
@@ -93,6 +95,12 @@ enum Content {
         /// The month in UTC that the newest login is counted for, such as `2026-11`. Null if no
         /// login is.
         counted_month: Option<String>,
+        /// When the provider was last asked and said that it is online. Null if it never did.
+        seen_online_at: Option<UnixMillis>,
+        /// When the provider was last asked and said that it is offline. Null if it never did.
+        seen_offline_at: Option<UnixMillis>,
+        /// When the provider last confirmed what is known of it. Null if it was never asked.
+        checked_at: Option<UnixMillis>,
     },
     /// A month in which the user counts as active.
     Month {
@@ -128,6 +136,20 @@ struct StoredMark {
     reason: Option<ReasonName>,
 }
 
+/// What the provider said of the user in a room when it was asked.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct StoredSeen {
+    /// Whether they were in.
+    is_in: bool,
+    /// When it was asked, by Rollcall's clock.
+    at: UnixMillis,
+    /// When they logged in. Null if the provider did not say so.
+    login_at: Option<UnixMillis>,
+    /// Their role. Null if they were not in.
+    role: Option<RoleName>,
+}
+
 /// Where a page ended.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
@@ -159,6 +181,18 @@ impl StoredMark {
     }
 }
 
+impl StoredSeen {
+    fn new(record: Record<'_>, Seen { at, says }: Seen) -> Self {
+        match says {
+            Says::In { login, role } => {
+                let role = Some(record.role_name(role).into());
+                Self { is_in: true, at, login_at: login, role }
+            }
+            Says::Out => Self { is_in: false, at, login_at: None, role: None },
+        }
+    }
+}
+
 fn events(record: Record<'_>, mut marks: Vec<Mark>) -> Vec<StoredMark> {
     marks.sort();
     marks.into_iter().map(|mark| StoredMark::new(record, mark)).collect()
@@ -168,8 +202,10 @@ impl Content {
     fn new(record: Record<'_>, content: PersonContent) -> Self {
         let at = |stamp: Option<Stamp>| stamp.map(Stamp::at);
         match content {
-            PersonContent::Seat { room, life, name, details, marks } => {
-                Self::Seat { room, life, name, details, marks: events(record, marks) }
+            PersonContent::Seat { room, life, name, details, marks, seen } => {
+                let marks = events(record, marks);
+                let observations = seen.iter().map(|seen| StoredSeen::new(record, seen)).collect();
+                Self::Seat { room, life, name, details, marks, observations }
             }
             PersonContent::OlderMarks { room, life, marks } => {
                 Self::OlderMarks { room, life, marks: events(record, marks) }
@@ -181,6 +217,9 @@ impl Content {
                 logged_out_at: at(device.logged_out),
                 kicked_by_own_platform_at: at(device.kicked_by_itself),
                 counted_month: month.map(|month| month.to_string()),
+                seen_online_at: device.seen_online,
+                seen_offline_at: device.seen_offline,
+                checked_at: device.checked_at,
                 device: device.platform,
                 session: device.connection,
             },

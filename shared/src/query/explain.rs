@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{
     domain::{
-        self, AppId, Ending, Kind, LifeId, Mark, Platform, ProviderName, RoomId, SessionId,
-        UnixMillis, UserId,
+        self, AppId, Ending, Kind, LifeId, Mark, Platform, ProviderName, RoomId, Says, Seen,
+        SessionId, UnixMillis, UserId,
     },
-    record::{DeviceStay, ExplainedDevice, ExplainedMark, Record, Seats},
+    record::{DeviceStay, ExplainedDevice, ExplainedMark, ExplainedSeen, Record, Seats},
 };
 
 /// A page of what is known of a person.
@@ -53,6 +53,7 @@ pub(super) struct MarksPage<'a> {
 #[serde(rename_all = "snake_case")]
 enum Place {
     Mark { room: RoomId, life: Option<LifeId>, mark: Mark },
+    Seen { room: RoomId, life: Option<LifeId>, kind: SeenKind },
     Device { device: Platform, session: Option<SessionId> },
 }
 
@@ -66,7 +67,10 @@ struct ExplainedRoom {
     life: Option<LifeId>,
     /// What the callbacks left, in the order in which the rules read them.
     marks: Vec<MarkRow>,
-    /// The stays whose first marks are on this page. The fields are those of attendance.
+    /// What the provider said of the user in this room when it was asked. That they are in has no
+    /// life: its `life` is null.
+    observations: Vec<SeenRow>,
+    /// The stays whose first marks or observations are on this page. The fields are those of attendance.
     stays: Vec<RoomStayRow>,
 }
 
@@ -74,7 +78,46 @@ struct ExplainedRoom {
 #[derive(Debug, Serialize)]
 enum Row {
     Mark(Box<MarkOfRoom>),
+    Seen(Box<SeenOfRoom>),
     Device(DeviceRow),
+}
+
+#[derive(Debug, Serialize)]
+struct SeenOfRoom {
+    room: RoomId,
+    life: Option<LifeId>,
+    seen: SeenRow,
+    /// If nothing else shows that stay.
+    stay: Option<RoomStayRow>,
+}
+
+/// What the provider said when it was asked.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "ExplainedObservation"))]
+struct SeenRow {
+    /// Whether the user is in or not.
+    kind: SeenKind,
+    /// When it was asked, by Rollcall's clock.
+    at: UnixMillis,
+    /// When the user logged in. Null if the provider did not say so, or not in the room.
+    login_at: Option<UnixMillis>,
+    /// The role. Null if the user is not in.
+    role: Option<RoleName>,
+    /// What the provider said, in words.
+    says: String,
+    #[serde(flatten)]
+    reasons: Reasons,
+}
+
+/// What the provider said of somebody in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+enum SeenKind {
+    /// They are in.
+    In,
+    /// They are not.
+    Out,
 }
 
 #[derive(Debug, Serialize)]
@@ -148,8 +191,14 @@ struct DeviceRow {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "ExplainedRegister"))]
 struct RegisterRow {
-    /// `online`, `offline`, `logged_out` or `kicked_by_itself`.
-    #[cfg_attr(test, schemars(regex(pattern = "^(online|offline|logged_out|kicked_by_itself)$")))]
+    /// `online`, `offline`, `logged_out` or `kicked_by_itself`; or `seen_online` or `seen_offline`:
+    /// what the provider said when it was asked.
+    #[cfg_attr(
+        test,
+        schemars(regex(
+            pattern = "^(online|offline|logged_out|kicked_by_itself|seen_online|seen_offline)$"
+        ))
+    )]
     kind: &'static str,
     /// When it happened, by the provider's clock, or when it was received.
     at: UnixMillis,
@@ -197,11 +246,29 @@ impl MarkRow {
     }
 }
 
+impl SeenRow {
+    fn new(explained: &ExplainedSeen) -> Self {
+        let Seen { at, says } = explained.seen;
+        let (kind, login_at) = match says {
+            Says::In { login, .. } => (SeenKind::In, login),
+            Says::Out => (SeenKind::Out, None),
+        };
+        Self {
+            kind,
+            at,
+            login_at,
+            role: explained.role.clone().map(RoleName::from),
+            says: explained.says.clone(),
+            reasons: Reasons::of_seen(explained.rule),
+        }
+    }
+}
+
 impl DeviceRow {
     fn new(record: Record<'_>, explained: &ExplainedDevice) -> Self {
         let DeviceStay { platform, connection, beginning, ending } = &explained.stay;
         let registers = explained.registers.iter().map(|register| RegisterRow {
-            kind: register.register.name(),
+            kind: register.name,
             at: register.at,
             says: register.says.clone(),
             reasons: Reasons::of_register(explained, register.rule),
@@ -281,7 +348,8 @@ async fn add_marks(
     rowed: &mut Rowed,
 ) -> Result<(), QueryError> {
     let start = match start {
-        Some(Place::Mark { room, life, mark }) => Some((room, life.as_ref(), mark)),
+        Some(Place::Mark { room, life, mark }) => Some((room, life.as_ref(), Ok(mark))),
+        Some(Place::Seen { room, life, kind }) => Some((room, life.as_ref(), Err(*kind))),
         _ => None,
     };
     let from = start.map(|(room, life, _)| (room, life));
@@ -294,8 +362,12 @@ async fn add_marks(
     while let Some(mut marks) = seats.next_marks(from).await? {
         let (room, life) = (marks.room().clone(), marks.life().cloned());
         let is_start = from == Some((&room, life.as_ref()));
-        let after = start.map(|(_, _, mark)| mark).filter(|_| is_start);
-        while let Some(explained) = marks.next(after).await? {
+        let after = start.map(|(_, _, last)| last).filter(|_| is_start);
+        let (after, after_seen) = (after.and_then(Result::ok), after.and_then(Result::err));
+        // Observations come after all marks of their seat.
+        while after_seen.is_none()
+            && let Some(explained) = marks.next(after).await?
+        {
             let stay = explained.is_first.then(|| RoomStayRow {
                 reasons: Reasons::of_visit(&explained.stay.visit),
                 session: attendance::AttendanceSession::new(record, user, explained.stay.clone()),
@@ -308,6 +380,23 @@ async fn add_marks(
             }));
             let (room, life) = (room.clone(), life.clone());
             rowed.add(row, Place::Mark { room, life, mark: explained.mark });
+            if rowed.is_full {
+                return Ok(());
+            }
+        }
+        for explained in marks.seen() {
+            let seen = SeenRow::new(&explained);
+            let kind = seen.kind;
+            if after_seen.is_some_and(|after| kind <= after) {
+                continue;
+            }
+            let stay = explained.stay.map(|stay| RoomStayRow {
+                reasons: Reasons::of_visit(&stay.visit),
+                session: attendance::AttendanceSession::new(record, user, stay),
+            });
+            let (room, life) = (room.clone(), life.clone());
+            let place = Place::Seen { room: room.clone(), life: life.clone(), kind };
+            rowed.add(Row::Seen(Box::new(SeenOfRoom { room, life, seen, stay })), place);
             if rowed.is_full {
                 return Ok(());
             }
@@ -350,17 +439,34 @@ fn grouped(rows: Vec<Row>) -> (Vec<ExplainedRoom>, Vec<DeviceRow>) {
             Row::Device(device) => devices.push(device),
             Row::Mark(of_room) => {
                 let MarkOfRoom { room, life, mark, stay } = *of_room;
-                if rooms.last().is_none_or(|last| last.room != room || last.life != life) {
-                    rooms.push(ExplainedRoom { room, life, marks: Vec::new(), stays: Vec::new() });
-                }
-                if let Some(last) = rooms.last_mut() {
-                    last.marks.push(mark);
-                    last.stays.extend(stay);
-                }
+                let of_room = explained_room(&mut rooms, room, life);
+                of_room.marks.push(mark);
+                of_room.stays.extend(stay);
+            }
+            Row::Seen(of_room) => {
+                let SeenOfRoom { room, life, seen, stay } = *of_room;
+                let of_room = explained_room(&mut rooms, room, life);
+                of_room.observations.push(seen);
+                of_room.stays.extend(stay);
             }
         }
     }
     (rooms, devices)
+}
+
+/// The last of these rooms, if it is this one; otherwise a new one after it.
+fn explained_room(
+    rooms: &mut Vec<ExplainedRoom>,
+    room: RoomId,
+    life: Option<LifeId>,
+) -> &mut ExplainedRoom {
+    let is_last = rooms.last().is_some_and(|last| last.room == room && last.life == life);
+    let last = rooms.len() - usize::from(is_last);
+    if !is_last {
+        let (marks, observations, stays) = (Vec::new(), Vec::new(), Vec::new());
+        rooms.push(ExplainedRoom { room, life, marks, observations, stays });
+    }
+    &mut rooms[last]
 }
 
 #[cfg(any(test, fuzzing))]

@@ -27,15 +27,15 @@ impl From<Cow<'static, str>> for RoleName {
 /// Why a session ended: `normal`, `heartbeat_timeout`, `disconnected`, `kicked` (also after another
 /// login, because ZEGO has one code for both), `token_expired`, `unspecified`, or `reason_N` for a
 /// code of the provider that has no name here. If the end was inferred: `superseded` by a newer
-/// session, `room_closed`, `room_replaced` by a newer life, or `lease_expired` for a device whose
-/// server did not repeat that it is online.
+/// session, `room_closed`, `room_replaced` by a newer life, `lease_expired` for a device whose server
+/// did not repeat that it is online, or `reconciled` because the provider said so when it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Reason"))]
 pub(super) struct ReasonName(
     #[cfg_attr(
         test,
         schemars(regex(
-            pattern = r"^(normal|heartbeat_timeout|disconnected|kicked|token_expired|unspecified|reason_[0-9]+|superseded|room_closed|room_replaced|lease_expired)$"
+            pattern = r"^(normal|heartbeat_timeout|disconnected|kicked|token_expired|unspecified|reason_[0-9]+|superseded|room_closed|room_replaced|lease_expired|reconciled)$"
         ))
     )]
     String,

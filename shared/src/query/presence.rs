@@ -41,6 +41,9 @@ pub(super) struct UserPresence {
     /// When the newest event of this person happened. Null if they are registered but were never
     /// online.
     last_seen_at: Option<UnixMillis>,
+    /// When the provider last confirmed this, by Rollcall's clock: who is in the rooms that the
+    /// person is in, or each of their devices. Null if it was never asked.
+    checked_at: Option<UnixMillis>,
     /// The open sessions, and the last ended one of each room and device. The open ones come
     /// first; in both groups, those that began last come first.
     #[cfg_attr(test, schemars(length(max = super::MAX_LIMIT)))]
@@ -154,7 +157,7 @@ pub(super) async fn user(
     let place = page.next.map(cursor::read::<SessionPlace>).transpose()?;
     let person = record.person(user).await?.ok_or(QueryError::Unknown("user"))?;
     let online = person.is_online();
-    let Person { last_seen_at, stays } = person;
+    let Person { last_seen_at, stays, checked_at } = person;
     // Some clocks are ahead of ours.
     let newest_end = stays.iter().filter_map(|stay| stay.ending().map(Ending::at)).max();
     let now = record.now();
@@ -184,6 +187,7 @@ pub(super) async fn user(
         as_of: now,
         online,
         last_seen_at,
+        checked_at,
         sessions: rows.into_vec(),
         next,
     })

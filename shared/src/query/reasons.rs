@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::{
     domain::{
-        Because, By, EndRule, Ending, LastsRule, MarkRule, Moved, RegisterRule, UnixMillis, Visit,
+        Because, By, EndRule, Ending, LastsRule, MarkRule, Moved, RegisterRule, SeenRule,
+        UnixMillis, Visit,
     },
     record::{ExplainedDevice, ExplainedMark},
 };
@@ -27,8 +28,10 @@ fn rule_names(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let lasts = LastsRule::ALL.iter().map(|rule| rule.name());
     let ends = EndRule::ALL.iter().map(|rule| rule.name());
     let moved = Moved::ALL.iter().map(|rule| rule.name());
+    let seen = SeenRule::ALL.iter().map(|rule| rule.name());
     let registers = RegisterRule::ALL.iter().map(|rule| rule.name());
-    let mut names: Vec<_> = marks.chain(lasts).chain(ends).chain(moved).chain(registers).collect();
+    let mut names: Vec<_> =
+        marks.chain(lasts).chain(ends).chain(moved).chain(seen).chain(registers).collect();
     // Two kinds of rules share some names.
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(*name));
@@ -95,6 +98,23 @@ impl Reasons {
         if let (Some((moved, by)), Some(at)) = (&because.moved, visit.ending.map(Ending::at)) {
             self.and(&moved_to(*moved, at, by.as_ref()), moved.name());
         }
+    }
+
+    /// Of an observation of somebody in a room.
+    pub(super) fn of_seen(rule: SeenRule) -> Self {
+        let text = match rule {
+            SeenRule::Agrees => "agrees with a stay that is known",
+            SeenRule::Begins => "shows a stay that no callback has reported",
+            SeenRule::LeaveSpeaks => {
+                "stale: that stay has ended, and the provider may not have known that yet"
+            }
+            SeenRule::Overtaken => "stale: the room or the user's next stay has ended that stay",
+            SeenRule::Ends => "ends a stay whose own end never arrived",
+            SeenRule::Outlived => {
+                "ends nothing: the stay's own end arrived, or a newer sign of presence"
+            }
+        };
+        Self::new(text.to_owned(), rule.name())
     }
 
     /// Of a register.
@@ -203,6 +223,11 @@ fn end(because: &Because) -> String {
         (EndRule::RoomClosed, _) => format!("ended by the room's close at {at}"),
         (EndRule::RoomReplaced, Some(by)) => format!("ended by {}, which began at {at}", name(by)),
         (EndRule::RoomReplaced, None) => format!("ended by the room's creation at {at}"),
+        (EndRule::Reconciled, _) => {
+            format!(
+                "its own end never arrived: asked at {at}, the provider said that the person is not in"
+            )
+        }
     }
 }
 
@@ -230,7 +255,10 @@ fn decides(rule: RegisterRule) -> bool {
         | RegisterRule::WentOffline
         | RegisterRule::LoggedOut
         | RegisterRule::PushedByOtherPlatform
-        | RegisterRule::PushedBySamePlatform => true,
+        | RegisterRule::PushedBySamePlatform
+        | RegisterRule::SeenOnline
+        | RegisterRule::SeenOnlineExpired
+        | RegisterRule::SeenOffline => true,
         RegisterRule::CameOnline
         | RegisterRule::Older
         | RegisterRule::LosesTie
@@ -242,7 +270,7 @@ fn register(device: &ExplainedDevice, rule: RegisterRule) -> String {
     let until = device.lease_until.map_or_else(String::new, |until| format!(" {until}"));
     let decides = device.registers.iter().find(|register| decides(register.rule));
     let (newest, at) =
-        decides.map_or(("-", UnixMillis(0)), |register| (register.register.name(), register.at));
+        decides.map_or(("-", UnixMillis(0)), |register| (register.name, register.at));
     match rule {
         RegisterRule::Online => "online, until an event says otherwise".to_owned(),
         RegisterRule::Lease => format!("online: lease until{until}"),
@@ -257,6 +285,15 @@ fn register(device: &ExplainedDevice, rule: RegisterRule) -> String {
         }
         RegisterRule::PushedBySamePlatform => {
             "pushed offline by a login on the same platform: it is the newest event".to_owned()
+        }
+        RegisterRule::SeenOnline => {
+            format!("online: the provider said so when it was asked; holds until{until}")
+        }
+        RegisterRule::SeenOnlineExpired => {
+            format!("offline: since{until} no answer of the provider has confirmed it")
+        }
+        RegisterRule::SeenOffline => {
+            "offline: the provider said so when it was asked".to_owned()
         }
         RegisterRule::Older => format!("stale: `{newest}` at {at} is newer"),
         RegisterRule::LosesTie => {

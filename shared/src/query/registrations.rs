@@ -94,8 +94,12 @@ impl From<Registration> for UserRegistration {
             registered_at: registration.registered_at(),
             registered_at_from: match (registration.source, registration.create_time) {
                 (RegistrationSource::FirstLogin, _) => TimeSource::FirstLogin,
-                (RegistrationSource::Callback, Some(_)) => TimeSource::CreateTime,
-                (RegistrationSource::Callback, None) => TimeSource::Receipt,
+                (RegistrationSource::Callback | RegistrationSource::Reconciled, Some(_)) => {
+                    TimeSource::CreateTime
+                }
+                (RegistrationSource::Callback | RegistrationSource::Reconciled, None) => {
+                    TimeSource::Receipt
+                }
             },
             provider: registration.app.provider,
             app: registration.app.id,

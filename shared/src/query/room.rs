@@ -24,7 +24,8 @@ pub(super) struct RoomPresence {
     app: AppId,
     /// The room.
     room: RoomId,
-    /// The newest life of the room. Null in Tencent's rooms, which have no lives.
+    /// The newest life of the room. Null in Tencent's rooms, which have no lives, and if the provider
+    /// was asked and named somebody in a room whose newest life is closed or not known.
     life: Option<LifeId>,
     /// The time for which the answer is true, by the clock of the function that answers.
     as_of: UnixMillis,
@@ -37,6 +38,9 @@ pub(super) struct RoomPresence {
     /// How many people are in it at least. Only there if there are more than were counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     online_at_least: Option<usize>,
+    /// When the provider last confirmed who is in, by Rollcall's clock. Null if it was never asked
+    /// about this life of the room.
+    checked_at: Option<UnixMillis>,
     /// The people of this page, those who came last first.
     #[cfg_attr(test, schemars(length(max = super::MAX_LIMIT)))]
     members: Vec<RoomMember>,
@@ -147,6 +151,7 @@ pub(super) async fn room(
         open: !room.is_closed(),
         online: None,
         online_at_least: None,
+        checked_at: record.checked_at(&room).await?,
         members: Vec::new(),
         changes: match page.changes {
             CountChanges::Yes => record.lost_changes(&room, usize::MAX).await?.map(Changes::from),
@@ -175,6 +180,10 @@ pub(super) async fn room(
     answer.members = rows.into_vec();
     // A page after the first one is only asked for if somebody is in.
     answer.open |= place.is_some() || !answer.members.is_empty();
+    if room.is_closed() && answer.open {
+        // Somebody was seen after the close: in which life, nobody knows.
+        answer.life = None;
+    }
     let RoomPresence { online, online_at_least, .. } = answer;
     let life = room.version();
     answer.next =

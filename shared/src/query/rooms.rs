@@ -94,6 +94,9 @@ pub(super) struct LiveRoom {
     online_at_least: Option<usize>,
     /// When something last happened in the room, earlier by five minutes at most.
     last_activity_at: UnixMillis,
+    /// When the provider last confirmed who is in, by Rollcall's clock. Null if it was never asked
+    /// about this life of the room.
+    checked_at: Option<UnixMillis>,
     /// The smallest number of lost callbacks that explains what arrived in this life of the room.
     /// Null if the provider does not number them, or if more than 5000 people have been in.
     missing: Option<u64>,
@@ -193,7 +196,8 @@ async fn room(record: Record<'_>, live: record::LiveRoom) -> Result<Option<LiveR
     };
     let (online, online_at_least) = online(count);
     Ok(Some(LiveRoom {
-        life: room.life().cloned(),
+        life: room.life().filter(|_| !room.is_closed() || !is_somebody_in(count)).cloned(),
+        checked_at: record.checked_at(&room).await?,
         open: !room.is_closed() || is_somebody_in(count),
         opened_at: room.opened_at(),
         online,

@@ -7,12 +7,12 @@ use std::{collections::VecDeque, pin::Pin};
 
 use futures::{
     StreamExt, TryStreamExt,
-    stream::{BoxStream, Peekable},
+    stream::{self, BoxStream, Peekable},
 };
 
-use super::{Record, RecordError, RoomStay, ends::RoomEnds};
+use super::{Record, RecordError, RoomStay, ends::RoomEnds, observed};
 use crate::{
-    domain::{LifeId, RoomId, UserId, Visit},
+    domain::{LifeId, Observed, RoomId, UserId, Visit},
     providers::Rules,
     store::{Member, RoomSeat, Seat, SeatsFrom, StoreError},
 };
@@ -26,6 +26,15 @@ pub struct RoomSeats<'a> {
     current: Option<RoomSeat>,
 }
 
+/// Whether the ends of the visits to a seat are decided already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// They are: observations were taken into account.
+    Decided,
+    /// They are as the marks show them.
+    AsMarked,
+}
+
 /// A person's seats, room by room.
 #[expect(missing_debug_implementations, reason = "it holds a stream")]
 pub struct PersonSeats<'a> {
@@ -37,6 +46,8 @@ pub struct PersonSeats<'a> {
     /// The seats in that room that come next.
     of_room: VecDeque<Seat>,
     current: Option<Seat>,
+    /// All stays in that room, if anything was observed there.
+    observed: Option<Observed>,
 }
 
 /// The visits to one seat, oldest first.
@@ -45,6 +56,7 @@ pub struct SeatVisits<'s, 'a> {
     user: &'s UserId,
     seat: &'s Seat,
     visits: BoxStream<'a, Result<Visit, StoreError>>,
+    are_decided: Ends,
     ends: &'s mut RoomEnds<'a>,
     rules: &'static Rules,
 }
@@ -85,9 +97,14 @@ impl<'a> RoomSeats<'a> {
     pub async fn next(&mut self) -> Result<Option<(&str, SeatVisits<'_, 'a>)>, RecordError> {
         let Some(found) = self.seats.try_next().await? else { return Ok(None) };
         let RoomSeat { member: Member { user, seat }, place } = self.current.insert(found);
-        let visits = self.record.visits(user, seat).boxed();
         let (ends, rules) = (&mut self.ends, self.record.rules());
-        Ok(Some((place, SeatVisits { user, seat, visits, ends, rules })))
+        let (visits, are_decided) = if seat.seen.is_empty() {
+            (self.record.visits(user, seat).boxed(), Ends::AsMarked)
+        } else {
+            let visits = ends.observed_on(user, seat).await?;
+            (stream::iter(visits.into_iter().map(Ok)).boxed(), Ends::Decided)
+        };
+        Ok(Some((place, SeatVisits { user, seat, visits, are_decided, ends, rules })))
     }
 }
 
@@ -98,8 +115,9 @@ impl<'a> PersonSeats<'a> {
         user: &UserId,
         seats: BoxStream<'a, Result<Seat, StoreError>>,
     ) -> Self {
-        let (ends, of_room, current) = (None, VecDeque::new(), None);
-        Self { record, user: user.clone(), seats: seats.peekable(), ends, of_room, current }
+        let (ends, of_room, current, observed) = (None, VecDeque::new(), None, None);
+        let seats = seats.peekable();
+        Self { record, user: user.clone(), seats, ends, of_room, current, observed }
     }
 
     pub(super) fn record(&self) -> Record<'a> {
@@ -113,31 +131,48 @@ impl<'a> PersonSeats<'a> {
     /// [`RecordError`] if the records cannot be read.
     pub async fn next(&mut self) -> Result<Option<SeatVisits<'_, 'a>>, RecordError> {
         let record = self.record;
-        let Some((user, seat, ends)) = self.next_seat().await? else { return Ok(None) };
-        let visits = record.visits(user, seat).boxed();
-        Ok(Some(SeatVisits { user, seat, visits, ends, rules: record.rules() }))
+        if self.next_seat().await?.is_none() {
+            return Ok(None);
+        }
+        let Some((user, seat, ends, observed)) = self.current() else { return Ok(None) };
+        let (visits, are_decided) = match observed {
+            Some(observed) => {
+                let visits = observed::on_seat(observed.clone(), seat);
+                (stream::iter(visits.into_iter().map(Ok)).boxed(), Ends::Decided)
+            }
+            None => (record.visits(user, seat).boxed(), Ends::AsMarked),
+        };
+        let rules = record.rules();
+        Ok(Some(SeatVisits { user, seat, visits, are_decided, ends, rules }))
     }
 
-    /// The person, their next seat, and how the visits to its room ended.
-    pub(super) async fn next_seat(
-        &mut self,
-    ) -> Result<Option<(&UserId, &Seat, &mut RoomEnds<'a>)>, StoreError> {
+    /// Takes the next seat.
+    pub(super) async fn next_seat(&mut self) -> Result<Option<&Seat>, StoreError> {
         if self.of_room.is_empty() {
             let Some(seats) = self.seats_of_next_room().await? else {
                 self.current = None;
                 return Ok(None);
             };
             let room = seats[0].room.clone();
-            self.ends = Some(RoomEnds::of_person(self.record, &self.user, room, seats.clone()));
+            let mut ends = RoomEnds::of_person(self.record, &self.user, room, seats.clone());
+            self.observed = match observed::is_observed(&seats) {
+                true => Some(ends.observed(&self.user, &seats).await?),
+                false => None,
+            };
+            self.ends = Some(ends);
             self.of_room = seats.into();
         }
         self.current = self.of_room.pop_front();
-        Ok(self.current())
+        Ok(self.current.as_ref())
     }
 
-    /// The person, the seat that was taken last, and how the visits to its room ended.
-    pub(super) fn current(&mut self) -> Option<(&UserId, &Seat, &mut RoomEnds<'a>)> {
-        Some((&self.user, self.current.as_ref()?, self.ends.as_mut()?))
+    /// The person, the seat that was taken last, how the visits to its room ended, and all stays in
+    /// that room, if anything was observed there.
+    pub(super) fn current(
+        &mut self,
+    ) -> Option<(&UserId, &Seat, &mut RoomEnds<'a>, Option<&Observed>)> {
+        let observed = self.observed.as_ref();
+        Some((&self.user, self.current.as_ref()?, self.ends.as_mut()?, observed))
     }
 
     async fn seats_of_next_room(&mut self) -> Result<Option<Vec<Seat>>, StoreError> {
@@ -188,7 +223,10 @@ impl SeatVisits<'_, '_> {
     ///
     /// [`RecordError`] if the records cannot be read.
     pub async fn decide(&mut self, visit: Visit) -> Result<RoomStay, RecordError> {
-        let visit = self.ends.decide(self.user, self.seat.life.as_ref(), visit).await?;
+        let visit = match self.are_decided {
+            Ends::Decided => visit,
+            Ends::AsMarked => self.ends.decide(self.user, self.seat.life.as_ref(), visit).await?,
+        };
         Ok(RoomStay::new(self.rules, self.seat, visit))
     }
 }

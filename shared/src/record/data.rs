@@ -5,7 +5,8 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use super::{Record, RecordError};
 use crate::{
     domain::{
-        Details, Device, LifeId, Mark, Month, Registration, RoomId, UnixMillis, UnixSeconds, UserId,
+        Details, Device, LifeId, Mark, Month, Registration, RoomId, SeatSeen, UnixMillis,
+        UnixSeconds, UserId,
     },
     store::{self, Erasure},
 };
@@ -36,6 +37,8 @@ pub enum PersonContent {
         details: Details,
         /// The events that are on the seat.
         marks: Vec<Mark>,
+        /// What the provider said when it was asked.
+        seen: SeatSeen,
     },
     /// Older events of a seat.
     OlderMarks {
@@ -59,8 +62,8 @@ impl From<store::PersonItem> for PersonItem {
         let store::PersonItem { place, expires_at, content } = item;
         let content = match content {
             store::PersonContent::Seat(seat, details) => {
-                let store::Seat { room, life, name, marks, .. } = seat;
-                PersonContent::Seat { room, life, name, details, marks }
+                let store::Seat { room, life, name, marks, seen, .. } = seat;
+                PersonContent::Seat { room, life, name, details, marks, seen }
             }
             store::PersonContent::OlderMarks(room, life, marks) => {
                 PersonContent::OlderMarks { room, life, marks }

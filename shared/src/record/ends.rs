@@ -3,16 +3,16 @@
 use std::{
     collections::{BTreeSet, HashMap},
     pin::pin,
-    time::Duration,
 };
 
 use futures::TryStreamExt;
 use tokio::sync::OnceCell;
 
-use super::Record;
+use super::{Record, Room};
 use crate::{
     domain::{
-        Boundary, By, EndRule, Ending, Life, LifeId, Moved, RoomId, UnixMillis, UserId, Visit,
+        Boundary, By, CLOCKS_DIFFER, EndRule, Ending, Life, LifeId, Moved, RoomId, UnixMillis,
+        UserId, Visit,
     },
     providers::{BoundaryEffect, BoundaryEnds, RoomEnds as Ends},
     store::{NEWEST_BOUNDARIES, Seat, StoreError},
@@ -20,10 +20,6 @@ use crate::{
 
 /// How many lives of a room are remembered while its visits are read.
 const REMEMBERED_LIVES: usize = 1000;
-
-/// How far the clocks of two servers may differ when one ends a life's visits and the other begins the
-/// next life.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(10);
 
 /// How the visits to a room ended. The room's lives or boundaries decide for visits whose own end
 /// never arrived, and so do the person's visits to its other lives.
@@ -124,6 +120,37 @@ impl<'a> RoomEnds<'a> {
             person: Some(Person::new(user.clone(), seats)),
             ..Self::new(record, room)
         }
+    }
+
+    /// When the provider last confirmed who is in the lives that were read, or in the room.
+    pub(super) fn checked(&self) -> Option<UnixMillis> {
+        self.lives.values().filter_map(|life| life.checked).max()
+    }
+
+    /// Takes the newest life from a room that was just read.
+    pub(super) fn is_known(&mut self, room: Option<&Room>) {
+        if let Some(newest) = room.and_then(Room::newest) {
+            self.newest = OnceCell::new_with(Some(Some(newest.clone())));
+        }
+    }
+
+    pub(super) fn record(&self) -> Record<'a> {
+        self.record
+    }
+
+    /// When the room was created and closed about a time, as far as that is known.
+    pub(super) async fn boundaries_around(
+        &self,
+        at: UnixMillis,
+    ) -> Result<Vec<Boundary>, StoreError> {
+        let Record { store, app, now } = self.record;
+        let latest = at.after(CLOCKS_DIFFER);
+        let mut found = store.boundaries_around(app, &self.room, latest, now).await?;
+        // The index may lag behind what was read consistently.
+        let known =
+            self.newest.get().and_then(Option::as_ref).into_iter().chain(self.lives.values());
+        found.extend(known.flat_map(Life::boundaries));
+        Ok(found)
     }
 
     /// Decides how a visit ended, and why so.

@@ -11,11 +11,11 @@ use std::{
 
 use futures::{TryStreamExt, stream::BoxStream};
 
-use super::{DeviceStay, PersonSeats, Record, RecordError, RoomStay, ends::RoomEnds};
+use super::{DeviceStay, PersonSeats, Record, RecordError, RoomStay, ends::RoomEnds, observed};
 use crate::{
     domain::{
-        DeviceVerdict, LifeId, Mark, MarkRule, Register, RegisterRule, RoomId, Stamp, UnixMillis,
-        UserId, Verdict, Visit,
+        DeviceVerdict, LifeId, Mark, MarkRule, Observed, Register, RegisterRule, RoomId, Says,
+        Seen, SeenRule, Stamp, UnixMillis, UserId, Verdict, Visit, observed_device,
     },
     providers::{Rules, Visits},
     store::{Seat, StoreError},
@@ -42,6 +42,9 @@ pub struct SeatMarks<'s, 'a> {
     marks: BoxStream<'a, Result<Mark, StoreError>>,
     /// `None` when all marks have come.
     visits: Option<Box<dyn Visits>>,
+    /// All visits to the seat, if something was observed in the room.
+    decided: Option<Vec<Visit>>,
+    seen: Vec<ExplainedSeen>,
     /// How many visits are completed.
     completed: usize,
     /// The marks that were not returned yet.
@@ -77,6 +80,21 @@ pub struct ExplainedMark {
     pub is_first: bool,
 }
 
+/// What the provider said of somebody in a room, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExplainedSeen {
+    /// It.
+    pub seen: Seen,
+    /// What it says.
+    pub says: String,
+    /// The role, as answers call it, if it says that they are in.
+    pub role: Option<Cow<'static, str>>,
+    /// The rule that made something of it.
+    pub rule: SeenRule,
+    /// The stay that only it shows.
+    pub stay: Option<RoomStay>,
+}
+
 /// A device, and what became of its registers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExplainedDevice {
@@ -91,8 +109,8 @@ pub struct ExplainedDevice {
 /// A register of a device, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExplainedRegister {
-    /// Which one.
-    pub register: Register,
+    /// Its name in answers.
+    pub name: &'static str,
     /// When it happened.
     pub at: UnixMillis,
     /// What it says, in the provider's terms.
@@ -126,7 +144,8 @@ impl<'a> Record<'a> {
         let Some(rules) = self.rules().devices else { return Ok(Vec::new()) };
         let devices = self.store.devices(self.app, user, self.now).await?;
         let explained = devices.into_iter().map(|device| {
-            let verdict: DeviceVerdict = (rules.decide)(&device, self.now);
+            let verdict = (rules.decide)(&device, self.now);
+            let verdict: DeviceVerdict = observed_device(verdict, &device, self.now);
             let registers = [
                 (Register::Online, device.online, verdict.online),
                 (Register::Offline, device.offline, verdict.offline),
@@ -136,11 +155,21 @@ impl<'a> Record<'a> {
             let explained = |(register, stamp, rule): (_, Option<Stamp>, Option<RegisterRule>)| {
                 let (stamp, rule) = stamp.zip(rule)?;
                 let says = (rules.says)(&device, register, stamp);
-                Some(ExplainedRegister { register, at: stamp.at(), says, rule })
+                Some(ExplainedRegister { name: register.name(), at: stamp.at(), says, rule })
             };
-            let registers = registers.into_iter().filter_map(explained).collect();
-            let DeviceVerdict { ending, lease_until, .. } = verdict;
-            let stay = DeviceStay::new(device, rules, ending);
+            let registers = registers.into_iter().filter_map(explained);
+            let seen = [
+                ("seen_online", "online", device.seen_online, verdict.seen_online),
+                ("seen_offline", "offline", device.seen_offline, verdict.seen_offline),
+            ];
+            let seen = seen.into_iter().filter_map(|(name, what, at, rule)| {
+                let (at, rule) = at.zip(rule)?;
+                let says = format!("asked at {at}, the provider said that the device is {what}");
+                Some(ExplainedRegister { name, at, says, rule })
+            });
+            let registers = registers.chain(seen).collect();
+            let lease_until = verdict.lease_until;
+            let stay = DeviceStay::new(device, rules, &verdict);
             ExplainedDevice { stay, lease_until, registers }
         });
         let mut explained: Vec<_> = explained.collect();
@@ -176,10 +205,12 @@ impl<'a> PersonSeats<'a> {
         while self
             .next_seat()
             .await?
-            .is_some_and(|(_, seat, _)| from.is_some_and(|(room, life)| seat.is_before(room, life)))
+            .is_some_and(|seat| from.is_some_and(|(room, life)| seat.is_before(room, life)))
         {
         }
-        let Some((user, seat, ends)) = self.current() else { return Ok(None) };
+        let Some((user, seat, ends, observed)) = self.current() else { return Ok(None) };
+        let decided = observed.map(|observed| observed::on_seat(observed.clone(), seat));
+        let seen = observed.map(|observed| explained_seen(rules, seat, observed));
         Ok(Some(SeatMarks {
             user,
             seat,
@@ -187,6 +218,8 @@ impl<'a> PersonSeats<'a> {
             rules,
             marks: store.marks(app, user, seat, now),
             visits: Some(visits),
+            decided,
+            seen: seen.unwrap_or_default(),
             completed: 0,
             waiting: VecDeque::new(),
             of_waiting: HashMap::new(),
@@ -205,6 +238,11 @@ impl SeatMarks<'_, '_> {
     #[must_use]
     pub fn life(&self) -> Option<&LifeId> {
         self.seat.life.as_ref()
+    }
+
+    /// What was observed on the seat.
+    pub fn seen(&mut self) -> Vec<ExplainedSeen> {
+        std::mem::take(&mut self.seen)
     }
 
     /// The next mark that comes after a mark.
@@ -229,7 +267,11 @@ impl SeatMarks<'_, '_> {
             let is_first = !std::mem::replace(&mut of_visit.is_returned, true);
             let is_wanted = after.is_none_or(|after| mark > *after);
             if let Some(visit) = of_visit.visit.take_if(|_| is_wanted) {
-                let visit = self.ends.decide(self.user, self.seat.life.as_ref(), visit).await?;
+                let decided = self.decided.as_ref().and_then(|decided| decided.get(number));
+                let visit = match decided {
+                    Some(visit) => visit.clone(),
+                    None => self.ends.decide(self.user, self.seat.life.as_ref(), visit).await?,
+                };
                 of_visit.stay = Some(RoomStay::new(self.rules, self.seat, visit));
             }
             let stay = of_visit.stay.clone();
@@ -273,4 +315,27 @@ impl SeatMarks<'_, '_> {
         }
         Ok(true)
     }
+}
+
+/// What was observed on a seat.
+fn explained_seen(rules: &'static Rules, seat: &Seat, observed: &Observed) -> Vec<ExplainedSeen> {
+    let of_seat = observed.rules.iter().filter(|(life, ..)| *life == seat.life);
+    let explained = of_seat.map(|(_, seen, rule)| {
+        let at = seen.at;
+        let (says, role) = match seen.says {
+            Says::In { login, role } => {
+                let since = login.map_or_else(String::new, |login| format!(" since {login}"));
+                let says = format!("asked at {at}, the provider said that the user is in{since}");
+                (says, Some(rules.role_name(role)))
+            }
+            Says::Out => {
+                (format!("asked at {at}, the provider said that the user is not in"), None)
+            }
+        };
+        let is_shown = *rule == SeenRule::Begins;
+        let assumed = observed.assumed.clone().filter(|_| is_shown);
+        let stay = assumed.map(|visit| RoomStay::new(rules, seat, visit));
+        ExplainedSeen { seen: *seen, says, role, rule: *rule, stay }
+    });
+    explained.collect()
 }

@@ -3,10 +3,12 @@
 //! [`Record`] decides. What it returns are stays whose ends are decided; `query` writes them down.
 
 mod attendance;
+mod check;
 mod data;
 mod ends;
 mod explain;
 mod live;
+mod observed;
 mod person;
 mod registrations;
 mod report;
@@ -19,8 +21,9 @@ use std::{borrow::Cow, time::Duration};
 
 pub use self::{
     attendance::{PersonSeats, RoomSeats, SeatVisits},
+    check::DeviceForCheck,
     data::{PersonContent, PersonItem},
-    explain::{ExplainedDevice, ExplainedMark, ExplainedRegister, SeatMarks, Seats},
+    explain::{ExplainedDevice, ExplainedMark, ExplainedRegister, ExplainedSeen, SeatMarks, Seats},
     live::LiveRoom,
     person::Person,
     report::{

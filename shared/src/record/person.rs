@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{DeviceStay, Record, RecordError, RoomStay, Stay, ends::RoomEnds, stay};
+use super::{DeviceStay, Record, RecordError, RoomStay, Stay, ends::RoomEnds, observed, stay};
 use crate::{
-    domain::{Platform, RoomId, Stamp, UnixMillis, UserId, Visit},
+    domain::{Platform, RoomId, Stamp, UnixMillis, UserId, observed_device},
     providers::Rules,
     store::{Seat, StoreError},
 };
@@ -22,6 +22,8 @@ pub struct Person {
     /// Of each room and kind of device the stays that last, and the last one that ended; in no
     /// order.
     pub stays: Vec<Stay>,
+    /// When the provider last confirmed all of that: where they are in a room, or each device.
+    pub checked_at: Option<UnixMillis>,
 }
 
 impl Person {
@@ -36,17 +38,12 @@ impl Person {
         match (a, b) {
             (Some(mut a), Some(b)) => {
                 a.stays.extend(b.stays);
-                Some(Self { last_seen_at: a.last_seen_at.max(b.last_seen_at), ..a })
+                let checked_at = oldest([a.checked_at, b.checked_at]);
+                Some(Self { last_seen_at: a.last_seen_at.max(b.last_seen_at), checked_at, ..a })
             }
             (a, b) => a.or(b),
         }
     }
-}
-
-/// A seat with the visits that its marks show.
-struct Occupied {
-    seat: Seat,
-    visits: Vec<Visit>,
 }
 
 impl Record<'_> {
@@ -75,36 +72,48 @@ impl Record<'_> {
 
     async fn in_rooms(self, user: &UserId) -> Result<Option<Person>, StoreError> {
         let seats = self.store.seats(self.app, user, self.now).await?;
-        let last_seen_at = seats.iter().flat_map(|seat| &seat.marks).map(|mark| mark.at).max();
-        let mut rooms = BTreeMap::<RoomId, Vec<Occupied>>::new();
+        let marks = seats.iter().flat_map(|seat| &seat.marks).map(|mark| mark.at);
+        let came = seats.iter().filter_map(|seat| seat.seen.came).map(|seen| seen.at);
+        let last_seen_at = marks.max().or(came.max());
+        let mut rooms = BTreeMap::<RoomId, Vec<Seat>>::new();
         for seat in seats {
-            let visits = self.current_visits(user, &seat).await?;
-            rooms.entry(seat.room.clone()).or_default().push(Occupied { seat, visits });
+            rooms.entry(seat.room.clone()).or_default().push(seat);
         }
         let rooms = rooms.into_iter().map(|(room, seats)| self.in_room(user, room, seats));
-        let rooms: Vec<Vec<Stay>> =
+        let rooms: Vec<(Vec<Stay>, Option<Option<UnixMillis>>)> =
             stream::iter(rooms).buffered(CONCURRENT_ROOMS).try_collect().await?;
-        let stays = rooms.into_iter().flatten().collect();
-        Ok(last_seen_at.map(|_| Person { last_seen_at, stays }))
+        let checked_at = oldest(rooms.iter().filter_map(|(_, checked)| *checked));
+        let stays = rooms.into_iter().flat_map(|(stays, _)| stays).collect();
+        Ok(last_seen_at.map(|_| Person { last_seen_at, stays, checked_at }))
     }
 
-    /// The stays in one room, whose seats were all read.
+    /// The stays in one room, whose seats were all read; and when the room was checked, if they are
+    /// in it.
     async fn in_room(
         self,
         user: &UserId,
         room: RoomId,
-        seats: Vec<Occupied>,
-    ) -> Result<Vec<Stay>, StoreError> {
-        let all = seats.iter().map(|occupied| occupied.seat.clone()).collect();
-        let mut ends = RoomEnds::of_person(self, user, room, all);
+        seats: Vec<Seat>,
+    ) -> Result<(Vec<Stay>, Option<Option<UnixMillis>>), StoreError> {
+        let mut ends = RoomEnds::of_person(self, user, room, seats.clone());
         let mut stays = Vec::new();
-        for Occupied { seat, visits } in seats {
-            for visit in visits {
-                let visit = ends.decide(user, seat.life.as_ref(), visit).await?;
-                stays.push(Stay::Room(RoomStay::new(self.rules(), &seat, visit)));
+        if observed::is_observed(&seats) {
+            for stay in ends.observed(user, &seats).await?.into_stays() {
+                let seat = seats.iter().find(|seat| seat.life == stay.life);
+                let seat = seat.map(|seat| RoomStay::new(self.rules(), seat, stay.visit));
+                stays.extend(seat.map(Stay::Room));
+            }
+        } else {
+            for seat in seats {
+                for visit in self.current_visits(user, &seat).await? {
+                    let visit = ends.decide(user, seat.life.as_ref(), visit).await?;
+                    stays.push(Stay::Room(RoomStay::new(self.rules(), &seat, visit)));
+                }
             }
         }
-        Ok(stay::current(stays))
+        let stays = stay::current(stays);
+        let is_in = stays.iter().any(|stay| stay.ending().is_none());
+        Ok((stays, is_in.then(|| ends.checked())))
     }
 
     /// A registered user is known, even if none of their devices was ever online.
@@ -112,19 +121,31 @@ impl Record<'_> {
         let devices = self.store.devices(self.app, user, self.now).await?;
         if devices.is_empty() {
             let registered = self.store.registration(self.app, user).await?;
-            return Ok(registered.map(|_| Person { last_seen_at: None, stays: Vec::new() }));
+            let (last_seen_at, checked_at) = (None, None);
+            return Ok(registered.map(|_| Person { last_seen_at, stays: Vec::new(), checked_at }));
         }
         let seen =
             devices.iter().flat_map(|device| [device.online, device.offline, device.logged_out]);
-        let last_seen_at = seen.flatten().map(Stamp::at).max();
+        let seen = seen.flatten().map(Stamp::at);
+        let seen = seen.chain(devices.iter().filter_map(|device| device.seen_online));
+        let last_seen_at = seen.max();
+        let checked_at = oldest(devices.iter().map(|device| device.checked_at));
         let mut platforms = BTreeMap::<Platform, Vec<Stay>>::new();
         for device in devices {
             let Some(rules) = self.rules().devices else { break };
-            let ending = (rules.decide)(&device, self.now).ending;
-            let stay = DeviceStay::new(device, rules, ending);
+            let verdict = (rules.decide)(&device, self.now);
+            let verdict = observed_device(verdict, &device, self.now);
+            let stay = DeviceStay::new(device, rules, &verdict);
             platforms.entry(stay.platform.clone()).or_default().push(Stay::Device(stay));
         }
         let stays = platforms.into_values().flat_map(stay::current).collect();
-        Ok(Some(Person { last_seen_at, stays }))
+        Ok(Some(Person { last_seen_at, stays, checked_at }))
     }
+}
+
+/// The oldest of some checks; `None` if there are none, or if one is missing.
+fn oldest(checks: impl IntoIterator<Item = Option<UnixMillis>>) -> Option<UnixMillis> {
+    let mut checks = checks.into_iter();
+    let first = checks.next()??;
+    checks.try_fold(first, |oldest, check| Some(oldest.min(check?)))
 }

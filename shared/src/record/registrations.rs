@@ -7,7 +7,8 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use super::{Record, RecordError};
 use crate::{
     domain::{Month, Registration, UnixMillis, UserId},
-    store::{RegistrationRow, RegistrationsPage},
+    providers::Months,
+    store::{PeopleSource, PersonRow, RegistrationRow, RegistrationsPage},
 };
 
 impl<'a> Record<'a> {
@@ -33,6 +34,38 @@ impl<'a> Record<'a> {
         let page = RegistrationsPage { from, to, after, at_first };
         let rows = self.store.registrations(self.app, &page, self.now);
         rows.map_ok(|RegistrationRow { row, registration }| (row, registration)).err_into().boxed()
+    }
+
+    /// Whether a registration is one of somebody who was erased since.
+    #[must_use]
+    pub fn is_erased(self, registration: &Registration) -> bool {
+        self.store.is_erased(registration)
+    }
+
+    /// In how many parts the list of people who may be online on a device is read.
+    #[must_use]
+    pub fn parts_of_people(self) -> u8 {
+        self.source_of_people().parts()
+    }
+
+    /// One part of the list of people who may be online on a device, after a place: where accounts are
+    /// counted by month those who logged in in this month or the one before, otherwise those who are
+    /// registered.
+    #[must_use]
+    pub fn people(
+        self,
+        part: u8,
+        after: Option<&'a str>,
+    ) -> BoxStream<'a, Result<PersonRow, RecordError>> {
+        let source = self.source_of_people();
+        self.store.people(self.app, source, part, after, self.now).err_into().boxed()
+    }
+
+    fn source_of_people(self) -> PeopleSource {
+        match self.rules().months {
+            Months::Counted => PeopleSource::Active(self.now.into()),
+            Months::NotCounted => PeopleSource::Registered,
+        }
     }
 
     /// How many users were active in a month.

@@ -10,10 +10,11 @@ use futures::{
 use super::{Record, RecordError, RoomStay};
 use crate::{
     domain::{
-        Boundary, Count, Counting, Life, LifeId, MAX_EVENT_TIME_AHEAD, RoomId, UnixMillis, UserId,
+        self, Boundary, CLOCKS_DIFFER, Count, Counting, EndRule, Ending, Life, LifeId,
+        MAX_EVENT_TIME_AHEAD, RoomId, SeatStay, UnixMillis, UserId, Visit, is_ended_by,
     },
     providers::{BoundaryEnds, RoomEnds, Rules},
-    store::{self, RosterPage, RosterRow, SeatsFrom},
+    store::{self, IsIn, NewestLives, RosterPage, RosterRow, Seat, SeatsFrom},
 };
 
 /// How many members are read at the same time.
@@ -31,8 +32,8 @@ pub struct Room {
 
 #[derive(Debug, Clone)]
 enum State {
-    /// Its newest life.
-    Life(Life),
+    /// Its newest life, and what was found with it.
+    Life(NewestLives),
     /// When it was created and dismissed, the newest first, and how that ends stays.
     Boundaries(Vec<Boundary>, BoundaryEnds),
 }
@@ -62,7 +63,15 @@ impl Room {
     #[must_use]
     pub fn life(&self) -> Option<&LifeId> {
         match &self.state {
-            State::Life(life) => Some(&life.id),
+            State::Life(lives) => lives.newest.as_ref().map(|life| &life.id),
+            State::Boundaries(..) => None,
+        }
+    }
+
+    /// What is known of its newest life.
+    pub(super) fn newest(&self) -> Option<&Life> {
+        match &self.state {
+            State::Life(lives) => lives.newest.as_ref(),
             State::Boundaries(..) => None,
         }
     }
@@ -76,7 +85,7 @@ impl Room {
     #[must_use]
     pub fn version(&self) -> String {
         match &self.state {
-            State::Life(life) => life.id.to_string(),
+            State::Life(_) => self.life().map_or_else(String::new, ToString::to_string),
             State::Boundaries(boundaries, _) => {
                 boundaries.first().map_or_else(String::new, |newest| newest.at().to_string())
             }
@@ -87,7 +96,8 @@ impl Room {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         match &self.state {
-            State::Life(life) => life.closed.is_some(),
+            // Of a room without a life nobody knows whether it is open.
+            State::Life(lives) => lives.newest.as_ref().is_none_or(|life| life.closed.is_some()),
             State::Boundaries(boundaries, _) => {
                 matches!(boundaries.first(), Some(Boundary::Closed { .. }))
             }
@@ -99,7 +109,7 @@ impl Room {
     #[must_use]
     pub fn opened_at(&self) -> Option<UnixMillis> {
         match &self.state {
-            State::Life(life) => life.created,
+            State::Life(lives) => lives.newest.as_ref().and_then(|life| life.created),
             State::Boundaries(boundaries, _) => match boundaries.first() {
                 Some(Boundary::Created { at, .. }) => Some(*at),
                 _ => None,
@@ -108,32 +118,80 @@ impl Room {
     }
 
     /// Whether nobody can be in: nobody comes back to a closed life. But where lives have no names,
-    /// a creation may have been lost after a dismissal.
+    /// a creation may have been lost after a dismissal; and somebody may have been seen after the
+    /// close.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        matches!(self.state, State::Life(_)) && self.is_closed()
+        let State::Life(lives) = &self.state else { return false };
+        let Some(closed) = lives.newest.as_ref().and_then(|life| life.closed) else { return false };
+        // Whom only observations show is among the newest rows, unless a session began as late.
+        let is_hidden = |newest: UnixMillis| newest >= closed.before(CLOCKS_DIFFER);
+        !lives.is_anyone_seen && !lives.newest_in.is_some_and(is_hidden)
+    }
+
+    /// When the provider last confirmed who is in its newest life.
+    pub(super) fn checked(&self) -> Option<UnixMillis> {
+        match &self.state {
+            State::Life(lives) => lives.newest.as_ref().and_then(|life| life.checked),
+            State::Boundaries(..) => None,
+        }
     }
 
     /// A person who entered well before that is no longer in.
     pub(super) fn since(&self) -> UnixMillis {
         let began = match &self.state {
-            State::Life(life) => life.created,
+            State::Life(lives) => lives.newest.as_ref().and_then(|life| life.created),
             State::Boundaries(boundaries, _) => boundaries.first().map(Boundary::at),
         };
         began.unwrap_or(UnixMillis(0)).before(MAX_EVENT_TIME_AHEAD)
     }
 
     /// Whether somebody counts as a person in the room.
-    fn has(&self, rules: &Rules, member: &store::Member) -> bool {
-        let visits = rules.visits_of(&member.seat.marks);
-        let Some(last) = visits.last() else { return false };
-        let is_here = match &self.state {
-            State::Life(life) => member.seat.life.as_ref() == Some(&life.id),
-            State::Boundaries(boundaries, ends) => !boundaries
-                .iter()
-                .any(|boundary| ends(boundary, &member.user, last.last_in).is_end()),
-        };
-        is_here && last.ending.is_none() && rules.is_person(last.role)
+    fn has(&self, rules: &Rules, member: &store::Member, in_life: Option<&Seat>) -> bool {
+        let stay = self.stay_of(rules, member, in_life);
+        stay.is_some_and(|visit| rules.is_person(visit.role))
+    }
+
+    /// The stay that lasts, by the row of one seat. Of a row of somebody whom only observations
+    /// show, `in_life` is their seat in the newest life. If that is a row of its own, the stay is
+    /// of that one.
+    pub(super) fn stay_of(
+        &self,
+        rules: &Rules,
+        member: &store::Member,
+        in_life: Option<&Seat>,
+    ) -> Option<Visit> {
+        match &self.state {
+            State::Life(lives) if member.seat.is_only_seen() => {
+                let (life, visits) = match (&lives.newest, in_life) {
+                    (Some(life), Some(seat)) => (Some(life), rules.visits_of(&seat.marks)),
+                    _ => (None, Vec::new()),
+                };
+                let has_own_row = in_life.is_some_and(|seat| self.lasting(rules, seat).is_some());
+                let all = life.map(|life| seen_in(life, visits)).unwrap_or_default();
+                let of_life = in_life.map(|seat| (seat.life.clone(), seat.seen));
+                let seen: Vec<_> = of_life.into_iter().chain([(None, member.seat.seen)]).collect();
+                let mut stays = domain::observed(all, &seen, &lives.boundaries).into_stays();
+                let stay = stays.find(|stay| stay.visit.ending.is_none());
+                stay.filter(|_| !has_own_row).map(|stay| stay.visit)
+            }
+            State::Life(_) => self.lasting(rules, &member.seat),
+            State::Boundaries(boundaries, ends) => {
+                let last = rules.visits_of(&member.seat.marks).pop()?;
+                let is_over = boundaries
+                    .iter()
+                    .any(|boundary| ends(boundary, &member.user, last.last_in).is_end());
+                Some(last).filter(|last| !is_over && last.ending.is_none())
+            }
+        }
+    }
+
+    /// The stay that lasts on a seat of the newest life, by that seat alone.
+    fn lasting(&self, rules: &Rules, seat: &Seat) -> Option<Visit> {
+        let State::Life(NewestLives { newest: Some(life), .. }) = &self.state else { return None };
+        let is_here = seat.life.as_ref() == Some(&life.id) && life.closed.is_none();
+        let last = rules.visits_of(&seat.marks).pop().filter(|_| is_here)?;
+        Some(last).filter(|last| last.ending.is_none() && !is_ended_by(last, &seat.seen))
     }
 }
 
@@ -146,7 +204,11 @@ impl<'a> Record<'a> {
     pub async fn room(self, id: &RoomId) -> Result<Option<Room>, RecordError> {
         let Self { store, app, now } = self;
         let state = match self.room_ends() {
-            RoomEnds::Lives => store.newest_life(app, id, [], now).await?.map(State::Life),
+            RoomEnds::Lives => {
+                let lives = store.newest_lives(app, id, [], now).await?;
+                let is_known = lives.newest.is_some() || lives.is_anyone_seen;
+                is_known.then_some(State::Life(lives))
+            }
             RoomEnds::Boundaries(ends) => {
                 let boundaries = store.boundaries(app, id, now).await?;
                 let is_known = !boundaries.is_empty() || store.is_room_known(app, id, now).await?;
@@ -168,14 +230,64 @@ impl<'a> Record<'a> {
         limit: usize,
         counting: Counting,
     ) -> Result<Members<'a>, RecordError> {
-        let is_in = |member: &store::Member| room.has(self.rules(), member);
-        let page = RosterPage { since: room.since(), after, limit, counting, is_in: &is_in };
+        let is_in = |member: &store::Member, in_life: Option<&Seat>| {
+            room.has(self.rules(), member, in_life)
+        };
+        self.roster(room, after, limit, counting, &is_in).await
+    }
+
+    /// Everybody whom the record has in a room, page by page like [`Record::members`], also those
+    /// who are no people: recorders and other services.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn members_for_check(
+        self,
+        room: &Room,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Members<'a>, RecordError> {
+        let is_in = |member: &store::Member, in_life: Option<&Seat>| {
+            room.stay_of(self.rules(), member, in_life).is_some()
+        };
+        self.roster(room, after, limit, Counting::No, &is_in).await
+    }
+
+    async fn roster(
+        self,
+        room: &Room,
+        after: Option<&str>,
+        limit: usize,
+        counting: Counting,
+        is_in: &IsIn<'_>,
+    ) -> Result<Members<'a>, RecordError> {
+        let (since, life) = (room.since(), room.life());
+        let page = RosterPage { since, after, limit, counting, life, is_in };
         let roster = self.store.roster(self.app, &room.id, &page, self.now).await?;
+        let room = room.clone();
         let rows = stream::iter(roster.members)
-            .map(move |row| self.member(row))
+            .map(move |row| {
+                let room = room.clone();
+                async move { self.member(&room, row).await }
+            })
             .buffered(CONCURRENT_MEMBERS)
             .boxed();
         Ok(Members { count: roster.count, rows, next: roster.next })
+    }
+
+    /// When the provider last confirmed who is in a room.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn checked_at(self, room: &Room) -> Result<Option<UnixMillis>, RecordError> {
+        Ok(match (&room.state, room.life()) {
+            (State::Life(_), None) => {
+                self.store.checked_without_life(self.app, &room.id, self.now).await?
+            }
+            _ => room.checked(),
+        })
     }
 
     /// Whether anybody is in a room. It reads no more than it takes to find one person.
@@ -184,9 +296,13 @@ impl<'a> Record<'a> {
     ///
     /// [`RecordError`] if the records cannot be read.
     pub async fn is_anyone_in(self, room: &Room) -> Result<bool, RecordError> {
-        let is_in = |member: &store::Member| room.has(self.rules(), member);
+        let is_in = |member: &store::Member, in_life: Option<&Seat>| {
+            room.has(self.rules(), member, in_life)
+        };
         let Self { store, app, now } = self;
-        Ok(!room.is_over() && store.is_anyone_in(app, &room.id, room.since(), &is_in, now).await?)
+        let (since, life, counting) = (room.since(), room.life(), Counting::No);
+        let page = RosterPage { since, after: None, limit: 1, counting, life, is_in: &is_in };
+        Ok(!room.is_over() && store.is_anyone_in(app, &room.id, &page, now).await?)
     }
 
     /// How many people are in a room, counted in `rows` rows at most.
@@ -203,8 +319,16 @@ impl<'a> Record<'a> {
 
     async fn member(
         self,
-        RosterRow { row, member }: RosterRow,
+        room: &Room,
+        RosterRow { row, member, in_life }: RosterRow,
     ) -> Result<(String, Option<Member>), RecordError> {
+        if member.seat.is_only_seen() {
+            let visit = room.stay_of(self.rules(), &member, in_life.as_ref());
+            let mut seat = member.seat;
+            seat.name = in_life.and_then(|seat| seat.name);
+            let stay = visit.map(|visit| RoomStay::new(self.rules(), &seat, visit));
+            return Ok((row, stay.map(|stay| Member { user: member.user, stay })));
+        }
         let store::Member { user, seat } = member;
         let visits = self.current_visits(&user, &seat).await?;
         let visit = visits.into_iter().find(|visit| visit.ending.is_none());
@@ -228,7 +352,11 @@ impl<'a> Record<'a> {
     ) -> Result<Option<Changes>, RecordError> {
         let Self { store, app, now } = self;
         let numbered = self.rules().rooms.and_then(|rooms| rooms.numbered);
-        let (State::Life(life), Some(numbered)) = (&room.state, numbered) else { return Ok(None) };
+        let (State::Life(NewestLives { newest: Some(life), .. }), Some(numbered)) =
+            (&room.state, numbered)
+        else {
+            return Ok(None);
+        };
         let mut changes = numbered();
         let mut read = 0;
         let from = SeatsFrom::Time(room.since());
@@ -255,6 +383,18 @@ impl<'a> Record<'a> {
             missing: lost.missing,
         })))
     }
+}
+
+/// The visits to a life, ended with it.
+fn seen_in(life: &Life, visits: Vec<Visit>) -> Vec<SeatStay> {
+    let ended = visits.into_iter().map(|mut visit| {
+        if let (None, Some(at)) = (visit.ending, life.closed) {
+            let at = at.max(visit.place());
+            visit.end(Ending::RoomClosed { at }, EndRule::RoomClosed, None);
+        }
+        SeatStay { life: Some(life.id.clone()), visit }
+    });
+    ended.collect()
 }
 
 /// What of the numbered changes of a life has arrived.

@@ -3,7 +3,10 @@
 use std::borrow::Cow;
 
 use crate::{
-    domain::{Beginning, Device, Ending, LifeId, Platform, RoomId, SessionId, UnixMillis, Visit},
+    domain::{
+        Beginning, Device, DeviceVerdict, Ending, LifeId, Platform, RoomId, SessionId, UnixMillis,
+        Visit,
+    },
     providers::{DeviceRules, Rules},
     store::Seat,
 };
@@ -59,10 +62,11 @@ impl DeviceStay {
         (self.platform.as_str(), self.connection.as_ref().map(SessionId::as_str))
     }
 
-    pub(super) fn new(device: Device, rules: DeviceRules, ending: Option<Ending>) -> Self {
-        let beginning = (rules.beginning)(&device);
+    pub(super) fn new(device: Device, rules: DeviceRules, verdict: &DeviceVerdict) -> Self {
+        let of_events = (rules.beginning)(&device);
+        let beginning = verdict.began_at.map_or(of_events, Beginning::Assumed);
         let Device { platform, connection, .. } = device;
-        Self { platform, connection, beginning, ending }
+        Self { platform, connection, beginning, ending: verdict.ending }
     }
 }
 

@@ -215,7 +215,8 @@ pub struct Presence {
     pub session: Option<SessionId>,
     /// The person's role: `anchor`, `audience`, `admin`, `unspecified` or `role_` and a code.
     pub role: String,
-    /// Why they left. Null if they did not.
+    /// Why they left. Null if they did not. `reconciled` if the provider was asked, and said that
+    /// they are in or not.
     pub reason: Option<String>,
     /// Whether the fact was inferred, because its own callback never arrived.
     pub assumed: bool,
@@ -296,6 +297,12 @@ pub struct DeviceOnline {
     /// When being online ends if it is not reported again, in Unix milliseconds. Null if it holds
     /// until the device is reported as offline.
     pub until: Option<u64>,
+    /// `reconciled` if the provider said so when it was asked. Null if it reported it.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Whether the fact was inferred, because its own callback never arrived.
+    #[serde(default)]
+    pub assumed: bool,
 }
 
 /// A device that is offline.
@@ -312,6 +319,9 @@ pub struct DeviceOffline {
     pub session: Option<SessionId>,
     /// Why.
     pub reason: String,
+    /// Whether the fact was inferred, because its own callback never arrived.
+    #[serde(default)]
+    pub assumed: bool,
 }
 
 /// A user who was registered.

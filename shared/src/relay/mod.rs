@@ -34,7 +34,10 @@ pub use rooms::{Touched, TouchedRooms, touched_rooms};
 pub use settle::rooms_to_check;
 
 use crate::{
-    domain::{App, Device, Ending, Kind, Mark, Platform, SessionId, Stamp, UnixMillis, UserId},
+    domain::{
+        App, Device, DeviceSays, DeviceSeen, Ending, Kind, Mark, Platform, Role, SEEN_ONLINE_HOLDS,
+        Says, SessionId, Stamp, UnixMillis, UserId,
+    },
     providers,
     store::{
         EmptiedRoom, ErasureList, Fact, FactOf, NewFact, SettledLife, StoreError, StreamRecord,
@@ -105,6 +108,50 @@ fn event(record: &StreamRecord, new: NewFact) -> Event {
                 Kind::Stay => Event::Changed(event),
             }
         }
+        Fact::Seen { user, room, life, seen } => {
+            let href = href("presence", &app, "room", room.as_str());
+            let role = match seen.says {
+                Says::In { role, .. } => role,
+                Says::Out => Role::default(),
+            };
+            let about = Presence {
+                user,
+                room,
+                life,
+                session: None,
+                role: providers::rules(app.provider).role_name(role).into_owned(),
+                reason: Some(RECONCILED.to_owned()),
+                assumed: true,
+            };
+            let event = source.report(app, about, href);
+            match seen.says {
+                Says::In { .. } => Event::Entered(event),
+                Says::Out => Event::Left(event),
+            }
+        }
+        Fact::SeenDevice { user, seen: DeviceSeen { device, at, online } } => {
+            let href = of_user("presence", &app, &user);
+            let (platform, session) = (device.platform.to_string(), device.connection);
+            match online {
+                DeviceSays::Online => {
+                    let about = DeviceOnline {
+                        user,
+                        device: platform,
+                        session,
+                        until: Some(at.after(SEEN_ONLINE_HOLDS).0),
+                        reason: Some(RECONCILED.to_owned()),
+                        assumed: true,
+                    };
+                    Event::Online(source.report(app, about, href))
+                }
+                DeviceSays::Offline => {
+                    let reason = RECONCILED.to_owned();
+                    let about =
+                        DeviceOffline { user, device: platform, session, reason, assumed: true };
+                    Event::Offline(source.report(app, about, href))
+                }
+            }
+        }
         Fact::Opened { room, life } => {
             let href = href("presence", &app, "room", room.as_str());
             Event::Opened(source.report(app, Room { room, life }, href))
@@ -117,13 +164,20 @@ fn event(record: &StreamRecord, new: NewFact) -> Event {
             let href = of_user("presence", &app, &user);
             let device = platform.to_string();
             let until = lease(&app, platform, connection.clone(), stamp).map(|at| at.0);
-            let about = DeviceOnline { user, device, session: connection, until };
+            let about = DeviceOnline {
+                user,
+                device,
+                session: connection,
+                until,
+                reason: None,
+                assumed: false,
+            };
             Event::Online(source.report(app, about, href))
         }
         Fact::Offline { user, platform, connection, stamp } => {
             let href = of_user("presence", &app, &user);
             let (device, reason) = (platform.to_string(), stamp.reason().to_string());
-            let about = DeviceOffline { user, device, session: connection, reason };
+            let about = DeviceOffline { user, device, session: connection, reason, assumed: false };
             Event::Offline(source.report(app, about, href))
         }
         Fact::Registered { user, source: known_by } => {
@@ -162,6 +216,9 @@ fn event(record: &StreamRecord, new: NewFact) -> Event {
         }
     }
 }
+
+/// The reason of what the provider said when it was asked.
+const RECONCILED: &str = "reconciled";
 
 /// Where a fact comes from.
 struct Source<'a> {
@@ -202,6 +259,9 @@ fn lease(
         offline: None,
         logged_out: None,
         kicked_by_itself: None,
+        seen_online: None,
+        seen_offline: None,
+        checked_at: None,
     };
     match (rules.decide)(&device, UnixMillis(u64::MAX)).ending {
         Some(Ending::LeaseExpired { at }) => Some(at),

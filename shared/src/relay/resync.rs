@@ -30,7 +30,7 @@ pub async fn resync_events(
     for NewFact { app, fact, .. } in left(facts, erasures, now).await? {
         let mut event = |subject, href| events.push(resync(app, subject, href, started));
         match fact {
-            Fact::Seat { user, room, .. } => {
+            Fact::Seat { user, room, .. } | Fact::Seen { user, room, .. } => {
                 event(
                     Subject::Room { room: room.clone() },
                     href("presence", app, "room", room.as_str()),
@@ -46,7 +46,10 @@ pub async fn resync_events(
                     href("presence", app, "room", room.as_str()),
                 );
             }
-            Fact::Online { user, .. } | Fact::Offline { user, .. } | Fact::Erased { user } => {
+            Fact::Online { user, .. }
+            | Fact::Offline { user, .. }
+            | Fact::SeenDevice { user, .. }
+            | Fact::Erased { user } => {
                 event(Subject::User { user: user.clone() }, of_user("presence", app, user));
             }
             Fact::Registered { user, .. } => {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::pause::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::{
-    domain::{Kind, UnixMillis},
+    domain::{Kind, Says, UnixMillis},
     providers,
     settle::Checks,
     store::{Fact, NewFact, RoomLife, StoreError, StreamRecord},
@@ -50,6 +50,7 @@ fn room_to_check(new: NewFact, grace: Duration, now: UnixMillis) -> Option<RoomL
             }
             (room, life)
         }
+        Fact::Seen { room, life, seen, .. } if seen.says == Says::Out => (room, life),
         // The beginning of a life may be the end of the one before it.
         Fact::Opened { room, life } | Fact::Closed { room, life } => (room, life),
         _ => return None,

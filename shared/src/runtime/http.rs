@@ -14,6 +14,8 @@ use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde::Serialize;
 
 use super::now;
+#[cfg(feature = "server-api")]
+use crate::reconcile::Reconcile;
 use crate::{
     callback::Callback,
     erase::Erase,
@@ -66,6 +68,22 @@ impl Function for Erase {
 impl Function for UserSigs {
     async fn answer(&self, request: &Request) -> Reply {
         Self::answer(self, request).await
+    }
+}
+
+/// One request to `reconcile`.
+#[cfg(feature = "server-api")]
+#[derive(Debug)]
+pub(super) struct ReconcileRequest {
+    pub(super) reconcile: Reconcile,
+    /// Of this request alone.
+    pub(super) run_id: String,
+}
+
+#[cfg(feature = "server-api")]
+impl Function for ReconcileRequest {
+    async fn answer(&self, request: &Request) -> Reply {
+        self.reconcile.answer(request, &self.run_id).await
     }
 }
 

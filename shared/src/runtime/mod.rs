@@ -7,12 +7,16 @@ mod schedule;
 mod sqs;
 mod stream;
 
+#[cfg(feature = "server-api")]
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub use lambda_http::Error;
 use lambda_http::lambda_runtime::{self, Context};
 use tokio::sync::mpsc;
 
+#[cfg(feature = "server-api")]
+pub use self::schedule::reconcile_service;
 pub use self::{
     http::{CallbackFunction, Function, service},
     schedule::sweep_service,
@@ -25,7 +29,7 @@ use crate::{
     callback::Callback,
     config::{
         AppsFrom, Config, ConfigError, EraseConfig, RelayConfig, ReplayConfig, SettleConfig,
-        SweepConfig,
+        SweepConfig, settings_from_env,
     },
     domain::UnixMillis,
     erase::{self, Erase, Repeats},
@@ -40,6 +44,14 @@ use crate::{
     store::{self, Eraser, ErasureList, LiveMarker, Meter, Reader, Settler, SweepStore, Writer},
     sweep::{Budget, Sweep},
     user_sig::UserSigs,
+};
+#[cfg(feature = "server-api")]
+use crate::{
+    apps::SecretSource,
+    config::{ProviderApisFrom, ReconcileConfig},
+    reconcile::{self, Reconcile},
+    server_api::{Patience, ServerApis, Transport},
+    store::{Observer, PassStore},
 };
 
 /// How long a function's start may wait for the table. Lambda gives a start the whole CPU and ten
@@ -79,7 +91,7 @@ pub fn run_query() -> Result<(), Error> {
     run(async {
         let config = Config::from_env()?;
         let client = store::connect(&aws::from_env()?, config.budget);
-        let store = Reader::new(client, &config.table);
+        let store = Reader::new(client, &config.table).with_settings(settings_from_env()?);
         store.warm_up(WARM_UP_LIMIT).await;
         lambda_runtime::run(service(Queries {
             records: Records::new(store, ErasureList::FRESH_FOR),
@@ -151,7 +163,7 @@ pub fn run_settle() -> Result<(), Error> {
         let settle = settle.ok_or(ConfigError::Missing("ROLLCALL_SETTLE_QUEUE_URL"))?;
         let aws = aws::from_env()?;
         let client = store::connect(&aws, REPLAY_LIMIT);
-        let reader = Reader::new(client.clone(), &config.table);
+        let reader = Reader::new(client.clone(), &config.table).with_settings(settings_from_env()?);
         let settle = Settle {
             records: Records::new(reader, ErasureList::FRESH_FOR),
             checks: checks(&aws, Settler::new(client, &config.table, config.retention), settle),
@@ -179,7 +191,7 @@ pub fn run_sweep() -> Result<(), Error> {
         let Config { table, retention, .. } = Config::from_env()?;
         let client = store::connect(&aws::from_env()?, SWEEP_LIMIT);
         let meter = Meter::default();
-        let reader = Reader::new(meter.watch(&client), &table);
+        let reader = Reader::new(meter.watch(&client), &table).with_settings(settings_from_env()?);
         let sweep = Sweep {
             records: Records::new(reader.clone(), ErasureList::FRESH_FOR),
             reader,
@@ -189,6 +201,38 @@ pub fn run_sweep() -> Result<(), Error> {
             budget: Budget::ReadUnitsPerSecond(per_second),
         };
         lambda_runtime::run(sweep_service(sweep)).await
+    })
+}
+
+/// Runs the function that asks providers who is there until Lambda ends it.
+///
+/// # Errors
+///
+/// As [`run_callback`].
+#[cfg(feature = "server-api")]
+pub fn run_reconcile() -> Result<(), Error> {
+    run(async {
+        let people_per_second = ReconcileConfig::from_env()?.people_per_second;
+        let Config { table, retention, .. } = Config::from_env()?;
+        let aws = aws::from_env()?;
+        let client = store::connect(&aws, REPLAY_LIMIT);
+        let reader = Reader::new(client.clone(), &table).with_settings(settings_from_env()?);
+        let accounts = match ProviderApisFrom::from_env()? {
+            ProviderApisFrom::Environment(apis) => apis.into(),
+            ProviderApisFrom::Secret(id) => SecretSource::secret(&aws, id, REPLAY_LIMIT),
+        };
+        let transport = Transport::system(Patience::default())?;
+        let reconcile = Reconcile {
+            records: Records::new(reader.clone(), ErasureList::FRESH_FOR),
+            reader,
+            observer: Observer::new(client.clone(), &table, retention),
+            writer: Writer::new(client.clone(), &table, retention),
+            passes: PassStore::new(client, &table),
+            apis: Arc::new(ServerApis::new(accounts, transport, Arc::new(now))),
+            people_per_second,
+            request_limit: reconcile::REQUEST_LIMIT,
+        };
+        lambda_runtime::run(reconcile_service(reconcile)).await
     })
 }
 

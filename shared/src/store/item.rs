@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
 };
 
 use super::StoreError;
-use crate::domain::{Detail, Mark, Stamp, UnixMillis, UnixSeconds};
+use crate::domain::{Detail, Mark, SeatSeen, Seen, Stamp, UnixMillis, UnixSeconds};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -18,6 +18,16 @@ pub(super) const NEWEST: &str = "k";
 pub(super) const MARKS: &str = "marks";
 /// The newest of the marks that were moved from a seat to other items.
 pub(super) const MOVED_TO: &str = "moved_to";
+/// Of a seat, the newest observation that the person is in, see [`crate::domain::Seen`].
+pub(super) const SEEN_IN: &str = "seen_in";
+/// The same that they are not.
+pub(super) const SEEN_OUT: &str = "seen_out";
+/// Of a device, when the provider last said that it is online, by our clock.
+pub(super) const SEEN_ONLINE: &str = "seen_online";
+/// The same that it is offline.
+pub(super) const SEEN_OFFLINE: &str = "seen_offline";
+/// Of a life or a device, when the provider last confirmed what is known, by our clock.
+pub(super) const CHECKED_AT: &str = "checked_at";
 /// When DynamoDB may delete the item, in Unix seconds.
 pub(super) const EXPIRES_AT: &str = "expires_at";
 pub(super) const DISPLAY_NAME: &str = "display_name";
@@ -48,6 +58,15 @@ pub(super) const ERASED_ITEMS: &str = "erased_items";
 pub(super) const LAST_AT: &str = "last_at";
 /// Of a live room, about when a fact was stored that came late.
 pub(super) const LATE_AT: &str = "late_at";
+/// Of a live room, when the last pass began that asked the provider who is in.
+pub(super) const PASSED_AT: &str = "passed_at";
+/// When the brake held an answer up first.
+pub(super) const BRAKED_AT: &str = "braked_at";
+/// A digest of that answer.
+pub(super) const BRAKED: &str = "braked";
+/// Digests of the answers that could not be made to agree with a provider, or of devices that the
+/// brake held up.
+pub(super) const DIFFERED: &str = "differed";
 /// Until when a message waits that has a room checked.
 pub(super) const CHECK_UNTIL: &str = "check_until";
 /// What the message was sent for.
@@ -89,6 +108,8 @@ pub(super) const AT_LEAST: &str = "at_least";
 pub(super) const SOURCE: &str = "source";
 /// The `source` of a registration that was a login. All others have `callback`.
 pub(super) const FIRST_LOGIN: &str = "first_login";
+/// The same of a registration that the provider listed when it was asked.
+pub(super) const RECONCILED: &str = "reconciled";
 pub(super) const RECORDED_AT: &str = "recorded_at";
 pub(super) const CREATE_TIME: &str = "create_time";
 pub(super) const AVATAR_URL: &str = "avatar_url";
@@ -213,6 +234,18 @@ pub(super) fn moved_to(item: &Item) -> Result<Option<Mark>, StoreError> {
 
 pub(super) fn read_mark(bytes: &[u8]) -> Result<Mark, StoreError> {
     Mark::from_bytes(bytes).map_err(|_| StoreError::Item("a mark is not one"))
+}
+
+/// An observation on a seat.
+pub(super) fn seen(item: &Item, name: &str) -> Result<Option<Seen>, StoreError> {
+    let read =
+        |bytes| Seen::from_bytes(bytes).map_err(|_| StoreError::Item("an observation is not one"));
+    optional_bytes(item, name).map(read).transpose()
+}
+
+/// The observations on a seat.
+pub(super) fn seat_seen(item: &Item) -> Result<SeatSeen, StoreError> {
+    Ok(SeatSeen { came: seen(item, SEEN_IN)?, gone: seen(item, SEEN_OUT)? })
 }
 
 /// The bytes of the marks of a seat; none if it has none.

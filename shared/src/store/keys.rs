@@ -11,9 +11,14 @@
 //! | live room | room | `live` | shard of the app's live rooms | `HOUR#ROOM` |
 //! | app with rooms | `rollcall#apps` | `app#PROVIDER#APP` | | |
 //! | note of a check | room | `check#LIFE` | | |
+//! | answer about a room without lives | room | `checked` | | |
 //! | settled life | room | `settled#LIFE#REVISION` | | |
 //! | emptied room | room | `emptied#LIFE#TIME` | | |
 //! | lease of the sweep | `rollcall#apps` | `sweep` | | |
+//! | lease of an app's passes | `rollcall#apps` | `pass#PROVIDER#APP` | | |
+//! | room that a request asked about | `rollcall#apps` | `asked#PROVIDER#APP#ROOM` | | |
+//! | memory of the passes over a room | room | `pass` | | |
+//! | memory of the passes over people | `rollcall#apps` | `people#PROVIDER#APP` | | |
 //! | sample | `PROVIDER#APP#samples` | `TIME` | | |
 //! | month | user | `month#MONTH` | shard of the app's month | `USER` |
 //! | registration | user | `registration` | shard of the app | `TIME#USER` |
@@ -77,8 +82,14 @@ pub(super) const EMPTIED: &str = "emptied#";
 /// The sort key of the lease of the sweep, which lies beside these apps.
 pub(super) const SWEEP: &str = "sweep";
 
+/// The sort key of what passes over a room remember.
+pub(super) const PASS: &str = "pass";
+
 /// The prefix of the sort keys of boundaries.
 pub(super) const BOUNDARY: &str = "boundary#";
+
+/// The sort key of the check of a room of which no life is known.
+pub(super) const CHECKED: &str = "checked";
 
 /// The sort key of a registration.
 pub(super) const REGISTRATION: &str = "registration";
@@ -179,6 +190,11 @@ pub(super) fn life(life: &LifeId) -> String {
     format!("{LIFE}{}", escape(life.as_str()))
 }
 
+/// What is known of a check of a room lies on its newest life. If no life is known, it is alone.
+pub(super) fn checked(life: Option<&LifeId>) -> String {
+    life.map_or_else(|| CHECKED.to_owned(), self::life)
+}
+
 /// Where lives have no names, the last part is empty.
 pub(super) fn check(life: Option<&LifeId>) -> String {
     format!("{CHECK}{}", life_part(life))
@@ -251,6 +267,26 @@ pub(super) fn live_row(last_at: UnixMillis, room: &RoomId) -> String {
 /// The sort key of an app among those that have rooms.
 pub(super) fn app(app: &App) -> String {
     format!("{APP}{}#{}", app.provider, escape(app.id.as_str()))
+}
+
+/// The sort key of the lease of an app's passes.
+pub(super) fn pass_of(app: &App) -> String {
+    format!("{PASS}#{}#{}", app.provider, escape(app.id.as_str()))
+}
+
+/// The sort key of what passes over an app's people remember.
+pub(super) fn people_of(app: &App) -> String {
+    format!("people#{}#{}", app.provider, escape(app.id.as_str()))
+}
+
+/// The sort key of a room that a request asked about.
+pub(super) fn asked(app: &App, room: &RoomId) -> String {
+    format!("{}{}", asked_of(app), escape(room.as_str()))
+}
+
+/// The prefix of the sort keys of an app's rooms that a request asked about.
+pub(super) fn asked_of(app: &App) -> String {
+    format!("asked#{}#{}#", app.provider, escape(app.id.as_str()))
 }
 
 /// The samples of an app, whose sort keys are times.
@@ -417,6 +453,11 @@ pub(super) fn parse_app(sk: &str) -> Result<App, StoreError> {
     Ok(App { provider, id: unescape(parts.next())? })
 }
 
+/// The room of the sort key of one that a request asked about.
+pub(super) fn parse_asked(sk: &str) -> Result<RoomId, StoreError> {
+    unescape(sk.split('#').nth(3))
+}
+
 /// The hash of an erasure's sort key.
 pub(super) fn parse_erasure(sk: &str) -> Result<[u8; 32], StoreError> {
     let hash = sk.strip_prefix(ERASURE).and_then(|hash| hex::decode(hash).ok()?.try_into().ok());
@@ -463,6 +504,7 @@ pub(super) fn fuzz(data: &[u8]) {
         let sk = emptied(Some(&life_id), UnixMillis(1));
         assert_eq!(parse_emptied(&sk).unwrap(), Some(life_id.clone()));
         assert_eq!(parse_emptied(&emptied(None, UnixMillis(1))).unwrap(), None);
+        assert_eq!(parse_asked(&asked(&app, &room_id)).unwrap(), room_id);
         let sk = device(&platform, Some(&connection));
         assert_eq!(parse_device(&sk).unwrap(), (platform, Some(connection)));
         let partitions = vec![

@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::{
     },
     error::BoxError,
     operation::{
+        batch_get_item::{BatchGetItemInput, BatchGetItemOutput},
         get_item::{GetItemInput, GetItemOutput},
         query::{QueryInput, QueryOutput},
     },
@@ -67,6 +68,8 @@ impl Intercept for Meter {
             query.return_consumed_capacity = Some(ReturnConsumedCapacity::Total);
         } else if let Some(get) = input.downcast_mut::<GetItemInput>() {
             get.return_consumed_capacity = Some(ReturnConsumedCapacity::Total);
+        } else if let Some(get) = input.downcast_mut::<BatchGetItemInput>() {
+            get.return_consumed_capacity = Some(ReturnConsumedCapacity::Total);
         }
         Ok(())
     }
@@ -83,6 +86,10 @@ impl Intercept for Meter {
         let consumed = query.or_else(get).flatten();
         if let Some(units) = consumed.and_then(|consumed| consumed.capacity_units) {
             self.add(units);
+        }
+        let batch = output.downcast_ref::<BatchGetItemOutput>();
+        for consumed in batch.into_iter().flat_map(BatchGetItemOutput::consumed_capacity) {
+            self.add(consumed.capacity_units.unwrap_or_default());
         }
         Ok(())
     }

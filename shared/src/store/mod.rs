@@ -30,17 +30,18 @@ pub use erasures::{ErasedAt, Erasure, Erasures, UserHash};
 pub use error::StoreError;
 pub use meter::Meter;
 pub use read::{
-    ErasureList, LIVE_PARTS, LiveRoom, Member, NEWEST_BOUNDARIES, PersonContent, PersonItem,
-    Reader, RegistrationRow, RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat,
-    SeatsFrom,
+    ErasureList, IsIn, LIVE_PARTS, LiveRoom, Member, NEWEST_BOUNDARIES, NewestLives, PeopleSource,
+    PersonContent, PersonItem, PersonRow, Reader, RegistrationRow, RegistrationsPage, RoomSeat,
+    Roster, RosterPage, RosterRow, Seat, SeatsFrom,
 };
 pub use scan::{ReceivedIn, ScanPage, ScanPlace, Scanner};
 pub use settled::{EmptiedRoom, LifeTotals, SettledLife};
 pub use stream::{Fact, FactOf, NewFact, StreamRecord};
 pub use table::{INDEX, TABLE, TableDefinition};
 pub use write::{
-    AppliedAll, Claimed, Eraser, Lateness, Lease, LiveMarker, MARKED_FOR, Marked, Note, Pass,
-    PassEnd, Passed, Person, RoomLife, Settler, SweepStore, Writer,
+    AppliedAll, Claimed, Eraser, Lateness, Lease, LiveMarker, MARKED_FOR, Marked, Note, Observer,
+    Pass, PassEnd, PassStore, Passed, Person, PersonDigest, RoomLife, RoomMemory, Settler,
+    SweepStore, Writer,
 };
 
 use crate::aws;

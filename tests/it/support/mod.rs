@@ -10,13 +10,15 @@ mod outage;
 mod proxy;
 pub(crate) mod secrets;
 mod secrets_manager;
+mod servers;
 mod simulated;
 mod sqs;
 mod table;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    num::NonZeroU32,
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
@@ -39,17 +41,22 @@ pub(crate) use proxy::{Fault, Proxy};
 use rollcall::{
     aws,
     callback::Secret,
-    config::{Apps, Events, ReplayGuard},
+    config::{Apps, Events, ProviderApis, ReplayGuard},
     domain::UnixMillis,
     endpoint::Endpoint,
     erase::{self, Erase, Repeat, Repeats},
     handler::{self, Receiver},
     http::{Reply, Request},
     query::{Queries, ReportLimits},
+    reconcile::{REQUEST_LIMIT, Reconcile},
     record::Records,
     routes::{self, BackendFunction, CallbackNames},
     runtime,
-    store::{self, Eraser, ErasureList, LiveMarker, Meter, Reader, SweepStore, TABLE, Writer},
+    server_api::{Clock, Patience, ServerApis, Transport},
+    store::{
+        self, Eraser, ErasureList, LiveMarker, Meter, Observer, PassStore, Reader, SweepStore,
+        TABLE, Writer,
+    },
     sweep::{Budget, Sweep},
     user_sig::UserSigs,
 };
@@ -57,6 +64,7 @@ use rollcall_local::{dynamodb::Embedded, gateway::Gateway};
 use rollcall_players::{Answer, Callback, Secrets, zego::Event};
 pub(crate) use secrets_manager::{Mood, SecretsManager};
 use serde_json::Value;
+pub(crate) use servers::{Known, ServersOnAPort};
 pub(crate) use simulated::{Item, MAX_LAG_MS, Schedule, Simulated};
 pub(crate) use sqs::{Sqs, TestQueue};
 pub(crate) use table::{dump, simulated_dump, union};
@@ -165,6 +173,7 @@ pub(crate) struct Handlers {
     pub(crate) receiver: Receiver,
     pub(crate) queries: Queries,
     pub(crate) erase: Erase,
+    pub(crate) reconcile: Reconcile,
     /// The second passes that have to be done.
     pub(crate) repeats: Arc<Mutex<UnboundedReceiver<Repeat>>>,
 }
@@ -200,6 +209,12 @@ impl Handlers {
                 limit: erase::REQUEST_LIMIT,
             },
             repeats: Arc::new(Mutex::new(repeats)),
+            reconcile: reconcile_on(
+                client.clone(),
+                ProviderApis::default(),
+                Arc::new(runtime::now),
+                UNUSED.clone(),
+            ),
             queries: Queries {
                 records: Records::new(Reader::new(client, TABLE_NAME), Duration::ZERO),
                 report_limits: ReportLimits::DEFAULT,
@@ -275,6 +290,34 @@ pub(crate) fn client_of(database_url: &str) -> Client {
     store::connect(&iam::config(database_url), handler::store_limit(BUDGET))
 }
 
+/// Of handlers without credentials. To read the system's certificates takes long.
+static UNUSED: LazyLock<Transport> = LazyLock::new(|| transport(Duration::from_secs(2)));
+
+/// What waits for so long for an answer of a provider.
+pub(crate) fn transport(answer: Duration) -> Transport {
+    Transport::system(Patience { connection: Duration::from_secs(1), answer }).unwrap()
+}
+
+/// What function `reconcile` runs. `clock` says when a request was sent.
+pub(crate) fn reconcile_on(
+    client: Client,
+    apis: ProviderApis,
+    clock: Clock,
+    transport: Transport,
+) -> Reconcile {
+    let reader = Reader::new(client.clone(), TABLE_NAME);
+    Reconcile {
+        records: Records::new(reader.clone(), Duration::ZERO),
+        reader,
+        observer: Observer::new(client.clone(), TABLE_NAME, RETENTION),
+        writer: Writer::new(client.clone(), TABLE_NAME, RETENTION),
+        passes: PassStore::new(client, TABLE_NAME),
+        apis: Arc::new(ServerApis::new(apis, transport, clock)),
+        people_per_second: NonZeroU32::new(10_000).unwrap(),
+        request_limit: REQUEST_LIMIT,
+    }
+}
+
 /// What function `sweep` runs.
 pub(crate) fn sweep_on(client: Client, budget: Budget) -> Sweep {
     let meter = Meter::default();
@@ -311,7 +354,8 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let user_sigs = UserSigs { apps: receiver.apps.clone() };
-        let gateway = Gateway { receiver, queries, erase, user_sigs };
+        let reconcile = handlers.reconcile.clone();
+        let gateway = Gateway { receiver, queries, erase, user_sigs, reconcile };
         let functions = gateway.router().layer(middleware::from_fn(as_the_function_it_is_for));
         tokio::spawn(async move { axum::serve(listener, functions).await });
         Self { url, http: rollcall_players::client().unwrap(), database, handlers }

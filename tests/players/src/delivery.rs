@@ -25,6 +25,8 @@ pub struct Plan {
     pub order: Order,
     /// How many percent of the events are delivered a second time.
     pub repeated: f64,
+    /// How many percent of the events are never delivered.
+    pub lost: f64,
     /// The highest rate, in callbacks per second; as fast as possible without one.
     pub rate: Option<f64>,
     /// How many callbacks may be sent at the same time.
@@ -103,21 +105,15 @@ impl Plan {
     pub fn deliveries(&self, events: usize) -> Vec<usize> {
         let mut all: Vec<usize> = (0..events).collect();
         fastrand::shuffle(&mut all);
-        // At most as many as there are.
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a share of a number of events"
-        )]
-        let repeated = (events as f64 * self.repeated / 100.0).round() as usize;
-        let again = &all[..repeated.min(events)];
+        all.truncate(events - share(events, self.lost));
+        let again = &all[..share(all.len(), self.repeated)];
         if self.order == Order::Shuffled {
             let mut deliveries = [&all[..], again].concat();
             fastrand::shuffle(&mut deliveries);
             return deliveries;
         }
-        let mut deliveries: Vec<(usize, usize)> = (0..events).map(|event| (event, event)).collect();
+        let mut deliveries: Vec<(usize, usize)> =
+            all.iter().map(|event| (*event, *event)).collect();
         let later = |event| event + fastrand::usize(1..=FARTHEST_REPETITION);
         deliveries.extend(again.iter().map(|event| (later(*event), *event)));
         deliveries.sort_unstable();
@@ -168,6 +164,18 @@ impl Plan {
     }
 }
 
+/// So many percent of a number of events, at most all.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of a number of events"
+)]
+fn share(events: usize, percent: f64) -> usize {
+    let share = (events as f64 * percent / 100.0).round() as usize;
+    share.min(events)
+}
+
 /// Signs it now and sends it: a signature is valid for some minutes only, and a history may take
 /// longer.
 async fn send(
@@ -191,7 +199,7 @@ mod tests {
     use super::*;
 
     fn plan(order: Order, repeated: f64) -> Plan {
-        Plan { order, repeated, rate: None, concurrency: 1 }
+        Plan { order, repeated, lost: 0.0, rate: None, concurrency: 1 }
     }
 
     #[test]
@@ -207,6 +215,21 @@ mod tests {
                 assert!(times.iter().all(|times| (1..=2).contains(times)), "{order:?} {share}");
             }
         }
+    }
+
+    #[test]
+    fn a_share_of_the_events_is_never_delivered() {
+        for order in [Order::Happened, Order::Shuffled] {
+            for (lost, left) in [(0.0, 200), (10.0, 180), (100.0, 0)] {
+                let deliveries = Plan { lost, ..plan(order, 100.0) }.deliveries(200);
+                let delivered: std::collections::BTreeSet<usize> =
+                    deliveries.iter().copied().collect();
+                assert_eq!(delivered.len(), left, "{order:?} {lost}");
+                assert_eq!(deliveries.len(), 2 * left, "nothing that is lost comes once");
+            }
+        }
+        let deliveries = Plan { lost: 50.0, ..plan(Order::Happened, 0.0) }.deliveries(200);
+        assert!(deliveries.is_sorted());
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod model;
 pub mod openim;
 pub mod report;
+pub mod servers;
 pub mod tencent;
 pub mod world;
 pub mod zego;

@@ -70,12 +70,16 @@ fn platform(body: &Fields) -> Result<Platform, FieldError> {
             let Some(id) = body.integer::<u32>("platformID")? else {
                 return UNKNOWN_PLATFORM.parse().map_err(|error| FieldError::Id("platform", error));
             };
-            let known = usize::try_from(id).ok().and_then(|id| PLATFORMS.get(id.checked_sub(1)?));
-            let name = known.map_or_else(|| format!("platform_{id}"), |name| (*name).to_owned());
-            name.parse().map_err(|error| FieldError::Id("platformID", error))
+            platform_by_id(id).parse().map_err(|error| FieldError::Id("platformID", error))
         }
         named => named,
     }
+}
+
+/// The name of a platform; if the server has none, one of ours.
+pub(super) fn platform_by_id(id: u32) -> String {
+    let known = usize::try_from(id).ok().and_then(|id| PLATFORMS.get(id.checked_sub(1)?));
+    known.map_or_else(|| format!("platform_{id}"), |name| (*name).to_owned())
 }
 
 /// When a device came online. Where being online is a lease, only its last repetition is known.
@@ -144,6 +148,9 @@ mod tests {
             offline: left.map(|at| stamp(at, offline)),
             logged_out: None,
             kicked_by_itself: None,
+            seen_online: None,
+            seen_offline: None,
+            checked_at: None,
         }
     }
 

@@ -6,6 +6,10 @@
 //! sent; both dialects are understood, and each is answered in its own.
 
 mod any;
+#[cfg(feature = "server-api")]
+pub mod api;
+#[cfg(feature = "server-api")]
+mod api_account;
 mod apps;
 mod command;
 mod credentials;
@@ -21,6 +25,10 @@ mod user_register;
 use std::time::Duration;
 
 pub use any::Any;
+#[cfg(feature = "server-api")]
+pub use api_account::{API_SECRET, ApiAccount};
+#[cfg(feature = "server-api")]
+pub(super) use api_account::{ApiAccountJson, read_api_account};
 pub use apps::{AppCredentials, Apps, BASIC_PASSWORDS, BASIC_USER, Basic, BasicUserError, SECRETS};
 pub(super) use apps::{AppJson, read_apps};
 pub use command::{Command, Dialect};

@@ -33,15 +33,18 @@ pub(super) fn changes(request: &Verified<OpenIm>) -> Result<Parsed, ParseError> 
     let app = request.app();
     let read = |user: &str| {
         let user = Fields::from_json(user).map_err(|_| FieldError::NotUsers(USERS))?;
-        registration(&app, &user, request.received_at()).map(Change::Registration)
+        let source = RegistrationSource::Callback;
+        registration(&app, &user, source, request.received_at()).map(Change::Registration)
     };
     let Batch { read: changes, left_out } = Batch::read(USERS, users.into_iter().map(read))?;
     Ok(Parsed { event: None, changes, left_out })
 }
 
-fn registration(
+/// Reads a user, as the server sends and lists them.
+pub(super) fn registration(
     app: &App,
     user: &Fields,
+    source: RegistrationSource,
     received_at: UnixMillis,
 ) -> Result<Registration, FieldError> {
     let sent = user.shown("ex")?;
@@ -60,7 +63,7 @@ fn registration(
     Ok(Registration {
         app: app.clone(),
         user: user.id("userID")?,
-        source: RegistrationSource::Callback,
+        source,
         create_time: create_time(user, received_at),
         recorded_at: received_at,
         name: text(user, "nickname")?,

@@ -28,7 +28,6 @@ pub(super) fn decide(device: &Device) -> DeviceVerdict {
     };
     DeviceVerdict {
         ending: last.map(|last| Ending::Left { at: last.at(), reason: last.reason() }),
-        lease_until: None,
         online: online.map(|_| match last {
             Some(_) => RegisterRule::CameOnline,
             None => RegisterRule::Online,
@@ -53,5 +52,6 @@ pub(super) fn decide(device: &Device) -> DeviceVerdict {
         }),
         kicked_by_itself: kicked_by_itself
             .map(|kick| rule(kick, RegisterRule::PushedBySamePlatform)),
+        ..DeviceVerdict::default()
     }
 }

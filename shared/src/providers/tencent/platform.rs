@@ -20,6 +20,22 @@ pub(super) fn platform(name: &str) -> Result<Platform, IdError> {
     known.parse()
 }
 
+/// The platform of that name in `query_online_status`, and those which the name may mean as well;
+/// `None` if it is not one of that page's names.
+#[cfg(feature = "server-api")]
+pub(super) fn platform_of_api(name: &str) -> Option<(Platform, Vec<Platform>)> {
+    let may_be: &[&str] = match name.to_ascii_lowercase().as_str() {
+        "ios" | "iphone" | "ipad" | "android" | "web" | "windows" | "mac" | "macos" | "linux" => {
+            &[]
+        }
+        // That page knows no Linux.
+        "pc" => &["Linux"],
+        _ => return None,
+    };
+    let may_be = may_be.iter().filter_map(|name| name.parse().ok());
+    Some((platform(name).ok()?, may_be.collect()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

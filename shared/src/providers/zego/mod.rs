@@ -3,6 +3,10 @@
 //! POST to one URL per event, any 2xx is success, five retries after 2, 4, 8, 16 and 32 s, then
 //! the callback is lost. Order is not guaranteed.
 
+#[cfg(feature = "server-api")]
+pub mod api;
+#[cfg(feature = "server-api")]
+mod api_account;
 mod apps;
 mod body;
 mod changes;
@@ -18,6 +22,10 @@ mod visits;
 
 use std::time::Duration;
 
+#[cfg(feature = "server-api")]
+pub use api_account::{ApiAccount, SERVER_SECRET};
+#[cfg(feature = "server-api")]
+pub(super) use api_account::{ApiAccountJson, read_api_account};
 pub(super) use apps::{AppJson, read_apps};
 pub use apps::{Apps, CALLBACK_SECRETS};
 pub use room_close::RoomClose;

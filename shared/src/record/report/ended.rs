@@ -82,15 +82,24 @@ impl Record<'_> {
         let mut last = None::<Ending>;
         while let Some(found) = seats.try_next().await? {
             let (user, seat) = (found.member.user, found.member.seat);
-            if seat.life.as_ref() != room.life() {
+            if seat.life.as_ref() != room.life() && !seat.is_only_seen() {
                 continue;
             }
-            let marks: Vec<Mark> = store.marks(app, &user, &seat, now).try_collect().await?;
-            for visit in self.rules().visits_of(&marks) {
+            let visits = if seat.seen.is_empty() {
+                let marks: Vec<Mark> = store.marks(app, &user, &seat, now).try_collect().await?;
+                self.rules().visits_of(&marks)
+            } else {
+                ends.observed_on(&user, &seat).await?
+            };
+            for visit in visits {
                 if visit.last_in < from || !self.rules().is_person(visit.role) {
                     continue;
                 }
-                match ends.decide(&user, seat.life.as_ref(), visit).await?.ending {
+                let visit = match seat.seen.is_empty() {
+                    true => ends.decide(&user, seat.life.as_ref(), visit).await?,
+                    false => visit,
+                };
+                match visit.ending {
                     Some(ending) => {
                         let is_later = last.is_none_or(|last| ending.at() > last.at());
                         last = if is_later { Some(ending) } else { last };

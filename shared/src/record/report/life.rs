@@ -45,6 +45,13 @@ impl ReportedLife {
         Span { from: from.unwrap_or(UnixMillis(0)), to: to.unwrap_or(UnixMillis(u64::MAX)) }
     }
 
+    /// The time in which it lasted, as far as that is known.
+    pub(super) fn times(&self) -> Span {
+        let from = self.life.as_ref().and_then(|life| life.created.or(life.first_login));
+        let to = self.end.as_ref().map(LifeEnd::at);
+        Span { from: from.unwrap_or(UnixMillis(0)), to: to.unwrap_or(UnixMillis(u64::MAX)) }
+    }
+
     /// From where on its seats are read.
     pub(super) fn first_seats(&self) -> UnixMillis {
         let created = self.life.as_ref().and(self.created);

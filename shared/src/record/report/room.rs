@@ -18,13 +18,13 @@ use super::{
     span::{Peak, Span, peak},
 };
 use crate::{
-    domain::{LifeId, Mark, RoomId, UnixMillis, UserId, Visit},
+    domain::{LifeId, Mark, RoomId, SeatStay, UnixMillis, UserId, Visit},
     providers::Numbered,
     record::{
         Record, RecordError,
         ends::{LifeEnd, RoomEnds},
     },
-    store::{Member, SeatsFrom, StoreError},
+    store::{Member, Seat, SeatsFrom, StoreError},
 };
 
 /// Everyone who was in one life of a room, with the decided visits of each.
@@ -33,6 +33,8 @@ pub(super) struct Occupants<'a> {
     pub(super) life: ReportedLife,
     seats: BoxStream<'a, Result<Member, StoreError>>,
     ends: RoomEnds<'a>,
+    /// Those whose seat without a life was read: their other seats come with it.
+    seen: BTreeSet<String>,
 }
 
 /// Somebody who was there. Their visits come oldest first.
@@ -41,6 +43,8 @@ pub(super) struct Occupant {
     pub(super) name: Option<String>,
     pub(super) marks: Vec<Mark>,
     pub(super) visits: Vec<Visit>,
+    /// Whether their marks came before.
+    pub(super) is_again: bool,
 }
 
 impl<'a> Record<'a> {
@@ -75,7 +79,7 @@ impl<'a> Record<'a> {
             }
             stream::iter(members).boxed()
         };
-        Ok(Occupants { record: self, life, seats, ends })
+        Ok(Occupants { record: self, life, seats, ends, seen: BTreeSet::new() })
     }
 }
 
@@ -83,7 +87,14 @@ impl Occupants<'_> {
     pub(super) async fn next(&mut self) -> Result<Option<Occupant>, RecordError> {
         let Record { store, app, now } = self.record;
         while let Some(Member { user, seat }) = self.seats.try_next().await? {
-            if seat.life.as_ref() != self.life.id() {
+            let is_of_life = seat.life.as_ref() == self.life.id();
+            if !seat.seen.is_empty() && (is_of_life || seat.is_only_seen()) {
+                if let Some(occupant) = self.observed(user, seat).await? {
+                    return Ok(Some(occupant));
+                }
+                continue;
+            }
+            if !is_of_life || self.seen.contains(user.as_str()) {
                 continue;
             }
             let marks: Vec<Mark> = store.marks(app, &user, &seat, now).try_collect().await?;
@@ -91,9 +102,46 @@ impl Occupants<'_> {
             for visit in self.record.rules().visits_of(&marks) {
                 visits.push(self.ends.decide(&user, seat.life.as_ref(), visit).await?);
             }
-            return Ok(Some(Occupant { user, name: seat.name, marks, visits }));
+            let (name, is_again) = (seat.name, false);
+            return Ok(Some(Occupant { user, name, marks, visits, is_again }));
         }
         Ok(None)
+    }
+
+    /// Somebody who was observed, with the visits to all of their seats that are of the life; `None`
+    /// if there are none, or if they came before. A stay that only an observation shows is of the
+    /// life in whose time it began.
+    async fn observed(
+        &mut self,
+        user: UserId,
+        seat: Seat,
+    ) -> Result<Option<Occupant>, RecordError> {
+        if !self.seen.insert(user.to_string()) {
+            return Ok(None);
+        }
+        let Record { store, app, now } = self.record;
+        let seats = store.seats_in_room(app, &user, &seat.room, now).await?;
+        let observed = self.ends.observed(&user, &seats).await?;
+        let limits = self.life.times();
+        let is_of_life = |stay: &SeatStay| match &stay.life {
+            None => limits.from <= stay.visit.place() && stay.visit.place() < limits.to,
+            life => life.as_ref() == self.life.id(),
+        };
+        let stays = observed.into_stays().filter(is_of_life);
+        let mut visits: Vec<Visit> = stays.map(|stay| stay.visit).collect();
+        visits.sort_by_key(Visit::place);
+        let of_life = seats.into_iter().find(|seat| seat.life.as_ref() == self.life.id());
+        let (mut name, mut marks, mut is_again) = (None, Vec::new(), false);
+        if let Some(of_life) = of_life {
+            // Seats come in the order of their newest sessions.
+            let newest = of_life.marks.iter().max().map(|mark| mark.order.time);
+            let came = seat.seen.came.map(|came| came.at);
+            is_again = seat.is_only_seen() && of_life.seen.is_empty() && newest < came;
+            marks = store.marks(app, &user, &of_life, now).try_collect().await?;
+            name = of_life.name;
+        }
+        let is_there = !visits.is_empty() || !marks.is_empty();
+        Ok(is_there.then_some(Occupant { user, name, marks, visits, is_again }))
     }
 }
 
@@ -187,9 +235,9 @@ impl RoomReport<'_> {
     /// [`ReportError`] if there are too many people, or if the records cannot be read.
     pub async fn next(&mut self) -> Result<Option<PersonReport>, ReportError> {
         while let Some(occupant) = self.occupants.next().await? {
-            let Occupant { user, name, marks, mut visits } = occupant;
+            let Occupant { user, name, marks, mut visits, is_again } = occupant;
             let life = &self.occupants.life;
-            if let Some(changes) = &mut self.changes {
+            if let Some(changes) = self.changes.as_mut().filter(|_| !is_again) {
                 if life.end.is_some() {
                     changes.seat_of_ended_life(&marks);
                 } else {

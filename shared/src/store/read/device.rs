@@ -3,7 +3,10 @@
 use super::{
     super::{
         StoreError,
-        item::{self, Item, KICKED_STAMP, LOGOUT_STAMP, OFFLINE_STAMP, ONLINE_STAMP},
+        item::{
+            self, CHECKED_AT, Item, KICKED_STAMP, LOGOUT_STAMP, OFFLINE_STAMP, ONLINE_STAMP,
+            SEEN_OFFLINE, SEEN_ONLINE,
+        },
         keys,
         table::SK,
     },
@@ -26,13 +29,25 @@ impl Reader {
         let items = self.of_user(app, user, keys::DEVICE, now).await?;
         let erased = self.erased.of(app, user);
         let device = |item| {
-            let device = read_device(item)?;
+            let device = self.counted(app, read_device(item)?);
             Ok(match erased {
                 Some(erased) => erased.left_of_device(device),
                 None => Some(device),
             })
         };
         items.iter().filter_map(|item| device(item).transpose()).collect()
+    }
+}
+
+impl Reader {
+    /// A device without the observations that are ignored.
+    pub(super) fn counted(&self, app: &App, device: Device) -> Device {
+        let counts = |at: &UnixMillis| self.settings.counts_seen_at(app, *at);
+        Device {
+            seen_online: device.seen_online.filter(counts),
+            seen_offline: device.seen_offline.filter(counts),
+            ..device
+        }
     }
 }
 
@@ -45,5 +60,8 @@ pub(super) fn read_device(item: &Item) -> Result<Device, StoreError> {
         offline: item::stamp(item, OFFLINE_STAMP)?,
         logged_out: item::stamp(item, LOGOUT_STAMP)?,
         kicked_by_itself: item::stamp(item, KICKED_STAMP)?,
+        seen_online: item::millis(item, SEEN_ONLINE)?,
+        seen_offline: item::millis(item, SEEN_OFFLINE)?,
+        checked_at: item::millis(item, CHECKED_AT)?,
     })
 }

@@ -7,17 +7,46 @@ use futures::{StreamExt, TryStreamExt, future::try_join_all};
 use super::{
     super::{
         StoreError,
-        item::{self, CLOSED_AT, CREATED_AT, Item},
+        item::{self, CHECKED_AT, CLOSED_AT, CREATED_AT, Item, NEWEST},
         keys::{self, SHARDS, Section},
         table::{INDEX_PK, INDEX_SK, SK},
     },
     Reader,
     rows::{Direction, items},
 };
-use crate::domain::{App, Life, LifeId, RoomId, UnixMillis};
+use crate::domain::{App, Boundary, Life, LifeId, RoomId, UnixMillis};
 
 /// How many of a room's newest life items are read: enough to skip expired ones.
 const NEWEST_LIVES: i32 = 4;
+
+/// The newest life of a room, and what the requests that find it also find.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewestLives {
+    /// It; `None` if no life is known.
+    pub newest: Option<Life>,
+    /// When the newest lives were created and closed, as far as that is known, in no order.
+    pub boundaries: Vec<Boundary>,
+    /// Whether a row of somebody whom only observations show is among the newest.
+    pub is_anyone_seen: bool,
+    /// When the newest session began of somebody who may be in.
+    pub newest_in: Option<UnixMillis>,
+}
+
+/// The newest rows of a room's index.
+#[derive(Default)]
+struct NewestSeats {
+    of_lives: Vec<(Option<LifeId>, UnixMillis)>,
+    is_anyone_seen: bool,
+    newest_in: Option<UnixMillis>,
+}
+
+fn read_life(item: &Item) -> Result<Life, StoreError> {
+    Ok(Life {
+        created: item::millis(item, CREATED_AT)?,
+        closed: item::millis(item, CLOSED_AT)?,
+        ..Life::unknown(keys::parse_life(item::text(item, SK)?)?)
+    })
+}
 
 impl Reader {
     /// What is known of one life of a room, read consistently.
@@ -37,6 +66,7 @@ impl Reader {
         if let Some(item) = read.filter(|item| !item::is_expired(item, now)) {
             found.created = item::millis(&item, CREATED_AT)?;
             found.closed = item::millis(&item, CLOSED_AT)?;
+            found.checked = item::millis(&item, CHECKED_AT)?;
         }
         Ok(found)
     }
@@ -57,13 +87,29 @@ impl Reader {
         logins: impl IntoIterator<Item = (LifeId, UnixMillis)>,
         now: UnixMillis,
     ) -> Result<Option<Life>, StoreError> {
-        let (ids, seats) = tokio::try_join!(
-            self.newest_life_ids(app, room, now),
+        Ok(self.newest_lives(app, room, logins, now).await?.newest)
+    }
+
+    /// The newest life, and what else the same requests find.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::newest_life`].
+    pub async fn newest_lives(
+        &self,
+        app: &App,
+        room: &RoomId,
+        logins: impl IntoIterator<Item = (LifeId, UnixMillis)>,
+        now: UnixMillis,
+    ) -> Result<NewestLives, StoreError> {
+        let (known, seats) = tokio::try_join!(
+            self.newest_life_items(app, room, now),
             self.newest_seats(app, room, now)
         )?;
-        let of_seats = seats.into_iter().filter_map(|(life, login)| Some((life?, login)));
+        let of_seats = seats.of_lives.into_iter().filter_map(|(life, login)| Some((life?, login)));
 
-        let mut candidates: Vec<Life> = ids.into_iter().map(Life::unknown).collect();
+        let mut candidates: Vec<Life> =
+            known.iter().map(|life| Life::unknown(life.id.clone())).collect();
         for (id, at) in of_seats.chain(logins) {
             if !candidates.iter().any(|life| life.id == id) {
                 candidates.push(Life::unknown(id.clone()));
@@ -77,7 +123,46 @@ impl Reader {
             let life = self.life(app, room, &candidate.id, now).await?;
             Ok::<_, StoreError>(Life { first_login, ..life })
         });
-        Ok(Life::newest(try_join_all(read).await?))
+        let candidates = try_join_all(read).await?;
+        let known = known.iter().chain(&candidates).flat_map(Life::boundaries).collect();
+        Ok(NewestLives {
+            newest: Life::newest(candidates),
+            boundaries: known,
+            is_anyone_seen: seats.is_anyone_seen,
+            newest_in: seats.newest_in,
+        })
+    }
+
+    /// When a room was created and closed about a time: the last times before it and the first one
+    /// after it, as far as they are known.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
+    pub async fn boundaries_around(
+        &self,
+        app: &App,
+        room: &RoomId,
+        at: UnixMillis,
+        now: UnixMillis,
+    ) -> Result<Vec<Boundary>, StoreError> {
+        let about = |comparison| {
+            self.query_index(keys::lives(app, room))
+                .key_condition_expression(format!(
+                    "{INDEX_PK} = :pk AND {INDEX_SK} {comparison} :at"
+                ))
+                .expression_attribute_values(":at", item::string(keys::time_end(at)))
+        };
+        let read = async |query, most: usize| {
+            let lives = items(query, Some(most), now).take(most);
+            lives.and_then(async |item| read_life(&item)).try_collect::<Vec<_>>().await
+        };
+        let newest = usize::try_from(NEWEST_LIVES).unwrap_or(1);
+        let (before, after) = tokio::try_join!(
+            read(about("<"), newest),
+            read(about(">").scan_index_forward(true), 2),
+        )?;
+        Ok(before.iter().chain(&after).flat_map(Life::boundaries).collect())
     }
 
     /// Of the lives of a room whose creation or close is known, the first one that began after a
@@ -103,11 +188,7 @@ impl Reader {
         while let Some(item) = later.try_next().await? {
             let id = keys::parse_life(item::text(&item, SK)?)?;
             if id != *life {
-                return Ok(Some(Life {
-                    created: item::millis(&item, CREATED_AT)?,
-                    closed: item::millis(&item, CLOSED_AT)?,
-                    ..Life::unknown(id)
-                }));
+                return read_life(&item).map(Some);
             }
         }
         Ok(None)
@@ -141,19 +222,23 @@ impl Reader {
                 let range = (section.prefix().to_owned(), keys::rows_from(section, before));
                 let partition = keys::shard(app, room, shard);
                 let mut rows = self.rows(partition, range, Direction::NewestFirst, 1, now);
-                let Some((_, item)) = rows.try_next().await? else { return Ok(None) };
-                Ok::<_, StoreError>(keys::parse_seat(item::text(&item, SK)?)?.1)
+                while let Some((_, item)) = rows.try_next().await? {
+                    if let (_, Some(life)) = keys::parse_seat(item::text(&item, SK)?)? {
+                        return Ok(Some(life));
+                    }
+                }
+                Ok::<_, StoreError>(None)
             });
         let (known, of_seats) = tokio::try_join!(known, try_join_all(seats))?;
         Ok(known.into_iter().chain(of_seats.into_iter().flatten()).collect())
     }
 
-    async fn newest_life_ids(
+    async fn newest_life_items(
         &self,
         app: &App,
         room: &RoomId,
         now: UnixMillis,
-    ) -> Result<Vec<LifeId>, StoreError> {
+    ) -> Result<Vec<Life>, StoreError> {
         let page = self
             .query_index(keys::lives(app, room))
             .key_condition_expression(format!("{INDEX_PK} = :pk"))
@@ -161,7 +246,23 @@ impl Reader {
             .send()
             .await?;
         let fresh = page.items().iter().filter(|item| !item::is_expired(item, now));
-        fresh.map(|item| keys::parse_life(item::text(item, SK)?)).collect()
+        fresh.map(read_life).collect()
+    }
+
+    /// When the provider last confirmed who is in a room of which no life is known.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or the item cannot be read.
+    pub async fn checked_without_life(
+        &self,
+        app: &App,
+        room: &RoomId,
+        now: UnixMillis,
+    ) -> Result<Option<UnixMillis>, StoreError> {
+        let item = self.table.item(keys::room(app, room), keys::checked(None)).await?;
+        let item = item.filter(|item| !item::is_expired(item, now)).unwrap_or_default();
+        item::millis(&item, CHECKED_AT)
     }
 
     /// Whether a room was ever created or closed, as far as is known.
@@ -193,7 +294,7 @@ impl Reader {
         room: &RoomId,
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
-        Ok(!self.newest_seats(app, room, now).await?.is_empty())
+        Ok(!self.newest_seats(app, room, now).await?.of_lives.is_empty())
     }
 
     /// The life and the time of the newest row in each section of each shard.
@@ -202,14 +303,24 @@ impl Reader {
         app: &App,
         room: &RoomId,
         now: UnixMillis,
-    ) -> Result<Vec<(Option<LifeId>, UnixMillis)>, StoreError> {
-        let seats = (0..SHARDS)
-            .flat_map(|shard| [(shard, Section::In), (shard, Section::Left)])
-            .map(|(shard, section)| self.newest_seat(app, room, shard, section, now));
-        Ok(try_join_all(seats).await?.into_iter().flatten().collect())
+    ) -> Result<NewestSeats, StoreError> {
+        let sections = (0..SHARDS).flat_map(|shard| [(shard, Section::In), (shard, Section::Left)]);
+        let seats = sections.map(async |(shard, section)| {
+            let (seat, is_anyone_seen) = self.newest_seat(app, room, shard, section, now).await?;
+            Ok::<_, StoreError>((section, seat, is_anyone_seen))
+        });
+        let mut newest = NewestSeats::default();
+        for (section, seat, is_anyone_seen) in try_join_all(seats).await? {
+            let at = seat.as_ref().map(|(_, at)| *at).filter(|_| section == Section::In);
+            newest.newest_in = newest.newest_in.max(at);
+            newest.is_anyone_seen |= is_anyone_seen;
+            newest.of_lives.extend(seat);
+        }
+        Ok(newest)
     }
 
-    /// The life and the time of the newest row in one section of one shard.
+    /// The life and the time of the newest row with marks in one section of one shard, and whether
+    /// one comes before it that has only observations.
     async fn newest_seat(
         &self,
         app: &App,
@@ -217,7 +328,7 @@ impl Reader {
         shard: u8,
         section: Section,
         now: UnixMillis,
-    ) -> Result<Option<(Option<LifeId>, UnixMillis)>, StoreError> {
+    ) -> Result<(Option<(Option<LifeId>, UnixMillis)>, bool), StoreError> {
         let query = self
             .query_index(keys::shard(app, room, shard))
             .key_condition_expression(format!(
@@ -226,19 +337,24 @@ impl Reader {
             .expression_attribute_values(":section", item::string(section.prefix()));
         let login = |item: &Item| {
             let (_, life) = keys::parse_seat(item::text(item, SK)?)?;
-            Ok((life, item::newest(item)?.order.time))
+            Ok::<_, StoreError>((life, item::newest(item)?.order.time))
         };
         if self.erased.is_empty() {
-            let page = query.limit(1).send().await?;
+            let page = query.clone().limit(1).send().await?;
             let fresh = page.items().iter().find(|item| !item::is_expired(item, now));
-            return fresh.map(login).transpose();
-        }
-        let mut rows = pin!(items(query, Some(1), now));
-        while let Some(item) = rows.try_next().await? {
-            if self.read_member(app, &item)?.is_some() {
-                return login(&item).map(Some);
+            if fresh.is_none_or(|item| item.contains_key(NEWEST)) {
+                return Ok((fresh.map(login).transpose()?, false));
             }
         }
-        Ok(None)
+        let mut rows = pin!(items(query, Some(1), now));
+        let mut is_anyone_seen = false;
+        while let Some(item) = rows.try_next().await? {
+            match self.read_member(app, &item)? {
+                Some(member) if member.seat.is_only_seen() => is_anyone_seen = true,
+                Some(_) => return Ok((Some(login(&item)?), is_anyone_seen)),
+                None => {}
+            }
+        }
+        Ok((None, is_anyone_seen))
     }
 }

@@ -5,7 +5,7 @@ use futures::{Stream, TryStreamExt, stream};
 use super::{
     super::{
         StoreError,
-        item::{self, Item, LAST_AT, LATE_AT},
+        item::{self, Item, LAST_AT, LATE_AT, PASSED_AT},
         keys::{self, LIVE_ROWS, LIVE_SHARDS, Owner},
         table::{PK, SK},
     },
@@ -31,6 +31,8 @@ pub struct LiveRoom {
     pub last_at: UnixMillis,
     /// The same of the facts that came late.
     pub late_at: Option<UnixMillis>,
+    /// When the last pass began that asked the provider who is in.
+    pub passed_at: Option<UnixMillis>,
 }
 
 impl Reader {
@@ -82,6 +84,22 @@ impl Reader {
             .and_then(|(row, item)| std::future::ready(read(row, &item)))
     }
 
+    /// The rooms of an app that a request asked about and that are not done, read consistently.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
+    pub async fn asked_rooms(&self, app: &App, now: UnixMillis) -> Result<Vec<RoomId>, StoreError> {
+        let query = self
+            .query_table()
+            .key_condition_expression(format!("{PK} = :pk AND begins_with({SK}, :prefix)"))
+            .expression_attribute_values(":pk", item::string(keys::APPS))
+            .expression_attribute_values(":prefix", item::string(keys::asked_of(app)));
+        let rooms = rows::items(query, None, now)
+            .and_then(async |item| keys::parse_asked(item::text(&item, SK)?));
+        rooms.try_collect().await
+    }
+
     /// The apps that have rooms, read consistently.
     ///
     /// # Errors
@@ -111,5 +129,6 @@ fn read(row: String, item: &Item) -> Result<LiveRoom, StoreError> {
     };
     let last_at = item::millis(item, LAST_AT)?;
     let last_at = last_at.ok_or(StoreError::Item("a live room has no time"))?;
-    Ok(LiveRoom { row, room, last_at, late_at: item::millis(item, LATE_AT)? })
+    let late_at = item::millis(item, LATE_AT)?;
+    Ok(LiveRoom { row, room, last_at, late_at, passed_at: item::millis(item, PASSED_AT)? })
 }

@@ -7,6 +7,7 @@ mod erasure;
 mod life;
 mod live;
 mod month;
+mod people;
 mod person;
 mod registration;
 mod roster;
@@ -24,11 +25,13 @@ pub use attendance::{RoomSeat, SeatsFrom};
 pub use boundary::NEWEST_BOUNDARIES;
 pub use erasure::ErasureList;
 pub(super) use erasure::{read_erasure, read_hash_key};
+pub use life::NewestLives;
 pub use live::{LIVE_PARTS, LiveRoom};
+pub use people::{PeopleSource, PersonRow};
 pub use person::{PersonContent, PersonItem};
 pub(super) use person::{PersonKind, month_counted_at};
 pub use registration::{RegistrationRow, RegistrationsPage};
-pub use roster::{Member, Roster, RosterPage, RosterRow};
+pub use roster::{IsIn, Member, Roster, RosterPage, RosterRow};
 pub use seat::Seat;
 
 use super::{
@@ -38,7 +41,7 @@ use super::{
     keys,
     table::{PK, SK, Table},
 };
-use crate::domain::{App, UnixMillis, UserId};
+use crate::domain::{App, Settings, UnixMillis, UserId};
 
 /// The table as queries use it: they read and never write.
 ///
@@ -48,13 +51,21 @@ use crate::domain::{App, UnixMillis, UserId};
 pub struct Reader {
     table: Table,
     erased: Arc<Erasures>,
+    settings: Arc<Settings>,
 }
 
 impl Reader {
     /// A reader of the table of that name.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { table: Table::new(client, table), erased: Arc::default() }
+        let (erased, settings) = (Arc::default(), Arc::default());
+        Self { table: Table::new(client, table), erased, settings }
+    }
+
+    /// The same reader, to which observations that do not count by these settings are not there.
+    #[must_use]
+    pub fn with_settings(self, settings: Settings) -> Self {
+        Self { settings: Arc::new(settings), ..self }
     }
 
     /// Opens the connection to the table, as [`super::Writer::warm_up`] does.

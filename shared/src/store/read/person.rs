@@ -140,7 +140,7 @@ impl Reader {
             PersonKind::Device => {
                 let month = item::optional_text(item, COUNTED_MONTH);
                 let month = month.and_then(|month| month.parse().ok());
-                let device = read_device(item)?;
+                let device = self.counted(app, read_device(item)?);
                 let device = match erased {
                     Some(erased) => erased.left_of_device(device),
                     None => Some(device),

@@ -6,8 +6,8 @@ use super::{
     super::{
         StoreError,
         item::{
-            self, CREATE_TIME, DETAILS, DISPLAY_NAME, FIRST_LOGIN, Item, OLD_DETAILS, RECORDED_AT,
-            SOURCE,
+            self, CREATE_TIME, DETAILS, DISPLAY_NAME, FIRST_LOGIN, Item, OLD_DETAILS, RECONCILED,
+            RECORDED_AT, SOURCE,
         },
         keys::{self, SHARDS},
         table::PK,
@@ -87,7 +87,9 @@ impl Reader {
             .try_filter(|row| std::future::ready(!self.is_erased(&row.registration)))
     }
 
-    pub(super) fn is_erased(&self, registration: &Registration) -> bool {
+    /// Whether a registration is one of somebody who was erased since.
+    #[must_use]
+    pub fn is_erased(&self, registration: &Registration) -> bool {
         let erased = self.erased.of(&registration.app, &registration.user);
         erased.is_some_and(|erased| erased.covers_registration(registration))
     }
@@ -102,6 +104,7 @@ pub(super) fn read_registration(app: &App, item: &Item) -> Result<Registration, 
         user: keys::parse_user(item::text(item, PK)?)?,
         source: match item::text(item, SOURCE)? {
             FIRST_LOGIN => RegistrationSource::FirstLogin,
+            RECONCILED => RegistrationSource::Reconciled,
             _ => RegistrationSource::Callback,
         },
         create_time: item::millis(item, CREATE_TIME)?,

@@ -1,6 +1,6 @@
 //! Who is in a room, from the index.
 
-use std::pin::pin;
+use std::{collections::HashMap, pin::pin};
 
 use futures::TryStreamExt;
 
@@ -16,7 +16,7 @@ use super::{
     seat::Seat,
 };
 use crate::{
-    domain::{App, Count, Counting, Mark, RoomId, UnixMillis, UserId},
+    domain::{App, Count, Counting, LifeId, Mark, RoomId, UnixMillis, UserId},
     providers::{NewestMark, seat_rules},
 };
 
@@ -36,6 +36,8 @@ pub struct RosterRow {
     pub row: String,
     /// The member.
     pub member: Member,
+    /// Of somebody whom only observations show, their seat in the room's newest life.
+    pub in_life: Option<Seat>,
 }
 
 /// Which part of a roster to read, and the rule that decides who is in it.
@@ -48,9 +50,19 @@ pub struct RosterPage<'a> {
     pub limit: usize,
     /// How far the first page counts the people in the room.
     pub counting: Counting,
-    /// Whether a person is in, by the marks on their seat.
-    pub is_in: &'a (dyn Fn(&Member) -> bool + Sync),
+    /// The life of the room that they may be in; `None` if lives have no names, or if none is known.
+    pub life: Option<&'a LifeId>,
+    /// Whether a person is in, by their seat.
+    pub is_in: &'a IsIn<'a>,
 }
+
+/// Whether a person is in. Of somebody whom only observations show, their seat in the room's newest
+/// life is given, too.
+pub type IsIn<'a> = dyn Fn(&Member, Option<&Seat>) -> bool + Sync + 'a;
+
+/// People whom only observations show, until their seats in the room's newest life are read.
+#[derive(Default)]
+struct Waiting(Vec<Member>);
 
 impl std::fmt::Debug for RosterPage<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -106,36 +118,112 @@ impl Reader {
         });
         let mut rows = Merged::new(shards.collect(), Direction::NewestFirst).await?;
         let mut roster = Roster { members: Vec::new(), count: Count::Unknown, next: None };
-        let (mut read, mut found) = (0, 0);
-        while let Some((row, item)) = rows.next().await? {
-            read += 1;
-            let Some(member) = self.member(app, &item, now).await? else { continue };
-            if Some(row.as_str()) == page.after || !(page.is_in)(&member) {
-                continue;
+        let (mut read, mut is_over) = (0, false);
+        // One more than the page has room for shows that another one follows.
+        while !is_over && roster.members.len() <= page.limit {
+            let from = roster.members.len();
+            let mut is_anyone_waiting = false;
+            while roster.members.len() <= page.limit {
+                let Some((row, item)) = rows.next().await? else {
+                    is_over = true;
+                    break;
+                };
+                read += 1;
+                let Some(member) = self.member(app, &item, now).await? else { continue };
+                let is_waiting = is_seen(&member);
+                if Some(row.as_str()) == page.after || !(is_waiting || (page.is_in)(&member, None))
+                {
+                    continue;
+                }
+                is_anyone_waiting |= is_waiting;
+                roster.members.push(RosterRow { row, member, in_life: None });
             }
-            found += 1;
-            if found > page.limit {
-                roster.next = roster.members.last().map(|last| last.row.clone());
-                break;
+            if is_anyone_waiting {
+                let rows = roster.members.split_off(from);
+                roster.members.extend(self.known_to_be_in(app, room, page, rows, now).await?);
             }
-            roster.members.push(RosterRow { row, member });
+        }
+        let mut found = roster.members.len();
+        if found > page.limit {
+            roster.members.truncate(page.limit);
+            roster.next = roster.members.last().map(|last| last.row.clone());
         }
         if most == 0 {
             return Ok(roster);
         }
         let mut rest = pin!(rows.rest());
+        let mut waiting = Waiting::default();
         roster.count = loop {
             if read > most {
+                found += self.count_of(app, room, page, waiting, now).await?;
                 break Count::AtLeast(found);
             }
-            let Some((_, item)) = rest.try_next().await? else { break Count::Exactly(found) };
+            let Some((_, item)) = rest.try_next().await? else {
+                found += self.count_of(app, room, page, waiting, now).await?;
+                break Count::Exactly(found);
+            };
             read += 1;
-            if read <= most {
-                let member = self.member(app, &item, now).await?;
-                found += usize::from(member.is_some_and(|member| (page.is_in)(&member)));
+            if read > most {
+                continue;
+            }
+            match self.member(app, &item, now).await? {
+                Some(member) if is_seen(&member) => waiting.0.push(member),
+                Some(member) => found += usize::from((page.is_in)(&member, None)),
+                None => {}
             }
         };
         Ok(roster)
+    }
+
+    /// Of these rows those of people who are in.
+    async fn known_to_be_in(
+        &self,
+        app: &App,
+        room: &RoomId,
+        page: &RosterPage<'_>,
+        rows: Vec<RosterRow>,
+        now: UnixMillis,
+    ) -> Result<Vec<RosterRow>, StoreError> {
+        let waiting = rows.iter().map(|row| &row.member).filter(|member| is_seen(member));
+        let users: Vec<UserId> = waiting.map(|member| member.user.clone()).collect();
+        let mut seats = self.in_life(app, room, page.life, &users, now).await?;
+        let rows = rows.into_iter().filter_map(|row| {
+            if !is_seen(&row.member) {
+                return Some(row);
+            }
+            let in_life = seats.remove(&row.member.user);
+            (page.is_in)(&row.member, in_life.as_ref()).then_some(RosterRow { in_life, ..row })
+        });
+        Ok(rows.collect())
+    }
+
+    /// How many of these people are in.
+    async fn count_of(
+        &self,
+        app: &App,
+        room: &RoomId,
+        page: &RosterPage<'_>,
+        Waiting(members): Waiting,
+        now: UnixMillis,
+    ) -> Result<usize, StoreError> {
+        let users: Vec<UserId> = members.iter().map(|member| member.user.clone()).collect();
+        let seats = self.in_life(app, room, page.life, &users, now).await?;
+        let is_in = |member: &&Member| (page.is_in)(member, seats.get(&member.user));
+        Ok(members.iter().filter(is_in).count())
+    }
+
+    async fn in_life(
+        &self,
+        app: &App,
+        room: &RoomId,
+        life: Option<&LifeId>,
+        users: &[UserId],
+        now: UnixMillis,
+    ) -> Result<HashMap<UserId, Seat>, StoreError> {
+        match life {
+            Some(life) => self.seats_in_life(app, room, life, users, now).await,
+            None => Ok(HashMap::new()),
+        }
     }
 
     /// Whether anybody is in a room: as soon as one is found, nothing more is read.
@@ -147,17 +235,22 @@ impl Reader {
         &self,
         app: &App,
         room: &RoomId,
-        since: UnixMillis,
-        is_in: &(dyn Fn(&Member) -> bool + Sync),
+        page: &RosterPage<'_>,
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
-        let range = (keys::rows_from(Section::In, since), keys::rows_end(Section::In));
+        let range = (keys::rows_from(Section::In, page.since), keys::rows_end(Section::In));
         for shard in 0..SHARDS {
             let partition = keys::shard(app, room, shard);
             let mut rows = self.rows(partition, range.clone(), Direction::NewestFirst, 1, now);
             while let Some((_, item)) = rows.try_next().await? {
-                let member = self.member(app, &item, now).await?;
-                if member.is_some_and(|member| is_in(&member)) {
+                let Some(member) = self.member(app, &item, now).await? else { continue };
+                let mut in_life = None;
+                if is_seen(&member) {
+                    let user = [member.user.clone()];
+                    let mut seats = self.in_life(app, room, page.life, &user, now).await?;
+                    in_life = seats.remove(&member.user);
+                }
+                if (page.is_in)(&member, in_life.as_ref()) {
                     return Ok(true);
                 }
             }
@@ -188,6 +281,11 @@ impl Reader {
         let user = keys::parse_user(item::text(item, PK)?)?;
         Ok(self.read_seat(app, &user, item)?.map(|seat| Member { user, seat }))
     }
+}
+
+/// Whether only observations show somebody.
+fn is_seen(member: &Member) -> bool {
+    member.seat.is_only_seen()
 }
 
 /// How many rows one read requests when all of them are needed. DynamoDB returns up to a megabyte.

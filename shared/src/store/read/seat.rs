@@ -1,16 +1,21 @@
 //! The seats of a user.
 
+use std::collections::HashMap;
+
 use super::{
     super::{
         StoreError,
-        erasures::Complete,
+        erasures::{Complete, ErasedAt},
         item::{self, DISPLAY_NAME, Item},
         keys,
-        table::SK,
+        table::{PK, SK},
     },
     Reader,
 };
-use crate::domain::{App, LifeId, Mark, RoomId, UnixMillis, UserId};
+use crate::domain::{App, LifeId, Mark, RoomId, SeatSeen, Seen, UnixMillis, UserId};
+
+/// How many items one request reads by their keys at most.
+const SEATS_PER_REQUEST: usize = 100;
 
 /// A person's seat in one life of a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,9 +31,17 @@ pub struct Seat {
     pub marks: Vec<Mark>,
     /// The newest mark that was moved away, if any were. All newer ones are in `marks`.
     pub moved_to: Option<Mark>,
+    /// What the provider said of the person when it was asked.
+    pub seen: SeatSeen,
 }
 
 impl Seat {
+    /// Whether nothing but observations is on it.
+    #[must_use]
+    pub fn is_only_seen(&self) -> bool {
+        self.marks.is_empty()
+    }
+
     /// Whether it comes before another seat of the same person, in the order in which they are read.
     #[must_use]
     pub fn is_before(&self, room: &RoomId, life: Option<&LifeId>) -> bool {
@@ -68,6 +81,47 @@ impl Reader {
         self.seats_in(app, user, &items)
     }
 
+    /// The seats of some people in one life of a room, read consistently, up to
+    /// [`SEATS_PER_REQUEST`] with one request. Who has none is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
+    pub(super) async fn seats_in_life(
+        &self,
+        app: &App,
+        room: &RoomId,
+        life: &LifeId,
+        users: &[UserId],
+        now: UnixMillis,
+    ) -> Result<HashMap<UserId, Seat>, StoreError> {
+        let mut seats = HashMap::new();
+        for users in users.chunks(SEATS_PER_REQUEST) {
+            let key = |user| {
+                let partition = item::string(keys::user(app, user));
+                let seat = item::string(keys::seat(room, Some(life)));
+                HashMap::from([(PK.to_owned(), partition), (SK.to_owned(), seat)])
+            };
+            for item in self.table.items(users.iter().map(key).collect()).await? {
+                if item::is_expired(&item, now) {
+                    continue;
+                }
+                let user = keys::parse_user(item::text(&item, PK)?)?;
+                if let Some(seat) = self.read_seat(app, &user, &item)? {
+                    seats.insert(user, seat);
+                }
+            }
+        }
+        Ok(seats)
+    }
+
+    /// Whether an observation of somebody counts: it is neither ignored nor erased.
+    #[must_use]
+    pub fn counts(&self, app: &App, user: &UserId, seen: &Seen) -> bool {
+        let is_erased = |erased: ErasedAt| erased.covers(seen.age());
+        self.settings.counts(app, seen) && !self.erased.of(app, user).is_some_and(is_erased)
+    }
+
     fn seats_in(&self, app: &App, user: &UserId, items: &[Item]) -> Result<Vec<Seat>, StoreError> {
         items.iter().filter_map(|item| self.read_seat(app, user, item).transpose()).collect()
     }
@@ -80,7 +134,9 @@ impl Reader {
         item: &Item,
     ) -> Result<Option<Seat>, StoreError> {
         let mut seat = read_seat(item)?;
-        if let Some(erased) = self.erased.of(app, user) {
+        let erased = self.erased.of(app, user);
+        seat.seen = seat.seen.filtered(|seen| self.counts(app, user, seen));
+        if let Some(erased) = erased {
             seat.moved_to = seat.moved_to.filter(|moved_to| !erased.covers_mark(moved_to));
             let are_all_here = match seat.moved_to {
                 None => Complete::Yes,
@@ -88,12 +144,14 @@ impl Reader {
             };
             seat.marks = erased.left_of(seat.marks, are_all_here);
         }
-        Ok(Some(seat).filter(|seat| !seat.marks.is_empty()))
+        // That somebody is not in says nothing without anything that shows that they were.
+        Ok(Some(seat).filter(|seat| !seat.marks.is_empty() || seat.seen.came.is_some()))
     }
 }
 
 fn read_seat(item: &Item) -> Result<Seat, StoreError> {
     let (room, life) = keys::parse_seat(item::text(item, SK)?)?;
     let name = item::optional_text(item, DISPLAY_NAME);
-    Ok(Seat { room, life, name, marks: item::marks(item)?, moved_to: item::moved_to(item)? })
+    let (marks, moved_to) = (item::marks(item)?, item::moved_to(item)?);
+    Ok(Seat { room, life, name, marks, moved_to, seen: item::seat_seen(item)? })
 }

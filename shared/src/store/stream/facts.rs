@@ -9,16 +9,18 @@ use super::{
         StoreError,
         item::{
             self, CLOSED_AT, CREATE_TIME, CREATED_AT, Item, KICKED_STAMP, LOGOUT_STAMP,
-            OFFLINE_STAMP, ONLINE_STAMP, RECORDED_AT, SOURCE,
+            OFFLINE_STAMP, ONLINE_STAMP, RECORDED_AT, SEEN_IN, SEEN_OFFLINE, SEEN_ONLINE, SEEN_OUT,
+            SOURCE,
         },
         keys::{self, BOUNDARY, DEVICE, EMPTIED, LIFE, Owner, REGISTRATION, SEAT, SETTLED},
         settled::{EmptiedRoom, SettledLife},
         table::{PK, SK},
     },
-    StreamRecord,
+    Images, StreamRecord,
 };
 use crate::domain::{
-    App, LifeId, Mark, Platform, RegistrationSource, RoomId, SessionId, Stamp, UnixMillis, UserId,
+    App, DeviceName, DeviceSays, DeviceSeen, LifeId, Mark, Platform, RegistrationSource, RoomId,
+    Seen, SessionId, Stamp, UnixMillis, UserId,
 };
 
 /// A fact that a write added.
@@ -44,7 +46,9 @@ impl NewFact {
         let (user, at) = match &self.fact {
             // A mark is as old as its session.
             Fact::Seat { user, mark, .. } => (user, mark.order.time),
-            Fact::Online { user, .. }
+            Fact::Seen { user, seen, .. } => (user, seen.age()),
+            Fact::SeenDevice { user, .. }
+            | Fact::Online { user, .. }
             | Fact::Offline { user, .. }
             | Fact::Registered { user, .. } => (user, self.at),
             Fact::Opened { .. }
@@ -81,6 +85,24 @@ pub enum Fact {
         life: Option<LifeId>,
         /// What the provider reported.
         mark: Mark,
+    },
+    /// The provider was asked, and said that somebody is in a room or not.
+    Seen {
+        /// Who.
+        user: UserId,
+        /// In which room.
+        room: RoomId,
+        /// Of which life the stay is that it ends; `None` if that has none.
+        life: Option<LifeId>,
+        /// What it said.
+        seen: Seen,
+    },
+    /// The provider was asked, and said that a device is online or not.
+    SeenDevice {
+        /// Whose device.
+        user: UserId,
+        /// What it said.
+        seen: DeviceSeen,
     },
     /// A room was created.
     Opened {
@@ -172,8 +194,16 @@ pub(super) fn of(record: &StreamRecord) -> Result<Vec<NewFact>, StoreError> {
     };
     let subject = Subject { app, sk, old: images.old_image.as_ref(), new };
     match owner {
-        Owner::User(user) if sk.starts_with(SEAT) => subject.marks(&user),
-        Owner::User(user) if sk.starts_with(DEVICE) => subject.registers(&user),
+        Owner::User(user) if sk.starts_with(SEAT) => {
+            let mut facts = subject.marks(&user)?;
+            facts.extend(subject.seen(&user)?);
+            Ok(facts)
+        }
+        Owner::User(user) if sk.starts_with(DEVICE) => {
+            let mut facts = subject.registers(&user)?;
+            facts.extend(subject.seen_device(&user)?);
+            Ok(facts)
+        }
         Owner::User(user) if sk == REGISTRATION => subject.registration(user),
         Owner::Room(room) if sk.starts_with(LIFE) => subject.ends_of_life(&room),
         Owner::Room(room) if sk.starts_with(BOUNDARY) => subject.boundary(&room),
@@ -192,9 +222,20 @@ pub(super) fn room(record: &StreamRecord) -> Result<Option<(App, RoomId)>, Store
     };
     Ok(match owner {
         Owner::User(_) if sk.starts_with(SEAT) => Some((app, keys::parse_seat(sk)?.0)),
+        // Nothing happens in a room because it is checked.
+        Owner::Room(_) if sk.starts_with(LIFE) && !changes_life(images) => None,
         Owner::Room(room) if sk.starts_with(LIFE) || sk.starts_with(BOUNDARY) => Some((app, room)),
         _ => None,
     })
+}
+
+/// Whether a write of a life says when it was created or closed.
+fn changes_life(images: &Images) -> bool {
+    let ends = |image: &Option<Item>| {
+        let image = image.as_ref();
+        [CREATED_AT, CLOSED_AT].map(|name| image.and_then(|image| image.get(name)).cloned())
+    };
+    ends(&images.old_image) != ends(&images.new_image)
 }
 
 impl Subject<'_> {
@@ -211,6 +252,9 @@ impl Subject<'_> {
             .unwrap_or_default();
         let marks = item::mark_bytes(self.new).iter().map(AsRef::as_ref);
         let mut added: Vec<&[u8]> = marks.filter(|mark| !known.contains(mark)).collect();
+        if added.is_empty() {
+            return Ok(Vec::new());
+        }
         added.sort_unstable();
         let newest = item::newest(self.new)?;
         let fact = |bytes: &[u8]| {
@@ -220,6 +264,34 @@ impl Subject<'_> {
             Ok(self.fact(mark_name(bytes), at, is_late, Fact::Seat { user, room, life, mark }))
         };
         added.into_iter().map(fact).collect()
+    }
+
+    /// The observations that are new on a seat.
+    fn seen(&self, user: &UserId) -> Result<Vec<NewFact>, StoreError> {
+        let (room, life) = keys::parse_seat(self.sk)?;
+        let mut facts = Vec::new();
+        for name in [SEEN_IN, SEEN_OUT] {
+            let Some(seen) = self.added(name, item::seen)? else { continue };
+            let (user, room, life) = (user.clone(), room.clone(), life.clone());
+            let fact = Fact::Seen { user, room, life, seen };
+            facts.push(self.fact(name, seen.at, false, fact));
+        }
+        Ok(facts)
+    }
+
+    /// The observations that are new on a device.
+    fn seen_device(&self, user: &UserId) -> Result<Vec<NewFact>, StoreError> {
+        let (platform, connection) = keys::parse_device(self.sk)?;
+        let mut facts = Vec::new();
+        for (name, online) in
+            [(SEEN_ONLINE, DeviceSays::Online), (SEEN_OFFLINE, DeviceSays::Offline)]
+        {
+            let Some(at) = self.added(name, item::millis)? else { continue };
+            let device = DeviceName { platform: platform.clone(), connection: connection.clone() };
+            let seen = DeviceSeen { device, at, online };
+            facts.push(self.fact(name, at, false, Fact::SeenDevice { user: user.clone(), seen }));
+        }
+        Ok(facts)
     }
 
     /// The ends of a life that became known.
@@ -306,6 +378,7 @@ impl Subject<'_> {
         let at = at.ok_or(StoreError::Item("a registration has no time"))?;
         let source = match item::text(self.new, SOURCE)? {
             item::FIRST_LOGIN => RegistrationSource::FirstLogin,
+            item::RECONCILED => RegistrationSource::Reconciled,
             _ => RegistrationSource::Callback,
         };
         Ok(vec![self.fact(REGISTRATION, at, false, Fact::Registered { user, source })])

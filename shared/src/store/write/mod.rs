@@ -6,9 +6,12 @@
 mod boundary;
 mod device;
 mod erase;
+mod lease;
 mod life;
 mod live;
 mod month;
+mod observation;
+mod pass;
 mod registration;
 mod seat;
 mod settle;
@@ -23,10 +26,13 @@ use futures::{StreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
 pub use erase::{Eraser, Pass, PassEnd, Passed, Person};
+pub use lease::Lease;
 pub use live::{Lateness, LiveMarker, MARKED_FOR, Marked};
+pub use observation::Observer;
+pub use pass::{PassStore, PersonDigest, RoomMemory};
 pub use settle::{Note, RoomLife, Settler};
 pub use signature_use::Claimed;
-pub use sweep::{Lease, SweepStore};
+pub use sweep::SweepStore;
 
 use super::{StoreError, table::Table};
 use crate::domain::{Change, Outcome, UnixMillis, UnixSeconds};

@@ -13,7 +13,8 @@ use super::{
         StoreError,
         item::{
             self, AVATAR_URL, CREATE_TIME, DETAILS, DISPLAY_NAME, EXTRA, EXTRA_TRUNCATED,
-            FIRST_LOGIN, Item, MANAGER_LEVEL, OLD_DETAILS, RECEIVE_OPTION, RECORDED_AT, SOURCE,
+            FIRST_LOGIN, Item, MANAGER_LEVEL, OLD_DETAILS, RECEIVE_OPTION, RECONCILED, RECORDED_AT,
+            SOURCE,
         },
         keys,
         table::{INDEX_PK, INDEX_SK, PK, SK},
@@ -38,6 +39,7 @@ fn source_name(source: RegistrationSource) -> &'static str {
     match source {
         RegistrationSource::Callback => "callback",
         RegistrationSource::FirstLogin => FIRST_LOGIN,
+        RegistrationSource::Reconciled => RECONCILED,
     }
 }
 

@@ -168,6 +168,11 @@ pub(super) struct Deletion {
 }
 
 impl Deletion {
+    /// The deletion of an item, whatever it has.
+    pub(super) fn of_any(pk: String, sk: String) -> Self {
+        Self { pk, sk, values: HashMap::new(), condition: format!("attribute_exists({PK})") }
+    }
+
     /// The deletion of an item as it was read, if these attributes are unchanged.
     pub(super) fn of(item: &Item, names: &[&str]) -> Result<Self, StoreError> {
         let (condition, values) = unchanged(item, names);
@@ -260,7 +265,8 @@ impl Table {
             .key(PK, item::string(pk))
             .key(SK, item::string(sk))
             .condition_expression(condition)
-            .set_expression_attribute_values(Some(values));
+            // DynamoDB takes no empty map.
+            .set_expression_attribute_values(Some(values).filter(|values| !values.is_empty()));
         match Box::pin(request.send()).await {
             Ok(_) => Ok(true),
             Err(error)

@@ -10,7 +10,8 @@ use super::super::{
         erasures::{ErasedAt, is_leave_of_nameless},
         item::{
             self, COUNTED_MONTH, EXPIRES_AT, Item, KICKED_STAMP, LOGIN_AT, LOGOUT_STAMP, MARKS,
-            MOVED_TO, NEWEST, OFFLINE_STAMP, ONLINE_STAMP,
+            MOVED_TO, NEWEST, OFFLINE_STAMP, ONLINE_STAMP, SEEN_IN, SEEN_OFFLINE, SEEN_ONLINE,
+            SEEN_OUT,
         },
         read::{PersonKind, month_counted_at},
         table::{PK, SK},
@@ -19,9 +20,14 @@ use super::super::{
     update::{Deletion, Update},
 };
 use super::Pass;
-use crate::domain::{Mark, Stamp, UnixMillis};
+use crate::domain::{Mark, SeatSeen, Seen, Stamp, UnixMillis};
 
 const REGISTERS: [&str; 4] = [ONLINE_STAMP, OFFLINE_STAMP, LOGOUT_STAMP, KICKED_STAMP];
+
+const SEEN: [&str; 2] = [SEEN_ONLINE, SEEN_OFFLINE];
+
+const ALL_REGISTERS: [&str; 6] =
+    [ONLINE_STAMP, OFFLINE_STAMP, LOGOUT_STAMP, KICKED_STAMP, SEEN_ONLINE, SEEN_OFFLINE];
 
 /// For how long after an end its beginning may still come. While DynamoDB is down, a beginning
 /// waits in the spill queue, and an end that came a moment later may be stored before it.
@@ -64,8 +70,15 @@ impl PassAt {
 pub(super) fn newest_time(item: &Item) -> Result<UnixMillis, StoreError> {
     let of_marks = |marks: Vec<Mark>| marks.into_iter().map(|mark| mark.order.time).max();
     let newest = match PersonKind::of(item)? {
-        PersonKind::Seat | PersonKind::Moved => of_marks(item::marks(item)?),
-        PersonKind::Device => newest_stamp(item)?.map(Stamp::at),
+        PersonKind::Seat => {
+            let seen = item::seat_seen(item)?.iter().map(|seen| seen.age()).max();
+            of_marks(item::marks(item)?).max(seen)
+        }
+        PersonKind::Moved => of_marks(item::marks(item)?),
+        PersonKind::Device => {
+            let seen = newest_seen(item)?;
+            newest_stamp(item)?.map(Stamp::at).max(seen)
+        }
         PersonKind::Month => Some(month_counted_at(item)?),
         PersonKind::Registration => Some(item::registered_at(item)?),
     };
@@ -78,6 +91,11 @@ fn newest_stamp(item: &Item) -> Result<Option<Stamp>, StoreError> {
         newest = newest.max(item::stamp(item, register)?);
     }
     Ok(newest)
+}
+
+/// When the provider last said something of a device.
+fn newest_seen(item: &Item) -> Result<Option<UnixMillis>, StoreError> {
+    Ok(item::millis(item, SEEN_ONLINE)?.max(item::millis(item, SEEN_OFFLINE)?))
 }
 
 /// Whether it is a device that was online since, whose user counts because of some login.
@@ -109,10 +127,15 @@ fn delete_if(is_old: bool, item: &Item, unchanged: &[&str]) -> Result<Step, Stor
 }
 
 fn seat(item: &Item, pass: PassAt, erased: ErasedAt) -> Result<Plan, StoreError> {
+    let seen = item::seat_seen(item)?;
+    if !item.contains_key(NEWEST) {
+        return Ok(only_seen(item, seen, erased)?.into());
+    }
     // The newest mark is the one that goes last: all others are as old.
     if erased.covers_mark(&item::newest(item)?) {
         return Ok(Step::Delete(Deletion::of(item, &[NEWEST])?).into());
     }
+    let is_gone_old = seen.gone.is_some_and(|gone| erased.covers(gone.age()));
     let (mut old, mut left): (Vec<Mark>, Vec<Mark>) =
         item::marks(item)?.into_iter().partition(|mark| erased.covers_mark(mark));
     let moved_to = item::moved_to(item)?;
@@ -132,6 +155,16 @@ fn seat(item: &Item, pass: PassAt, erased: ErasedAt) -> Result<Plan, StoreError>
     }
     let update = update_of(item)?;
     let step = match (is_moved_to_old, old.is_empty()) {
+        _ if is_gone_old => {
+            let mut update = update.set_or_remove(SEEN_OUT, None);
+            if !old.is_empty() {
+                update = update.delete(MARKS, mark_set(&old));
+            }
+            if is_moved_to_old {
+                update = update.set_or_remove(MOVED_TO, None);
+            }
+            Step::Update(update.only_if_as_read(item, &[SEEN_OUT, MOVED_TO]))
+        }
         (false, true) => Step::Keep,
         (false, false) => {
             let update = update.delete(MARKS, mark_set(&old));
@@ -144,6 +177,19 @@ fn seat(item: &Item, pass: PassAt, erased: ErasedAt) -> Result<Plan, StoreError>
         }
     };
     Ok(Plan { step, is_waiting })
+}
+
+/// A seat on which nothing but observations is.
+fn only_seen(item: &Item, seen: SeatSeen, erased: ErasedAt) -> Result<Step, StoreError> {
+    let covers = |seen: Option<Seen>| seen.is_some_and(|seen| erased.covers(seen.age()));
+    if seen.came.is_none() || covers(seen.came) {
+        return Ok(Step::Delete(Deletion::of(item, &[SEEN_IN, SEEN_OUT])?));
+    }
+    if !covers(seen.gone) {
+        return Ok(Step::Keep);
+    }
+    let update = update_of(item)?.set_or_remove(SEEN_OUT, None);
+    Ok(Step::Update(update.only_if_as_read(item, &[SEEN_OUT])))
 }
 
 fn moved(item: &Item, erased: ErasedAt) -> Result<Step, StoreError> {
@@ -161,10 +207,11 @@ fn moved(item: &Item, erased: ErasedAt) -> Result<Step, StoreError> {
 
 fn device(item: &Item, pass: PassAt, erased: ErasedAt) -> Result<Plan, StoreError> {
     let newer = |stamp: Option<Stamp>| stamp.map(Stamp::at).filter(|at| !erased.covers(*at));
-    let was_online = newer(item::stamp(item, ONLINE_STAMP)?).is_some();
+    let seen = item::millis(item, SEEN_ONLINE)?.filter(|at| !erased.covers(*at));
+    let was_online = newer(item::stamp(item, ONLINE_STAMP)?).is_some() || seen.is_some();
     let is_end_left = newer(newest_stamp(item)?).is_some_and(|at| pass.leaves_end_of(at));
     if !was_online && !is_end_left {
-        return Ok(Step::Delete(Deletion::of(item, &REGISTERS)?).into());
+        return Ok(Step::Delete(Deletion::of(item, &ALL_REGISTERS)?).into());
     }
     let step = if has_old_registers(item, erased)? {
         Step::Update(shortened_device(item, erased)?)
@@ -181,6 +228,11 @@ pub(super) fn has_old_registers(item: &Item, erased: ErasedAt) -> Result<bool, S
             return Ok(true);
         }
     }
+    for seen in SEEN {
+        if item::millis(item, seen)?.is_some_and(|at| erased.covers(at)) {
+            return Ok(true);
+        }
+    }
     Ok(false)
 }
 
@@ -193,7 +245,12 @@ pub(super) fn shortened_device(item: &Item, erased: ErasedAt) -> Result<Update, 
             update = update.set_or_remove(register, None);
         }
     }
-    Ok(update.only_if_unchanged(item, &REGISTERS))
+    for seen in SEEN {
+        if item::millis(item, seen)?.is_some_and(|at| erased.covers(at)) {
+            update = update.set_or_remove(seen, None);
+        }
+    }
+    Ok(update.only_if_unchanged(item, &ALL_REGISTERS))
 }
 
 fn update_of(item: &Item) -> Result<Update, StoreError> {

@@ -1,0 +1,382 @@
+//! A run: passes over all apps that have credentials.
+
+use std::time::Duration;
+
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, FuturesUnordered},
+};
+use tokio::time::{Instant, interval_at, sleep};
+
+use super::{
+    LEASE, Passed, Reconcile, ReconcileError, RoomPassed, SharedTally, Writing,
+    ask::{self, Api},
+    clock::Clock,
+    order,
+    progress::Progress,
+    room::RoomPass,
+};
+use crate::{
+    domain::{App, RoomId, UnixMillis},
+    metrics,
+    server_api::ZegoApi,
+    store::{LIVE_PARTS, Lease, LiveRoom},
+};
+
+/// Over how many apps passes go at the same time.
+const CONCURRENT_APPS: usize = 4;
+
+/// About how many rooms of an app a pass asks at the same time. A large room takes long, because a
+/// provider allows one page of its list per second.
+const CONCURRENT_ROOMS: usize = 16;
+
+/// How often a lease is kept.
+const KEPT_EVERY: Duration = Duration::from_secs(20);
+
+/// After how long a pass leaves the app to requests that wait, for how long, and how often it tries to
+/// go on.
+const SLICE: Duration = Duration::from_secs(15);
+const GAP: Duration = Duration::from_secs(1);
+
+/// After how many rooms in a row without an answer a pass ends: the API is down.
+const MAX_FAILED_IN_A_ROW: u64 = 10;
+
+/// What a run has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ran {
+    /// Over how many apps a pass is complete.
+    pub passes: u64,
+    /// The sum of what was done.
+    pub all: Passed,
+}
+
+/// A pass over an app.
+pub(super) struct AppPass<'a> {
+    pub(super) reconcile: &'a Reconcile,
+    pub(super) app: &'a App,
+    pub(super) clock: Clock,
+    pub(super) writing: Writing,
+    pub(super) deadline: Instant,
+    /// `None` if another run has it by now.
+    pub(super) lease: Option<Lease>,
+    pub(super) progress: Progress,
+    pub(super) tally: SharedTally,
+    pub(super) passed: Passed,
+    /// Whether there was no time for something that had begun.
+    is_cut: bool,
+}
+
+impl Reconcile {
+    /// Asks about all apps that have credentials, until everything was asked about or `deadline`.
+    /// `run_id` is of this run alone. The line about the run is logged.
+    ///
+    /// # Errors
+    ///
+    /// The first [`ReconcileError`] by which a pass over an app ended early. The other passes are done
+    /// all the same.
+    pub async fn run(
+        &self,
+        run_id: &str,
+        now: UnixMillis,
+        deadline: Instant,
+    ) -> Result<Ran, ReconcileError> {
+        let clock = Clock::at(now);
+        let apps = self.apis.apps().await.map_err(|_| ReconcileError::NotRead)?;
+        let passing = stream::iter(apps)
+            .map(async |app| {
+                let done = self.pass(&app, Writing::Stored, run_id, clock, deadline).await;
+                if let Err(error) = &done {
+                    let (provider, id) = (app.provider.as_str(), app.id.as_str());
+                    tracing::warn!(%error, provider, app = id, "a pass over an app ended early");
+                }
+                done
+            })
+            .buffer_unordered(CONCURRENT_APPS);
+        let all: Vec<_> = passing.collect().await;
+        let mut ran = Ran { passes: 0, all: Passed::begun(now) };
+        let mut failed = None;
+        for done in all {
+            match done {
+                Ok(passed) => ran.add(&passed),
+                // That run's line has it.
+                Err(ReconcileError::Busy) => {}
+                Err(error) => {
+                    ran.all.failed += 1;
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        ran.log(clock.now());
+        failed.map_or(Ok(ran), Err)
+    }
+
+    /// Asks about an app until everything was asked about, or `deadline`.
+    pub(super) async fn pass(
+        &self,
+        app: &App,
+        writing: Writing,
+        run_id: &str,
+        clock: Clock,
+        deadline: Instant,
+    ) -> Result<Passed, ReconcileError> {
+        let api = Api::of(&self.apis, app).await?;
+        let lease = self.passes.take(app, run_id, clock.now(), clock.now().after(LEASE)).await?;
+        let lease = lease.ok_or(ReconcileError::Busy)?;
+        self.pass_with(lease, app, &api, writing, clock, deadline).await
+    }
+
+    /// The same with a lease that was taken.
+    pub(super) async fn pass_with(
+        &self,
+        lease: Lease,
+        app: &App,
+        api: &Api,
+        writing: Writing,
+        clock: Clock,
+        deadline: Instant,
+    ) -> Result<Passed, ReconcileError> {
+        let progress = Progress::read(lease.progress.as_deref());
+        let mut pass = AppPass {
+            reconcile: self,
+            app,
+            clock,
+            writing,
+            deadline,
+            lease: Some(lease),
+            progress,
+            tally: SharedTally::default(),
+            passed: Passed::begun(clock.now()),
+            is_cut: false,
+        };
+        pass.progress.begin(clock.now());
+        let done = match api {
+            Api::Rooms(api) => pass.rooms(api).await,
+            Api::Devices(api) => pass.people(api).await,
+        };
+        pass.passed.oldest_at = pass.progress.oldest_at();
+        let ended = pass.keep_until(clock.now()).await;
+        done.and(ended).map(|()| pass.passed)
+    }
+}
+
+impl AppPass<'_> {
+    /// Asks about the rooms of the app.
+    async fn rooms(&mut self, api: &ZegoApi) -> Result<(), ReconcileError> {
+        let mut rooms = self.in_order().await?.into_iter();
+        let mut failed_in_a_row = 0;
+        loop {
+            let slice_ends = self.slice_ends();
+            self.slice(api, &mut rooms, slice_ends, &mut failed_in_a_row).await?;
+            if failed_in_a_row >= MAX_FAILED_IN_A_ROW {
+                return Ok(());
+            }
+            if self.is_cut {
+                return Ok(());
+            }
+            if rooms.len() == 0 {
+                self.progress.end(self.passed.failed);
+                self.passed.is_complete = self.passed.failed == 0;
+                return Ok(());
+            }
+            if !self.leave_to_requests().await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Asks about rooms until the slice ends. It ends those that have begun.
+    async fn slice(
+        &mut self,
+        api: &ZegoApi,
+        rooms: &mut impl Iterator<Item = (RoomId, IsAsked)>,
+        slice_ends: Instant,
+        failed_in_a_row: &mut u64,
+    ) -> Result<(), ReconcileError> {
+        let Self { reconcile, app, clock, writing, deadline, .. } = *self;
+        let tally = std::mem::take(&mut self.tally);
+        let mut asking = FuturesUnordered::new();
+        let mut keep = interval_at(Instant::now() + KEPT_EVERY, KEPT_EVERY);
+        let ended = loop {
+            while asking.len() < CONCURRENT_ROOMS
+                && Instant::now() < slice_ends
+                && *failed_in_a_row < MAX_FAILED_IN_A_ROW
+            {
+                let Some((room, is_asked)) = rooms.next() else { break };
+                let tally = &tally;
+                asking.push(async move {
+                    let room_pass = RoomPass {
+                        reconcile,
+                        api,
+                        app,
+                        room: &room,
+                        clock,
+                        writing,
+                        tally: Some(tally),
+                    };
+                    let passed = room_pass.run(deadline).await;
+                    (room, is_asked, passed)
+                });
+            }
+            tokio::select! {
+                next = asking.next() => match next {
+                    None => break Ok(()),
+                    Some((room, is_asked, passed)) => {
+                        if let Err(error) = self.done(&room, is_asked, passed, failed_in_a_row).await {
+                            break Err(error);
+                        }
+                    }
+                },
+                _ = keep.tick() => {
+                    if let Err(error) = self.keep_until(clock.now().after(LEASE)).await {
+                        break Err(error);
+                    }
+                }
+            }
+        };
+        drop(asking);
+        self.tally = tally;
+        ended
+    }
+
+    /// A room was asked about. An error of the table ends the pass.
+    async fn done(
+        &mut self,
+        room: &RoomId,
+        is_asked: IsAsked,
+        passed: Result<RoomPassed, ReconcileError>,
+        failed_in_a_row: &mut u64,
+    ) -> Result<(), ReconcileError> {
+        let passed = match passed {
+            Ok(passed) => passed,
+            Err(ReconcileError::Api(error)) => {
+                let code = error.code();
+                tracing::warn!(%error, code, "a room could not be asked about");
+                self.passed.failed += 1;
+                *failed_in_a_row += u64::from(ask::is_of_all(&error));
+                return Ok(());
+            }
+            // The next run begins with it.
+            Err(ReconcileError::OutOfTime) => {
+                self.is_cut = true;
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        *failed_in_a_row = 0;
+        self.passed.rooms += 1;
+        self.passed.add(&passed);
+        if self.writing == Writing::Stored {
+            let store = &self.reconcile.passes;
+            store.passed(self.app, room, passed.checked_at).await?;
+            if is_asked == IsAsked::Yes {
+                store.answered(self.app, room).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rooms to ask about: first those that requests asked about.
+    async fn in_order(&self) -> Result<Vec<(RoomId, IsAsked)>, ReconcileError> {
+        let Self { reconcile: Reconcile { reader, .. }, app, clock, .. } = *self;
+        let asked = reader.asked_rooms(app, clock.now()).await?;
+        let mut live: Vec<LiveRoom> = Vec::new();
+        for part in 0..LIVE_PARTS {
+            let listed = reader.live_part(app, part, None, clock.now());
+            live.extend(listed.try_collect::<Vec<_>>().await?);
+        }
+        let since = self.progress.round.unwrap_or_else(|| clock.now());
+        order::sort(&mut live, since);
+        let live = live.into_iter().map(|live| live.room).filter(|room| !asked.contains(room));
+        let live = live.map(|room| (room, IsAsked::No)).collect::<Vec<_>>();
+        Ok(asked.into_iter().map(|room| (room, IsAsked::Yes)).chain(live).collect())
+    }
+
+    /// When the pass next leaves the app to requests.
+    pub(super) fn slice_ends(&self) -> Instant {
+        (Instant::now() + SLICE).min(self.deadline)
+    }
+
+    /// Gives the lease back for a moment, so that a request that waits gets it. Returns false if the
+    /// time is over.
+    pub(super) async fn leave_to_requests(&mut self) -> Result<bool, ReconcileError> {
+        self.keep_until(self.clock.now()).await?;
+        let Some(lease) = self.lease.take() else { return Ok(false) };
+        while Instant::now() + GAP < self.deadline {
+            sleep(GAP).await;
+            let now = self.clock.now();
+            let passes = &self.reconcile.passes;
+            self.lease = passes.take(self.app, lease.owner(), now, now.after(LEASE)).await?;
+            if self.lease.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Keeps the lease until a time, and notes how far the pass has come.
+    pub(super) async fn keep_until(&mut self, until: UnixMillis) -> Result<(), ReconcileError> {
+        let progress = match self.writing {
+            Writing::Stored => Some(serde_json::to_string(&self.progress)?),
+            Writing::DryRun => None,
+        };
+        let Some(lease) = &mut self.lease else { return Ok(()) };
+        if self.reconcile.passes.keep(lease, progress, until).await? {
+            Ok(())
+        } else {
+            Err(ReconcileError::LeaseLost)
+        }
+    }
+}
+
+/// Whether a request asked about a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IsAsked {
+    Yes,
+    No,
+}
+
+impl Passed {
+    pub(super) fn add(&mut self, room: &RoomPassed) {
+        self.found.add_all(room.found);
+        self.stored += room.stored;
+        self.observed.add_all(room.observed);
+        self.braked += u64::from(room.is_braked);
+        self.disagreements += room.disagreements;
+    }
+}
+
+impl Ran {
+    fn add(&mut self, passed: &Passed) {
+        let all = &mut self.all;
+        self.passes += u64::from(passed.is_complete);
+        all.rooms += passed.rooms;
+        all.people += passed.people;
+        all.found.add_all(passed.found);
+        all.observed.add_all(passed.observed);
+        all.stored += passed.stored;
+        all.braked += passed.braked;
+        all.disagreements += passed.disagreements;
+        all.failed += passed.failed;
+        // The oldest of all.
+        let ages = all.oldest_at.into_iter().chain(passed.oldest_at);
+        all.oldest_at = ages.min();
+    }
+
+    fn log(&self, now: UnixMillis) {
+        let all = &self.all;
+        let age = all.oldest_at.map_or(0, |at| now.0.saturating_sub(at.0) / 1000);
+        tracing::info!(
+            target: metrics::RECONCILE,
+            passes = self.passes,
+            rooms = all.rooms,
+            people = all.people,
+            seen_in = all.observed.in_,
+            seen_out = all.observed.out,
+            braked = all.braked,
+            disagreements = all.disagreements,
+            unanswered = all.failed,
+            oldest_pass_s = age,
+            "passes"
+        );
+    }
+}

@@ -1,0 +1,201 @@
+//! What a provider answered when it was asked: beside the marks of a seat, and beside the registers
+//! of a device.
+//!
+//! Each kind of observation is a register, which keeps the newest. So two observations lie on a
+//! seat at most, and any order of arrival gives the same result. A callback never writes them, and
+//! an observation never changes the newest mark of a seat nor its place in the index.
+//!
+//! That somebody is in lies on a seat without a life. Nothing else writes that one, so an
+//! observation also writes its place.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{Client, primitives::Blob};
+
+use super::{
+    super::{
+        StoreError,
+        item::{
+            self, CHECKED_AT, EXPIRES_AT, NEWEST, SEEN_IN, SEEN_OFFLINE, SEEN_ONLINE, SEEN_OUT,
+        },
+        keys::{self, Section},
+        table::{INDEX_PK, INDEX_SK, PK, Table},
+    },
+    update::{Update, Written},
+};
+use crate::domain::{
+    App, CLOCKS_DIFFER, DeviceName, DeviceSays, DeviceSeen, LifeId, Outcome, RoomId, Says,
+    SeatObservation, Seen, UnixMillis, UserId,
+};
+
+/// The table as it is used by what asks providers: it stores what they answered.
+///
+/// Its function may update items.
+#[derive(Debug, Clone)]
+pub struct Observer {
+    table: Table,
+    retention: Duration,
+}
+
+impl Observer {
+    /// An observer that writes to the table of that name. What it adds is kept for `retention`.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>, retention: Duration) -> Self {
+        Self { table: Table::new(client, table), retention }
+    }
+
+    /// Adds an observation to its seat. `Applied` if it is the newest of its kind there;
+    /// `Duplicate` or `Stale` if one as new or a newer one is known; `Ignored` if the seat has
+    /// expired.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if it is not known to be stored. It can be added again without harm.
+    pub async fn add(&self, observation: &SeatObservation) -> Result<Outcome, StoreError> {
+        match observation.seen.says {
+            Says::In { .. } => self.add_in(observation).await,
+            Says::Out => self.add_out(observation).await,
+        }
+    }
+
+    /// The person is in: the seat without a life, which comes into the section `in` of the room.
+    async fn add_in(&self, observation: &SeatObservation) -> Result<Outcome, StoreError> {
+        let SeatObservation { app, user, room, seen, .. } = observation;
+        let row = keys::row(Section::In, seen.at, None, user);
+        let update = on_seat(observation, SEEN_IN)
+            .set(INDEX_PK, item::string(keys::shard_of(app, room, user)))
+            .set(INDEX_SK, item::string(row))
+            .set(EXPIRES_AT, item::number(seen.at.after(self.retention).seconds().0))
+            .only_if(if_newer(SEEN_IN));
+        let written = self.table.update(update).await?;
+        outcome(&written, SEEN_IN, seen)
+    }
+
+    async fn add_out(&self, observation: &SeatObservation) -> Result<Outcome, StoreError> {
+        let SeatObservation { seen, user, life, ends, .. } = observation;
+        // Readers of a roster need not look at somebody who has certainly left.
+        if let (None, Some(came)) = (life, ends)
+            && came.at < seen.at.before(CLOCKS_DIFFER)
+        {
+            let row = keys::row(Section::Left, came.at, None, user);
+            let is_newer = if_newer(SEEN_OUT);
+            let update = on_seat(observation, SEEN_OUT)
+                .set(INDEX_SK, item::string(row))
+                .given("came", item::bytes(Blob::new(came.to_bytes())))
+                .only_if(format!("{SEEN_IN} = :came AND ({is_newer})"));
+            if let Written::Yes(_) = self.table.update(update).await? {
+                return Ok(Outcome::Applied);
+            }
+        }
+        let of_seat = if life.is_some() { NEWEST } else { SEEN_IN };
+        let is_newer = if_newer(SEEN_OUT);
+        let update = on_seat(observation, SEEN_OUT)
+            .only_if(format!("attribute_exists({of_seat}) AND ({is_newer})"));
+        let written = self.table.update(update).await?;
+        outcome(&written, SEEN_OUT, seen)
+    }
+
+    /// Adds an observation of a device. The outcomes are those of [`Observer::add`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Observer::add`].
+    pub async fn add_device(
+        &self,
+        app: &App,
+        user: &UserId,
+        seen: &DeviceSeen,
+    ) -> Result<Outcome, StoreError> {
+        let DeviceName { platform, connection } = &seen.device;
+        let register = match seen.online {
+            DeviceSays::Online => SEEN_ONLINE,
+            DeviceSays::Offline => SEEN_OFFLINE,
+        };
+        let update = Update::of(keys::user(app, user), keys::device(platform, connection.as_ref()))
+            .set(register, item::number(seen.at.0))
+            .or_return_item();
+        let is_newer = if_newer(register);
+        let update = match seen.online {
+            // The provider may know a device of which no callback arrived.
+            DeviceSays::Online => update
+                .set(EXPIRES_AT, item::number(seen.at.after(self.retention).seconds().0))
+                .only_if(is_newer),
+            DeviceSays::Offline => {
+                update.only_if(format!("attribute_exists({PK}) AND ({is_newer})"))
+            }
+        };
+        Ok(match self.table.update(update).await? {
+            Written::Yes(_) => Outcome::Applied,
+            Written::No(known) => match item::millis(&known, register)? {
+                None => Outcome::Ignored,
+                Some(at) if at == seen.at => Outcome::Duplicate,
+                Some(_) => Outcome::Stale,
+            },
+        })
+    }
+
+    /// Notes that the provider confirmed at a time who is in a room: in its newest life, or in a
+    /// room of which no life is known.
+    ///
+    /// # Errors
+    ///
+    /// As [`Observer::add`].
+    pub async fn set_room_checked(
+        &self,
+        app: &App,
+        room: &RoomId,
+        life: Option<&LifeId>,
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let expires_at = at.after(self.retention).after(self.retention).seconds();
+        let update = Update::of(keys::room(app, room), keys::checked(life))
+            .set(CHECKED_AT, item::number(at.0))
+            .set_if_missing(EXPIRES_AT, item::number(expires_at.0))
+            .only_if(if_newer(CHECKED_AT));
+        self.table.update(update).await.map(drop)
+    }
+
+    /// Notes that the provider confirmed at a time what is known of a device.
+    ///
+    /// # Errors
+    ///
+    /// As [`Observer::add`].
+    pub async fn set_device_checked(
+        &self,
+        app: &App,
+        user: &UserId,
+        device: &DeviceName,
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
+        let DeviceName { platform, connection } = device;
+        let is_newer = if_newer(CHECKED_AT);
+        let update = Update::of(keys::user(app, user), keys::device(platform, connection.as_ref()))
+            .set(CHECKED_AT, item::number(at.0))
+            .only_if(format!("attribute_exists({PK}) AND ({is_newer})"));
+        self.table.update(update).await.map(drop)
+    }
+}
+
+/// Makes an observation the newest of its kind on its seat. The caller adds the condition.
+fn on_seat(observation: &SeatObservation, name: &str) -> Update {
+    let SeatObservation { app, user, room, life, seen, .. } = observation;
+    Update::of(keys::user(app, user), keys::seat(room, life.as_ref()))
+        .set(name, item::bytes(Blob::new(seen.to_bytes())))
+        .or_return_item()
+}
+
+/// The condition that a value is greater than the stored one.
+fn if_newer(name: &str) -> String {
+    format!("attribute_not_exists({name}) OR {name} < :{name}")
+}
+
+fn outcome(written: &Written, name: &str, seen: &Seen) -> Result<Outcome, StoreError> {
+    Ok(match written {
+        Written::Yes(_) => Outcome::Applied,
+        Written::No(known) => match item::seen(known, name)? {
+            None => Outcome::Ignored,
+            Some(known) if known == *seen => Outcome::Duplicate,
+            Some(_) => Outcome::Stale,
+        },
+    })
+}
