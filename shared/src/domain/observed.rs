@@ -109,7 +109,9 @@ impl Stays {
         let mut begin = login.unwrap_or(seen.at);
         if let Some(last) = last {
             let visit = &self.real[last].visit;
-            let is_of_it = login.is_none_or(|login| login <= visit.place().after(LOGINS_DIFFER));
+            // A relogin may keep its session.
+            let last_login = visit.place().max(visit.last_in);
+            let is_of_it = login.is_none_or(|login| login <= last_login.after(LOGINS_DIFFER));
             match visit.ending {
                 // It lasted when the provider was asked.
                 None if is_of_it => return self.lasted(last, seen.at),

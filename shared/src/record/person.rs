@@ -74,7 +74,7 @@ impl Record<'_> {
         let seats = self.store.seats(self.app, user, self.now).await?;
         let marks = seats.iter().flat_map(|seat| &seat.marks).map(|mark| mark.at);
         let came = seats.iter().filter_map(|seat| seat.seen.came).map(|seen| seen.at);
-        let last_seen_at = marks.chain(came).max();
+        let last_seen_at = marks.max().or(came.max());
         let mut rooms = BTreeMap::<RoomId, Vec<Seat>>::new();
         for seat in seats {
             rooms.entry(seat.room.clone()).or_default().push(seat);

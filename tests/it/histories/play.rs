@@ -263,7 +263,7 @@ pub(super) type Rosters = BTreeMap<String, BTreeSet<String>>;
 pub(super) struct Played {
     pub(super) reported: Vec<Reported>,
     pub(super) truth: Truth,
-    ended_at: u64,
+    pub(super) ended_at: u64,
     /// Every arrival.
     pub(super) arrived: Vec<Arrived>,
     /// The events that arrived at all, each once.

@@ -143,7 +143,13 @@ pub(crate) fn permission(target: &str, request: &Map<String, Value>) -> Permissi
     let before_dash = |name: &str| name.split('-').next().unwrap_or_default().to_owned();
     let (service, resource) = match service {
         "DynamoDB_20120810" => {
-            let table = if text("TableName") == TABLE_NAME { "Table.Arn" } else { "?" };
+            // One that reads several items names their tables.
+            let of_items = request.get("RequestItems").and_then(Value::as_object);
+            let is_ours = match of_items {
+                Some(tables) => tables.keys().all(|table| table == TABLE_NAME),
+                None => text("TableName") == TABLE_NAME,
+            };
+            let table = if is_ours { "Table.Arn" } else { "?" };
             let index = request.get("IndexName").and_then(Value::as_str);
             let index = index.map(|index| format!("/index/{index}")).unwrap_or_default();
             ("dynamodb", format!("{table}{index}"))

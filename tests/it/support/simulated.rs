@@ -315,6 +315,7 @@ impl State {
         let mut request = Request::new(body);
         let answer = match operation {
             "GetItem" => self.get(&mut request),
+            "BatchGetItem" => self.batch_get(&mut request),
             "PutItem" => self.put(&mut request),
             "UpdateItem" => self.update(&mut request),
             "DeleteItem" => self.delete(&mut request),
@@ -332,6 +333,33 @@ impl State {
         let item = self.items.get(&key);
         let mut answer = item.map_or_else(|| json!({}), |item| json!({ "Item": item }));
         request.add_read_units(&mut answer, item, is_consistent);
+        (200, answer)
+    }
+
+    /// Of many keys it reads a part only, as DynamoDB may do.
+    fn batch_get(&self, request: &mut Request) -> Answer {
+        let asked = request.take("RequestItems").unwrap();
+        let (table, of_table) = asked.as_object().unwrap().iter().next().unwrap();
+        assert_eq!(of_table["ConsistentRead"], true);
+        let keys = of_table["Keys"].as_array().unwrap();
+        assert!((1..=100).contains(&keys.len()), "{} keys", keys.len());
+        let (read, left) = keys.split_at(keys.len().div_ceil(2));
+        let key = |key: &Value| -> Key {
+            let [pk, sk] = TABLE.key.map(|name| text(&key[name]).to_owned());
+            (pk, sk)
+        };
+        let distinct: BTreeSet<Key> = keys.iter().map(key).collect();
+        assert_eq!(distinct.len(), keys.len(), "a key is named twice");
+        let items: Vec<&Item> = read.iter().filter_map(|read| self.items.get(&key(read))).collect();
+        let mut answer = json!({ "Responses": { table: &items }, "UnprocessedKeys": {} });
+        if !left.is_empty() {
+            answer["UnprocessedKeys"] = json!({ table: { "Keys": left, "ConsistentRead": true } });
+        }
+        let mut units = json!({});
+        request.add_read_units(&mut units, items, true);
+        if let Some(units) = units.get("ConsumedCapacity") {
+            answer["ConsumedCapacity"] = json!([units]);
+        }
         (200, answer)
     }
 
@@ -577,7 +605,9 @@ struct Request {
 
 impl Request {
     fn new(mut fields: Map<String, Value>) -> Self {
-        fields.remove("TableName").unwrap();
+        let table = fields.remove("TableName");
+        // One that reads several items names the table with their keys.
+        assert!(table.is_some() || fields.contains_key("RequestItems"));
         let values = fields.remove("ExpressionAttributeValues").unwrap_or_else(|| json!({}));
         Self { fields, values: serde_json::from_value(values).unwrap(), used: BTreeSet::new() }
     }

@@ -96,6 +96,9 @@ pub struct Truth {
     pub rooms: BTreeMap<String, BTreeSet<String>>,
     /// Who is online, by the path of the query.
     pub online: BTreeSet<String>,
+    /// When whoever is in a room logged in and in which role, by the path of the room and the user.
+    /// Of ZEGO only.
+    pub sessions: BTreeMap<(String, String), (u64, u16)>,
 }
 
 /// What was reported so far, and the time.
@@ -108,6 +111,16 @@ impl Timeline {
     fn report(&mut self, event: Event) {
         self.reported.push(Reported { at: self.now, event });
     }
+}
+
+/// The truth at a time while these steps are played.
+#[must_use]
+pub fn truth_at(steps: &[Step], at: u64) -> Truth {
+    let done = (0..=steps.len()).rev().find(|done| {
+        let (_, _, now) = live(&steps[..*done]);
+        now <= at
+    });
+    live(&steps[..done.unwrap_or(0)]).1
 }
 
 /// Plays these steps: what is reported, the truth at the end, and when that is.

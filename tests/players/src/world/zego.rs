@@ -166,6 +166,8 @@ impl Zego {
             let mut people = std::collections::BTreeSet::new();
             for (user, session) in self.open.get(&index).into_iter().flat_map(|life| &life.inside) {
                 truth.online.insert(format!("zego/1/{}", USERS[*user]));
+                let key = (format!("zego/1/{room}"), USERS[*user].to_owned());
+                truth.sessions.insert(key, (session.login_time, session.role));
                 // Recorders and moderation are no people.
                 if session.role != 4 {
                     people.insert(USERS[*user].to_owned());
