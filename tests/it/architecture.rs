@@ -511,6 +511,21 @@ fn the_writer_never_queries_and_the_reader_never_writes() {
     }
 }
 
+/// What asks the providers is linked by those who ask, and by nobody who receives callbacks.
+#[test]
+fn only_who_asks_the_providers_links_their_server_apis() {
+    let read = |path: &Path| -> toml::Table { fs::read_to_string(path).unwrap().parse().unwrap() };
+    let workspace = read(&root().join("Cargo.toml"));
+    let shared = &workspace["workspace"]["dependencies"]["rollcall"];
+    assert_eq!(shared["default-features"].as_bool(), Some(false));
+    for function in fs::read_dir(root().join("functions")).unwrap() {
+        let path = function.unwrap().path();
+        let rollcall = &read(&path.join("Cargo.toml"))["dependencies"]["rollcall"];
+        let asks = rollcall.get("features").is_some();
+        assert_eq!(asks, path.ends_with("reconcile"), "{}", path.display());
+    }
+}
+
 #[test]
 fn a_functions_main_holds_no_logic() {
     for (file, code) in sources("functions") {

@@ -10,16 +10,20 @@ use http::Method;
 use rollcall::{
     callback::Secret,
     endpoint::Endpoint,
-    routes::{self, ERASE, MINT, QUERY, RELAY, Route, SETTLE, SPILL_REPLAY, SWEEP, USER_SIG},
+    routes::{
+        self, ERASE, MINT, QUERY, RECONCILE, RELAY, Route, SETTLE, SPILL_REPLAY, SWEEP, USER_SIG,
+    },
 };
+use rollcall_players::zego::{Event, EventName};
 use serde_json::{Value, json};
 
 use crate::{
     relay,
     seats::comings_and_goings,
     support::{
-        BUS, EventBridge, Fleet, Moment, Outage, Proxy, SECRET, SecretsManager, TABLE_NAME,
-        TestQueue, apps_json, callback_event, gateway_event, iam, one_of_each, secrets,
+        BUS, EventBridge, Fleet, Moment, Outage, Proxy, SECRET, SecretsManager, ServersOnAPort,
+        TABLE_NAME, TestQueue, apps_json, callback_event, gateway_event, iam, one_of_each, secrets,
+        zego_event,
     },
     template::{functions, template},
 };
@@ -59,6 +63,7 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
     let secrets_manager = Proxy::before(&manager.url).await;
     let bus = EventBridge::start().await;
     let event_bridge = Proxy::before(&bus.url).await;
+    let servers = ServersOnAPort::start().await;
     let template = template();
 
     let mut names = Names::from([
@@ -73,7 +78,8 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
         if let Some(written) = resource["Properties"]["SecretString"].as_str() {
             // Each secret has the apps of one provider, as in the template.
             let mut apps: Value = serde_json::from_str(written).unwrap();
-            let all: Value = serde_json::from_str(&apps_json()).unwrap();
+            let all = if name == "ProviderApis" { &servers.apis } else { &apps_json() };
+            let all: Value = serde_json::from_str(all).unwrap();
             for (provider, apps) in apps.as_object_mut().unwrap() {
                 *apps = all[provider].clone();
             }
@@ -211,6 +217,44 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
     let answer = invoke(RELAY, json!({ "Records": unknown })).await;
     assert_eq!(answer, json!({ "batchItemFailures": [] }));
     assert_eq!(invoke(SWEEP, json!({ "detail-type": "Scheduled Event" })).await, Value::Null);
+
+    // What a server API knows: who is in, whose logout was lost, and who is registered. Of a room that it
+    // does not know yet, the answer is remembered, and then forgotten.
+    let ask = async |path: &str| {
+        let event = gateway_event("POST", &format!("/reconcile/{path}"), "", None);
+        let answer = invoke(RECONCILE, event).await;
+        assert_eq!(answer["statusCode"], 200, "{path}: {answer}");
+        serde_json::from_str::<Value>(answer["body"].as_str().unwrap()).unwrap()
+    };
+    let start = Moment::recent();
+    for (room, user) in [("attic", "ada"), ("den", "ada"), ("den", "bob")] {
+        let event = Event {
+            room: room.to_owned(),
+            user: user.to_owned(),
+            ..zego_event(EventName::RoomLogin, start.plus(0))
+        };
+        let callback = event.callback(&secret, rollcall::runtime::now().seconds(), "1");
+        let answer = invoke("zego-room-login", callback_event(&callback, callback.route)).await;
+        assert_eq!(answer["headers"]["x-rollcall-outcome"], "applied", "{answer}");
+    }
+    let occupant = json!({ "session": "s", "name": "n", "role": 2, "login_time": start.plus(0) });
+    let of = |people: &[&str]| {
+        let people = people.iter().map(|name| ((*name).to_owned(), occupant.clone()));
+        json!({ "life": 7, "people": people.collect::<serde_json::Map<_, _>>() })
+    };
+    let profile = json!({ "profile": { "nickname": "Cyd", "create_time": start.plus(0) } });
+    servers.know(json!({ "zego": { "1": { "den": of(&["ada", "cyd"]) } },
+        "openim": { "main": { "cyd": profile } } }));
+    assert_eq!(ask("zego/1/rooms/attic").await["braked"], true);
+    for stored in [2, 0] {
+        assert_eq!(ask("zego/1/rooms/den").await["stored"], stored);
+    }
+    servers.know(json!({ "zego": { "1": { "attic": of(&["ada"]) } },
+        "openim": { "main": { "cyd": profile } } }));
+    assert_eq!(ask("zego/1/rooms/attic").await["braked"], false);
+    assert_eq!(ask("openim/main/registrations").await["recorded"], 1);
+    let event = json!({ "detail-type": "Scheduled Event" });
+    assert_eq!(invoke(RECONCILE, event).await, Value::Null);
 
     let mut done = BTreeMap::<String, BTreeSet<iam::Permission>>::new();
     for proxy in [&outage.store, &outage.sqs, &secrets_manager, &event_bridge] {

@@ -796,7 +796,7 @@ fn a_table_that_exists_takes_the_place_of_the_stacks_own_everywhere() {
             _ => {}
         }
     }
-    assert_eq!(uses, 20, "environment, output, events, and one in each statement of a policy");
+    assert_eq!(uses, 22, "environment, output, events, and one in each statement of a policy");
 }
 
 /// A stack's name has at most 138 characters. Every name that contains it must stay within the
@@ -841,9 +841,12 @@ fn the_templates_secrets_can_be_read() {
         // What a webhook is posted with is made by Secrets Manager.
         .filter(|resource| resource["Properties"]["GenerateSecretString"].is_null())
         .collect();
-    assert_eq!(secrets.len(), 4);
+    assert_eq!(secrets.len(), 5);
     for secret in secrets {
         let text = secret["Properties"]["SecretString"].as_str().unwrap();
+        // It has other members, and all providers.
+        let apis = config::ProviderApis::from_json(text).unwrap();
+        assert_eq!(apis.apps().count(), 0);
         let apps = rollcall::config::Apps::from_json(text).unwrap();
         assert!(apps.zego.is_empty() && apps.openim.is_empty() && apps.tencent.is_empty());
     }

@@ -34,6 +34,8 @@ const CONFIRMED_EVERY: Duration = Duration::from_hours(1);
 #[derive(Debug)]
 struct Compared {
     user: UserId,
+    /// All devices of the record.
+    known: Vec<DeviceName>,
     /// When they were asked about.
     at: UnixMillis,
     /// How many devices are online by the record.
@@ -71,10 +73,13 @@ impl Reconcile {
             passed.found.add_device(seen.online);
         }
         if writing == Writing::Stored {
+            let known =
+                compared.known.iter().chain(compared.differ.iter().map(|(seen, _)| &seen.device));
+            let known: BTreeSet<&DeviceName> = known.collect();
             for seen in compared.differ.iter().map(|(seen, _)| seen).chain(&compared.renewed) {
                 passed.stored += self.add_device(app, user, seen).await?;
             }
-            for device in &compared.confirmed {
+            for device in known {
                 self.observer.set_device_checked(app, user, device, at).await?;
             }
         }
@@ -238,6 +243,7 @@ async fn compare(record: Record<'_>, said: AccountSaid) -> Result<Compared, Reco
     let known = record.devices_for_check(user).await?;
     let mut compared = Compared {
         user: user.clone(),
+        known: known.iter().map(|device| device.name.clone()).collect(),
         at,
         online: known.iter().filter(|device| device.is_online).count(),
         differ: Vec::new(),

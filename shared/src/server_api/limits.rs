@@ -84,3 +84,106 @@ impl Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::ProviderName;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn counted(app: u8, room: Option<u8>) -> Vec<(Counted, Limit)> {
+        let id = format!("{app}").parse().unwrap();
+        let app = App { provider: ProviderName::Zego, id };
+        match room {
+            None => vec![(Counted::App(app, "few"), Limit::per_second(3))],
+            Some(room) => {
+                let room = format!("{room}").parse().unwrap();
+                let of_room = Counted::Room(app.clone(), "many", room);
+                let of_app = (Counted::App(app, "many"), Limit::per_second(20));
+                vec![(of_room, Limit::per_second(1)), of_app]
+            }
+        }
+    }
+
+    /// The most of some moments, in milliseconds, that lie within one second.
+    fn most_in_a_second(mut moments: Vec<u128>) -> usize {
+        moments.sort_unstable();
+        let until = |from: u128| moments.iter().filter(move |at| (from..from + 1000).contains(*at));
+        moments.iter().map(|from| until(*from).count()).max().unwrap_or(0)
+    }
+
+    proptest! {
+        /// Whoever asks when, and however the network delays a request by less than a tenth of a
+        /// second: no second has more requests than a limit allows.
+        #[test]
+        fn no_window_ever_has_more_requests_than_the_limit(
+            requests in prop::collection::vec(
+                (0_u8..2, prop::option::of(0_u8..4), 0_u64..400, 0_u128..100, prop::bool::weighted(0.05)),
+                1..200,
+            ),
+        ) {
+            let start = Instant::now();
+            let (mut limits, mut asked_at) = (Limits::default(), start);
+            let mut sent: HashMap<Counted, (Limit, Vec<u128>)> = HashMap::new();
+            for (app, room, pause, delay, is_refused) in requests {
+                asked_at += Duration::from_millis(pause);
+                let counted = counted(app, room);
+                let mut now = asked_at;
+                while let Err(next) = limits.take(&counted, now) {
+                    prop_assert!(next > now, "a wait that ends");
+                    prop_assert!(next - now <= 2 * SECOND, "it waits for one place only");
+                    now = next;
+                }
+                for (kind, limit) in &counted {
+                    let times = &mut sent.entry(kind.clone()).or_insert((*limit, Vec::new())).1;
+                    times.push((now - start).as_millis() + delay);
+                }
+                if is_refused {
+                    limits.back_off(&counted, now);
+                    prop_assert!(limits.take(&counted, now + SECOND / 2).is_err());
+                }
+                asked_at = now;
+            }
+            for (kind, (limit, moments)) in sent {
+                let most = most_in_a_second(moments);
+                prop_assert!(most <= limit.per_second as usize, "{kind:?}: {most}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_limit_is_used_up_to_nine_tenths_and_rooms_do_not_hold_each_other_up() {
+        let (start, mut limits) = (Instant::now(), Limits::default());
+        let (mut now, mut sent) = (start, 0);
+        while now < start + 10 * SECOND {
+            match limits.take(&counted(1, None), now) {
+                Ok(()) => sent += 1,
+                Err(next) => now = next,
+            }
+        }
+        assert_eq!(sent, 28, "of 30");
+        assert!(limits.take(&counted(1, Some(1)), now).is_ok());
+        let soon = now + Limit::per_second(20).spacing();
+        assert!(limits.take(&counted(1, Some(1)), soon).is_err());
+        assert!(limits.take(&counted(1, Some(2)), soon).is_ok(), "nothing was taken in vain");
+        assert!(limits.take(&counted(2, Some(2)), soon).is_ok());
+    }
+
+    #[test]
+    fn what_may_be_sent_again_is_forgotten() {
+        let (mut now, mut limits) = (Instant::now(), Limits::default());
+        for n in 0..10_000_u64 {
+            let room = format!("{n}").parse().unwrap();
+            let app = App { provider: ProviderName::Zego, id: "1".parse().unwrap() };
+            let kind = Counted::Room(app, "many", room);
+            assert!(limits.take(&[(kind, Limit::per_second(1))], now).is_ok());
+            now += Duration::from_millis(5);
+            assert!(limits.next.len() <= MANY, "{}", limits.next.len());
+        }
+    }
+}

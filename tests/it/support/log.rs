@@ -14,9 +14,18 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     pub(crate) fn capture() -> (Self, DefaultGuard) {
+        Self::from_level(tracing::Level::INFO)
+    }
+
+    /// The same with everything below INFO.
+    pub(crate) fn capture_all() -> (Self, DefaultGuard) {
+        Self::from_level(tracing::Level::TRACE)
+    }
+
+    fn from_level(level: tracing::Level) -> (Self, DefaultGuard) {
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::INFO)
+            .with_max_level(level)
             .with_ansi(false)
             .with_writer(log.clone())
             .finish();

@@ -17,7 +17,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode};
-use rollcall::{apps::AppsSource, aws};
+use rollcall::{
+    apps::{AppsSource, SecretSource},
+    aws,
+    providers::ProviderApis,
+};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -96,6 +100,11 @@ impl SecretsManager {
     /// The apps of a secret.
     pub(crate) fn apps(&self, id: &str, budget: Duration) -> AppsSource {
         AppsSource::secret(&aws::at(&self.url), id, budget)
+    }
+
+    /// The accounts of the providers' APIs in a secret.
+    pub(crate) fn apis(&self, id: &str, budget: Duration) -> SecretSource<ProviderApis> {
+        SecretSource::secret(&aws::at(&self.url), id, budget)
     }
 }
 

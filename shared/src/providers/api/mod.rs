@@ -6,6 +6,8 @@
 
 mod devices;
 mod error;
+#[cfg(test)]
+pub(super) mod odd;
 mod request;
 mod rows;
 mod url;
@@ -17,3 +19,11 @@ pub use request::{Answer, ApiRequest, Nonce};
 pub(super) use request::{Query, post};
 pub(super) use rows::{body, rows};
 pub use url::{BaseUrl, PlainHttp, UrlFault};
+
+use crate::domain::AppId;
+
+/// The id of an app that is a number above 0.
+pub(super) fn number(app: &AppId) -> Option<u32> {
+    let digits = app.as_str().bytes().all(|byte| byte.is_ascii_digit());
+    app.as_str().parse().ok().filter(|app| digits && *app > 0)
+}

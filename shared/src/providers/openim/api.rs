@@ -410,3 +410,6 @@ fn data(action: &'static str, answer: &Answer) -> Result<Option<Fields>, ApiErro
 fn unreadable(action: &'static str, why: &'static str) -> ApiError {
     ApiError::Unreadable { action, why }
 }
+
+#[cfg(test)]
+mod tests;

@@ -160,3 +160,6 @@ fn check(fields: &Fields) -> Result<(), ApiError> {
     };
     Err(ApiError::Refused { action: ONLINE_STATUS, code, cause })
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use crate::{
     domain::{AppId, ProviderName},
     providers::{
         ProviderApisError,
-        api::{BaseUrl, PlainHttp},
+        api::{BaseUrl, PlainHttp, number},
     },
 };
 
@@ -43,8 +43,7 @@ pub(in crate::providers) fn read_api_account(
     warnings: &mut AppWarnings,
 ) -> Result<Option<ApiAccount>, ProviderApisError> {
     let provider = ProviderName::Tencent;
-    let app = id.as_str().parse().ok().filter(|app| *app > 0);
-    let app = app.ok_or_else(|| ProviderApisError::Number(provider, id.clone()))?;
+    let app = number(id).ok_or_else(|| ProviderApisError::Number(provider, id.clone()))?;
     let key = SECRET_KEY.take_all(vec![json.secret_key], warnings).pop();
     let admin = trim(&json.admin);
     let (Some(secret_key), false) = (key, admin.is_empty()) else {

@@ -57,21 +57,33 @@ pub fn sign(app: u32, nonce: Nonce, server_secret: &Secret, at: UnixSeconds) -> 
     hex::encode(hash.finalize())
 }
 
-/// Where the next page of a list begins.
+/// Where the next page of a list begins. It remembers the pages before, so that a list which leads
+/// back to one of them ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Marker(String);
+pub struct Marker {
+    text: String,
+    before: Vec<String>,
+}
 
 impl Marker {
     /// The marker as ZEGO wrote it.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// A marker that was noted; `None` if it is empty, because then there is no next page.
     #[must_use]
     pub fn noted(text: String) -> Option<Self> {
-        (!text.is_empty()).then_some(Self(text))
+        (!text.is_empty()).then_some(Self { text, before: Vec::new() })
+    }
+
+    /// The marker after `from`; `None` if it leads back.
+    fn after(from: Option<&Self>, text: &str) -> Option<Self> {
+        let mut before = from.map(|from| from.before.clone()).unwrap_or_default();
+        before.extend(from.map(|from| from.text.clone()));
+        let is_new = before.iter().all(|known| known != text);
+        is_new.then(|| Self { text: text.to_owned(), before })
     }
 }
 
@@ -128,8 +140,8 @@ pub fn user_list(
         .with("RoomId", room)
         .with("Mode", 0)
         .with("Limit", PAGE);
-    if let Some(Marker(marker)) = from {
-        query = query.with("Marker", marker);
+    if let Some(marker) = from {
+        query = query.with("Marker", &marker.text);
     }
     ApiRequest::get(USER_LIST, &account.url, &query)
 }
@@ -160,8 +172,7 @@ pub fn read_user_list(from: Option<&Marker>, answer: &Answer) -> Result<UserList
     let why = "its marker is no text";
     let marker = data.text("Marker").map_err(|_| unreadable(USER_LIST, why))?;
     // ZEGO's own sample of a last page has a marker, too.
-    let next = marker.map(|marker| Marker(marker.to_owned()));
-    page.next = next.filter(|next| is_full && Some(next) != from);
+    page.next = marker.filter(|_| is_full).and_then(|marker| Marker::after(from, marker));
     Ok(page)
 }
 
@@ -319,3 +330,6 @@ fn data(action: &'static str, fields: &Fields) -> Result<Fields, ApiError> {
 fn unreadable(action: &'static str, why: &'static str) -> ApiError {
     ApiError::Unreadable { action, why }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use crate::{
     domain::AppId,
     providers::{
         ProviderApisError,
-        api::{BaseUrl, PlainHttp},
+        api::{BaseUrl, PlainHttp, number},
     },
 };
 
@@ -51,8 +51,7 @@ pub(in crate::providers) fn read_api_account(
     json: ApiAccountJson,
     warnings: &mut AppWarnings,
 ) -> Result<Option<ApiAccount>, ProviderApisError> {
-    let app = id.as_str().parse().ok().filter(|app| *app > 0);
-    let app = app.ok_or_else(|| ProviderApisError::Number(Zego::NAME, id.clone()))?;
+    let app = number(id).ok_or_else(|| ProviderApisError::Number(Zego::NAME, id.clone()))?;
     let url = |field, text: Option<String>, published| match text {
         None => Ok(BaseUrl::published(published)),
         Some(text) => BaseUrl::new(&text, PlainHttp::Loopback)

@@ -1,6 +1,8 @@
 //! Checks on arbitrary bytes: the bodies of the targets in `fuzz/`, which a test also runs over the
 //! corpus. Each panics if a rule does not hold.
 
+pub mod provider_answers;
+
 use std::{any::TypeId, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -39,11 +41,12 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 pub type Target = (&'static str, fn(&[u8]) -> usize);
 
 /// All targets, by the names of their folders in `fuzz/corpus`.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("zego", zego),
     ("openim", openim),
     ("tencent_chat", tencent_chat),
     ("tencent_trtc", tencent_trtc),
+    ("provider_answers", provider_answers::check),
     ("user_sig", |data| only(user_sig::fuzz, data)),
     ("keys", |data| only(store::fuzz_keys, data)),
     ("cursors", |data| only(query::fuzz_cursors, data)),
