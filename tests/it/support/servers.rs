@@ -5,8 +5,9 @@ use std::{
     time::Duration,
 };
 
+use rollcall::config::ProviderApis;
 use rollcall_local::provider::{
-    Accounts, Behaviour, DEFAULT_PORT, EXAMPLE_APIS, Provider, Truth, serve,
+    Behaviour, DEFAULT_PORT, EXAMPLE_APIS, Provider, Truth, serve,
 };
 use rollcall_players::servers::Servers;
 use serde_json::Value;
@@ -44,7 +45,7 @@ impl ServersOnAPort {
         let apis = EXAMPLE_APIS.replace(&DEFAULT_PORT.to_string(), &port.to_string());
         let truth = known.0.clone();
         let truth = Truth::new(move |_| truth.lock().unwrap().clone());
-        let accounts = Accounts::from_json(&apis).unwrap();
+        let accounts = ProviderApis::from_json(&apis).unwrap();
         let provider = Arc::new(Provider::new(accounts, truth, behaviour, 1));
         tokio::spawn(serve(provider.clone(), Duration::ZERO, listener, std::future::pending()));
         Self { known, provider, apis }
