@@ -319,6 +319,11 @@ pub fn reconciled(answer: &Value, writing: Writing) -> String {
     if answer["braked"] == true {
         says += "Of that, the brake holds a part: the same answer in half a minute is stored.\n";
     }
+    let differs = found_in.as_u64().unwrap_or(0) + found_out.as_u64().unwrap_or(0);
+    let is_kept = differs > answer["stored"].as_u64().unwrap_or(differs);
+    if is_kept && writing == Writing::Stored && answer["braked"] == false {
+        says += "Of that, what changed in the last ten seconds waits for a later pass.\n";
+    }
     if answer["complete"] == false {
         says += "Not everything was asked about in the time of one request.\n";
     }

@@ -7,8 +7,8 @@
 //! - [`play`]: the callbacks' way through handlers and store, late, repeatedly, never, or at the same
 //!   moment as others; and the queries.
 //! - [`relay`]: the store's stream on its way to a backend's copy of the answers.
-//! - [`repaired`]: a played provider that is asked who is there.
 //! - [`observed`]: what the provider answers when it is asked, and what that repairs.
+//! - [`repaired`]: the same by whole passes over a played server API.
 //! - [`settle`]: rooms that are over or empty, and the checks that find them.
 //!
 //! Whatever arrived, the answers are the model's. If everything arrived, they are the truth.
