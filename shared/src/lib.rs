@@ -19,7 +19,7 @@
 //! | [`routes`] | the table of all routes, and who calls them | `domain` |
 //! | [`callback`] | verified requests, the traits [`callback::Provider`] and [`callback::Callback`] | `domain`, `http` |
 //! | [`providers`] | one folder per provider: its apps, verification, wire format, reply, rules for reading; one file per callback type | `callback`, `domain`, `http`, `routes` |
-//! | [`config`] | the environment variables of the contract | `providers` |
+//! | [`config`] | the environment variables of the contract | `domain`, `providers` |
 //! | [`aws`] | what all AWS clients share: environment, HTTP client, roots, times | none |
 //! | [`apps`] | the current apps and their secrets; AWS Secrets Manager | `aws`, `domain`, `providers` |
 //! | [`store`] | DynamoDB: keys, conditions, index attributes; a writer for callbacks, a reader for queries | `aws`, `domain`, `providers` |
