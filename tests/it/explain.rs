@@ -8,7 +8,13 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use rollcall::domain::{EndRule, LastsRule, MarkRule, Moved, RegisterRule, UnixMillis};
+use rollcall::{
+    domain::{
+        App, DeviceName, DeviceSays, DeviceSeen, EndRule, LastsRule, MarkRule, Moved, ProviderName,
+        RegisterRule, Role, Says, SeatObservation, Seen, SeenRule, UnixMillis,
+    },
+    store::Observer,
+};
 use rollcall_players::{
     Event,
     openim::{
@@ -93,10 +99,23 @@ struct Case {
     asked_at: u64,
     /// A register of the iPhone that could not be stored.
     lost: Option<&'static str>,
+    /// What the provider said when it was asked.
+    seen: Option<Answered>,
+}
+
+/// What the provider said, when in ms since the start.
+#[derive(Clone, Copy)]
+enum Answered {
+    /// Ada is in the room, and logged in at that time.
+    In(u64, Option<u64>),
+    /// She is not.
+    Out(u64),
+    /// Her iPhone is online or not.
+    Device(u64, DeviceSays),
 }
 
 fn case(name: &'static str, path: &'static str, events: Vec<Event>) -> Case {
-    Case { name, path, events, asked_at: 100_000, lost: None }
+    Case { name, path, events, asked_at: 100_000, lost: None, seen: None }
 }
 
 fn zego_cases() -> Vec<Case> {
@@ -269,8 +288,74 @@ fn openim_cases() -> Vec<Case> {
     ]
 }
 
+fn seen_cases() -> Vec<Case> {
+    let zego = |name, events: Vec<zego::Event>, seen| Case {
+        seen: Some(seen),
+        ..case(name, ZEGO, zegos(events))
+    };
+    let openim = |name, events: Vec<_>, says| Case {
+        seen: Some(Answered::Device(40_000, says)),
+        ..case(name, OPENIM, openims(events, |_| {}))
+    };
+    let first = || login(101, 1, 1000);
+    let left = |ms| vec![first(), logout(&first(), 2, ms)];
+    let opened = life(RoomCreate, 7, 0);
+    vec![
+        zego("zego_seen_in_agrees", vec![first()], Answered::In(30_000, Some(1000))),
+        zego("zego_seen_in_shows_a_stay", vec![opened.clone()], Answered::In(30_000, Some(20_000))),
+        zego("zego_seen_in_soon_after_a_logout", left(25_000), Answered::In(30_000, Some(1000))),
+        zego(
+            "zego_seen_in_soon_after_a_close",
+            vec![opened, life(RoomClose, 7, 29_000)],
+            Answered::In(30_000, None),
+        ),
+        zego("zego_seen_out_ends_a_stay", vec![first()], Answered::Out(30_000)),
+        zego("zego_seen_out_after_a_logout", left(9000), Answered::Out(30_000)),
+        openim(
+            "openim_seen_online",
+            vec![(UserOnline, 1000), (UserOffline, 9000)],
+            DeviceSays::Online,
+        ),
+        Case {
+            asked_at: 46 * 60_000,
+            ..openim(
+                "openim_seen_online_and_not_since",
+                vec![(UserOnline, 1000), (UserOffline, 9000)],
+                DeviceSays::Online,
+            )
+        },
+        openim("openim_seen_offline", vec![(UserOnline, 1000)], DeviceSays::Offline),
+    ]
+}
+
+/// Stores what the provider said.
+async fn observe(database: &Database, seen: Answered) {
+    let observer = Observer::new(
+        database.client.clone(),
+        crate::support::TABLE_NAME,
+        crate::support::RETENTION,
+    );
+    let (user, room) = ("ada".parse().unwrap(), "lobby".parse().unwrap());
+    let app = |provider, id: &str| App { provider, id: id.parse().unwrap() };
+    let (ms, says, life) = match seen {
+        Answered::In(ms, login) => (ms, Says::In { login: login.map(at), role: Role(2) }, None),
+        Answered::Out(ms) => (ms, Says::Out, Some("7".parse().unwrap())),
+        Answered::Device(ms, online) => {
+            let device = DeviceName { platform: "IOS".parse().unwrap(), connection: None };
+            let seen = DeviceSeen { device, at: at(ms), online };
+            let app = app(ProviderName::OpenIm, "main");
+            observer.add_device(&app, &user, &seen).await.unwrap();
+            return;
+        }
+    };
+    let (app, seen) = (app(ProviderName::Zego, "1"), Seen { at: at(ms), says });
+    let observation = SeatObservation { app, user, room, life, seen, ends: None };
+    observer.add(&observation).await.unwrap();
+}
+
 fn cases() -> Vec<Case> {
-    [zego_cases(), trtc_cases(), chat_cases(), openim_cases()].into_iter().flatten().collect()
+    let all = [zego_cases(), trtc_cases(), chat_cases(), openim_cases(), seen_cases()];
+    all.into_iter().flatten().collect()
 }
 
 fn folder() -> PathBuf {
@@ -292,6 +377,9 @@ async fn explained(case: &Case) -> Value {
     let database = Database::start().await;
     let handlers = Handlers::on(&database.url);
     deliver(&handlers, &case.events).await;
+    if let Some(seen) = case.seen {
+        observe(&database, seen).await;
+    }
     if let Some(lost) = case.lost {
         let item = database.client.update_item().table_name(crate::support::TABLE_NAME);
         let key = |text: &str| AttributeValue::S(text.to_owned());
@@ -306,7 +394,8 @@ async fn explained(case: &Case) -> Value {
 /// The names of the rules of all marks, registers and stays.
 fn rules(answer: &Value) -> BTreeSet<String> {
     let places = ["rooms", "devices"].into_iter().flat_map(|list| answer[list].as_array().unwrap());
-    let rows = places.flat_map(|place| ["marks", "registers", "stays"].map(|list| &place[list]));
+    let rows = places
+        .flat_map(|place| ["marks", "observations", "registers", "stays"].map(|list| &place[list]));
     rows.filter_map(Value::as_array)
         .flatten()
         .flat_map(|row| row["rules"].as_array().unwrap())
@@ -345,7 +434,8 @@ fn all_rules() -> BTreeSet<&'static str> {
     let ends = EndRule::ALL.iter().map(|rule| rule.name());
     let moved = Moved::ALL.iter().map(|rule| rule.name());
     let registers = RegisterRule::ALL.iter().map(|rule| rule.name());
-    marks.chain(lasts).chain(ends).chain(moved).chain(registers).collect()
+    let seen = SeenRule::ALL.iter().map(|rule| rule.name());
+    marks.chain(lasts).chain(ends).chain(moved).chain(seen).chain(registers).collect()
 }
 
 #[test]

@@ -266,6 +266,14 @@ pub fn observed_device(
         {
             verdict.began_at = Some(at);
         }
+        for rule in [
+            &mut verdict.online,
+            &mut verdict.offline,
+            &mut verdict.logged_out,
+            &mut verdict.kicked_by_itself,
+        ] {
+            *rule = rule.map(|_| RegisterRule::Older);
+        }
         verdict.lease_until = Some(until);
         verdict.ending = (until <= now).then_some(Ending::LeaseExpired { at: until });
         if until <= now {
@@ -281,6 +289,7 @@ pub fn observed_device(
             }
             verdict.ending = Some(Ending::Reconciled { at });
             verdict.lease_until = None;
+            verdict.online = verdict.online.map(|_| RegisterRule::CameOnline);
             verdict.seen_offline = Some(RegisterRule::SeenOffline);
         }
     }

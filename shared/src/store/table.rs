@@ -9,8 +9,7 @@ use aws_sdk_dynamodb::{
     operation::create_table::CreateTableError,
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
-        KeysAndAttributes, Projection, ProjectionType, ScalarAttributeType,
-        TimeToLiveSpecification,
+        Projection, ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
     },
 };
 
@@ -18,9 +17,6 @@ use super::{
     StoreError,
     item::{self, Item},
 };
-
-/// In how many parts DynamoDB may read the items of one request.
-const MOST_PARTS: usize = 10;
 
 /// The name of the index.
 pub const INDEX: &str = "gsi1";
@@ -80,25 +76,6 @@ impl Table {
         if let Err(error) = read.unwrap_or(Err(StoreError::OutOfTime)) {
             tracing::warn!(%error, "the table could not be read at start");
         }
-    }
-
-    /// The items with these keys, of which each is named once, read consistently and in no order.
-    pub(super) async fn items(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
-        let mut found = Vec::with_capacity(keys.len());
-        // DynamoDB may read a part of them only: of large items, or if there is too much to do.
-        for _ in 0..MOST_PARTS {
-            let of_table = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(keys));
-            let read = self.client.batch_get_item().request_items(&self.name, of_table.build()?);
-            let answer = Box::pin(read.send()).await?;
-            let items = answer.responses.and_then(|mut items| items.remove(&self.name));
-            found.extend(items.unwrap_or_default());
-            let left = answer.unprocessed_keys.and_then(|mut left| left.remove(&self.name));
-            keys = left.map(|left| left.keys).unwrap_or_default();
-            if keys.is_empty() {
-                return Ok(found);
-            }
-        }
-        Err(StoreError::OutOfTime)
     }
 
     /// One item, read consistently. A writer needs this too, for a seat that has grown too large.

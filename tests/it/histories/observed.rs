@@ -17,8 +17,9 @@ use rollcall::{
     store::{Observer, Reader},
 };
 use rollcall_players::{
+    Event,
     answers::{overlap, read_visits},
-    world::{Step, truth_at},
+    world::{Reported, Step, truth_at},
 };
 
 use super::{
@@ -201,8 +202,14 @@ async fn check(system: &System, played: &Played, asked: &Asked, now: u64) -> Res
             continue;
         }
         let members = answers.rooms.get(room).map(|room| room.members.keys().cloned().collect());
-        let members: BTreeSet<String> = members.unwrap_or_default();
-        if members != *truth {
+        let mut members: BTreeSet<String> = members.unwrap_or_default();
+        let mut truth = truth.clone();
+        // Observations change no roles: whether they are online is checked below.
+        for user in recorders(played, room) {
+            members.remove(&user);
+            truth.remove(&user);
+        }
+        if members != truth {
             return Err(format!("{room}: in are {truth:?}, and the roster has {members:?}"));
         }
     }
@@ -213,6 +220,17 @@ async fn check(system: &System, played: &Played, asked: &Asked, now: u64) -> Res
         }
     }
     check_stays(system, asked, now).await
+}
+
+/// Who was in a room as a recorder once.
+fn recorders(played: &Played, room: &str) -> BTreeSet<String> {
+    let recorder = |reported: &Reported| match &reported.event {
+        Event::Zego(event) if event.role == 4 && room == format!("zego/1/{}", event.room) => {
+            Some(event.user.clone())
+        }
+        _ => None,
+    };
+    played.reported.iter().filter_map(recorder).collect()
 }
 
 /// No stays of a person overlap, for who asks about a room or about a person.

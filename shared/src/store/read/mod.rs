@@ -1,6 +1,7 @@
 //! What queries read.
 
 mod attendance;
+mod batch;
 mod boundary;
 mod device;
 mod erasure;

@@ -102,7 +102,7 @@ impl Reader {
                 let seat = item::string(keys::seat(room, Some(life)));
                 HashMap::from([(PK.to_owned(), partition), (SK.to_owned(), seat)])
             };
-            for item in self.table.items(users.iter().map(key).collect()).await? {
+            for item in self.by_keys(users.iter().map(key).collect()).await? {
                 if item::is_expired(&item, now) {
                     continue;
                 }
