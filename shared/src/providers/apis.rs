@@ -186,8 +186,8 @@ mod tests {
                 }}"#
             ))
             .unwrap();
-            let apps: Vec<App> = apis.apps().collect();
-            assert_eq!(apps, [App { provider: ProviderName::Zego, id: "2".parse().unwrap() }]);
+            let left: Vec<App> = apis.apps().collect();
+            assert_eq!(left, [App { provider: ProviderName::Zego, id: "2".parse().unwrap() }]);
         }
     }
 
