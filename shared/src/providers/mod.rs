@@ -11,7 +11,9 @@ pub mod tencent;
 pub mod zego;
 
 #[cfg(feature = "server-api")]
-pub use apis::{ApiAccount, ProviderApis, ProviderApisError};
+pub use api::ProviderApisError;
+#[cfg(feature = "server-api")]
+pub use apis::{ApiAccount, ProviderApis};
 pub use apps::AppsError;
 pub use rules::{
     BoundaryEffect, BoundaryEnds, DeviceRules, Lost, Months, NewestMark, Numbered, RoleRules,

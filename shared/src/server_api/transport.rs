@@ -175,23 +175,33 @@ impl fmt::Debug for Transport {
 
 /// Why there is no head of an answer. The error's own text is not kept.
 fn unsent(error: &legacy::Error) -> NoAnswer {
-    let io = source::<io::Error>(error);
-    // `tokio-rustls` wraps an error of TLS in one of IO.
-    let tls = io.and_then(io::Error::get_ref).is_some_and(|inner| inner.is::<rustls::Error>());
-    let http = source::<hyper::Error>(error);
-    if tls || source::<rustls::Error>(error).is_some() {
+    let is_late = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
+    if cause::<rustls::Error>(error, |_| true) {
         NoAnswer::Tls
-    } else if io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
+    } else if cause(error, is_late) {
         NoAnswer::TimedOut
     } else if error.is_connect() {
         NoAnswer::NoConnection
-    } else if http.is_some_and(hyper::Error::is_parse) {
+    } else if cause(error, hyper::Error::is_parse) {
         NoAnswer::NotHttp
     } else {
         NoAnswer::Lost
     }
 }
 
-fn source<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    std::iter::successors(Some(error), |&error| error.source()).find_map(<dyn Error>::downcast_ref)
+/// Whether one of the causes of an error is such an error. An error of IO may wrap another one, which
+/// is then not its source.
+fn cause<E: Error + 'static>(error: &(dyn Error + 'static), is_such: impl Fn(&E) -> bool) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref().is_some_and(&is_such) {
+            return true;
+        }
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    false
 }

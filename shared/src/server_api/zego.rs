@@ -128,7 +128,9 @@ impl ZegoApi {
                 }
             }
             UsersAnswer::NoSuchRoom => {
-                batch.iter().for_each(|user| add(user, Says::Out, FollowsFrom::NoSuchRoom));
+                for user in batch {
+                    add(user, Says::Out, FollowsFrom::NoSuchRoom);
+                }
             }
             UsersAnswer::AskOneByOne => return Ok(All::No),
         }

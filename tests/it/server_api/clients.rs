@@ -292,10 +292,22 @@ async fn accounts_come_from_a_secret_and_a_changed_one_is_used() {
     clock.fetch_add(2000, Ordering::SeqCst);
     assert_eq!(apis.of(&app).await.unwrap_err(), NoServerApi::NotConfigured);
     assert!(apis.apps().await.unwrap().is_empty());
-    manager.put(&id, "\u{feff}{\"zego\":{\"1\":{\"server_secret\":\" s \"}}}").await;
-    clock.fetch_add(600_000, Ordering::SeqCst);
-    assert!(matches!(apis.of(&app).await, Ok(ServerApi::Zego(_))));
-    assert_eq!(apis.apps().await.unwrap(), [app.clone()]);
+    let gone = || answer(&json!({ "Code": 50_001 }));
+    let servers =
+        [Server::start(move |_, _| gone()).await, Server::start(move |_, _| gone()).await];
+    for (number, server) in servers.iter().enumerate() {
+        let account = json!({ "server_secret": " s ", "url": server.url() });
+        let text = format!("\u{feff}{}", json!({ "zego": { "1": account } }));
+        manager.put(&id, &text).await;
+        clock.fetch_add(600_000, Ordering::SeqCst);
+        for _ in 0..2 {
+            let client = apis.of(&app).await.unwrap();
+            let ServerApi::Zego(zego) = client else { panic!("another provider's client") };
+            zego.users(&room(), &users(["a"])).await.unwrap();
+        }
+        assert_eq!(server.asked().len(), 2, "server {number}");
+        assert_eq!(apis.apps().await.unwrap(), [app.clone()]);
+    }
     // What cannot be read changes nothing.
     manager.put(&id, "{\"zego\":{\"1\":{\"server_secret\":7}}}").await;
     clock.fetch_add(600_000, Ordering::SeqCst);

@@ -25,7 +25,12 @@ const SERVER_SECRET: &str = "a3c1f0e29d8b47658c3b2a1d0e9f8a7b";
 const CHAT_KEY: &str = "77c6a5d4e3f2011f2e3d4c5b6a79887766554433221100ffeeddccbbaa998877";
 const OPENIM_SECRET: &str = "the share secret of these tests";
 
+/// For answers that come: a busy machine may be slow.
 const PATIENCE: Patience =
+    Patience { connection: Duration::from_secs(10), answer: Duration::from_secs(10) };
+
+/// For answers that never come.
+const IMPATIENCE: Patience =
     Patience { connection: Duration::from_millis(500), answer: Duration::from_millis(500) };
 
 /// Clients of one app of each provider, at one server, and their clock.

@@ -6,6 +6,7 @@
 
 mod devices;
 mod error;
+mod fault;
 #[cfg(test)]
 pub(super) mod odd;
 mod request;
@@ -15,6 +16,7 @@ mod url;
 pub use devices::AccountDevices;
 pub(super) use devices::Others;
 pub use error::{ApiError, Cause, NoAnswer};
+pub use fault::ProviderApisError;
 pub use request::{Answer, ApiRequest, Nonce};
 pub(super) use request::{Query, post};
 pub(super) use rows::{body, rows};

@@ -6,10 +6,7 @@ use super::OpenIm;
 use crate::{
     callback::{AppWarning, AppWarnings, Provider, Secret, SecretKind, trim},
     domain::AppId,
-    providers::{
-        ProviderApisError,
-        api::{BaseUrl, PlainHttp},
-    },
+    providers::api::{BaseUrl, PlainHttp, ProviderApisError},
 };
 
 /// The installation's secret (`share.yml`), which mints tokens. It is any text.

@@ -107,10 +107,8 @@ fn status(row: &Fields) -> Option<Status> {
 /// What a row says of its user's devices; `None` if nothing clear.
 fn devices(row: &Fields) -> Option<AccountDevices> {
     let is_online = status(row)? == Status::Online;
-    let details = match row.is_named("Detail") {
-        true => rows(ONLINE_STATUS, row, "Detail").ok()?,
-        false => Vec::new(),
-    };
+    let has_details = row.is_named("Detail");
+    let details = if has_details { rows(ONLINE_STATUS, row, "Detail").ok()? } else { Vec::new() };
     let (mut online, mut offline) = (Vec::new(), Vec::new());
     let (mut unclear, mut others) = (Vec::new(), Others::Offline);
     for detail in details {

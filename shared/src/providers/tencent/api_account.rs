@@ -5,10 +5,7 @@ use serde::Deserialize;
 use crate::{
     callback::{AppWarning, AppWarnings, Secret, SecretKind, trim},
     domain::{AppId, ProviderName},
-    providers::{
-        ProviderApisError,
-        api::{BaseUrl, PlainHttp, number},
-    },
+    providers::api::{BaseUrl, PlainHttp, ProviderApisError, number},
 };
 
 /// The key that signs the administrator's `UserSig`.

@@ -218,7 +218,7 @@ pub fn read_users(asked: &[UserId], answer: &Answer) -> Result<UsersAnswer, ApiE
             continue;
         }
         let says = says(&row);
-        let known = said.entry(user).or_insert_with(|| says.clone());
+        let known = said.entry(user).or_insert(says);
         // Somebody of whom it says two things.
         if *known != says {
             *known = None;

@@ -6,16 +6,13 @@ use super::Zego;
 use crate::{
     callback::{AppWarning, AppWarnings, Provider, Secret, SecretForm, SecretKind},
     domain::AppId,
-    providers::{
-        ProviderApisError,
-        api::{BaseUrl, PlainHttp, number},
-    },
+    providers::api::{BaseUrl, PlainHttp, ProviderApisError, number},
 };
 
 /// The secret that signs requests to the Server API. It is not the one of callbacks.
 pub const SERVER_SECRET: SecretKind = SecretKind {
     name: "server_secret",
-    form: Some(SecretForm { words: "32 characters", fits: |secret| secret.len() == 32 }),
+    form: Some(SecretForm { words: "32 characters", fits: |text| text.len() == 32 }),
 };
 
 /// The Server API of RTC that is nearest to most.

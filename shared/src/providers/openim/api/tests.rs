@@ -242,7 +242,7 @@ fn check(answer: &Answer) {
             assert!(asked.contains(&user));
             let of_user = |row: &&Value| row["userID"] == user.as_str();
             for row in rows.unwrap().iter().filter(of_user) {
-                let status = if devices.online().is_empty() { 0 } else { 1 };
+                let status = u8::from(!devices.online().is_empty());
                 let is = [json!(status), json!(status.to_string())].contains(&row["status"]);
                 assert!(is, "{json}");
             }
