@@ -15,7 +15,7 @@ use rollcall::{
     metrics::EmbeddedMetrics,
     providers::openim::{AppCredentials, Basic},
     record::Records,
-    routes::SWEEP,
+    routes::{RECONCILE, SWEEP},
     runtime,
     settle::{CheckQueue, Checks, Settle},
     spill::ReceivedMessage,
@@ -263,6 +263,19 @@ async fn log_of_a_sweep() -> String {
     String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
 }
 
+/// The log of a run of passes, without an app to ask about.
+async fn log_of_passes() -> String {
+    let database = Database::start().await;
+    let log = Log::default();
+    let guard = tracing::subscriber::set_default(subscriber(&log));
+    let reconcile = Handlers::on(&database.url).reconcile;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    let running = reconcile.run("run", runtime::now(), deadline);
+    iam::acting_as(RECONCILE, running).await.unwrap();
+    drop(guard);
+    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+}
+
 fn strings(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|entry| entry.as_str().unwrap()).collect()
 }
@@ -306,6 +319,7 @@ async fn emitted() -> Emitted {
     let (log, _) = log().await;
     let log = log + &log_of_a_replay().await + &log_of_erasures().await;
     let log = log + &log_of_relay().await + &log_of_a_sweep().await + &log_of_a_check().await;
+    let log = log + &log_of_passes().await;
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let mut emitted = Emitted::new();
     for line in lines.filter(|line| !line["_aws"].is_null()) {
@@ -469,7 +483,17 @@ async fn the_template_s_alarms_and_dashboard_name_metrics_that_are_written() {
         }
     }
     let used: Vec<&str> = used.iter().map(String::as_str).collect();
-    assert_eq!(used, ["duration_ms", "oldest_kept_s", "pass_age_s", "rejected", "spilled"]);
+    let all = [
+        "braked",
+        "duration_ms",
+        "oldest_kept_s",
+        "oldest_pass_s",
+        "pass_age_s",
+        "rejected",
+        "spilled",
+        "unanswered",
+    ];
+    assert_eq!(used, all);
 
     // The dashboard's body is JSON that contains `${...}`.
     let body = &template["Resources"]["Dashboard"]["Properties"]["DashboardBody"];
@@ -498,12 +522,17 @@ async fn the_template_s_alarms_and_dashboard_name_metrics_that_are_written() {
     }
     let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
     let all = [
+        "braked",
         "callbacks",
+        "disagreements",
         "duration_ms",
         "events",
+        "oldest_pass_s",
         "pass_age_s",
         "rejected",
         "rejections",
+        "seen_in",
+        "seen_out",
         "spilled",
         "unsent",
     ];
