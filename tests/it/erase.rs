@@ -152,6 +152,7 @@ async fn the_items_say_what_is_stored() {
         data["items"],
         json!([{
             "kind": "seat", "room": "lobby", "life": "7", "name": "Ada", "details": {},
+            "observations": [],
             "marks": [event("enter", 0, 1, Value::Null),
                       event("leave", 10, 2, json!("heartbeat_timeout"))],
             "expires_at": (now.0 / 1000) * 1000 + retention
