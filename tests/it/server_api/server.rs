@@ -132,7 +132,7 @@ async fn serve(
         let sent = match deeds(&request, number) {
             Deed::Answer(status, body) => format!("{}\r\n{body}", head(status, body.len())),
             Deed::Redirect(to) => format!("{}location: {to}\r\n\r\n", head(302, 0)),
-            Deed::Hang => return tokio::time::sleep(Duration::from_secs(60)).await,
+            Deed::Hang => return tokio::time::sleep(Duration::from_mins(1)).await,
             Deed::Drip => {
                 let _ = stream.write_all(format!("{}\r\n", head(200, 1000)).as_bytes()).await;
                 for _ in 0..1000 {
@@ -150,7 +150,7 @@ async fn serve(
                     "HTTP/1.1 200 X\r\nconnection: close\r\n\r\n".to_owned()
                 };
                 let _ = stream.write_all(head.as_bytes()).await;
-                let part = [b' '; 1 << 16];
+                let part = vec![b' '; 1 << 16];
                 for _ in 0..bytes / part.len() {
                     if stream.write_all(&part).await.is_err() {
                         break;
