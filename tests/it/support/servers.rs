@@ -6,9 +6,7 @@ use std::{
 };
 
 use rollcall::config::ProviderApis;
-use rollcall_local::provider::{
-    Behaviour, DEFAULT_PORT, EXAMPLE_APIS, Provider, Truth, serve,
-};
+use rollcall_local::provider::{Behaviour, DEFAULT_PORT, EXAMPLE_APIS, Provider, Truth, serve};
 use rollcall_players::servers::Servers;
 use serde_json::Value;
 use tokio::net::TcpListener;
