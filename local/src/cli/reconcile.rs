@@ -8,6 +8,7 @@ use rollcall_local::ask::{
     DEFAULT_URL, export,
     reconcile::{Subject, Writing, reconcile},
     shown,
+    time::Moment,
 };
 
 use super::{
@@ -62,8 +63,8 @@ pub(crate) async fn run(args: ReconcileArgs) -> Result<ExitCode, Failure> {
         (Some(room), None, None) => Subject::Room(room),
         (_, Some(user), None) => Subject::User(user),
         (None, None, Some(Of::Registrations { span })) => Subject::Registrations {
-            from: span.from.map(|from| from.first()),
-            to: span.to.map(|to| to.last()),
+            from: span.from.map(Moment::first),
+            to: span.to.map(Moment::last),
         },
         (_, _, Some(_)) => {
             return Err("registrations are those of an app: leave out --room and --user".into());

@@ -84,7 +84,7 @@ impl Action {
     /// The provider's answer when its own servers fail.
     pub(super) fn internal_error(self, request: u64) -> Value {
         if self.is_zego() {
-            zego::envelope(zego::INTERNAL, request, json!({}))
+            zego::envelope(zego::INTERNAL, request, &json!({}))
         } else if self.is_chat() {
             chat::failure(chat::INTERNAL)
         } else {

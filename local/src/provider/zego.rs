@@ -69,13 +69,13 @@ pub(super) fn answer(
         }
     })();
     match done {
-        Ok(data) => envelope(0, state.requests, data),
-        Err(code) => envelope(code, state.requests, json!({})),
+        Ok(data) => envelope(0, state.requests, &data),
+        Err(code) => envelope(code, state.requests, &json!({})),
     }
 }
 
 /// An answer with this code.
-pub(super) fn envelope(code: u32, request: u64, data: Value) -> Value {
+pub(super) fn envelope(code: u32, request: u64, data: &Value) -> Value {
     let message = match code {
         0 => "success",
         BAD_INPUT => "input params error",
@@ -112,13 +112,9 @@ fn check<'c>(scene: &Scene<'_>, call: &'c Call<'_>) -> Result<&'c str, u32> {
         return Err(EXPIRED);
     }
     let signed = format!("{app}{nonce}{}{time}", account.server_secret.expose());
-    let expected = hex(&Md5::digest(signed));
+    let expected = hex::encode(Md5::digest(signed));
     find_match([expected], signature).ok_or(SIGNATURE)?;
     Ok(app)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The values of a list: `Name[]=a&Name[]=b`, or the same without brackets.
@@ -259,7 +255,7 @@ mod tests {
                 "f3b63431aad1ea08be6c1ea9de810c7b",
             ),
         ] {
-            assert_eq!(hex(&Md5::digest(signed)), expected);
+            assert_eq!(hex::encode(Md5::digest(signed)), expected);
         }
     }
 }

@@ -34,12 +34,12 @@ fn post(query: &str, body: impl Into<Bytes>) -> Request<Bytes> {
     Request::post(url).body(body.into()).unwrap()
 }
 
-pub(super) fn request(body: Value, now: u64) -> Request<Bytes> {
+pub(super) fn request(body: &Value, now: u64) -> Request<Bytes> {
     let user_sig = user_sig("administrator", "1400000000", KEY, now);
     post(&query("1400000000", "administrator", &user_sig), body.to_string())
 }
 
-fn ask(provider: &Provider, body: Value) -> Value {
+fn ask(provider: &Provider, body: &Value) -> Value {
     read(provider.answer(&request(body, NOW), UnixMillis(NOW)))
 }
 
@@ -66,15 +66,15 @@ fn the_answer_has_the_published_shape() {
         ],
         "ErrorList": [{ "To_Account": "user-9", "ErrorCode": 70107 }]
     });
-    assert_eq!(ask(&provider, asked), published);
-    let answer = ask(&provider, json!({ "To_Account": ["user-6", "user-5"] }));
+    assert_eq!(ask(&provider, &asked), published);
+    let answer = ask(&provider, &json!({ "To_Account": ["user-6", "user-5"] }));
     let published = json!([
         { "To_Account": "user-6", "Status": "PushOnline" },
         { "To_Account": "user-5", "Status": "Online" }
     ]);
     assert_eq!(answer["QueryResult"], published, "no details where none are asked for");
     assert!(answer.get("ErrorList").is_none(), "it is absent when it is empty");
-    let answer = ask(&provider, json!({ "To_Account": ["user-5"], "IsNeedDetail": 1 }));
+    let answer = ask(&provider, &json!({ "To_Account": ["user-5"], "IsNeedDetail": 1 }));
     assert_eq!(answer["QueryResult"][0]["Detail"][0]["Platform"], "PC");
 }
 
@@ -118,23 +118,23 @@ fn wrong_bodies_have_codes_and_a_second_has_a_limit() {
         (many(500), 0),
         (many(501), 90_011),
     ] {
-        assert_eq!(ask(&provider, body)["ErrorCode"], expected);
+        assert_eq!(ask(&provider, &body)["ErrorCode"], expected);
     }
     let user_sig = user_sig("administrator", "1400000000", KEY, NOW);
     let query = query("1400000000", "administrator", &user_sig);
     let broken = read(provider.answer(&post(&query, "{"), UnixMillis(NOW)));
     assert_eq!((&broken["ErrorCode"], &broken["ActionStatus"]), (&json!(90_001), &json!("FAIL")));
     for _ in 6..200 {
-        assert_eq!(ask(&provider, many(1))["ErrorCode"], 0);
+        assert_eq!(ask(&provider, &many(1))["ErrorCode"], 0);
     }
-    assert_eq!(ask(&provider, many(1))["ErrorCode"], 60_007);
+    assert_eq!(ask(&provider, &many(1))["ErrorCode"], 60_007);
 }
 
 #[test]
 fn lies_are_told() {
     for (lie, expected) in [(Lie::EverybodyOut, "Offline"), (Lie::EverybodyIn, "Online")] {
         let provider = plays(somebody(), Behaviour { lie: Some(lie), ..Behaviour::default() });
-        let answer = ask(&provider, json!({ "To_Account": ["ada"] }));
+        let answer = ask(&provider, &json!({ "To_Account": ["ada"] }));
         assert_eq!(answer["QueryResult"][0]["Status"], expected);
     }
 }

@@ -113,7 +113,7 @@ async fn all_apis_are_on_one_port() {
     let answer: Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(answer["Data"]["UserList"][0]["UserId"], "ada");
 
-    let chat = chat::request(json!({ "To_Account": ["ada"] }), now);
+    let chat = chat::request(&json!({ "To_Account": ["ada"] }), now);
     let url = chat.uri().to_string().replace("http://h", &base);
     let answer = client.post(url).body(chat.body().clone()).send().await.unwrap();
     let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();

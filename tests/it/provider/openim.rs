@@ -102,7 +102,7 @@ fn statistics_are_by_days_in_utc() {
 
 #[test]
 fn only_the_admin_with_a_token_is_answered() {
-    let behaviour = Behaviour { token_life: Duration::from_secs(60), ..Behaviour::default() };
+    let behaviour = Behaviour { token_life: Duration::from_mins(1), ..Behaviour::default() };
     let provider = plays(somebody(), behaviour);
     let code = |path: &str, token: Option<&str>, body: Value, now| {
         post(&provider, path, token, &body, now)["errCode"].clone()

@@ -135,7 +135,9 @@ fn a_crowd_is_where_it_went() {
     let script = crowd::Script { count: 600, seed: 3, until: UnixMillis(NOW) };
     let events = script.play(&[crowd::Provider::Zego(None, zego::Options::default())]);
     let mut servers = Servers::default();
-    events.iter().for_each(|event| servers.happen(event));
+    for event in &events {
+        servers.happen(event);
+    }
     let mut inside = std::collections::BTreeMap::new();
     for event in &events {
         let Event::Zego(event) = event else { continue };
