@@ -196,19 +196,10 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         replay_guard: config.replay_guard,
         budget: config.budget,
     };
-    let (apis, has_apis) = match ProviderApisFrom::from_env()? {
-        ProviderApisFrom::Environment(apis) if is_example && apis.apps().next().is_none() => {
-            (ProviderApis::from_json(EXAMPLE_APIS)?.into(), false)
-        }
-        ProviderApisFrom::Environment(apis) => (SecretSource::from(apis), true),
-        ProviderApisFrom::Secret(id) => {
-            (SecretSource::secret(&aws::from_env()?, id, PASS_LIMIT), true)
-        }
-    };
+    let (secret, passes) = provider_apis(is_example)?;
     let reconcile =
-        reconcile_of(&watched, PASS_LIMIT, &config.table, config.retention, apis, settings)?;
-    // The examples' provider seldom runs.
-    if has_apis {
+        reconcile_of(&watched, PASS_LIMIT, &config.table, config.retention, secret, settings)?;
+    if passes == Passes::InTime {
         let passes = Box::pin(reconcile_in_time(reconcile.clone()));
         servers.spawn(unless_stopped(passes, until(stopped.clone())));
     }
@@ -223,6 +214,16 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         served.map_err(|error| format!("the gateway failed: {error}"))
     });
 
+    serve_until_stopped(servers, stop, journal).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Serves until a signal or a failure. Requests in progress have some time to end.
+async fn serve_until_stopped(
+    mut servers: JoinSet<Result<(), String>>,
+    stop: watch::Sender<()>,
+    journal: Option<Arc<Journal>>,
+) -> Result<(), Failure> {
     tokio::select! {
         signal = stop_signal() => signal?,
         Some(ended) = servers.join_next() => ended??,
@@ -236,7 +237,29 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     if tokio::time::timeout(GRACE, all_ended).await.is_err() {
         eprintln!("rollcall: requests were still in progress after {} s", GRACE.as_secs());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+/// When the providers are asked who is really there.
+#[derive(PartialEq, Eq)]
+enum Passes {
+    /// Every few minutes, as in a stack.
+    InTime,
+    /// Only when somebody asks for it: the examples' provider seldom runs.
+    OnDemand,
+}
+
+/// What the providers' server APIs are asked with, that of the examples if nothing is configured.
+fn provider_apis(is_example: bool) -> Result<(SecretSource<ProviderApis>, Passes), Failure> {
+    Ok(match ProviderApisFrom::from_env()? {
+        ProviderApisFrom::Environment(none) if is_example && none.apps().next().is_none() => {
+            (ProviderApis::from_json(EXAMPLE_APIS)?.into(), Passes::OnDemand)
+        }
+        ProviderApisFrom::Environment(some) => (some.into(), Passes::InTime),
+        ProviderApisFrom::Secret(id) => {
+            (SecretSource::secret(&aws::from_env()?, id, PASS_LIMIT), Passes::InTime)
+        }
+    })
 }
 
 /// A configuration whose writes are events in the journal, and what checks the rooms that they are

@@ -232,7 +232,9 @@ mod tests {
         let is_in = |at| Seen { at: UnixMillis(at), says: Says::In { login: None, role: Role(1) } };
         let all = [out(3), is_in(2), out(1), is_in(5)];
         let (mut there, mut back) = (SeatSeen::default(), SeatSeen::default());
-        all.into_iter().for_each(|seen| there.add(seen));
+        for seen in all {
+            there.add(seen);
+        }
         all.into_iter().rev().for_each(|seen| back.add(seen));
         assert_eq!(there, back);
         assert_eq!(there, SeatSeen { came: Some(is_in(5)), gone: Some(out(3)) });

@@ -118,7 +118,6 @@ impl Stays {
                 Some(end) if end.is_assumed() && is_of_it && end.at() > late => {
                     return self.lasted(last, seen.at);
                 }
-                None => {}
                 // The provider may not have noticed yet.
                 Some(end) if end.at() >= early && is_of_it => return SeenRule::LeaveSpeaks,
                 Some(end @ Ending::Left { at, .. }) => {
@@ -128,7 +127,7 @@ impl Stays {
                     begin = begin.max(end.at());
                 }
                 Some(end) if end.at() <= late => begin = begin.max(end.at()),
-                Some(_) => {}
+                None | Some(_) => {}
             }
         }
         let of_room = || room.iter().filter(|boundary| is_after_login(boundary.at()));
@@ -187,11 +186,10 @@ impl Stays {
     /// The provider said that the person is not in, asked about a stay on this seat.
     fn gone(&mut self, life: Option<&LifeId>, at: UnixMillis) -> SeenRule {
         let on_seat = |stay: &&mut (&mut SeatStay, &UnixMillis)| stay.0.life.as_ref() == life;
-        let mut of_seat: Vec<_> = self.real.iter_mut().zip(&self.signs).collect();
+        let mut stays: Vec<_> = self.real.iter_mut().zip(&self.signs).collect();
         let mut visits: Vec<(&mut Visit, UnixMillis)> = Vec::new();
-        visits.extend(
-            of_seat.iter_mut().filter(on_seat).map(|(stay, sign)| (&mut stay.visit, **sign)),
-        );
+        visits
+            .extend(stays.iter_mut().filter(on_seat).map(|(stay, sign)| (&mut stay.visit, **sign)));
         let is_of_assumed = life.is_none();
         let assumed = self.assumed.as_mut().filter(|_| is_of_assumed);
         visits.extend(assumed.map(|(visit, sign)| (visit, *sign)));

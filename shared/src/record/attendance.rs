@@ -155,9 +155,10 @@ impl<'a> PersonSeats<'a> {
             };
             let room = seats[0].room.clone();
             let mut ends = RoomEnds::of_person(self.record, &self.user, room, seats.clone());
-            self.observed = match observed::is_observed(&seats) {
-                true => Some(ends.observed(&self.user, &seats).await?),
-                false => None,
+            self.observed = if observed::is_observed(&seats) {
+                Some(ends.observed(&self.user, &seats).await?)
+            } else {
+                None
             };
             self.ends = Some(ends);
             self.of_room = seats.into();

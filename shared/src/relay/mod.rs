@@ -35,8 +35,8 @@ pub use settle::rooms_to_check;
 
 use crate::{
     domain::{
-        App, Device, DeviceSays, DeviceSeen, Ending, Kind, Mark, Platform, Role, SEEN_ONLINE_HOLDS,
-        Says, SessionId, Stamp, UnixMillis, UserId,
+        App, Device, DeviceSays, DeviceSeen, Ending, Kind, LifeId, Mark, Platform, Role, RoomId,
+        SEEN_ONLINE_HOLDS, Says, Seen, SessionId, Stamp, UnixMillis, UserId,
     },
     providers,
     store::{
@@ -108,50 +108,8 @@ fn event(record: &StreamRecord, new: NewFact) -> Event {
                 Kind::Stay => Event::Changed(event),
             }
         }
-        Fact::Seen { user, room, life, seen } => {
-            let href = href("presence", &app, "room", room.as_str());
-            let role = match seen.says {
-                Says::In { role, .. } => role,
-                Says::Out => Role::default(),
-            };
-            let about = Presence {
-                user,
-                room,
-                life,
-                session: None,
-                role: providers::rules(app.provider).role_name(role).into_owned(),
-                reason: Some(RECONCILED.to_owned()),
-                assumed: true,
-            };
-            let event = source.report(app, about, href);
-            match seen.says {
-                Says::In { .. } => Event::Entered(event),
-                Says::Out => Event::Left(event),
-            }
-        }
-        Fact::SeenDevice { user, seen: DeviceSeen { device, at, online } } => {
-            let href = of_user("presence", &app, &user);
-            let (platform, session) = (device.platform.to_string(), device.connection);
-            match online {
-                DeviceSays::Online => {
-                    let about = DeviceOnline {
-                        user,
-                        device: platform,
-                        session,
-                        until: Some(at.after(SEEN_ONLINE_HOLDS).0),
-                        reason: Some(RECONCILED.to_owned()),
-                        assumed: true,
-                    };
-                    Event::Online(source.report(app, about, href))
-                }
-                DeviceSays::Offline => {
-                    let reason = RECONCILED.to_owned();
-                    let about =
-                        DeviceOffline { user, device: platform, session, reason, assumed: true };
-                    Event::Offline(source.report(app, about, href))
-                }
-            }
-        }
+        Fact::Seen { user, room, life, seen } => seat_seen(source, app, (user, room, life), seen),
+        Fact::SeenDevice { user, seen } => device_seen(source, app, user, seen),
         Fact::Opened { room, life } => {
             let href = href("presence", &app, "room", room.as_str());
             Event::Opened(source.report(app, Room { room, life }, href))
@@ -213,6 +171,59 @@ fn event(record: &StreamRecord, new: NewFact) -> Event {
         Fact::Erased { user } => {
             let href = of_user("presence", &app, &user);
             Event::Erased(source.report(app, Person { user }, href))
+        }
+    }
+}
+
+/// What the provider said of somebody in a room.
+fn seat_seen(
+    source: Source<'_>,
+    app: App,
+    (user, room, life): (UserId, RoomId, Option<LifeId>),
+    seen: Seen,
+) -> Event {
+    let href = href("presence", &app, "room", room.as_str());
+    let role = match seen.says {
+        Says::In { role, .. } => role,
+        Says::Out => Role::default(),
+    };
+    let about = Presence {
+        user,
+        room,
+        life,
+        session: None,
+        role: providers::rules(app.provider).role_name(role).into_owned(),
+        reason: Some(RECONCILED.to_owned()),
+        assumed: true,
+    };
+    let event = source.report(app, about, href);
+    match seen.says {
+        Says::In { .. } => Event::Entered(event),
+        Says::Out => Event::Left(event),
+    }
+}
+
+/// What the provider said of a person's device.
+fn device_seen(source: Source<'_>, app: App, user: UserId, seen: DeviceSeen) -> Event {
+    let DeviceSeen { device, at, online } = seen;
+    let href = of_user("presence", &app, &user);
+    let (platform, session) = (device.platform.to_string(), device.connection);
+    let reason = RECONCILED.to_owned();
+    match online {
+        DeviceSays::Online => {
+            let about = DeviceOnline {
+                user,
+                device: platform,
+                session,
+                until: Some(at.after(SEEN_ONLINE_HOLDS).0),
+                reason: Some(reason),
+                assumed: true,
+            };
+            Event::Online(source.report(app, about, href))
+        }
+        DeviceSays::Offline => {
+            let about = DeviceOffline { user, device: platform, session, reason, assumed: true };
+            Event::Offline(source.report(app, about, href))
         }
     }
 }

@@ -95,9 +95,10 @@ impl Record<'_> {
                 if visit.last_in < from || !self.rules().is_person(visit.role) {
                     continue;
                 }
-                let visit = match seat.seen.is_empty() {
-                    true => ends.decide(&user, seat.life.as_ref(), visit).await?,
-                    false => visit,
+                let visit = if seat.seen.is_empty() {
+                    ends.decide(&user, seat.life.as_ref(), visit).await?
+                } else {
+                    visit
                 };
                 match visit.ending {
                     Some(ending) => {
