@@ -296,8 +296,7 @@ pub fn observed_device(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::domain::Role;
+    use super::{super::Role, *};
 
     #[test]
     fn who_came_again_with_their_old_login_was_in_when_their_stay_began() {

@@ -358,16 +358,6 @@ fn promise_3_convergent_the_next_pass_brings_back_who_relogs_in_with_their_old_l
     });
 }
 
-/// Plays a history from a file.
-#[test]
-fn replay_observed() {
-    let Ok(file) = std::env::var("ROLLCALL_REPLAY_OBSERVED") else { return };
-    let history = super::read(file.as_ref());
-    println!("{}", Played::new(&history).story(&history));
-    let system = System::simulated();
-    simulated_runtime().block_on(hold_harmless(&history, &system)).unwrap();
-}
-
 /// After the first pass without an error that begins after the last late event, all is right.
 #[test]
 fn promise_3_convergent_one_pass_repairs_what_was_lost() {
