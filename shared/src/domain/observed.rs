@@ -296,7 +296,8 @@ pub fn observed_device(
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Role, *};
+    use super::*;
+    use crate::domain::Role;
 
     #[test]
     fn who_came_again_with_their_old_login_was_in_when_their_stay_began() {
