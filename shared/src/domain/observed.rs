@@ -91,7 +91,7 @@ struct Stays {
 
 impl Stays {
     fn new(real: Vec<SeatStay>) -> Self {
-        let signs = real.iter().map(|stay| stay.visit.last_in).collect();
+        let signs = real.iter().map(|stay| stay.visit.last_sign()).collect();
         let mut order: Vec<usize> = (0..real.len()).collect();
         order.sort_by_key(|number| (real[*number].visit.place(), *number));
         Self { real, signs, order, assumed: None }
@@ -110,7 +110,7 @@ impl Stays {
         if let Some(last) = last {
             let visit = &self.real[last].visit;
             // A relogin may keep its session.
-            let last_login = visit.place().max(visit.last_in);
+            let last_login = visit.last_sign();
             let is_of_it = login.is_none_or(|login| login <= last_login.after(LOGINS_DIFFER));
             match visit.ending {
                 // It lasted when the provider was asked.
@@ -228,7 +228,7 @@ impl Stays {
 /// seat at a time, takes no other observation into account: [`observed`] does.
 #[must_use]
 pub fn is_ended_by(visit: &Visit, seen: &SeatSeen) -> bool {
-    seen.gone.is_some_and(|gone| is_gone(visit.last_in, gone.at))
+    seen.gone.is_some_and(|gone| is_gone(visit.last_sign(), gone.at))
 }
 
 /// What becomes of a device by its observations, when its events are decided. An observation counts
@@ -292,4 +292,36 @@ pub fn observed_device(
         }
     }
     verdict
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Role;
+
+    #[test]
+    fn who_came_again_with_their_old_login_was_in_when_their_stay_began() {
+        let life: Option<LifeId> = Some("1".parse().unwrap());
+        let visit = Visit {
+            session: Some("5".parse().unwrap()),
+            role: Role(2),
+            // The stay before it ended then.
+            beginning: Beginning::Assumed(UnixMillis(600_000)),
+            last_in: UnixMillis(1000),
+            ending: None,
+            because: None,
+            spared_at: None,
+        };
+        let end_by_out = |at| {
+            let gone = Some(Seen { at: UnixMillis(at), says: Says::Out });
+            let seen = SeatSeen { came: None, gone };
+            let stay = SeatStay { life: life.clone(), visit: visit.clone() };
+            let real = observed(vec![stay], &[(life.clone(), seen)], &[]).real;
+            assert_eq!(real[0].visit.ending.is_some(), is_ended_by(&visit, &seen));
+            real[0].visit.ending
+        };
+        assert_eq!(end_by_out(610_000), None);
+        let at = UnixMillis(610_001);
+        assert_eq!(end_by_out(at.0), Some(Ending::Reconciled { at }));
+    }
 }

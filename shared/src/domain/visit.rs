@@ -43,6 +43,14 @@ impl Visit {
     pub fn place(&self) -> UnixMillis {
         self.beginning.at().unwrap_or(self.last_in)
     }
+
+    /// The latest time at which the person is known to have been in. The newest event may name an
+    /// earlier one: a relogin that keeps its session and its login time begins a stay when the one
+    /// before it ended.
+    #[must_use]
+    pub fn last_sign(&self) -> UnixMillis {
+        self.last_in.max(self.place())
+    }
 }
 
 /// How well the beginning of a visit, or of a device's stay online, is known.
