@@ -250,6 +250,10 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
     for stored in [2, 0] {
         assert_eq!(ask("zego/1/rooms/den").await["stored"], stored);
     }
+    // Of somebody whom only an answer has in, the seat in the newest life is read, too.
+    let den = invoke(QUERY, gateway_event("GET", "/presence/zego/1/rooms/den", "", None)).await;
+    let den: Value = serde_json::from_str(den["body"].as_str().unwrap()).unwrap();
+    assert_eq!(den["online"], 2, "{den}");
     servers.know(json!({ "zego": { "1": { "attic": of(&["dan"]) } },
         "openim": { "main": { "cyd": profile } } }));
     assert_eq!(ask("zego/1/rooms/attic").await["braked"], false);
