@@ -1,15 +1,18 @@
 """The answers that schemathesis cannot bring about, checked against openapi.yaml: bodies that are too long, second pages, and
 what is said when DynamoDB is gone. And all answers that it should have brought about: whether it did.
 
-answers.py URL [without-dynamodb | without-events]: of the gateway, and what it has to do without.
+answers.py URL [without-dynamodb | without-events | without-provider | slowly]: of the gateway, and what it has to do without. Without
+events it has no credentials of server APIs either; without a provider all of these fail.
 """
 
 import collections
+import concurrent.futures
 import csv
 import io
 import json
 import os
 import sys
+import time
 
 import requests
 import schemathesis
@@ -21,7 +24,7 @@ schema = schemathesis.openapi.from_path("openapi.yaml")
 operations = [result.ok() for result in schema.get_all_operations()]
 # API Gateway's, and an error that no request can cause.
 OTHERS = {"403", "500"}
-BY_HAND = {"413", "503", "409"}
+BY_HAND = {"202", "409", "413", "502", "503"}
 
 
 def declared(operation):
@@ -175,23 +178,55 @@ def other_methods():
             assert response.headers["content-type"] == "application/json", f"{method} {path}"
 
 
+def of_which(operation):
+    """A provider that has what this is about."""
+    if operation.path.startswith("/usage/"):
+        return "tencent"
+    return "openim" if operation.path.startswith("/reconcile/") and "room" not in operation.path else "zego"
+
+
 def without_dynamodb():
     for operation in operations:
         if "503" in declared(operation):
-            provider = "tencent" if operation.path.startswith("/usage/") else "zego"
+            provider = of_which(operation)
             ask(operation, 503, example(operation), provider=provider)
 
 
 def without_events():
     for operation in operations:
         if "409" in declared(operation):
-            assert ask(operation, 409)["error"]["code"] == "events_off"
+            wanted = "no_credentials" if operation.path.startswith("/reconcile/") else "events_off"
+            assert ask(operation, 409, provider=of_which(operation))["error"]["code"] == wanted
+
+
+def without_provider():
+    for operation in operations:
+        # A pass over an app goes on after a failure, and counts it.
+        if operation.definition.raw["operationId"] == "reconcileApp":
+            assert ask(operation, 200)["failed"] > 0
+        elif "502" in declared(operation):
+            assert ask(operation, 502, provider=of_which(operation))["error"]["provider_code"]
+
+
+def slowly():
+    """While a pass over the app is under way for long, a room is left to the next one."""
+    for operation in operations:
+        if "202" in declared(operation):
+            with concurrent.futures.ThreadPoolExecutor() as threads:
+                passing = threads.submit(ask, by_id("reconcileApp"), 200)
+                time.sleep(1)
+                assert ask(operation, 202) == {"queued": True}
+                passing.result()
 
 
 if sys.argv[2:] == ["without-dynamodb"]:
     without_dynamodb()
 elif sys.argv[2:] == ["without-events"]:
     without_events()
+elif sys.argv[2:] == ["without-provider"]:
+    without_provider()
+elif sys.argv[2:] == ["slowly"]:
+    slowly()
 else:
     every_answer_was_seen()
     what_was_sent_is_known()

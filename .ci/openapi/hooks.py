@@ -164,11 +164,22 @@ def fit(case):
 
     for part in (case.path_parameters, case.query):
         part.update({name: cut(value, 255) for name, value in part.items()})
+    if case.operation.path.startswith("/reconcile/"):
+        reconcile(case, cut)
     body = case.body if isinstance(case.body, dict) else {}
     if users := body.get("users"):
         body["users"] = [cut(user, 255) for user in users]
     if room := body.get("room"):
         body["room"] = {"id": cut(room["id"], 64)}
+
+
+def reconcile(case, cut):
+    """What JSON Schema cannot say of a span, and ZEGO's limit for the id of a room, beyond which it refuses."""
+    for part in (case.path_parameters, case.query):
+        if "room" in part:
+            part["room"] = cut(part["room"], 128)
+    if {"from", "to"} <= case.query.keys():
+        case.query["from"], case.query["to"] = sorted((case.query["from"], case.query["to"]), key=int)
 
 
 @schemathesis.hook

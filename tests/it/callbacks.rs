@@ -128,7 +128,7 @@ async fn the_documented_login_reads_as_the_contract_shows() {
 
     let expected = json!({
         "provider": "zego", "app": "1", "user": "888120154", "online": true,
-        "last_seen_at": 1_499_676_978_027_u64,
+        "last_seen_at": 1_499_676_978_027_u64, "checked_at": null,
         "sessions": [{
             "room": "rid_1242649", "life": "6085791336856668982",
             "session": "792148503087288320", "device": null, "name": "Ada", "role": "audience",
@@ -140,7 +140,7 @@ async fn the_documented_login_reads_as_the_contract_shows() {
     assert_eq!(timeless(app.user("888120154").await), expected);
     let expected = json!({
         "provider": "zego", "app": "1", "room": "rid_1242649", "life": "6085791336856668982",
-        "open": true, "online": 1,
+        "open": true, "online": 1, "checked_at": null,
         "members": [{
             "user": "888120154", "name": "Ada", "role": "audience",
             "session": "792148503087288320", "entered_at": 1_499_676_978_027_u64,

@@ -553,6 +553,7 @@ async fn a_person_is_online_while_one_of_their_devices_is() {
     assert_eq!(send(device(UserOffline, Platform::Ios, "", at - 9)).await, "stale");
     let expected = json!({
         "provider": "openim", "app": "main", "user": "ada", "online": true, "last_seen_at": at + 2,
+        "checked_at": null,
         "sessions": [
             { "room": null, "life": null, "session": null, "device": "Web", "name": null,
               "role": null, "entered_at": at + 1, "entered_assumed": true, "left_at": null,

@@ -1,6 +1,12 @@
 //! Function `reconcile`: what the providers' server APIs say is asked for, and stored where it differs.
 //! The providers are those of `rollcall provider`, over HTTP.
 
+mod erased;
+mod leases;
+mod lies;
+mod reported;
+mod undo;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use http::{Method, StatusCode};
@@ -70,6 +76,24 @@ impl World {
         let clock = Arc::new(runtime::now);
         let asks = reconcile_on(self.store.client(), apis, clock, transport(PATIENCE));
         (asks, servers.provider)
+    }
+
+    /// The same, whose questions are sent at that time by our clock.
+    async fn asks_at(&self, behaviour: Behaviour, at: UnixMillis) -> Reconcile {
+        let clock_ms = i64::try_from(at.0).unwrap() - i64::try_from(runtime::now().0).unwrap();
+        let behaviour = Behaviour { clock_ms, ..behaviour };
+        let servers = ServersOnAPort::of(self.known.clone(), behaviour).await;
+        let apis = ProviderApis::from_json(&servers.apis).unwrap();
+        self.store.set_time(at.0);
+        let clock = Arc::new(move || at);
+        reconcile_on(self.store.client(), apis, clock, transport(PATIENCE))
+    }
+
+    /// The same, of providers each of whose answers takes so long.
+    async fn asks_slowly(&self, slow: Duration) -> Reconcile {
+        let servers = ServersOnAPort::slow(self.known.clone(), Behaviour::default(), slow).await;
+        let apis = ProviderApis::from_json(&servers.apis).unwrap();
+        reconcile_on(self.store.client(), apis, Arc::new(runtime::now), transport(PATIENCE))
     }
 
     /// Somebody enters or leaves a room, and that is relayed.

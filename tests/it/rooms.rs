@@ -184,7 +184,8 @@ async fn live_rooms_are_listed_page_by_page_each_once_with_the_people_in_them() 
             "provider": "zego", "app": "1", "as_of": NOW, "next": null, "totals": null,
             "rooms": [{
                 "room": "r3", "life": "7", "open": true, "opened_at": START,
-                "online": 3, "online_at_least": null, "last_activity_at": START, "missing": 0,
+                "online": 3, "online_at_least": null, "last_activity_at": START,
+                "checked_at": null, "missing": 0,
             }],
         })
     );
@@ -198,8 +199,8 @@ async fn live_rooms_are_listed_page_by_page_each_once_with_the_people_in_them() 
     let reply = world.handlers.queries.answer(&request);
     let csv = iam::acting_as(QUERY, reply).await.body;
     let expected = format!(
-        "room,life,open,opened_at,online,online_at_least,last_activity_at,missing\r\n\
-         r8,7,true,{START},8,,{START},0\r\n"
+        "room,life,open,opened_at,online,online_at_least,last_activity_at,checked_at,missing\r\n\
+         r8,7,true,{START},8,,{START},,0\r\n"
     );
     assert_eq!(csv, expected);
 }

@@ -40,6 +40,10 @@ pub enum Lie {
     LoginInFuture,
     /// The answer is about other people than the question.
     OtherUsers,
+    /// The answer is about another room than the question.
+    OtherRoom,
+    /// The list of a room's people is empty. Asked by name, they are in.
+    EmptyList,
 }
 
 /// How far ahead a login is that is in the future.

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use rollcall::domain::UnixMillis;
-use serde_json::{Value, json};
 
-use super::{Call, OpenImAge, chat, openim, zego};
+use super::{Call, OpenImAge};
 
 /// What can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,17 +78,6 @@ impl Action {
 
     pub(super) fn is_chat(self) -> bool {
         self == Self::QueryOnlineStatus
-    }
-
-    /// The provider's answer when its own servers fail.
-    pub(super) fn internal_error(self, request: u64) -> Value {
-        if self.is_zego() {
-            zego::envelope(zego::INTERNAL, request, &json!({}))
-        } else if self.is_chat() {
-            chat::failure(chat::INTERNAL)
-        } else {
-            openim::failure(openim::INTERNAL)
-        }
     }
 }
 

@@ -22,7 +22,7 @@ use ::http::{Request, Response, StatusCode, header};
 use bytes::Bytes;
 use rollcall::{domain::UnixMillis, providers::ProviderApis};
 use rollcall_players::servers::Servers;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use faults::{Fault, Faults, Lie};
 pub use http::serve;
@@ -204,7 +204,7 @@ impl Provider {
                 let status = StatusCode::SERVICE_UNAVAILABLE;
                 return Some(response(status, "text/html", says.to_owned()));
             }
-            Some(Fault::Code) => action.internal_error(state.requests),
+            Some(Fault::Code) => internal_error(action, state.requests),
             Some(Fault::Json) | None if action.is_zego() => {
                 zego::answer(&scene, &call, action, &mut state)
             }
@@ -242,6 +242,17 @@ impl Provider {
 impl fmt::Debug for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Provider").field("behaviour", &self.behaviour).finish_non_exhaustive()
+    }
+}
+
+/// The provider's answer when its own servers fail.
+fn internal_error(action: Action, request: u64) -> Value {
+    if action.is_zego() {
+        zego::envelope(zego::INTERNAL, request, &json!({}))
+    } else if action.is_chat() {
+        chat::failure(chat::INTERNAL)
+    } else {
+        openim::failure(openim::INTERNAL)
     }
 }
 

@@ -137,8 +137,16 @@ fn room_id<'c>(call: &'c Call<'_>) -> Result<&'c str, u32> {
 
 /// A room with somebody in it, unless a lie hides it.
 fn room<'s>(scene: &Scene<'s>, app: &str, room: &str) -> Option<&'s Room> {
-    let is_hidden = scene.behaviour.lie == Some(Lie::UnknownRoom);
-    scene.servers.zego.get(app)?.get(room).filter(|_| !is_hidden)
+    let rooms = scene.servers.zego.get(app)?;
+    match scene.behaviour.lie {
+        Some(Lie::UnknownRoom) => None,
+        Some(Lie::OtherRoom) => {
+            let mut others = rooms.iter().filter(|(id, _)| *id != room);
+            let next = others.clone().find(|(id, _)| id.as_str() > room);
+            next.or_else(|| others.next()).map(|(_, room)| room)
+        }
+        _ => rooms.get(room),
+    }
 }
 
 fn login_time(scene: &Scene<'_>, occupant: &Occupant) -> u64 {
@@ -167,7 +175,7 @@ fn user_list(scene: &Scene<'_>, call: &Call<'_>, app: &str) -> Result<Value, u32
         Some((at.parse::<u64>().ok()?, user))
     });
     let after = after.map(|after| after.ok_or(BAD_INPUT)).transpose()?;
-    let is_out = scene.behaviour.lie == Some(Lie::EverybodyOut);
+    let is_out = matches!(scene.behaviour.lie, Some(Lie::EverybodyOut | Lie::EmptyList));
     let people = room.filter(|_| !is_out).into_iter().flat_map(|room| &room.people);
     let mut people: Vec<((u64, &str), &Occupant)> =
         people.map(|(user, occupant)| ((occupant.login_time, user.as_str()), occupant)).collect();

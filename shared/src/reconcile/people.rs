@@ -42,6 +42,8 @@ struct Compared {
     online: usize,
     /// What has to be stored, each with the digest of what was known.
     differ: Vec<(DeviceSeen, PersonDigest)>,
+    /// What differs, and nothing that is stored changes that.
+    disagree: Vec<DeviceSeen>,
     /// Digests of the devices that are online by both.
     agree: Vec<PersonDigest>,
     /// Devices that only an observation shows, and that the provider still shows.
@@ -69,8 +71,10 @@ impl Reconcile {
         let mut passed = RoomPassed::begun(at);
         let view = self.records.at(app, clock.now()).await?;
         let compared = compare(view.record(), said).await?;
-        for (seen, _) in &compared.differ {
-            passed.found.add_device(seen.online);
+        passed.found = compared.found();
+        if !compared.disagree.is_empty() {
+            let memory = self.passes.memory_of_people(app, clock.now()).await?;
+            passed.disagreements = compared.disagreements(&memory.differed);
         }
         if writing == Writing::Stored {
             let known =
@@ -167,13 +171,13 @@ impl AppPass<'_> {
             .try_collect::<Vec<_>>()
             .await?;
         self.passed.people += u64::try_from(users.len()).unwrap_or(u64::MAX);
-        let mut found = Found::default();
-        for (seen, _) in compared.iter().flat_map(|compared| &compared.differ) {
-            found.add_device(seen.online);
+        let mut ends = 0;
+        for person in &compared {
+            self.passed.found.add_all(person.found());
+            let offline = |(seen, _): &&(DeviceSeen, _)| seen.online == DeviceSays::Offline;
+            ends += person.differ.iter().filter(offline).count();
         }
-        self.passed.found.add_all(found);
         let online = compared.iter().map(|compared| compared.online).sum();
-        let ends = usize::try_from(found.out).unwrap_or(usize::MAX);
         let is_allowed = self.tally.may_end(online, ends);
         self.store(compared, is_allowed).await
     }
@@ -190,7 +194,10 @@ impl AppPass<'_> {
         let is_old = before.braked.is_some_and(|(at, _)| at.after(CONFIRMED_AFTER) <= clock.now());
         let mut memory = before.clone();
         let mut held = BTreeSet::<PersonDigest>::new();
-        for Compared { user, at, differ, agree, renewed, confirmed, .. } in compared {
+        for person in compared {
+            self.passed.disagreements += person.disagreements(&before.differed);
+            person.remember_disagreements(&mut memory.differed);
+            let Compared { user, at, differ, agree, renewed, confirmed, .. } = person;
             for digest in agree {
                 memory.differed.remove(&digest);
             }
@@ -247,6 +254,7 @@ async fn compare(record: Record<'_>, said: AccountSaid) -> Result<Compared, Reco
         at,
         online: known.iter().filter(|device| device.is_online).count(),
         differ: Vec::new(),
+        disagree: Vec::new(),
         agree: Vec::new(),
         renewed: Vec::new(),
         confirmed: Vec::new(),
@@ -255,7 +263,12 @@ async fn compare(record: Record<'_>, said: AccountSaid) -> Result<Compared, Reco
         let seen = |online| DeviceSeen { device: device.name.clone(), at, online };
         match says.says(&device.name.platform) {
             Some(DeviceSays::Offline) => {
-                compared.differ.push((seen(DeviceSays::Offline), digest(user, device)));
+                let seen = seen(DeviceSays::Offline);
+                if record.is_device_changed_by(user, Some(device), &seen) {
+                    compared.differ.push((seen, digest(user, device)));
+                } else {
+                    compared.disagree.push(seen);
+                }
             }
             Some(DeviceSays::Online) => {
                 compared.agree.push(digest(user, device));
@@ -279,22 +292,64 @@ async fn compare(record: Record<'_>, said: AccountSaid) -> Result<Compared, Reco
             _ => None,
         };
         let device = DeviceName { platform: platform.clone(), connection };
-        let digest = [0; 16];
-        compared.differ.push((DeviceSeen { device, at, online: DeviceSays::Online }, digest));
+        let known = known.iter().find(|known| known.name == device);
+        let seen = DeviceSeen { device, at, online: DeviceSays::Online };
+        if record.is_device_changed_by(user, known, &seen) {
+            compared.differ.push((seen, [0; 16]));
+        } else {
+            compared.disagree.push(seen);
+        }
     }
     Ok(compared)
 }
 
+impl Compared {
+    fn found(&self) -> Found {
+        let mut found = Found::default();
+        for seen in self.differ.iter().map(|(seen, _)| seen).chain(&self.disagree) {
+            found.add_device(seen.online);
+        }
+        found
+    }
+
+    /// How many devices differed in the last pass, too, and nothing that is stored changes that.
+    fn disagreements(&self, differed: &BTreeSet<PersonDigest>) -> u64 {
+        let disagree = self.disagree.iter();
+        let again = disagree.filter(|seen| differed.contains(&disagreement(&self.user, seen)));
+        again.count().try_into().unwrap_or(u64::MAX)
+    }
+
+    /// Leaves to the next pass which of the person's devices disagree, and no others.
+    fn remember_disagreements(&self, differed: &mut BTreeSet<PersonDigest>) {
+        for device in &self.known {
+            for online in [DeviceSays::Online, DeviceSays::Offline] {
+                let seen = DeviceSeen { device: device.clone(), at: self.at, online };
+                differed.remove(&disagreement(&self.user, &seen));
+            }
+        }
+        differed.extend(self.disagree.iter().map(|seen| disagreement(&self.user, seen)));
+    }
+}
+
 /// A digest of a device and of its events.
 fn digest(user: &UserId, device: &DeviceForCheck) -> PersonDigest {
-    let DeviceName { platform, connection } = &device.name;
+    digest_of(user, &device.name, &device.version)
+}
+
+/// A digest of what a provider says of a device. No version of events is as short.
+fn disagreement(user: &UserId, seen: &DeviceSeen) -> PersonDigest {
+    digest_of(user, &seen.device, &[u8::from(seen.online == DeviceSays::Online)])
+}
+
+fn digest_of(user: &UserId, device: &DeviceName, of: &[u8]) -> PersonDigest {
+    let DeviceName { platform, connection } = device;
     let connection = connection.as_ref().map_or("", |connection| connection.as_str());
     let mut digest = Sha256::new();
     for part in [user.as_str(), platform.as_str(), connection] {
         digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         digest.update(part);
     }
-    digest.update(&device.version);
+    digest.update(of);
     let mut whole = digest.finalize().into_iter();
     PersonDigest::default().map(|_| whole.next().unwrap_or_default())
 }

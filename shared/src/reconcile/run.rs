@@ -98,8 +98,8 @@ impl Reconcile {
         for done in all {
             match done {
                 Ok(passed) => ran.add(&passed),
-                // That run's line has it.
-                Err(ReconcileError::Busy) => {}
+                // That run's line has what it does.
+                Err(ReconcileError::Busy) => tracing::info!("another run asks about an app"),
                 Err(error) => {
                     ran.all.failed += 1;
                     failed.get_or_insert(error);

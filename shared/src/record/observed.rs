@@ -10,8 +10,7 @@ use futures::TryStreamExt;
 use super::{Record, RecordError, Room, ends::RoomEnds};
 use crate::{
     domain::{
-        self, DeviceName, DeviceSays, DeviceSeen, LifeId, Observed, RoomId, Says, SeatObservation,
-        SeatStay, Seen, UserId, Visit, observed_device,
+        self, LifeId, Observed, RoomId, Says, SeatObservation, SeatStay, Seen, UserId, Visit,
     },
     providers::RoomEnds as Ends,
     store::{Seat, StoreError},
@@ -182,43 +181,6 @@ impl Record<'_> {
         };
         let roster = seats.iter().filter(is_in).map(|seat| seat.life.clone()).collect();
         Ok(Views { all, roster })
-    }
-
-    /// Which of these observations of devices change what is known of a person, or keep it.
-    ///
-    /// # Errors
-    ///
-    /// [`RecordError`] if the records cannot be read.
-    pub async fn observe_devices(
-        self,
-        user: &UserId,
-        seen: &[DeviceSeen],
-    ) -> Result<Vec<DeviceSeen>, RecordError> {
-        let Some(rules) = self.rules().devices else { return Ok(Vec::new()) };
-        let devices = self.store.devices(self.app, user, self.now).await?;
-        let changes = |seen: &&DeviceSeen| {
-            let DeviceName { platform, connection } = &seen.device;
-            let age = Seen { at: seen.at, says: Says::Out };
-            if !self.store.counts(self.app, user, &age) {
-                return false;
-            }
-            let is_it = |device: &&domain::Device| {
-                device.platform == *platform && device.connection == *connection
-            };
-            let device = devices.iter().find(is_it);
-            let verdict = device
-                .map(|device| observed_device((rules.decide)(device, self.now), device, self.now));
-            let is_online = verdict.is_some_and(|verdict| verdict.ending.is_none());
-            let rests_on_answer = verdict.is_some_and(|verdict| {
-                verdict.seen_online == Some(domain::RegisterRule::SeenOnline)
-            });
-            match seen.online {
-                // What rests on an answer has to be repeated.
-                DeviceSays::Online => !is_online || rests_on_answer,
-                DeviceSays::Offline => is_online,
-            }
-        };
-        Ok(seen.iter().filter(changes).cloned().collect())
     }
 }
 

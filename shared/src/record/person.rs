@@ -104,16 +104,35 @@ impl Record<'_> {
                 stays.extend(seat.map(Stay::Room));
             }
         } else {
-            for seat in seats {
-                for visit in self.current_visits(user, &seat).await? {
+            for seat in &seats {
+                for visit in self.current_visits(user, seat).await? {
                     let visit = ends.decide(user, seat.life.as_ref(), visit).await?;
-                    stays.push(Stay::Room(RoomStay::new(self.rules(), &seat, visit)));
+                    stays.push(Stay::Room(RoomStay::new(self.rules(), seat, visit)));
                 }
             }
         }
         let stays = stay::current(stays);
-        let is_in = stays.iter().any(|stay| stay.ending().is_none());
-        Ok((stays, is_in.then(|| ends.checked())))
+        let lasts = |stay: &&Stay| stay.ending().is_none();
+        let is_in = stays.iter().any(|stay| lasts(&stay));
+        let is_only_seen = |stay: &Stay| matches!(stay, Stay::Room(stay) if stay.life.is_none());
+        let is_observed = observed::is_observed(&seats);
+        let checked = if is_observed && stays.iter().filter(lasts).any(is_only_seen) {
+            let came = seats.iter().filter_map(|seat| seat.seen.came).map(|seen| seen.at).max();
+            self.room_checked(&seats).await?.max(came)
+        } else {
+            ends.checked()
+        };
+        Ok((stays, is_in.then_some(checked)))
+    }
+
+    /// When the provider last confirmed who is in the room of some seats, whatever its life is.
+    async fn room_checked(self, seats: &[Seat]) -> Result<Option<UnixMillis>, StoreError> {
+        let Self { store, app, now } = self;
+        let Some(Seat { room, .. }) = seats.first() else { return Ok(None) };
+        match store.newest_lives(app, room, [], now).await?.newest {
+            Some(life) => Ok(life.checked),
+            None => store.checked_without_life(app, room, now).await,
+        }
     }
 
     /// A registered user is known, even if none of their devices was ever online.

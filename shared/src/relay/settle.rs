@@ -38,19 +38,25 @@ pub fn rooms_to_check(
 
 fn room_to_check(new: NewFact, grace: Duration, now: UnixMillis) -> Option<RoomLife> {
     let NewFact { app, at, fact, .. } = new;
+    let is_fresh = at.after(grace.saturating_sub(CLOCKS_DIFFER)) > now;
     let (room, life) = match fact {
         Fact::Seat { room, life, mark, .. } => {
             // A person who came just now ends nothing. If their life has ended since, its check is
             // still to come, because it waits for the grace after the end. But somebody who goes on
             // in a role that is no person's may have been the last one.
-            let is_fresh = at.after(grace.saturating_sub(CLOCKS_DIFFER)) > now;
             let is_person = providers::rules(app.provider).is_person(mark.role);
             if mark.kind != Kind::Leave && is_person && is_fresh {
                 return None;
             }
             (room, life)
         }
-        Fact::Seen { room, life, seen, .. } if seen.says == Says::Out => (room, life),
+        // Of a large room, an answer is stored long after it was asked for.
+        Fact::Seen { room, life, seen, .. } => {
+            if seen.says != Says::Out && is_fresh {
+                return None;
+            }
+            (room, life)
+        }
         // The beginning of a life may be the end of the one before it.
         Fact::Opened { room, life } | Fact::Closed { room, life } => (room, life),
         _ => return None,

@@ -84,7 +84,12 @@ impl Settle {
         let view = self.records.at(&of.app, now).await?;
         let record = view.record();
         let mut again = None;
-        if let Some(life) = &of.life {
+        // What a provider said of somebody may be of any life.
+        let life = match &of.life {
+            Some(life) => Some(life.clone()),
+            None => record.room(&of.room).await?.and_then(|room| room.life().cloned()),
+        };
+        if let Some(life) = &life {
             for ended in record.ended_lives(&of.room, life).await? {
                 let at = ended.at.after(self.checks.grace);
                 if at > now {
@@ -109,7 +114,7 @@ impl Settle {
         ended: &EndedLife,
     ) -> Result<(), SettleError> {
         let (store, RoomLife { app, room, life }) = (&self.checks.store, of);
-        let is_named = life.as_ref() == Some(&ended.life);
+        let is_named = life.as_ref().is_none_or(|life| *life == ended.life);
         if !is_named && self.is_pending(of, Some(&ended.life), record.now()).await? {
             return Ok(());
         }

@@ -13,7 +13,7 @@ use rollcall::{
         UnixMillis, UserId,
     },
     record::Records,
-    routes::{QUERY, SWEEP},
+    routes::{QUERY, RECONCILE},
     store::{Observer, Reader},
 };
 use rollcall_players::{
@@ -180,7 +180,7 @@ async fn observe(
 }
 
 async fn add(observer: &Observer, observation: &SeatObservation) -> Outcome {
-    iam::acting_as(SWEEP, observer.add(observation)).await.unwrap()
+    iam::acting_as(RECONCILE, observer.add(observation)).await.unwrap()
 }
 
 /// Passes at any moment between the callbacks.

@@ -38,6 +38,11 @@ impl ServersOnAPort {
 
     /// Server APIs that know what others know, and behave like that.
     pub(crate) async fn of(known: Known, behaviour: Behaviour) -> Self {
+        Self::slow(known, behaviour, Duration::ZERO).await
+    }
+
+    /// The same, each of whose answers takes so long.
+    pub(crate) async fn slow(known: Known, behaviour: Behaviour, slow: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let apis = EXAMPLE_APIS.replace(&DEFAULT_PORT.to_string(), &port.to_string());
@@ -45,7 +50,7 @@ impl ServersOnAPort {
         let truth = Truth::new(move |_| truth.lock().unwrap().clone());
         let accounts = ProviderApis::from_json(&apis).unwrap();
         let provider = Arc::new(Provider::new(accounts, truth, behaviour, 1));
-        tokio::spawn(serve(provider.clone(), Duration::ZERO, listener, std::future::pending()));
+        tokio::spawn(serve(provider.clone(), slow, listener, std::future::pending()));
         Self { known, provider, apis }
     }
 

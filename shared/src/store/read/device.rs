@@ -31,8 +31,8 @@ impl Reader {
         let device = |item| {
             let device = self.counted(app, read_device(item)?);
             Ok(match erased {
-                Some(erased) => erased.left_of_device(device),
-                None => Some(device),
+                Some(erased) => device.and_then(|device| erased.left_of_device(device)),
+                None => device,
             })
         };
         items.iter().filter_map(|item| device(item).transpose()).collect()
@@ -40,14 +40,19 @@ impl Reader {
 }
 
 impl Reader {
-    /// A device without the observations that are ignored.
-    pub(super) fn counted(&self, app: &App, device: Device) -> Device {
+    /// A device without the observations that are ignored; `None` if nothing else shows that it was
+    /// ever there.
+    pub(super) fn counted(&self, app: &App, device: Device) -> Option<Device> {
         let counts = |at: &UnixMillis| self.settings.counts_seen_at(app, *at);
-        Device {
+        let device = Device {
             seen_online: device.seen_online.filter(counts),
             seen_offline: device.seen_offline.filter(counts),
+            checked_at: device.checked_at.filter(counts),
             ..device
-        }
+        };
+        let events = [device.online, device.offline, device.logged_out, device.kicked_by_itself];
+        let is_known = events.iter().any(Option::is_some) || device.seen_online.is_some();
+        is_known.then_some(device)
     }
 }
 

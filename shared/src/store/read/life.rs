@@ -66,7 +66,7 @@ impl Reader {
         if let Some(item) = read.filter(|item| !item::is_expired(item, now)) {
             found.created = item::millis(&item, CREATED_AT)?;
             found.closed = item::millis(&item, CLOSED_AT)?;
-            found.checked = item::millis(&item, CHECKED_AT)?;
+            found.checked = self.checked(app, &item)?;
         }
         Ok(found)
     }
@@ -262,7 +262,13 @@ impl Reader {
     ) -> Result<Option<UnixMillis>, StoreError> {
         let item = self.table.item(keys::room(app, room), keys::checked(None)).await?;
         let item = item.filter(|item| !item::is_expired(item, now)).unwrap_or_default();
-        item::millis(&item, CHECKED_AT)
+        self.checked(app, &item)
+    }
+
+    /// When a check was noted in an item. What is ignored has confirmed nothing.
+    fn checked(&self, app: &App, item: &Item) -> Result<Option<UnixMillis>, StoreError> {
+        let at = item::millis(item, CHECKED_AT)?;
+        Ok(at.filter(|at| self.settings.counts_seen_at(app, *at)))
     }
 
     /// Whether a room was ever created or closed, as far as is known.

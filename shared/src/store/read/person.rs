@@ -142,8 +142,8 @@ impl Reader {
                 let month = month.and_then(|month| month.parse().ok());
                 let device = self.counted(app, read_device(item)?);
                 let device = match erased {
-                    Some(erased) => erased.left_of_device(device),
-                    None => Some(device),
+                    Some(erased) => device.and_then(|device| erased.left_of_device(device)),
+                    None => device,
                 };
                 device.map(|device| PersonContent::Device(device, month))
             }
