@@ -7,12 +7,16 @@ use lambda_http::{
     LambdaEvent,
     lambda_runtime::{Context, Service},
 };
-use rollcall::{domain::UnixMillis, reconcile::LEASE, runtime};
+use rollcall::{
+    domain::{App, ProviderName, UnixMillis},
+    reconcile::LEASE,
+    runtime,
+};
 use rollcall_local::provider::{Action, Behaviour, Fault, Faults};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{EventName, RECONCILE, World, post_at};
+use super::{EventName, PATIENCE, RECONCILE, World, post, post_at};
 use crate::support::iam;
 
 /// Rooms whose person has left by the provider.
@@ -90,10 +94,11 @@ async fn rooms_with_late_events_are_asked_about_first() {
         let at = world.start.plus(0).before(Duration::from_secs(30));
         world.report(EventName::RoomLogout, room, "ada", at).await;
     }
-    // The time of the run is over when sixteen rooms are asked about: their answers are slow.
+    // The time of the run is over while it asks about the second sixteen rooms. Each takes two slow
+    // answers.
     let slow = Duration::from_millis(700);
     let asks = world.asks_slowly(slow).await;
-    let run = asks.run("run", runtime::now(), Instant::now() + 3 * slow);
+    let run = asks.run("run", runtime::now(), Instant::now() + slow * 7 / 2);
     let ran = iam::acting_as(RECONCILE, run).await.unwrap();
     assert!((3..37).contains(&ran.all.rooms), "{ran:?}");
     assert_eq!(repaired(&world, &late).await.len(), 3, "{ran:?}");
@@ -153,5 +158,88 @@ async fn the_function_takes_the_event_of_its_schedule() {
     assert_eq!(end, [json!("reconciled"), json!(true)], "{bob}");
     let cyd = world.get("/presence/zego/1/users/cyd").await;
     assert_eq!(cyd["sessions"][0]["entered_assumed"], true, "{cyd}");
-    assert_eq!(cyd["checked_at"], room["checked_at"], "{cyd}");
+    // Of Cyd it asked by name, a moment after it began.
+    assert!(cyd["checked_at"].as_u64() >= room["checked_at"].as_u64(), "{cyd}");
+}
+
+#[tokio::test]
+async fn a_run_passes_over_all_live_rooms_and_goes_on_where_it_was_stopped() {
+    let mut world = World::new();
+    for room in ["lobby", "hall", "attic"] {
+        world.logins(room, &["ada", "bob"]).await;
+    }
+    world.lobby(&["ada"]);
+    let (asks, _) = world.asks(Behaviour::default()).await;
+    // There is no time.
+    let now = runtime::now();
+    let run = iam::acting_as(RECONCILE, asks.run("none", now, Instant::now()));
+    let ran = run.await.unwrap();
+    // Of the people of two other providers there are none.
+    assert_eq!((ran.passes, ran.all.rooms), (2, 0), "{ran:?}");
+
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let run = iam::acting_as(RECONCILE, asks.run("run", runtime::now(), deadline));
+    let ran = run.await.unwrap();
+    assert_eq!((ran.passes, ran.all.rooms), (3, 3), "{ran:?}");
+    assert_eq!(ran.all.braked, 1, "nobody knows the attic");
+    assert_eq!(world.members("lobby").await, ["ada"]);
+    assert_eq!(world.members("hall").await, ["zoe"]);
+    assert_eq!(world.members("attic").await, ["ada", "bob"]);
+
+    // Another round: the rooms are still live, and nothing differs but the attic.
+    let run = asks.run("again", runtime::now(), Instant::now() + Duration::from_secs(20));
+    let ran = iam::acting_as(RECONCILE, run).await.unwrap();
+    assert_eq!((ran.passes, ran.all.rooms, ran.all.stored), (3, 3, 0), "{ran:?}");
+}
+
+/// One run at a time asks about an app. A request that gets no turn is done by the next run.
+#[tokio::test]
+async fn a_request_that_gets_no_turn_is_the_first_of_the_next_run() {
+    let mut world = World::new();
+    for user in ["ada", "bob"] {
+        world.store(EventName::RoomLogin, "lobby", user, world.start.plus(0)).await;
+    }
+    world.lobby(&["ada"]);
+    let (mut asks, _) = world.asks(Behaviour::default()).await;
+    asks.request_limit = Duration::from_secs(3);
+    let app = App { provider: ProviderName::Zego, id: "1".parse().unwrap() };
+    let now = runtime::now();
+    let taking = asks.passes.take(&app, "another", now, now.after(LEASE));
+    let mut lease = iam::acting_as(RECONCILE, taking).await.unwrap().unwrap();
+
+    let (status, answer) = post_at(&asks, "zego/1/rooms/lobby", "dry_run=true", now).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
+    let (status, answer) = post_at(&asks, "zego/1/rooms/lobby", "", now).await;
+    assert_eq!((status, answer), (StatusCode::ACCEPTED, json!({ "queued": true })));
+    let run = asks.run("run", now, Instant::now() + Duration::from_secs(20));
+    let ran = iam::acting_as(RECONCILE, run).await.unwrap();
+    assert_eq!(ran.all.rooms, 0, "another run has the lease: {ran:?}");
+
+    let giving_back = asks.passes.keep(&mut lease, None, now);
+    assert!(iam::acting_as(RECONCILE, giving_back).await.unwrap());
+    let run = asks.run("run", now, Instant::now() + Duration::from_secs(20));
+    iam::acting_as(RECONCILE, run).await.unwrap();
+    assert_eq!(world.members("lobby").await, ["ada"]);
+    let asked = asks.reader.asked_rooms(&app, now);
+    assert!(iam::acting_as(RECONCILE, asked).await.unwrap().is_empty());
+}
+
+/// While a run asks about a slow app, a request gets its turn.
+#[tokio::test]
+async fn an_api_that_hangs_ends_a_run_and_holds_no_lease() {
+    let mut world = World::new();
+    for room in 0..30 {
+        world.logins(&format!("r{room}"), &["ada"]).await;
+    }
+    let faults = Faults { percent: 100.0, kinds: vec![Fault::Hang] };
+    let (hangs, _) = world.asks(Behaviour { faults, ..Behaviour::default() }).await;
+    let began = Instant::now();
+    let run = hangs.run("run", runtime::now(), Instant::now() + Duration::from_mins(5));
+    let ran = iam::acting_as(RECONCILE, run).await.unwrap();
+    assert_eq!((ran.passes, ran.all.rooms), (2, 0), "{ran:?}");
+    assert!(ran.all.failed >= 10, "{ran:?}");
+    assert!(began.elapsed() < 4 * PATIENCE, "{:?}", began.elapsed());
+    world.lobby(&[]);
+    let (asks, _) = world.asks(Behaviour::default()).await;
+    post(&asks, "zego/1/rooms/r0").await;
 }
