@@ -64,7 +64,7 @@ struct Passes<'a> {
     stored: Vec<SeatObservation>,
 }
 
-fn app() -> App {
+pub(super) fn app() -> App {
     App { provider: ProviderName::Zego, id: "1".parse().unwrap() }
 }
 
@@ -179,7 +179,7 @@ async fn observe(
     found
 }
 
-async fn add(observer: &Observer, observation: &SeatObservation) -> Outcome {
+pub(super) async fn add(observer: &Observer, observation: &SeatObservation) -> Outcome {
     iam::acting_as(RECONCILE, observer.add(observation)).await.unwrap()
 }
 
@@ -264,7 +264,7 @@ fn settled(played: &Played) -> u64 {
     last.unwrap_or_default().max(played.ended_at) + SURELY
 }
 
-fn hold_zego(
+pub(super) fn hold_zego(
     thousandths: u32,
     loses: bool,
     check: &impl AsyncFn(&History, &System) -> Result<(), String>,
