@@ -151,9 +151,8 @@ impl Stays {
             boundary.at() > late || (boundary.at() > early && is_after_login(boundary.at()))
         });
         // At the same millisecond one life ends before the next begins.
-        let order = |boundary: &&Boundary| {
-            (boundary.at(), matches!(boundary, Boundary::Created { .. }))
-        };
+        let order =
+            |boundary: &&Boundary| (boundary.at(), matches!(boundary, Boundary::Created { .. }));
         match (next, cut.min_by_key(order)) {
             (Some(at), cut) if cut.is_none_or(|cut| at <= cut.at()) => {
                 assumed.end(Ending::Superseded { at }, EndRule::Superseded, None);

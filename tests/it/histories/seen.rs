@@ -38,7 +38,7 @@ struct Inputs<'a> {
 impl Inputs<'_> {
     /// Somebody in a room: mostly of whom something was reported.
     fn somebody(&mut self) -> (String, String, Vec<zego::Event>) {
-        let events: Vec<&zego::Event> = self.zego().collect();
+        let events = zego_events(self.played);
         let (of_room, of_user) = (self.random.choice(&events), self.random.choice(&events));
         let known = |event: Option<&&zego::Event>, field: fn(&zego::Event) -> &String| {
             event.map(|event| field(event).clone())
@@ -56,13 +56,6 @@ impl Inputs<'_> {
         let own = own.filter(|event| event.user == user || !event.name.is_seat());
         let own = own.cloned().collect();
         (room, user, own)
-    }
-
-    fn zego(&self) -> impl Iterator<Item = &zego::Event> {
-        self.played.reported.iter().filter_map(|reported| match &reported.event {
-            Event::Zego(event) => Some(event),
-            _ => None,
-        })
     }
 
     /// A time at which something happened, or near it, or about as long after or before it as
@@ -116,6 +109,14 @@ impl Inputs<'_> {
             ends: None,
         }
     }
+}
+
+fn zego_events(played: &Played) -> Vec<&zego::Event> {
+    let events = played.reported.iter().filter_map(|reported| match &reported.event {
+        Event::Zego(event) => Some(event),
+        _ => None,
+    });
+    events.collect()
 }
 
 /// Any observations on a history.

@@ -87,10 +87,7 @@ impl Reader {
     ) -> Result<(Life, Option<UnixMillis>), StoreError> {
         let key = |sort_key: String| {
             let partition = item::string(keys::room(app, room));
-            HashMap::from([
-                (PK.to_owned(), partition),
-                (SK.to_owned(), item::string(sort_key)),
-            ])
+            HashMap::from([(PK.to_owned(), partition), (SK.to_owned(), item::string(sort_key))])
         };
         let read = self.by_keys(vec![key(keys::life(life)), key(keys::checked(None))]).await?;
         let (mut found, mut seen_at) = (Life::unknown(life.clone()), None);
