@@ -1,7 +1,7 @@
 //! Observations as inputs: any answers of a provider about anybody in any room, stored in any order
 //! among the callbacks, some several times. Whatever follows from them, the answers are the model's.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{collections::BTreeSet, fmt::Write, time::Duration};
 
 use rollcall::{
     domain::{Outcome, Role, Says, SeatObservation, Seen, UnixMillis},
@@ -13,16 +13,20 @@ use rollcall_players::{
     model::{Observation, Word, model, model_with},
     zego,
 };
+use serde_json::{Value, json};
 
 use super::{
     History, Played, System,
     observed::{add, app, hold_zego},
     play::Asked,
+    simulated_runtime,
 };
 use crate::support::{RETENTION, TABLE_NAME};
 
 /// How far two clocks may differ, in ms, and by how much two times of one login.
 const EDGES: [u64; 2] = [10_000, 1000];
+
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// How many observations a history has at most.
 const OBSERVATIONS: usize = 10;
@@ -256,4 +260,35 @@ fn promise_3_convergent_whatever_a_provider_answers_answers_are_the_models() {
     for loses in [false, true] {
         hold_zego(100, loses, &async |history, system| hold_seen(history, system).await);
     }
+}
+
+/// Ada was seen with a later login before the callback of her first one came. That ended her first
+/// stay: to who asks about her, and to who asks about the room.
+#[test]
+fn promise_3_convergent_who_was_seen_with_a_later_login_has_left_the_stay_before_it() {
+    let text = "at-once 1 seed 3 faults false asks-after 0\nfates 0 200000\n+0 zego-login 0 0 2";
+    let (system, history) = (System::simulated(), text.parse::<History>().unwrap());
+    simulated_runtime().block_on(async {
+        let played = Played::new(&history);
+        let login = zego_events(&played)[1].clone();
+        assert_eq!(login.name, zego::EventName::RoomLogin);
+        let says = Says::In { login: Some(login.at.after(MINUTE)), role: Role(2) };
+        let came = SeatObservation {
+            app: app(),
+            user: login.user.parse().unwrap(),
+            room: login.room.parse().unwrap(),
+            life: None,
+            seen: Seen { at: login.at.after(2 * MINUTE), says },
+            ends: None,
+        };
+        deliver(&history, &played, std::slice::from_ref(&came), &system).await;
+        let seen = to_model(&came);
+        hold_model(&history, &played, std::slice::from_ref(&seen), &system).await.unwrap();
+        let query = format!("room={}", login.room);
+        let path = "/attendance/zego/1/rooms";
+        let visits = system.pages(path, &query, "sessions", played.now).await.unwrap();
+        let left_at: Vec<_> =
+            visits["sessions"].as_array().unwrap().iter().map(|visit| &visit["left_at"]).collect();
+        assert_eq!(left_at, [&json!(login.at.after(MINUTE).0), &Value::Null]);
+    });
 }
