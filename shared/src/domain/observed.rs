@@ -150,7 +150,10 @@ impl Stays {
         let cut = room.iter().filter(|boundary| {
             boundary.at() > late || (boundary.at() > early && is_after_login(boundary.at()))
         });
-        match (next, cut.min_by_key(|boundary| boundary.at())) {
+        // At the same millisecond one life ends before the next begins.
+        let order =
+            |boundary: &&Boundary| (boundary.at(), matches!(boundary, Boundary::Created { .. }));
+        match (next, cut.min_by_key(order)) {
             (Some(at), cut) if cut.is_none_or(|cut| at <= cut.at()) => {
                 assumed.end(Ending::Superseded { at }, EndRule::Superseded, None);
             }

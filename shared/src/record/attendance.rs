@@ -226,7 +226,7 @@ impl SeatVisits<'_, '_> {
     pub async fn decide(&mut self, visit: Visit) -> Result<RoomStay, RecordError> {
         let visit = match self.are_decided {
             Ends::Decided => visit,
-            Ends::AsMarked => self.ends.decide(self.user, self.seat.life.as_ref(), visit).await?,
+            Ends::AsMarked => self.ends.decide_on(self.user, self.seat, visit).await?,
         };
         Ok(RoomStay::new(self.rules, self.seat, visit))
     }

@@ -11,8 +11,8 @@ use tokio::sync::OnceCell;
 use super::{Record, Room};
 use crate::{
     domain::{
-        Boundary, By, CLOCKS_DIFFER, EndRule, Ending, Life, LifeId, Moved, RoomId, UnixMillis,
-        UserId, Visit,
+        Boundary, By, CLOCKS_DIFFER, EndRule, Ending, Life, LifeId, Moved, Observed, RoomId,
+        UnixMillis, UserId, Visit,
     },
     providers::{BoundaryEffect, BoundaryEnds, RoomEnds as Ends},
     store::{NEWEST_BOUNDARIES, Seat, StoreError},
@@ -32,6 +32,10 @@ pub(super) struct RoomEnds<'a> {
     lives: HashMap<LifeId, Life>,
     boundaries: OnceCell<Vec<Boundary>>,
     person: Option<Person>,
+    /// When the provider last had somebody in the room, if that was read.
+    seen_at: Option<UnixMillis>,
+    /// All stays of the person of whom they were needed last.
+    pub(super) last_observed: Option<(UserId, Observed)>,
 }
 
 /// How a life of a room ended.
@@ -100,6 +104,8 @@ impl<'a> RoomEnds<'a> {
             lives: HashMap::new(),
             boundaries: OnceCell::new(),
             person: None,
+            seen_at: None,
+            last_observed: None,
         }
     }
 
@@ -174,6 +180,29 @@ impl<'a> RoomEnds<'a> {
             visit.move_end(next.min(ending.at()), Moved::ToOtherLife, life.map(By::Life).as_ref());
         }
         Ok(visit)
+    }
+
+    /// Whether the end of a visit to a seat on which nothing was observed may depend on what was
+    /// observed on other seats: that somebody is in ends no visit that has an end of its own, and
+    /// none that began later. It takes no request more.
+    pub(super) async fn may_be_seen(
+        &mut self,
+        user: &UserId,
+        life: Option<&LifeId>,
+        visit: &Visit,
+    ) -> Result<bool, StoreError> {
+        let (Ends::Lives, Some(life)) = (self.record.room_ends(), life) else { return Ok(false) };
+        if visit.ending.is_some_and(|ending| !ending.is_assumed()) {
+            return Ok(false);
+        }
+        if let Some(person) = self.person.as_ref().filter(|person| person.user == *user) {
+            return Ok(person.seats.iter().any(|seat| !seat.seat.seen.is_empty()));
+        }
+        // With a life it was read when somebody was seen; and to decide the visit, a life was.
+        if self.lives.is_empty() {
+            self.life(life).await?;
+        }
+        Ok(self.seen_at.is_some_and(|at| visit.place() <= at.after(CLOCKS_DIFFER)))
     }
 
     /// When the person's next visit to another life of the room began, and which life, if that may
@@ -281,7 +310,8 @@ impl<'a> RoomEnds<'a> {
         if let Some(life) = self.lives.get(id) {
             return Ok(life.clone());
         }
-        let life = store.life(app, &self.room, id, now).await?;
+        let (life, seen_at) = store.life_and_seen(app, &self.room, id, now).await?;
+        self.seen_at = self.seen_at.max(seen_at);
         if self.lives.len() >= REMEMBERED_LIVES {
             self.lives.clear();
         }

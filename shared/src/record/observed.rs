@@ -50,6 +50,34 @@ impl RoomEnds<'_> {
         Ok(on_seat(self.observed_of(user, seat).await?, seat))
     }
 
+    /// Decides how a visit to a seat ended on which nothing was observed. Their other seats are
+    /// only read if somebody was seen in the room since the visit began.
+    pub(super) async fn decide_on(
+        &mut self,
+        user: &UserId,
+        seat: &Seat,
+        visit: Visit,
+    ) -> Result<Visit, StoreError> {
+        let decided = self.decide(user, seat.life.as_ref(), visit).await?;
+        if !self.may_be_seen(user, seat.life.as_ref(), &decided).await? {
+            return Ok(decided);
+        }
+        let observed = match self.last_observed.take().filter(|(of, _)| of == user) {
+            Some((_, observed)) => observed,
+            None => self.observed_of(user, seat).await?,
+        };
+        let is_it = |stay: &&SeatStay| {
+            let SeatStay { life, visit } = stay;
+            *life == seat.life
+                && visit.session == decided.session
+                && visit.beginning == decided.beginning
+                && visit.last_in == decided.last_in
+        };
+        let found = observed.real.iter().find(is_it).map(|stay| stay.visit.clone());
+        self.last_observed = Some((user.clone(), observed));
+        Ok(found.unwrap_or(decided))
+    }
+
     /// All stays of a person, of whose seats one was read.
     pub(super) async fn observed_of(
         &mut self,

@@ -28,6 +28,9 @@ pub(super) const SEEN_ONLINE: &str = "seen_online";
 pub(super) const SEEN_OFFLINE: &str = "seen_offline";
 /// Of a life or a device, when the provider last confirmed what is known, by our clock.
 pub(super) const CHECKED_AT: &str = "checked_at";
+/// Of a room, when the newest answer was asked for that somebody is in it, by our clock. It is not
+/// older than any observation on a seat of the room.
+pub(super) const SEEN_AT: &str = "seen_at";
 /// When DynamoDB may delete the item, in Unix seconds.
 pub(super) const EXPIRES_AT: &str = "expires_at";
 pub(super) const DISPLAY_NAME: &str = "display_name";

@@ -88,7 +88,8 @@ pub(super) const PASS: &str = "pass";
 /// The prefix of the sort keys of boundaries.
 pub(super) const BOUNDARY: &str = "boundary#";
 
-/// The sort key of the check of a room of which no life is known.
+/// The sort key of the check of a room of which no life is known, and of when somebody was seen in a
+/// room.
 pub(super) const CHECKED: &str = "checked";
 
 /// The sort key of a registration.

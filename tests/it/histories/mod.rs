@@ -9,6 +9,7 @@
 //! - [`relay`]: the store's stream on its way to a backend's copy of the answers.
 //! - [`observed`]: what the provider answers when it is asked, and what that repairs.
 //! - [`repaired`]: the same by whole passes over a played server API.
+//! - [`seen`]: any answers of a provider, whatever follows from them by the model.
 //! - [`settle`]: rooms that are over or empty, and the checks that find them.
 //!
 //! Whatever arrived, the answers are the model's. If everything arrived, they are the truth.
@@ -36,6 +37,7 @@ mod play;
 pub(crate) mod relay;
 mod repaired;
 mod reports;
+mod seen;
 mod settle;
 mod side_by_side;
 mod spilling;

@@ -407,7 +407,7 @@ impl Played {
     }
 
     /// One report of each room and person.
-    async fn check_reports(
+    pub(super) async fn check_reports(
         &self,
         history: &History,
         asked: &Asked,

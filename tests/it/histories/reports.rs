@@ -38,6 +38,12 @@ impl Questions<'_> {
         let path = format!("/reports/{app}/rooms");
         let visits = self.visits(app, "room", room).await;
         let lives = self.model.lives.get(&format!("{app}/{room}"));
+        if lives.is_some_and(Vec::is_empty) {
+            // Somebody was seen in it, and no callback named a life.
+            let query = format!("room={}", encode(room));
+            let answer = self.system.ask(&path, &query, self.now).await;
+            return compare(&format!("{app}/{room} has a report"), &answer.is_some(), &false);
+        }
         let newest = lives.and_then(|lives| lives.last());
         let life = lives.map(|lives| &lives[self.random.usize(..lives.len())]);
         let mut question = format!("room={}", encode(room));
@@ -45,7 +51,19 @@ impl Questions<'_> {
         if let Some(life) = life.filter(|_| !is_newest || self.random.bool()) {
             write!(question, "&life={}", life.id).unwrap();
         }
-        let of_life = |visit: &&Visit| visit.1.life.as_ref() == life.map(|life| &life.id);
+        // Whom only an observation shows was in the life in whose time they came.
+        let is_seen = |visit: &Visit| life.is_some() && visit.1.life.is_none();
+        if life.is_some_and(|life| life.created.is_none()) && visits.iter().any(is_seen) {
+            return Ok(());
+        }
+        let of_life = |visit: &&Visit| match life {
+            Some(life) if is_seen(visit) => {
+                let place = visit.1.entered_at.unwrap_or_default();
+                life.created.is_some_and(|created| created <= place)
+                    && life.end.as_ref().is_none_or(|end| place < end.at)
+            }
+            life => visit.1.life.as_ref() == life.map(|life| &life.id),
+        };
         let visits: Vec<Visit> = visits.iter().filter(of_life).cloned().collect();
         let settle = [0, 600][self.random.usize(..2)];
         let (from, to) = self.span(&visits, &mut question);

@@ -48,6 +48,8 @@ pub struct User {
     pub last_seen_at: Option<u64>,
     /// Where they are.
     pub open: BTreeSet<Stay>,
+    /// Of the model: whether nothing arrived about them, but a provider named them when asked.
+    pub is_only_seen: bool,
     /// Of the model all visits that are over; of an answer some of them.
     pub over: BTreeSet<(Stay, End)>,
 }

@@ -96,7 +96,7 @@ impl Record<'_> {
                     continue;
                 }
                 let visit = if seat.seen.is_empty() {
-                    ends.decide(&user, seat.life.as_ref(), visit).await?
+                    ends.decide_on(&user, &seat, visit).await?
                 } else {
                     visit
                 };

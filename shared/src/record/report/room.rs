@@ -100,7 +100,7 @@ impl Occupants<'_> {
             let marks: Vec<Mark> = store.marks(app, &user, &seat, now).try_collect().await?;
             let mut visits = Vec::new();
             for visit in self.record.rules().visits_of(&marks) {
-                visits.push(self.ends.decide(&user, seat.life.as_ref(), visit).await?);
+                visits.push(self.ends.decide_on(&user, &seat, visit).await?);
             }
             let (name, is_again) = (seat.name, false);
             return Ok(Some(Occupant { user, name, marks, visits, is_again }));
@@ -259,6 +259,8 @@ impl RoomReport<'_> {
                 }
                 continue;
             };
+            // Who came first as an admin may have been seen as another one.
+            self.admins.remove(user.as_str());
             self.people.insert(user.to_string(), person.figures.clone());
             if self.people.len() > MAX_PEOPLE {
                 return Err(ReportError::TooManyPeople);

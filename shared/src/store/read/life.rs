@@ -1,15 +1,18 @@
 //! Reading the lives of a room.
 
-use std::{collections::BTreeSet, pin::pin};
+use std::{
+    collections::{BTreeSet, HashMap},
+    pin::pin,
+};
 
 use futures::{StreamExt, TryStreamExt, future::try_join_all};
 
 use super::{
     super::{
         StoreError,
-        item::{self, CHECKED_AT, CLOSED_AT, CREATED_AT, Item, NEWEST},
+        item::{self, CHECKED_AT, CLOSED_AT, CREATED_AT, Item, NEWEST, SEEN_AT},
         keys::{self, SHARDS, Section},
-        table::{INDEX_PK, INDEX_SK, SK},
+        table::{INDEX_PK, INDEX_SK, PK, SK},
     },
     Reader,
     rows::{Direction, items},
@@ -64,11 +67,45 @@ impl Reader {
         let read = self.table.item(keys::room(app, room), keys::life(life)).await?;
         let mut found = Life::unknown(life.clone());
         if let Some(item) = read.filter(|item| !item::is_expired(item, now)) {
-            found.created = item::millis(&item, CREATED_AT)?;
-            found.closed = item::millis(&item, CLOSED_AT)?;
-            found.checked = self.checked(app, &item)?;
+            self.read_into(app, &item, &mut found)?;
         }
         Ok(found)
+    }
+
+    /// What is known of one life of a room, and when the provider last had somebody in the room when
+    /// it was asked, read consistently with one request.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
+    pub async fn life_and_seen(
+        &self,
+        app: &App,
+        room: &RoomId,
+        life: &LifeId,
+        now: UnixMillis,
+    ) -> Result<(Life, Option<UnixMillis>), StoreError> {
+        let key = |sort_key: String| {
+            let partition = item::string(keys::room(app, room));
+            HashMap::from([(PK.to_owned(), partition), (SK.to_owned(), item::string(sort_key))])
+        };
+        let read = self.by_keys(vec![key(keys::life(life)), key(keys::checked(None))]).await?;
+        let (mut found, mut seen_at) = (Life::unknown(life.clone()), None);
+        for item in read.iter().filter(|item| !item::is_expired(item, now)) {
+            if item::text(item, SK)? == keys::CHECKED {
+                seen_at = item::millis(item, SEEN_AT)?;
+            } else {
+                self.read_into(app, item, &mut found)?;
+            }
+        }
+        Ok((found, seen_at))
+    }
+
+    fn read_into(&self, app: &App, item: &Item, life: &mut Life) -> Result<(), StoreError> {
+        life.created = item::millis(item, CREATED_AT)?;
+        life.closed = item::millis(item, CLOSED_AT)?;
+        life.checked = self.checked(app, item)?;
+        Ok(())
     }
 
     /// The newest life of a room, by the time it began. `None` if nothing is known of the room.

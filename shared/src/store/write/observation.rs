@@ -16,7 +16,8 @@ use super::{
     super::{
         StoreError,
         item::{
-            self, CHECKED_AT, EXPIRES_AT, NEWEST, SEEN_IN, SEEN_OFFLINE, SEEN_ONLINE, SEEN_OUT,
+            self, CHECKED_AT, EXPIRES_AT, NEWEST, SEEN_AT, SEEN_IN, SEEN_OFFLINE, SEEN_ONLINE,
+            SEEN_OUT,
         },
         keys::{self, Section},
         table::{INDEX_PK, INDEX_SK, PK, Table},
@@ -61,6 +62,7 @@ impl Observer {
     /// The person is in: the seat without a life, which comes into the section `in` of the room.
     async fn add_in(&self, observation: &SeatObservation) -> Result<Outcome, StoreError> {
         let SeatObservation { app, user, room, seen, .. } = observation;
+        self.note_seen(app, room, seen.at).await?;
         let row = keys::row(Section::In, seen.at, None, user);
         let update = on_seat(observation, SEEN_IN)
             .set(INDEX_PK, item::string(keys::shard_of(app, room, user)))
@@ -69,6 +71,17 @@ impl Observer {
             .only_if(if_newer(SEEN_IN));
         let written = self.table.update(update).await?;
         outcome(&written, SEEN_IN, seen)
+    }
+
+    /// Notes, before it is stored, that somebody was seen in a room. So who reads one seat of
+    /// somebody need not ask for their other seats, unless somebody was seen there.
+    async fn note_seen(&self, app: &App, room: &RoomId, at: UnixMillis) -> Result<(), StoreError> {
+        let expires_at = at.after(self.retention).after(self.retention).seconds();
+        let update = Update::of(keys::room(app, room), keys::checked(None))
+            .set(SEEN_AT, item::number(at.0))
+            .set(EXPIRES_AT, item::number(expires_at.0))
+            .only_if(if_newer(SEEN_AT));
+        self.table.update(update).await.map(drop)
     }
 
     async fn add_out(&self, observation: &SeatObservation) -> Result<Outcome, StoreError> {

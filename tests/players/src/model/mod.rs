@@ -4,10 +4,12 @@
 mod chat;
 mod erased;
 mod openim;
+mod seen;
 mod trtc;
 mod zego;
 
 pub use erased::{Erased, without};
+pub use seen::{Observation, Word};
 
 use crate::{Event, answers::Answers};
 
@@ -23,8 +25,14 @@ pub struct Arrived {
 /// What is known at `now`, in Unix ms.
 #[must_use]
 pub fn model(arrived: &[Arrived], now: u64) -> Answers {
+    model_with(arrived, &[], now)
+}
+
+/// The same, and what the provider said when it was asked.
+#[must_use]
+pub fn model_with(arrived: &[Arrived], seen: &[Observation], now: u64) -> Answers {
     let mut answers = Answers::default();
-    zego::know(arrived, &mut answers);
+    zego::know(arrived, seen, &mut answers);
     trtc::know(arrived, &mut answers);
     chat::know(arrived, &mut answers);
     openim::know(arrived, now, &mut answers);

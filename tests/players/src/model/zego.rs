@@ -8,64 +8,127 @@ use crate::zego::{
     EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
 };
 
-use super::Arrived;
+use super::{
+    Arrived,
+    seen::{Known, Observation, Word, observed},
+};
 use crate::answers::{self, Answers, End, Room, Stay};
 
-pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
+pub(super) fn know(arrived: &[Arrived], seen: &[Observation], answers: &mut Answers) {
     let events = arrived.iter().filter_map(|arrived| match &arrived.event {
         crate::Event::Zego(event) => Some(event),
         _ => None,
     });
-    let mut rooms = BTreeMap::<(&str, &str), Vec<&Event>>::new();
+    let mut rooms = BTreeMap::<String, Vec<&Event>>::new();
     for event in events {
-        rooms.entry((&event.app, &event.room)).or_default().push(event);
+        rooms.entry(format!("zego/{}/{}", event.app, event.room)).or_default().push(event);
     }
-    for ((app, name), events) in rooms {
-        let lives = lives(&events);
-        let newest = lives.last();
-        let mut room = Room {
-            life: newest.map(|newest| newest.id.clone()),
-            open: newest.is_some_and(|newest| newest.closed.is_none()),
-            members: BTreeMap::new(),
+    // Of a room of which nothing is known, that somebody is not in says nothing.
+    for seen in seen.iter().filter(|seen| seen.shows_somebody()) {
+        rooms.entry(seen.room.clone()).or_default();
+    }
+    for (path, events) in rooms {
+        let of_room: Vec<&Observation> = seen.iter().filter(|seen| seen.room == path).collect();
+        know_room(&path, &events, &of_room, answers);
+    }
+}
+
+fn know_room(path: &str, events: &[&Event], seen: &[&Observation], answers: &mut Answers) {
+    let lives = lives(events);
+    let newest = lives.last();
+    let app = path.splitn(3, '/').nth(1).unwrap_or_default();
+    let mut members = BTreeMap::new();
+    for user in users(events, seen) {
+        let of_user: Vec<&Observation> =
+            seen.iter().filter(|seen| seen.user == user).copied().collect();
+        let of_life = |life: &Life| -> Vec<&Event> {
+            let of_life = events.iter().copied().filter(|event| event.life.to_string() == life.id);
+            of_life.filter(|event| event.name.is_seat() && event.user == user).collect()
         };
-        for user in users(&events) {
-            let (mut stays, mut seen) = (Vec::new(), None);
-            for life in &lives {
-                let here =
-                    |event: &&&Event| event.life.to_string() == life.id && event.user == user;
-                let marks: Vec<&Event> = events
-                    .iter()
-                    .filter(here)
-                    .copied()
-                    .filter(|event| event.name.is_seat())
-                    .collect();
-                seen = seen.max(marks.iter().map(|mark| mark.at.0).max());
-                stays.extend(visits(&marks).into_iter().map(|(stay, end)| {
-                    let end = end.or_else(|| assumed_end(life, &lives, stay.entered_at?));
-                    (stay, end)
-                }));
-            }
-            let known = answers.users.entry(format!("zego/{app}/{user}")).or_default();
-            known.last_seen_at = known.last_seen_at.max(seen);
-            for (stay, end) in one_life_at_a_time(&stays) {
-                if let Some(end) = end {
-                    known.over.insert((stay, end));
-                } else {
-                    known.open.insert(stay.clone());
-                    if stay.role.as_deref() != Some("admin") {
-                        room.members.insert(user.to_owned(), stay);
-                    }
-                }
+        let (mut stays, mut seen_at) = (Vec::new(), None);
+        for life in &lives {
+            let marks = of_life(life);
+            seen_at = seen_at.max(marks.iter().map(|mark| mark.at.0).max());
+            stays.extend(visits(&marks).into_iter().map(|known| {
+                let assumed = assumed_end(life, &lives, known.place());
+                Known { end: known.end.or(assumed), ..known }
+            }));
+        }
+        let came = of_user.iter().filter(|seen| seen.shows_somebody()).map(|seen| seen.at).max();
+        let known = answers.users.entry(format!("zego/{app}/{user}")).or_default();
+        // Only of somebody of whom no callback arrived a provider's answer is the last sign.
+        match known.last_seen_at.filter(|_| !known.is_only_seen).max(seen_at) {
+            Some(at) => (known.last_seen_at, known.is_only_seen) = (Some(at), false),
+            None => {
+                (known.last_seen_at, known.is_only_seen) = (known.last_seen_at.max(came), true);
             }
         }
-        let known = lives.iter().map(|life| answers::Life {
-            id: life.id.clone(),
-            created: life.created,
-            end: assumed_end(life, &lives, life.created.unwrap_or(0)),
-        });
-        answers.lives.insert(format!("zego/{app}/{name}"), known.collect());
-        answers.rooms.insert(format!("zego/{app}/{name}"), room);
+        let room = boundaries(&lives);
+        for (stay, end) in observed(one_life_at_a_time(&stays), &of_user, &room) {
+            match end {
+                Some(end) => _ = known.over.insert((stay, end)),
+                None => _ = known.open.insert(stay),
+            }
+        }
+        let own = newest.map(of_life).unwrap_or_default();
+        members.extend(member(newest, &own, &of_user, &room).map(|stay| (user.to_owned(), stay)));
     }
+    members.retain(|_, stay| stay.role.as_deref() != Some("admin"));
+    let is_closed = newest.is_none_or(|newest| newest.closed.is_some());
+    // Somebody was seen after the close: in which life, nobody knows.
+    let life = newest.filter(|_| !is_closed || members.is_empty()).map(|newest| newest.id.clone());
+    for stay in members.values_mut() {
+        stay.life.clone_from(&life);
+    }
+    let open = !is_closed || !members.is_empty();
+    answers.rooms.insert(path.to_owned(), Room { life, open, members });
+    let known = lives.iter().map(|life| answers::Life {
+        id: life.id.clone(),
+        created: life.created,
+        end: assumed_end(life, &lives, life.created.unwrap_or(0)),
+    });
+    answers.lives.insert(path.to_owned(), known.collect());
+}
+
+/// Who is in, to who reads the roster: it knows a person by their marks in the newest life and what
+/// was observed on that seat; or else by these and by that they were seen in.
+fn member(
+    newest: Option<&Life>,
+    marks: &[&Event],
+    seen: &[&Observation],
+    room: &[(u64, bool)],
+) -> Option<Stay> {
+    let mut stays = visits(marks);
+    let life = newest.map(|newest| newest.id.as_str());
+    let closed = newest.and_then(|newest| newest.closed);
+    let out = seen.iter().filter(|seen| seen.life.as_deref() == life && seen.says == Word::Out);
+    let out = out.map(|out| out.at).max();
+    let lasts = |last: &&Known| last.end.is_none() && !out.is_some_and(|out| last.is_gone(out));
+    if let Some(last) = stays.last().filter(|_| closed.is_none()).filter(lasts) {
+        return Some(last.stay.clone());
+    }
+    if !seen.iter().any(|seen| seen.shows_somebody()) {
+        return None;
+    }
+    for stay in &mut stays {
+        let closed = closed.map(|at| End::assumed(at.max(stay.place()), "room_closed"));
+        stay.end = stay.end.take().or(closed);
+    }
+    let of_seats: Vec<&Observation> = seen
+        .iter()
+        .filter(|seen| seen.life.is_none() || seen.life.as_deref() == life)
+        .copied()
+        .collect();
+    let name = stays.last().and_then(|last| last.stay.name.clone());
+    let stays = observed(stays, &of_seats, room);
+    stays.into_iter().find(|(_, end)| end.is_none()).map(|(stay, _)| Stay { name, ..stay })
+}
+
+/// When the room was created and closed.
+fn boundaries(lives: &[Life]) -> Vec<(u64, bool)> {
+    let of_life =
+        |life: &Life| [life.created.map(|at| (at, true)), life.closed.map(|at| (at, false))];
+    lives.iter().flat_map(of_life).flatten().collect()
 }
 
 struct Life {
@@ -112,20 +175,21 @@ fn assumed_end(life: &Life, lives: &[Life], entered_at: u64) -> Option<End> {
 
 /// Nobody is in two lives of a room: a stay ends at the latest when the person's next stay in
 /// another life begins.
-fn one_life_at_a_time(stays: &[(Stay, Option<End>)]) -> Vec<(Stay, Option<End>)> {
+fn one_life_at_a_time(stays: &[Known]) -> Vec<Known> {
     let began = |stay: &Stay| (stay.entered_at, stay.life.clone());
-    let ended = stays.iter().map(|(stay, end)| {
-        let others = stays.iter().map(|(other, _)| other).filter(|other| other.life != stay.life);
+    let ended = stays.iter().map(|known| {
+        let Known { stay, end, .. } = known;
+        let others = stays.iter().map(|other| &other.stay).filter(|other| other.life != stay.life);
         let later = others.filter(|other| began(other) > began(stay));
         let next = later.filter_map(|other| other.entered_at).min().unwrap_or(u64::MAX);
         let end = end.clone().map(|end| End { at: end.at.min(next), ..end });
-        (stay.clone(), end)
+        Known { end, ..known.clone() }
     });
     ended.collect()
 }
 
 /// The visits of one person to one life: session by session, and in each by the number of the change.
-fn visits(marks: &[&Event]) -> Vec<(Stay, Option<End>)> {
+fn visits(marks: &[&Event]) -> Vec<Known> {
     // Session ids are numbers of any length.
     let order = |event: &Event| {
         let is_logout = event.name == RoomLogout;
@@ -144,21 +208,26 @@ fn visits(marks: &[&Event]) -> Vec<(Stay, Option<End>)> {
         let next = sessions
             .get(index + 1)
             .and_then(|next| next.iter().map(|mark| mark.login_time.0).min());
-        let mut open: Option<Stay> = None;
+        let mut open: Option<Known> = None;
         // When the stay before ended, in this session.
         let mut free_from = 0;
         for mark in in_order {
-            let stay = open.take().unwrap_or_else(|| begin(mark, marks, free_from, order));
+            let mut known = open.take().unwrap_or_else(|| {
+                let stay = begin(mark, marks, free_from, order);
+                Known { stay, end: None, last_login: 0 }
+            });
             if mark.name == RoomLogin {
-                open = Some(Stay { role: Some(role(mark)), ..stay });
+                known.stay.role = Some(role(mark));
+                known.last_login = mark.login_time.0;
+                open = Some(known);
             } else {
-                free_from =
-                    mark.at.0.min(next.unwrap_or(u64::MAX)).max(stay.entered_at.unwrap_or(0));
-                visits.push((stay, Some(End::reported(free_from, reason(mark)))));
+                free_from = mark.at.0.min(next.unwrap_or(u64::MAX)).max(known.place());
+                known.end = Some(End::reported(free_from, reason(mark)));
+                visits.push(known);
             }
         }
         let superseded = next.map(|next| End::assumed(next, "superseded"));
-        visits.extend(open.map(|stay| (stay, superseded)));
+        visits.extend(open.map(|known| Known { end: superseded, ..known }));
     }
     visits
 }
@@ -183,12 +252,19 @@ fn begin<K: Ord>(
     }
 }
 
-fn users<'a>(events: &[&'a Event]) -> BTreeSet<&'a str> {
-    events.iter().filter(|event| event.name.is_seat()).map(|event| event.user.as_str()).collect()
+/// Who is known: of whom something arrived, or who was seen in.
+fn users<'a>(events: &[&'a Event], seen: &[&'a Observation]) -> BTreeSet<&'a str> {
+    let reported = events.iter().filter(|event| event.name.is_seat());
+    let seen = seen.iter().filter(|seen| seen.shows_somebody());
+    reported.map(|event| event.user.as_str()).chain(seen.map(|seen| seen.user.as_str())).collect()
 }
 
 fn role(event: &Event) -> String {
-    match event.role {
+    role_name(event.role)
+}
+
+pub(super) fn role_name(role: u16) -> String {
+    match role {
         0 => "unspecified".to_owned(),
         1 => "anchor".to_owned(),
         2 => "audience".to_owned(),
