@@ -9,11 +9,8 @@ use aws_sdk_sqs::{Client, config, types::MessageAttributeValue};
 use futures::future::try_join_all;
 use tokio::time::{Instant, timeout_at};
 
-use super::{SpillError, message};
-use crate::{
-    aws,
-    domain::{Change, UnixMillis},
-};
+use super::QueueError;
+use crate::aws;
 
 /// The message attribute with the reason of a dead letter.
 const REASON: &str = "reason";
@@ -39,32 +36,14 @@ impl Queue {
         Self { url: url.into(), aws: aws.clone(), client: Arc::default() }
     }
 
-    /// Sends changes, in as many messages as they need, concurrently. On return all of them are
-    /// safe.
+    /// Sends a message in JSON.
     ///
     /// # Errors
     ///
-    /// [`SpillError`] if they are not known to be in the queue by `deadline`. Some may be there all the
-    /// same, and can be stored twice without harm.
-    pub async fn spill<'a>(
-        &self,
-        event: &str,
-        received_at: UnixMillis,
-        changes: impl IntoIterator<Item = &'a Change>,
-        deadline: Instant,
-    ) -> Result<(), SpillError> {
-        let messages = message::write(event, received_at, changes)?;
-        self.send_all(messages, None, deadline).await
-    }
-
-    /// Sends a message of another kind than spilled changes, in JSON.
-    ///
-    /// # Errors
-    ///
-    /// [`SpillError`] if it is not known to be in the queue by `deadline`. It may be there all the
+    /// [`QueueError`] if it is not known to be in the queue by `deadline`. It may be there all the
     /// same.
-    pub async fn send_text(&self, json: String, deadline: Instant) -> Result<(), SpillError> {
-        let body = message::without_noncharacters(json);
+    pub async fn send_text(&self, json: String, deadline: Instant) -> Result<(), QueueError> {
+        let body = without_noncharacters(json);
         self.send(body, None, Duration::ZERO, deadline).await
     }
 
@@ -79,52 +58,21 @@ impl Queue {
         json: String,
         delay: Duration,
         deadline: Instant,
-    ) -> Result<(), SpillError> {
-        self.send(message::without_noncharacters(json), None, delay, deadline).await
-    }
-
-    /// Sends a message that can never be read, unchanged and with the reason.
-    ///
-    /// # Errors
-    ///
-    /// [`SpillError`] if it is not known to be in the queue.
-    pub async fn send_unreadable(
-        &self,
-        body: &str,
-        reason: &str,
-        deadline: Instant,
-    ) -> Result<(), SpillError> {
-        self.send_all(vec![body.to_owned()], Some(reason), deadline).await
-    }
-
-    /// Sends changes that can never be stored, with the reason.
-    ///
-    /// # Errors
-    ///
-    /// As [`Queue::spill`].
-    pub async fn send_unstorable<'a>(
-        &self,
-        event: &str,
-        received_at: UnixMillis,
-        changes: impl IntoIterator<Item = &'a Change>,
-        reason: &str,
-        deadline: Instant,
-    ) -> Result<(), SpillError> {
-        let messages = message::write(event, received_at, changes)?;
-        self.send_all(messages, Some(reason), deadline).await
+    ) -> Result<(), QueueError> {
+        self.send(without_noncharacters(json), None, delay, deadline).await
     }
 
     /// Makes a received message wait before it is received again.
     ///
     /// # Errors
     ///
-    /// [`SpillError`] if that is not known to be done. Then it waits for the queue's own timeout.
+    /// [`QueueError`] if that is not known to be done. Then it waits for the queue's own timeout.
     pub async fn delay(
         &self,
         receipt_handle: &str,
         wait: Duration,
         deadline: Instant,
-    ) -> Result<(), SpillError> {
+    ) -> Result<(), QueueError> {
         let delayed = self
             .client()
             .change_message_visibility()
@@ -134,16 +82,18 @@ impl Queue {
             .customize()
             .config_override(within(deadline))
             .send();
-        timeout_at(deadline, delayed).await.map_err(|_| SpillError::OutOfTime)??;
+        timeout_at(deadline, delayed).await.map_err(|_| QueueError::OutOfTime)??;
         Ok(())
     }
 
-    async fn send_all(
+    /// Sends messages, concurrently, each with the reason if there is one. On return all of them are
+    /// safe.
+    pub(crate) async fn send_all(
         &self,
         messages: Vec<String>,
         reason: Option<&str>,
         deadline: Instant,
-    ) -> Result<(), SpillError> {
+    ) -> Result<(), QueueError> {
         let sent =
             messages.into_iter().map(|body| self.send(body, reason, Duration::ZERO, deadline));
         try_join_all(sent).await.map(|_| ())
@@ -155,7 +105,7 @@ impl Queue {
         reason: Option<&str>,
         delay: Duration,
         deadline: Instant,
-    ) -> Result<(), SpillError> {
+    ) -> Result<(), QueueError> {
         let mut message = self.client().send_message().queue_url(&self.url).message_body(body);
         if delay > Duration::ZERO {
             let seconds = i32::try_from(delay.min(MAX_DELAY).as_secs()).unwrap_or(i32::MAX);
@@ -168,7 +118,7 @@ impl Queue {
             }
         }
         let sent = message.customize().config_override(within(deadline)).send();
-        timeout_at(deadline, sent).await.map_err(|_| SpillError::OutOfTime)??;
+        timeout_at(deadline, sent).await.map_err(|_| QueueError::OutOfTime)??;
         Ok(())
     }
 
@@ -190,4 +140,14 @@ fn readable(text: &str) -> String {
         .map(|character| if character.is_control() { ' ' } else { character })
         .collect();
     readable[..readable.floor_char_boundary(MAX_REASON_BYTES)].to_owned()
+}
+
+/// SQS does not accept U+FFFE and U+FFFF, which a name may contain like any other character. In
+/// JSON they can only be in a string.
+pub(crate) fn without_noncharacters(json: String) -> String {
+    if json.contains(['\u{fffe}', '\u{ffff}']) {
+        json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+    } else {
+        json
+    }
 }
