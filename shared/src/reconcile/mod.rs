@@ -13,6 +13,7 @@
 mod ask;
 pub mod brake;
 mod clock;
+mod digest;
 mod http;
 mod order;
 mod people;
@@ -20,8 +21,10 @@ mod progress;
 mod registrations;
 mod requests;
 mod room;
+mod rooms;
 mod run;
 mod tally;
+mod turns;
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 

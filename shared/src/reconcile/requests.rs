@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     LEASE, Passed, Reconcile, ReconcileError, RoomPassed, Writing, ask::Api, clock::Clock,
-    room::RoomPass,
+    room::RoomPass, turns::Turns,
 };
 use crate::{
     domain::{App, RoomId, UnixMillis, UserId},
@@ -36,8 +36,17 @@ impl Reconcile {
         };
         let passed = match self.lease(app, request_id, clock, deadline).await {
             Ok(mut lease) => {
-                let pass =
-                    RoomPass { reconcile: self, api: &api, app, room, clock, writing, tally: None };
+                let turns = Turns::default();
+                let pass = RoomPass {
+                    reconcile: self,
+                    api: &api,
+                    app,
+                    room,
+                    clock,
+                    writing,
+                    tally: None,
+                    turns: &turns,
+                };
                 let passed = pass.run(deadline - RESERVE).await;
                 self.passes.keep(&mut lease, None, clock.now()).await?;
                 passed
