@@ -86,6 +86,9 @@ pub enum ReconcileError {
     /// The provider's server API cannot say that.
     #[error("the provider's server API does not say that")]
     NothingToAsk,
+    /// The id of the room is longer than the provider's are.
+    #[error("`room` is longer than the ids of this provider's rooms")]
+    RoomTooLong,
     /// There are no credentials for the app.
     #[error(
         "there are no credentials for the server API of this app: put them into the secret of the \

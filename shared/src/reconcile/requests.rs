@@ -10,6 +10,10 @@ use super::{
 };
 use crate::{
     domain::{App, RoomId, UnixMillis, UserId},
+    providers::{
+        api::{ApiError, Cause},
+        zego::api::USER_LIST,
+    },
     store::Lease,
 };
 
@@ -58,6 +62,9 @@ impl Reconcile {
             Err(ReconcileError::Busy | ReconcileError::OutOfTime) if writing == Writing::Stored => {
                 self.passes.ask(app, room, clock.now()).await?;
                 Ok(None)
+            }
+            Err(ReconcileError::Api(error)) if is_room_too_long(&error) => {
+                Err(ReconcileError::RoomTooLong)
             }
             Err(error) => Err(error),
         }
@@ -113,4 +120,9 @@ impl Reconcile {
             sleep(TRIES_EVERY).await;
         }
     }
+}
+
+/// Whether the provider refused the id of the room, which the list of its people is asked for by.
+fn is_room_too_long(error: &ApiError) -> bool {
+    matches!(error, ApiError::Refused { action: USER_LIST, cause: Cause::TooLong, .. })
 }
