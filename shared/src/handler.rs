@@ -12,7 +12,7 @@ use crate::{
     http::{Reply, Request},
     metrics,
     providers::{Apps, Configured},
-    spill::Queue,
+    queue::Queue,
     store::{Claimed, StoreError, Writer},
 };
 

@@ -23,22 +23,23 @@
 //! | [`aws`] | what all AWS clients share: environment, HTTP client, roots, times | none |
 //! | [`apps`] | the current apps and their secrets; AWS Secrets Manager | `aws`, `domain`, `providers` |
 //! | [`store`] | DynamoDB: keys, conditions, index attributes; a writer for callbacks, a reader for queries | `aws`, `domain`, `providers` |
-//! | [`spill`] | SQS: the queue for what could not be stored in time | `aws`, `domain` |
+//! | [`queue`] | SQS: a queue, and the messages that are received from it | `aws`, `domain` |
+//! | [`spill`] | what could not be stored in time, as messages of a queue | `domain`, `queue` |
 //! | [`metrics`] | the log line of a callback as `CloudWatch` metrics | `domain` |
-//! | [`handler`] | the pipeline from a request to a reply | `apps`, `callback`, `config`, `domain`, `http`, `metrics`, `providers`, `spill`, `store` |
+//! | [`handler`] | the pipeline from a request to a reply | `apps`, `callback`, `config`, `domain`, `http`, `metrics`, `providers`, `queue`, `store` |
 //! | [`endpoint`] | every callback type as a value | `callback`, `handler`, `http`, `providers`, `routes` |
-//! | [`replay`] | the pipeline from the queue to the store | `domain`, `metrics`, `spill`, `store` |
-//! | [`erase`] | a person is erased: the request, and the later passes | `domain`, `http`, `metrics`, `routes`, `spill`, `store` |
+//! | [`replay`] | the pipeline from the queue to the store | `domain`, `metrics`, `queue`, `spill`, `store` |
+//! | [`erase`] | a person is erased: the request, and the later passes | `domain`, `http`, `metrics`, `queue`, `routes`, `store` |
 //! | [`record`] | what is known about an app at one moment: people, rooms, stays and how they ended | `domain`, `providers`, `store` |
 //! | [`query`] | the answers to a backend's queries | `config`, `domain`, `http`, `payload`, `record`, `routes` |
-//! | [`settle`] | rooms in which nothing has changed for a while | `domain`, `metrics`, `record`, `spill`, `store` |
+//! | [`settle`] | rooms in which nothing has changed for a while | `domain`, `metrics`, `queue`, `record`, `store` |
 //! | [`relay`] | the pipeline from the table's stream to events; `EventBridge` | `aws`, `domain`, `metrics`, `providers`, `settle`, `store` |
 //! | [`sweep`] | the list of live rooms is swept, and people are counted | `domain`, `metrics`, `record`, `store` |
 //! | [`user_sig`] | Tencent's login tickets: minted, verified, and the answers for both | `apps`, `callback`, `domain`, `http`, `providers`, `routes` |
 //! | [`server_api`] | the providers' server APIs are asked: credentials, limits, HTTP, one client for each; feature `server-api` | `apps`, `callback`, `domain`, `providers`, `user_sig` |
 //! | [`reconcile`] | the providers are asked who is really there, and what differs is stored; feature `server-api` | `domain`, `http`, `metrics`, `providers`, `record`, `routes`, `server_api`, `store` |
 //! | `fuzzing` | the checks that `fuzz/` and a test run on arbitrary bytes | `callback`, `domain`, `erase`, `http`, `providers`, `query`, `reconcile`, `routes`, `store`, `user_sig` |
-//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `erase`, `handler`, `http`, `metrics`, `providers`, `query`, `reconcile`, `record`, `relay`, `replay`, `server_api`, `settle`, `spill`, `store`, `sweep`, `user_sig` |
+//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `erase`, `handler`, `http`, `metrics`, `providers`, `query`, `queue`, `reconcile`, `record`, `relay`, `replay`, `server_api`, `settle`, `store`, `sweep`, `user_sig` |
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -59,6 +60,7 @@ mod openapi;
 pub mod payload;
 pub mod providers;
 pub mod query;
+pub mod queue;
 #[cfg(feature = "server-api")]
 pub mod reconcile;
 pub mod record;

@@ -1,6 +1,6 @@
 //! The pipeline from the spill queue to the store.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use futures::future::join_all;
 use tokio::time::{Instant, timeout_at};
@@ -8,7 +8,8 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     domain::{Change, Named, UnixMillis},
     metrics,
-    spill::{self, Queue, SpillError, Spilled},
+    queue::{Queue, ReceivedMessage, oldest_s},
+    spill::{self, SpillError, Spilled},
     store::{ErasureList, Erasures, StoreError, Writer},
 };
 
@@ -28,24 +29,20 @@ pub struct Replay {
 /// A message as it was received from the spill queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
-    /// Its id.
-    pub message_id: String,
+    /// The message.
+    pub message: ReceivedMessage,
     /// The handle of this receipt.
     pub receipt_handle: String,
     /// How often it has been received, this time included.
     pub receive_count: u32,
-    /// When it came into the queue, by the clock of SQS.
-    pub sent_at: UnixMillis,
     /// When it was received this time, by our clock.
     pub received_at: UnixMillis,
-    /// The text of the message.
-    pub body: String,
 }
 
 impl Received {
-    /// How long it has been in the queue.
-    fn age(&self) -> Duration {
-        Duration::from_millis(self.received_at.0.saturating_sub(self.sent_at.0))
+    /// Whether it was tried for so long that it belongs to the dead letters.
+    fn is_given_up(&self) -> bool {
+        self.message.age(self.received_at) >= spill::GIVEN_UP_AFTER
     }
 }
 
@@ -81,26 +78,27 @@ impl Replay {
         deadline: Instant,
     ) -> Vec<String> {
         let all = messages.len();
-        let replayed = messages.into_iter().map(|message| async move {
-            let replayed = self.replay_one(&message, store_until, deadline).await;
+        let received_at = messages.iter().map(|received| received.received_at).max();
+        let now = received_at.unwrap_or(UnixMillis(0));
+        let replayed = messages.into_iter().map(|received| async move {
+            let replayed = self.replay_one(&received, store_until, deadline).await;
             if let Err(error) = &replayed {
-                self.keep(&message, error, deadline).await;
+                self.keep(&received, error, deadline).await;
             }
-            (message, replayed)
+            (received.message, replayed)
         });
         let replayed = join_all(replayed).await;
         let is_dead = |replayed: &&(_, _)| matches!(replayed.1, Ok(Replayed::DeadLetter));
         let dead_letters = replayed.iter().filter(is_dead).count();
-        let kept: Vec<Received> = replayed
+        let kept: Vec<ReceivedMessage> = replayed
             .into_iter()
             .filter_map(|(message, replayed)| replayed.is_err().then_some(message))
             .collect();
-        let oldest = kept.iter().map(Received::age).max().unwrap_or_default();
         tracing::info!(
             target: metrics::REPLAY,
             messages = all,
             kept = kept.len(),
-            oldest_kept_s = oldest.as_secs(),
+            oldest_kept_s = oldest_s(&kept, now),
             dead_letters,
             "replay"
         );
@@ -108,8 +106,9 @@ impl Replay {
     }
 
     /// Lets a message wait.
-    async fn keep(&self, message: &Received, error: &Kept, deadline: Instant) {
-        let Received { message_id, receipt_handle, receive_count, .. } = message;
+    async fn keep(&self, received: &Received, error: &Kept, deadline: Instant) {
+        let Received { message, receipt_handle, receive_count, .. } = received;
+        let message_id = &message.message_id;
         let wait = spill::wait(message_id, *receive_count);
         let wait_s = wait.as_secs();
         tracing::warn!(message_id, receive_count, wait_s, %error, "a spilled callback stays in the queue");
@@ -120,29 +119,32 @@ impl Replay {
 
     async fn replay_one(
         &self,
-        message: &Received,
+        received: &Received,
         store_until: Instant,
         deadline: Instant,
     ) -> Result<Replayed, Kept> {
-        let mut spilled = match Spilled::read(&message.body) {
+        let mut spilled = match Spilled::read(&received.message.body) {
             Ok(spilled) => spilled,
             Err(error) => {
                 let reason = error.to_string();
-                self.dead_letters.send_unreadable(&message.body, &reason, deadline).await?;
+                self.dead_letters
+                    .send_unreadable(&received.message.body, &reason, deadline)
+                    .await?;
                 tracing::error!(
-                    message_id = message.message_id,
+                    message_id = received.message.message_id,
                     reason,
                     "a message of the spill queue is a dead letter"
                 );
                 return Ok(Replayed::DeadLetter);
             }
         };
-        if let Err(error) = self.drop_erased(&mut spilled, message.received_at, store_until).await {
-            let Some(reason) = reason_to_give_up(message, &error) else {
+        if let Err(error) = self.drop_erased(&mut spilled, received.received_at, store_until).await
+        {
+            let Some(reason) = reason_to_give_up(received, &error) else {
                 return Err(Kept::ErasuresUnknown(error));
             };
             let all = spilled.changes.iter();
-            self.send_to_dead_letters(message, &spilled, all, &reason, deadline).await?;
+            self.send_to_dead_letters(&received.message, &spilled, all, &reason, deadline).await?;
             return Ok(Replayed::DeadLetter);
         }
         let Spilled { event, received_at, changes } = &spilled;
@@ -150,7 +152,7 @@ impl Replay {
         let is_refused = |(_, error): &(_, StoreError)| matches!(error, StoreError::Refused(_));
         let (mut given_up, mut failed): (Vec<_>, Vec<_>) =
             applied.failed.into_iter().partition(is_refused);
-        if message.age() >= spill::GIVEN_UP_AFTER {
+        if received.is_given_up() {
             given_up.append(&mut failed);
         }
         // Only when all others are stored: otherwise each attempt would send it there again.
@@ -163,14 +165,15 @@ impl Replay {
             Some((_, error)) => {
                 let reason = reason_of(error);
                 let changes = given_up.iter().map(|(change, _)| *change);
-                self.send_to_dead_letters(message, &spilled, changes, &reason, deadline).await?;
+                self.send_to_dead_letters(&received.message, &spilled, changes, &reason, deadline)
+                    .await?;
                 Replayed::DeadLetter
             }
         };
         let provider = changes.first().map(|change| change.app().provider.as_str());
         let Named { app, user, room, count } = Named::of(changes);
         let outcome = applied.outcome.as_str();
-        let waited_ms = message.received_at.0.saturating_sub(received_at.0);
+        let waited_ms = received.received_at.0.saturating_sub(received_at.0);
         tracing::info!(
             provider,
             event,
@@ -180,7 +183,7 @@ impl Replay {
             count,
             outcome,
             waited_ms,
-            receive_count = message.receive_count,
+            receive_count = received.receive_count,
             "spilled callback"
         );
         Ok(replayed)
@@ -204,7 +207,7 @@ impl Replay {
     /// Sends changes to the dead letters.
     async fn send_to_dead_letters<'a>(
         &self,
-        message: &Received,
+        message: &ReceivedMessage,
         spilled: &Spilled,
         changes: impl ExactSizeIterator<Item = &'a Change>,
         reason: &str,
@@ -222,9 +225,8 @@ impl Replay {
 
 /// Why a message that cannot be stored because of this error is given up; `None` if it is tried
 /// again.
-fn reason_to_give_up(message: &Received, error: &StoreError) -> Option<String> {
-    let is_given_up =
-        matches!(error, StoreError::Refused(_)) || message.age() >= spill::GIVEN_UP_AFTER;
+fn reason_to_give_up(received: &Received, error: &StoreError) -> Option<String> {
+    let is_given_up = matches!(error, StoreError::Refused(_)) || received.is_given_up();
     is_given_up.then(|| reason_of(error))
 }
 

@@ -341,7 +341,7 @@ fn each_service_lambda_and_the_environment_are_named_in_one_place() {
         ("aws_sdk_dynamodb", "shared/src/store/"),
         ("aws_sdk_eventbridge", "shared/src/relay/event_bus.rs"),
         ("aws_sdk_secretsmanager", "shared/src/apps/secrets_manager.rs"),
-        ("aws_sdk_sqs", "shared/src/spill/"),
+        ("aws_sdk_sqs", "shared/src/queue/"),
         ("lambda_http", "shared/src/runtime/"),
         ("SystemTime::now", "shared/src/runtime/mod.rs"),
     ];

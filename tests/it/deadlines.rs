@@ -7,7 +7,7 @@ use std::{
 
 use futures::{StreamExt, future::join_all, stream};
 use http::StatusCode;
-use rollcall::{callback::Secret, domain::UnixMillis, handler, spill::Queue};
+use rollcall::{callback::Secret, domain::UnixMillis, handler, queue::Queue};
 use rollcall_players::{Callback, openim, zego::EventName::RoomLogin};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 

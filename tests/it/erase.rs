@@ -12,10 +12,10 @@ use rollcall::{
     callback::Secret,
     domain::UnixMillis,
     erase::Repeats,
+    queue::Queue,
     record::Records,
     routes::ERASE,
     runtime::{self, erase_service},
-    spill::Queue,
     store::{self, ErasureList, Reader},
 };
 use rollcall_players::{

@@ -14,11 +14,11 @@ use rollcall::{
     endpoint::Endpoint,
     metrics::EmbeddedMetrics,
     providers::openim::{AppCredentials, Basic},
+    queue::ReceivedMessage,
     record::Records,
     routes::{RECONCILE, SWEEP},
     runtime,
     settle::{CheckQueue, Checks, Settle},
-    spill::ReceivedMessage,
     store::{Reader, Settler},
     sweep::Budget,
 };

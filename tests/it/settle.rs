@@ -10,12 +10,12 @@ use lambda_http::{
 };
 use rollcall::{
     callback::Secret,
+    queue::Queue,
     record::Records,
     relay::{EventBus, Relay, rooms_to_check},
     routes::{RELAY, SETTLE},
     runtime::{self, SqsEvent, StreamEvent, relay_service, settle_service},
     settle::{CheckQueue, Checks, Settle},
-    spill::Queue,
     store::{Reader, Settler, StreamRecord},
 };
 use rollcall_players::zego::{self, EventName};

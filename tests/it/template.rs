@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::KeySchemaElement;
 use rollcall::{
     config,
     domain::ProviderName,
-    erase,
+    erase, queue,
     routes::{
         self, CALLBACKS, CallbackNames, Caller, ERASE, Policy, QUERY, RECONCILE, RELAY, Route,
         SETTLE, SPILL_REPLAY, SWEEP, USER_SIG,
@@ -1024,7 +1024,7 @@ fn a_room_is_checked_until_it_is_done_and_after_the_grace_of_the_template() {
     assert_eq!(grace["Default"], config::DEFAULT_SETTLE.as_secs());
     assert_eq!(grace["MinValue"], 0);
     assert_eq!(grace["MaxValue"], config::MAX_SETTLE.as_secs());
-    assert_eq!(config::MAX_SETTLE, spill::MAX_DELAY);
+    assert_eq!(config::MAX_SETTLE, queue::MAX_DELAY);
 }
 
 /// OpenIM and Chat lose an event that gets a 429. So only queries and UserSigs are throttled, and

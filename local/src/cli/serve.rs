@@ -23,11 +23,11 @@ use rollcall::{
     handler::{self, Receiver},
     providers::openim::AppCredentials,
     query::{Queries, ReportLimits},
+    queue::Queue,
     record::Records,
     relay::LiveRooms,
     runtime,
     settle::{CheckQueue, Checks, Delayed, Settle},
-    spill::Queue,
     store::{self, Eraser, LiveMarker, Reader, Settler, TABLE, Writer},
     user_sig::UserSigs,
 };

@@ -1,6 +1,5 @@
 //! The later passes: a message in a delay queue, or a timer on a laptop.
 
-use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
@@ -8,7 +7,7 @@ use super::{Erase, REQUEST_LIMIT, SECOND_PASS_AFTER};
 use crate::{
     domain::{App, UnixMillis, UserId},
     metrics,
-    spill::{Queue, ReceivedMessage, SpillError, oldest_s},
+    queue::{self, Kept, Queue, QueueError, ReceivedMessage},
     store::Person,
 };
 
@@ -29,7 +28,7 @@ pub struct Repeat {
 pub enum RepeatError {
     /// The message could not be sent.
     #[error(transparent)]
-    Queue(#[from] SpillError),
+    Queue(#[from] QueueError),
     /// The message could not be written.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
@@ -130,26 +129,21 @@ impl Erase {
         now: UnixMillis,
         deadline: Instant,
     ) -> Vec<String> {
-        let all = messages.len();
-        let passes = messages.into_iter().map(|message| async move {
-            let done = match Repeat::read(&message.body) {
+        let kept = queue::handle_all(messages, now, "an erasure is not done", |body| async move {
+            match Repeat::read(&body) {
                 Some(repeat) => self.repeat(&repeat, now, deadline).await,
                 None => Err("it is no message of this version".to_owned()),
-            };
-            let message_id = &message.message_id;
-            done.inspect_err(|error| tracing::warn!(message_id, error, "an erasure is not done"))
-                .is_err()
-                .then_some(message)
+            }
         });
-        let kept: Vec<ReceivedMessage> = join_all(passes).await.into_iter().flatten().collect();
+        let Kept { ids, of, oldest_s } = kept.await;
         tracing::info!(
             target: metrics::REPEATS,
-            messages = all,
-            kept = kept.len(),
-            oldest_kept_s = oldest_s(&kept, now),
+            messages = of,
+            kept = ids.len(),
+            oldest_kept_s = oldest_s,
             "later passes"
         );
-        kept.into_iter().map(|message| message.message_id).collect()
+        ids
     }
 }
 

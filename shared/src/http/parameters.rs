@@ -75,12 +75,12 @@ impl Parameters {
     /// # Errors
     ///
     /// [`ParameterError`] if it is no such number.
-    pub fn number(
+    pub fn number<N: FromStr + PartialOrd + fmt::Display>(
         &self,
         name: &'static str,
-        range: RangeInclusive<usize>,
-        default: usize,
-    ) -> Result<usize, ParameterError> {
+        range: RangeInclusive<N>,
+        default: N,
+    ) -> Result<N, ParameterError> {
         let Some(text) = self.get(name)? else { return Ok(default) };
         let number = text.parse().ok().filter(|number| range.contains(number));
         number.ok_or_else(|| {

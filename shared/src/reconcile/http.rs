@@ -117,6 +117,9 @@ impl From<ReconcileError> for Reply {
             ReconcileError::NothingToAsk => {
                 Self::error(StatusCode::NOT_FOUND, ErrorCode::NotFound, message)
             }
+            ReconcileError::RoomTooLong => {
+                Self::error(StatusCode::BAD_REQUEST, ErrorCode::BadParameter, message)
+            }
             ReconcileError::NoCredentials => {
                 Self::error(StatusCode::CONFLICT, ErrorCode::NoCredentials, message)
             }

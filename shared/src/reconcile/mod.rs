@@ -13,6 +13,7 @@
 mod ask;
 pub mod brake;
 mod clock;
+mod digest;
 mod http;
 mod order;
 mod people;
@@ -20,8 +21,10 @@ mod progress;
 mod registrations;
 mod requests;
 mod room;
+mod rooms;
 mod run;
 mod tally;
+mod turns;
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -83,6 +86,9 @@ pub enum ReconcileError {
     /// The provider's server API cannot say that.
     #[error("the provider's server API does not say that")]
     NothingToAsk,
+    /// The id of the room is longer than the provider's are.
+    #[error("`room` is longer than the ids of this provider's rooms")]
+    RoomTooLong,
     /// There are no credentials for the app.
     #[error(
         "there are no credentials for the server API of this app: put them into the secret of the \

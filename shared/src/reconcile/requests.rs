@@ -6,10 +6,14 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     LEASE, Passed, Reconcile, ReconcileError, RoomPassed, Writing, ask::Api, clock::Clock,
-    room::RoomPass,
+    room::RoomPass, turns::Turns,
 };
 use crate::{
     domain::{App, RoomId, UnixMillis, UserId},
+    providers::{
+        api::{ApiError, Cause},
+        zego::api::USER_LIST,
+    },
     store::Lease,
 };
 
@@ -36,8 +40,17 @@ impl Reconcile {
         };
         let passed = match self.lease(app, request_id, clock, deadline).await {
             Ok(mut lease) => {
-                let pass =
-                    RoomPass { reconcile: self, api: &api, app, room, clock, writing, tally: None };
+                let turns = Turns::default();
+                let pass = RoomPass {
+                    reconcile: self,
+                    api: &api,
+                    app,
+                    room,
+                    clock,
+                    writing,
+                    tally: None,
+                    turns: &turns,
+                };
                 let passed = pass.run(deadline - RESERVE).await;
                 self.passes.keep(&mut lease, None, clock.now()).await?;
                 passed
@@ -49,6 +62,9 @@ impl Reconcile {
             Err(ReconcileError::Busy | ReconcileError::OutOfTime) if writing == Writing::Stored => {
                 self.passes.ask(app, room, clock.now()).await?;
                 Ok(None)
+            }
+            Err(ReconcileError::Api(error)) if is_room_too_long(&error) => {
+                Err(ReconcileError::RoomTooLong)
             }
             Err(error) => Err(error),
         }
@@ -104,4 +120,9 @@ impl Reconcile {
             sleep(TRIES_EVERY).await;
         }
     }
+}
+
+/// Whether the provider refused the id of the room, which the list of its people is asked for by.
+fn is_room_too_long(error: &ApiError) -> bool {
+    matches!(error, ApiError::Refused { action: USER_LIST, cause: Cause::TooLong, .. })
 }

@@ -6,25 +6,34 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     Found, Reconcile, ReconcileError, SharedTally, Writing,
     brake::{self, Answer, Decision, Fingerprint, Remembered, RoomIs},
     clock::Clock,
+    digest::{fingerprint, person_digest},
+    turns::Turns,
 };
 use crate::{
     domain::{
         App, LifeId, Outcome, RoomId, Says, SeatObservation, Seen, SessionId, UnixMillis, UserId,
     },
+    providers::zego::api::MAX_USERS,
     record::{Member, Record, Room},
     server_api::{FollowsFrom, ZegoApi},
-    store::{PersonDigest, RoomMemory},
+    store::RoomMemory,
 };
 
 /// How many people are compared at the same time.
 const CONCURRENT_PEOPLE: usize = 10;
+
+/// How many people are compared, or observations stored, in one step: it takes a second or so.
+const STEP: usize = 1000;
+
+/// How many questions about people are asked at the same time. A provider far away answers one in
+/// twice the time after which the next may be sent.
+const CONCURRENT_QUESTIONS: usize = 4;
 
 /// How many people of a room are read at once.
 const PAGE: usize = 1000;
@@ -73,6 +82,8 @@ pub(super) struct RoomPass<'a> {
     pub(super) writing: Writing,
     /// Of a pass over the app; `None` if only this room is asked about.
     pub(super) tally: Option<&'a SharedTally>,
+    /// Shared by the rooms of a pass.
+    pub(super) turns: &'a Turns,
 }
 
 /// What the provider said of people.
@@ -84,9 +95,9 @@ struct Said {
 
 /// How one person differs.
 #[derive(Debug)]
-struct Difference {
-    user: UserId,
-    says: Says,
+pub(super) struct Difference {
+    pub(super) user: UserId,
+    pub(super) says: Says,
     /// None if nothing that can be stored makes the record agree.
     observations: Vec<SeatObservation>,
 }
@@ -102,17 +113,13 @@ impl RoomPass<'_> {
         let began_at = self.clock.now();
         let listed = self.listed().await?;
         // The record is read after the list. What it misses of the time between is asked about by name.
-        let view = reconcile.records.at(app, self.clock.now()).await?;
-        let record = view.record();
-        let known = record.room(room).await?;
-        let members = members(record, known.as_ref()).await?;
+        let (known, members) = self.turns.step(self.known()).await?;
         let there: BTreeSet<UserId> = members.keys().cloned().collect();
         let doubtful: Vec<UserId> = listed.symmetric_difference(&there).cloned().collect();
         let said = self.said(&doubtful).await?;
-        // The people's seats are read again, by a view that is as new as the answers.
-        let view = reconcile.records.at(app, self.clock.now()).await?;
-        let differences = self.differences(view.record(), known.as_ref(), &there, &said).await?;
-        let memory = reconcile.passes.memory(app, room, self.clock.now()).await?;
+        let differences = self.differences(known.as_ref(), &there, &said).await?;
+        let memory = reconcile.passes.memory(app, room, self.clock.now());
+        let memory = self.turns.step(memory).await?;
         let life = known.as_ref().and_then(Room::life);
         self.store(began_at, life, &members, &said, differences, &memory).await
     }
@@ -122,7 +129,8 @@ impl RoomPass<'_> {
         let mut listed = BTreeSet::new();
         let mut marker = None;
         for _ in 0..MAX_PAGES {
-            let page = self.api.user_list(self.room, marker.as_ref()).await?.answer;
+            let asking = self.api.user_list(self.room, marker.as_ref());
+            let page = self.turns.step(asking).await?.answer;
             let before = listed.len();
             listed.extend(page.people);
             // A page that adds nobody is the last one.
@@ -134,14 +142,29 @@ impl RoomPass<'_> {
         Ok(listed)
     }
 
+    /// What the record knows of the room, and everybody whom it has in.
+    async fn known(&self) -> Result<(Option<Room>, BTreeMap<UserId, Version>), ReconcileError> {
+        let view = self.reconcile.records.at(self.app, self.clock.now()).await?;
+        let record = view.record();
+        let known = record.room(self.room).await?;
+        let members = members(record, known.as_ref()).await?;
+        Ok((known, members))
+    }
+
     /// What the provider says of each of these people by name.
     async fn said(&self, people: &[UserId]) -> Result<Said, ReconcileError> {
         let mut said = Said { people: BTreeMap::new(), room: RoomIs::Known };
-        for person in self.api.users(self.room, people).await? {
-            if person.follows_from == FollowsFrom::NoSuchRoom {
-                said.room = RoomIs::Unknown;
+        let questions: Vec<Vec<UserId>> = people.chunks(MAX_USERS).map(<[_]>::to_vec).collect();
+        let mut answers = stream::iter(questions)
+            .map(async |people| self.turns.step(self.api.users(self.room, &people)).await)
+            .buffered(CONCURRENT_QUESTIONS);
+        while let Some(answer) = answers.try_next().await? {
+            for person in answer {
+                if person.follows_from == FollowsFrom::NoSuchRoom {
+                    said.room = RoomIs::Unknown;
+                }
+                said.people.insert(person.user, person.seen);
             }
-            said.people.insert(person.user, person.seen);
         }
         Ok(said)
     }
@@ -150,12 +173,30 @@ impl RoomPass<'_> {
     /// ids.
     async fn differences(
         &self,
-        record: Record<'_>,
         known: Option<&Room>,
         there: &BTreeSet<UserId>,
         said: &Said,
     ) -> Result<Vec<Difference>, ReconcileError> {
-        let people = said.people.clone();
+        let people: Vec<(&UserId, &Seen)> = said.people.iter().collect();
+        let mut differences = Vec::new();
+        for people in people.chunks(STEP) {
+            let step = self.turns.step(self.compared(known, there, people));
+            differences.extend(step.await?);
+        }
+        Ok(differences)
+    }
+
+    /// The same of some people. Their seats are read again, by a view that is newer than the answers.
+    async fn compared(
+        &self,
+        known: Option<&Room>,
+        there: &BTreeSet<UserId>,
+        people: &[(&UserId, &Seen)],
+    ) -> Result<Vec<Difference>, ReconcileError> {
+        let view = self.reconcile.records.at(self.app, self.clock.now()).await?;
+        let record = view.record();
+        let people: Vec<(UserId, Seen)> =
+            people.iter().map(|(user, seen)| ((*user).clone(), **seen)).collect();
         let compared = stream::iter(people)
             .map(async |(user, seen)| {
                 let observations = record.observe_in(self.room, known, &user, seen).await?;
@@ -217,15 +258,21 @@ impl RoomPass<'_> {
         if !passed.is_braked {
             let observations: Vec<_> =
                 differences.into_iter().flat_map(|difference| difference.observations).collect();
-            passed.observed = self.add_all(&observations).await?;
+            for observations in observations.chunks(STEP) {
+                let added = self.turns.step(self.add_all(observations)).await?;
+                passed.observed.add_all(added);
+            }
             passed.stored = passed.observed.in_ + passed.observed.out;
         }
         let new = RoomMemory { braked, differed };
-        reconcile.passes.remember(app, room, memory, &new, now).await?;
-        if !passed.is_braked {
-            reconcile.observer.set_room_checked(app, room, life, checked_at).await?;
-        }
-        Ok(passed)
+        let noted = async {
+            reconcile.passes.remember(app, room, memory, &new, now).await?;
+            if !passed.is_braked {
+                reconcile.observer.set_room_checked(app, room, life, checked_at).await?;
+            }
+            Ok::<_, ReconcileError>(passed)
+        };
+        self.turns.step(noted).await
     }
 
     async fn add_all(&self, observations: &[SeatObservation]) -> Result<Found, ReconcileError> {
@@ -245,7 +292,7 @@ impl RoomPass<'_> {
 }
 
 /// What changes with a person's stay.
-type Version = (Option<SessionId>, UnixMillis);
+pub(super) type Version = (Option<SessionId>, UnixMillis);
 
 /// Everybody whom the record has in a room.
 async fn members(
@@ -267,35 +314,4 @@ async fn members(
             return Ok(members);
         }
     }
-}
-
-/// A digest of who differs, and of everybody whom the record has in.
-fn fingerprint(members: &BTreeMap<UserId, Version>, differences: &[Difference]) -> Fingerprint {
-    let mut digest = Sha256::new();
-    let mut part = |text: &str| {
-        digest.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
-        digest.update(text);
-    };
-    for (user, (session, last_in)) in members {
-        part(user.as_str());
-        part(session.as_ref().map_or("", |session| session.as_str()));
-        part(&last_in.to_string());
-    }
-    part("");
-    for difference in differences {
-        part(difference.user.as_str());
-        part(if difference.says == Says::Out { "out" } else { "in" });
-    }
-    Fingerprint(digest.finalize().into())
-}
-
-fn person_digest(room: &RoomId, difference: &Difference) -> PersonDigest {
-    let mut digest = Sha256::new();
-    for part in [room.as_str(), difference.user.as_str()] {
-        digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-        digest.update(part);
-    }
-    digest.update([u8::from(difference.says == Says::Out)]);
-    let mut whole = digest.finalize().into_iter();
-    PersonDigest::default().map(|_| whole.next().unwrap_or_default())
 }

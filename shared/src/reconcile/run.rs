@@ -2,44 +2,26 @@
 
 use std::time::Duration;
 
-use futures::{
-    StreamExt, TryStreamExt,
-    stream::{self, FuturesUnordered},
-};
-use tokio::time::{Instant, interval_at, sleep};
+use futures::{StreamExt, stream};
+use tokio::time::{Instant, sleep};
 
 use super::{
-    LEASE, Passed, Reconcile, ReconcileError, RoomPassed, SharedTally, Writing,
-    ask::{self, Api},
-    clock::Clock,
-    order,
-    progress::Progress,
-    room::RoomPass,
+    LEASE, Passed, Reconcile, ReconcileError, RoomPassed, SharedTally, Writing, ask::Api,
+    clock::Clock, progress::Progress,
 };
 use crate::{
-    domain::{App, RoomId, UnixMillis},
+    domain::{App, UnixMillis},
     metrics,
-    server_api::ZegoApi,
-    store::{LIVE_PARTS, Lease, LiveRoom},
+    store::Lease,
 };
 
 /// Over how many apps passes go at the same time.
 const CONCURRENT_APPS: usize = 4;
 
-/// About how many rooms of an app a pass asks at the same time. A large room takes long, because a
-/// provider allows one page of its list per second.
-const CONCURRENT_ROOMS: usize = 16;
-
-/// How often a lease is kept.
-const KEPT_EVERY: Duration = Duration::from_secs(20);
-
 /// After how long a pass leaves the app to requests that wait, for how long, and how often it tries to
 /// go on.
 const SLICE: Duration = Duration::from_secs(15);
 const GAP: Duration = Duration::from_secs(1);
-
-/// After how many rooms in a row without an answer a pass ends: the API is down.
-const MAX_FAILED_IN_A_ROW: u64 = 10;
 
 /// What a run has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +45,7 @@ pub(super) struct AppPass<'a> {
     pub(super) tally: SharedTally,
     pub(super) passed: Passed,
     /// Whether there was no time for something that had begun.
-    is_cut: bool,
+    pub(super) is_cut: bool,
 }
 
 impl Reconcile {
@@ -160,137 +142,6 @@ impl Reconcile {
 }
 
 impl AppPass<'_> {
-    /// Asks about the rooms of the app.
-    async fn rooms(&mut self, api: &ZegoApi) -> Result<(), ReconcileError> {
-        let mut rooms = self.in_order().await?.into_iter();
-        let mut failed_in_a_row = 0;
-        loop {
-            let slice_ends = self.slice_ends();
-            self.slice(api, &mut rooms, slice_ends, &mut failed_in_a_row).await?;
-            if failed_in_a_row >= MAX_FAILED_IN_A_ROW {
-                return Ok(());
-            }
-            if self.is_cut {
-                return Ok(());
-            }
-            if rooms.len() == 0 {
-                self.progress.end(self.passed.failed);
-                self.passed.is_complete = self.passed.failed == 0;
-                return Ok(());
-            }
-            if !self.leave_to_requests().await? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Asks about rooms until the slice ends. It ends those that have begun.
-    async fn slice(
-        &mut self,
-        api: &ZegoApi,
-        rooms: &mut impl Iterator<Item = (RoomId, IsAsked)>,
-        slice_ends: Instant,
-        failed_in_a_row: &mut u64,
-    ) -> Result<(), ReconcileError> {
-        let Self { reconcile, app, clock, writing, deadline, .. } = *self;
-        let tally = std::mem::take(&mut self.tally);
-        let mut asking = FuturesUnordered::new();
-        let mut keep = interval_at(Instant::now() + KEPT_EVERY, KEPT_EVERY);
-        let ended = loop {
-            while asking.len() < CONCURRENT_ROOMS
-                && Instant::now() < slice_ends
-                && *failed_in_a_row < MAX_FAILED_IN_A_ROW
-            {
-                let Some((room, is_asked)) = rooms.next() else { break };
-                let tally = &tally;
-                asking.push(async move {
-                    let room_pass = RoomPass {
-                        reconcile,
-                        api,
-                        app,
-                        room: &room,
-                        clock,
-                        writing,
-                        tally: Some(tally),
-                    };
-                    let passed = room_pass.run(deadline).await;
-                    (room, is_asked, passed)
-                });
-            }
-            tokio::select! {
-                next = asking.next() => match next {
-                    None => break Ok(()),
-                    Some((room, is_asked, passed)) => {
-                        if let Err(error) = self.done(&room, is_asked, passed, failed_in_a_row).await {
-                            break Err(error);
-                        }
-                    }
-                },
-                _ = keep.tick() => {
-                    if let Err(error) = self.keep_until(clock.now().after(LEASE)).await {
-                        break Err(error);
-                    }
-                }
-            }
-        };
-        drop(asking);
-        self.tally = tally;
-        ended
-    }
-
-    /// A room was asked about. An error of the table ends the pass.
-    async fn done(
-        &mut self,
-        room: &RoomId,
-        is_asked: IsAsked,
-        passed: Result<RoomPassed, ReconcileError>,
-        failed_in_a_row: &mut u64,
-    ) -> Result<(), ReconcileError> {
-        let passed = match passed {
-            Ok(passed) => passed,
-            Err(ReconcileError::Api(error)) => {
-                let code = error.code();
-                tracing::warn!(%error, code, "a room could not be asked about");
-                self.passed.failed += 1;
-                *failed_in_a_row += u64::from(ask::is_of_all(&error));
-                return Ok(());
-            }
-            // The next run begins with it.
-            Err(ReconcileError::OutOfTime) => {
-                self.is_cut = true;
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
-        *failed_in_a_row = 0;
-        self.passed.rooms += 1;
-        self.passed.add(&passed);
-        if self.writing == Writing::Stored {
-            let store = &self.reconcile.passes;
-            store.passed(self.app, room, passed.checked_at).await?;
-            if is_asked == IsAsked::Yes {
-                store.answered(self.app, room).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The rooms to ask about: first those that requests asked about.
-    async fn in_order(&self) -> Result<Vec<(RoomId, IsAsked)>, ReconcileError> {
-        let Self { reconcile: Reconcile { reader, .. }, app, clock, .. } = *self;
-        let asked = reader.asked_rooms(app, clock.now()).await?;
-        let mut live: Vec<LiveRoom> = Vec::new();
-        for part in 0..LIVE_PARTS {
-            let listed = reader.live_part(app, part, None, clock.now());
-            live.extend(listed.try_collect::<Vec<_>>().await?);
-        }
-        let since = self.progress.round.unwrap_or_else(|| clock.now());
-        order::sort(&mut live, since);
-        let live = live.into_iter().map(|live| live.room).filter(|room| !asked.contains(room));
-        let live = live.map(|room| (room, IsAsked::No)).collect::<Vec<_>>();
-        Ok(asked.into_iter().map(|room| (room, IsAsked::Yes)).chain(live).collect())
-    }
-
     /// When the pass next leaves the app to requests.
     pub(super) fn slice_ends(&self) -> Instant {
         (Instant::now() + SLICE).min(self.deadline)
@@ -326,13 +177,6 @@ impl AppPass<'_> {
             Err(ReconcileError::LeaseLost)
         }
     }
-}
-
-/// Whether a request asked about a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum IsAsked {
-    Yes,
-    No,
 }
 
 impl Passed {

@@ -1,6 +1,6 @@
 //! Batches of SQS messages.
 
-use std::{collections::HashMap, convert::Infallible, fmt::Debug, sync::Arc};
+use std::{collections::HashMap, convert::Infallible, fmt::Debug, mem, sync::Arc};
 
 use lambda_http::{
     LambdaEvent,
@@ -14,9 +14,9 @@ use super::{Error, http, now, time_left};
 use crate::{
     domain::UnixMillis,
     erase::Erase,
+    queue::ReceivedMessage,
     replay::{Received, Replay},
     settle::Settle,
-    spill::ReceivedMessage,
 };
 
 /// A batch of SQS messages, as Lambda passes it.
@@ -38,12 +38,7 @@ struct SqsMessage {
 
 impl SqsEvent {
     fn received(self, now: UnixMillis) -> Vec<ReceivedMessage> {
-        let received = |message: SqsMessage| ReceivedMessage {
-            sent_at: message.sent_at().unwrap_or(now),
-            message_id: message.message_id,
-            body: message.body,
-        };
-        self.records.into_iter().map(received).collect()
+        self.records.into_iter().map(|message| message.received(now)).collect()
     }
 }
 
@@ -73,8 +68,9 @@ impl SqsMessage {
         self.attributes.get(name)?.parse().ok()
     }
 
-    fn sent_at(&self) -> Option<UnixMillis> {
-        self.number("SentTimestamp").map(UnixMillis)
+    fn received(self, now: UnixMillis) -> ReceivedMessage {
+        let sent_at = self.number("SentTimestamp").map_or(now, UnixMillis);
+        ReceivedMessage { message_id: self.message_id, sent_at, body: self.body }
     }
 }
 
@@ -139,15 +135,13 @@ pub fn replay_service(
         let replay = replay.clone();
         async move {
             let received_at = now();
-            let received = |message: SqsMessage| {
+            let received = |mut message: SqsMessage| {
                 let count = message.number("ApproximateReceiveCount");
                 Received {
                     receive_count: count.and_then(|count| count.try_into().ok()).unwrap_or(1),
-                    sent_at: message.sent_at().unwrap_or(received_at),
-                    message_id: message.message_id,
-                    receipt_handle: message.receipt_handle,
+                    receipt_handle: mem::take(&mut message.receipt_handle),
                     received_at,
-                    body: message.body,
+                    message: message.received(received_at),
                 }
             };
             let messages = event.payload.records.into_iter().map(received).collect();

@@ -16,7 +16,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
     domain::{App, LifeId, RoomId, UnixMillis},
-    spill::{MAX_DELAY, Queue, SpillError},
+    queue::{MAX_DELAY, Queue, QueueError},
     store::{Note, RoomLife, Settler, StoreError},
 };
 
@@ -110,7 +110,7 @@ pub enum CheckError {
     Store(#[from] StoreError),
     /// The message could not be sent.
     #[error(transparent)]
-    Queue(#[from] SpillError),
+    Queue(#[from] QueueError),
     /// The message could not be written.
     #[error(transparent)]
     Json(#[from] serde_json::Error),

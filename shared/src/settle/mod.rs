@@ -11,7 +11,6 @@
 
 mod checks;
 
-use futures::future::join_all;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use self::checks::Taken;
@@ -19,10 +18,10 @@ pub use self::checks::{Check, CheckError, CheckQueue, Checks, Delayed};
 use crate::{
     domain::{LifeId, Outcome, UnixMillis},
     metrics,
+    queue::{self, Kept, ReceivedMessage},
     record::{
         EndedLife, Record, RecordError, Records, ReportError, RoomQuestion, RoomTotals, Window,
     },
-    spill::{ReceivedMessage, oldest_s},
     store::{EmptiedRoom, LifeTotals, RoomLife, SettledLife, StoreError},
 };
 
@@ -220,30 +219,21 @@ impl Settle {
         now: UnixMillis,
         deadline: Instant,
     ) -> Vec<String> {
-        let all = messages.len();
-        let checks = messages.into_iter().map(async |message| {
-            let checked = async {
-                let check = Check::read(&message.body).ok_or(SettleError::Unreadable)?;
-                let check = Box::pin(self.check(&check, now, deadline));
-                let checked = tokio::time::timeout_at(deadline, check).await;
-                checked.unwrap_or(Err(SettleError::OutOfTime))
-            };
-            let message_id = &message.message_id;
-            let checked = checked.await;
-            checked
-                .inspect_err(|error| tracing::warn!(message_id, %error, "a room is not checked"))
-                .is_err()
-                .then_some(message)
+        let kept = queue::handle_all(messages, now, "a room is not checked", |body| async move {
+            let check = Check::read(&body).ok_or(SettleError::Unreadable)?;
+            let checked = Box::pin(self.check(&check, now, deadline));
+            let checked = tokio::time::timeout_at(deadline, checked).await;
+            checked.unwrap_or(Err(SettleError::OutOfTime))
         });
-        let kept: Vec<ReceivedMessage> = join_all(checks).await.into_iter().flatten().collect();
+        let Kept { ids, of, oldest_s } = kept.await;
         tracing::info!(
             target: metrics::SETTLE,
-            messages = all,
-            kept = kept.len(),
-            oldest_kept_s = oldest_s(&kept, now),
+            messages = of,
+            kept = ids.len(),
+            oldest_kept_s = oldest_s,
             "checks of rooms"
         );
-        kept.into_iter().map(|message| message.message_id).collect()
+        ids
     }
 
     /// Does each check when its time has come, until nobody can ask for one any more. A check that

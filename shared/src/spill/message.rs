@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{MessageError, SpillError};
-use crate::domain::{Change, UnixMillis};
+use crate::{
+    domain::{Change, UnixMillis},
+    queue::without_noncharacters,
+};
 
 /// The version of the messages that are written, and the only one that is read. If a change of the
 /// model makes old messages unreadable, it needs a new version.
@@ -83,16 +86,6 @@ pub(super) fn write<'a>(
         messages.push(message(&part)?);
     }
     Ok(messages)
-}
-
-/// SQS does not accept U+FFFE and U+FFFF, which a name may contain like any other character. In
-/// JSON they can only be in a string.
-pub(super) fn without_noncharacters(json: String) -> String {
-    if json.contains(['\u{fffe}', '\u{ffff}']) {
-        json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
-    } else {
-        json
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,11 @@
 //! The spill queue: changes that could not be stored in time wait there.
 //!
 //! Messages contain the changes, not the callback. Changes contain no secret, because verification
-//! removes it. When the store is back, any function can store them as they are. This is the only
-//! place that names SQS.
+//! removes it. When the store is back, any function can store them as they are.
 
 mod error;
 mod message;
 mod queue;
-mod received;
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -16,9 +14,6 @@ use std::{
 
 pub use error::{MessageError, SpillError};
 pub use message::{MAX_MESSAGE_BYTES, Spilled};
-pub use queue::{MAX_DELAY, Queue};
-pub use received::ReceivedMessage;
-pub(crate) use received::oldest_s;
 
 /// The longest wait before a message is tried again for the first time. It doubles with each
 /// further failure.

@@ -17,8 +17,8 @@ use aws_smithy_types::body::SdkBody;
 use rollcall::{
     aws,
     domain::UnixMillis,
+    queue::{Queue, ReceivedMessage},
     replay::{Received, Replay},
-    spill::Queue,
     store::{self, ErasureList, Reader, Writer},
 };
 use rollcall_players::model::Arrived;
@@ -120,12 +120,14 @@ impl Spilling {
     /// Replays messages once. Returns the ids of those that stay.
     pub(super) async fn replay(&self, messages: &[&Waiting], now: u64) -> Vec<String> {
         let received = |waiting: &&Waiting| Received {
-            message_id: waiting.message_id.clone(),
+            message: ReceivedMessage {
+                message_id: waiting.message_id.clone(),
+                sent_at: UnixMillis(waiting.arrived.received_at),
+                body: waiting.body.clone(),
+            },
             receipt_handle: waiting.message_id.clone(),
             receive_count: 1,
-            sent_at: UnixMillis(waiting.arrived.received_at),
             received_at: UnixMillis(now),
-            body: waiting.body.clone(),
         };
         let messages = messages.iter().map(received).collect();
         let until = Instant::now() + LIMIT;

@@ -54,6 +54,8 @@ async fn an_answer_needs_credentials_and_something_to_ask() {
         ("zego/1/registrations", StatusCode::NOT_FOUND, "not_found"),
         ("tencent/1400000000/registrations", StatusCode::NOT_FOUND, "not_found"),
         ("nobody/1/rooms/lobby", StatusCode::NOT_FOUND, "not_found"),
+        // ZEGO says so.
+        (&*format!("zego/1/rooms/{}", "r".repeat(129)), StatusCode::BAD_REQUEST, "bad_parameter"),
     ] {
         let (answered, answer) = post_at(&asks, path, "", runtime::now()).await;
         assert_eq!(

@@ -8,9 +8,9 @@ use lambda_http::{
 };
 use rollcall::{
     aws, handler,
+    queue::Queue,
     replay::Replay,
     runtime::{self, replay_service},
-    spill::Queue,
     store::{self, ErasureList, Reader, Writer},
 };
 use serde_json::Value;

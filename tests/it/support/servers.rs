@@ -20,6 +20,12 @@ impl Known {
     pub(crate) fn know(&self, servers: Value) {
         *self.0.lock().unwrap() = Arc::new(serde_json::from_value(servers).unwrap());
     }
+
+    /// What they know, at any time.
+    pub(crate) fn truth(&self) -> Truth {
+        let known = self.0.clone();
+        Truth::new(move |_| known.lock().unwrap().clone())
+    }
 }
 
 /// Server APIs on a port.
@@ -46,10 +52,8 @@ impl ServersOnAPort {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let apis = EXAMPLE_APIS.replace(&DEFAULT_PORT.to_string(), &port.to_string());
-        let truth = known.0.clone();
-        let truth = Truth::new(move |_| truth.lock().unwrap().clone());
         let accounts = ProviderApis::from_json(&apis).unwrap();
-        let provider = Arc::new(Provider::new(accounts, truth, behaviour, 1));
+        let provider = Arc::new(Provider::new(accounts, known.truth(), behaviour, 1));
         tokio::spawn(serve(provider.clone(), slow, listener, std::future::pending()));
         Self { known, provider, apis }
     }

@@ -65,6 +65,9 @@ pub enum Cause {
     /// The API's token is not valid any more.
     #[error("the token is not valid any more")]
     Token,
+    /// An id in the question is longer than those of the provider.
+    #[error("an id is too long")]
+    TooLong,
     /// Anything else: the provider's documentation has its meaning.
     #[error("see the provider's list of codes")]
     Other,

@@ -311,6 +311,7 @@ fn code(action: &'static str, fields: &Fields) -> Result<Code, ApiError> {
     let refused = |cause| ApiError::Refused { action, code, cause };
     Ok(match code {
         0 => Code::Ok,
+        3 => Code::Refused(refused(Cause::TooLong)),
         104 | 5024 | 50_001 => Code::NoSuchRoom,
         105 | 50_003 => Code::NotIn(refused(Cause::Other)),
         206 | 207 => Code::Refused(refused(Cause::Throttled)),

@@ -96,11 +96,7 @@ impl Parameters {
     }
 
     fn settle(&self) -> Result<Duration, QueryError> {
-        let Some(text) = self.get("settle")? else { return Ok(Duration::from_secs(SETTLE)) };
-        match text.parse() {
-            Ok(seconds @ 0..=MAX_SETTLE) => Ok(Duration::from_secs(seconds)),
-            _ => Err(QueryError::BadParameter("settle", format!("is not 0 to {MAX_SETTLE}"))),
-        }
+        Ok(Duration::from_secs(self.number("settle", 0..=MAX_SETTLE, SETTLE)?))
     }
 
     fn life(&self) -> Result<Option<LifeId>, QueryError> {

@@ -206,6 +206,7 @@ fn an_error_says_nothing_of_anybody_unless_it_is_about_the_room_or_the_one_perso
     for (code, cause) in [
         (1, Cause::Other),
         (2, Cause::Other),
+        (3, Cause::TooLong),
         (9, Cause::Credentials),
         (206, Cause::Throttled),
         (207, Cause::Throttled),
