@@ -10,7 +10,8 @@ use futures::TryStreamExt;
 use super::{Record, RecordError, Room, ends::RoomEnds};
 use crate::{
     domain::{
-        self, LifeId, Observed, RoomId, Says, SeatObservation, SeatStay, Seen, UserId, Visit,
+        self, Ending, LifeId, Observed, RoomId, Says, SeatObservation, SeatStay, Seen, UserId,
+        Visit,
     },
     providers::RoomEnds as Ends,
     store::{Seat, StoreError},
@@ -66,12 +67,12 @@ impl RoomEnds<'_> {
             Some((_, observed)) => observed,
             None => self.observed_of(user, seat).await?,
         };
+        // Of a session only the last visit may have no end of its own.
         let is_it = |stay: &&SeatStay| {
             let SeatStay { life, visit } = stay;
             *life == seat.life
                 && visit.session == decided.session
-                && visit.beginning == decided.beginning
-                && visit.last_in == decided.last_in
+                && visit.ending.is_none_or(Ending::is_assumed)
         };
         let found = observed.real.iter().find(is_it).map(|stay| stay.visit.clone());
         self.last_observed = Some((user.clone(), observed));

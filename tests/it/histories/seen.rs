@@ -153,7 +153,14 @@ fn to_model(observation: &SeatObservation) -> Observation {
         says: match seen.says {
             Says::Out => Word::Out,
             Says::In { login, role } => {
-                Word::In { login: login.map(|login| login.0), role: role.0 }
+                let role = match role.0 {
+                    0 => "unspecified".to_owned(),
+                    1 => "anchor".to_owned(),
+                    2 => "audience".to_owned(),
+                    4 => "admin".to_owned(),
+                    code => format!("role_{code}"),
+                };
+                Word::In { login: login.map(|login| login.0), role }
             }
         },
     }

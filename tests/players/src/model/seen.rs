@@ -36,8 +36,8 @@ pub enum Word {
     In {
         /// When they logged in, in Unix ms, if that was said.
         login: Option<u64>,
-        /// Their role, by ZEGO's number of it.
-        role: u16,
+        /// Their role, as answers name it.
+        role: String,
     },
     /// They are not.
     Out,
@@ -181,7 +181,7 @@ fn comes(
     let place = came.room.splitn(3, '/').nth(2).unwrap_or_default().to_owned();
     let stay = Stay {
         place,
-        role: Some(super::zego::role_name(*role)),
+        role: Some(role.clone()),
         entered_at: Some(begin),
         is_entry_assumed: true,
         ..Stay::default()

@@ -260,11 +260,7 @@ fn users<'a>(events: &[&'a Event], seen: &[&'a Observation]) -> BTreeSet<&'a str
 }
 
 fn role(event: &Event) -> String {
-    role_name(event.role)
-}
-
-pub(super) fn role_name(role: u16) -> String {
-    match role {
+    match event.role {
         0 => "unspecified".to_owned(),
         1 => "anchor".to_owned(),
         2 => "audience".to_owned(),
