@@ -94,14 +94,19 @@ async fn rooms_with_late_events_are_asked_about_first() {
         let at = world.start.plus(0).before(Duration::from_secs(30));
         world.report(EventName::RoomLogout, room, "ada", at).await;
     }
-    // The time of the run is over while it asks about the second sixteen rooms. Each takes two slow
-    // answers.
+    // The time of a run is over while it asks about the second sixteen rooms: each takes two slow
+    // answers. On a busy machine it may be over before.
     let slow = Duration::from_millis(700);
     let asks = world.asks_slowly(slow).await;
-    let run = asks.run("run", runtime::now(), Instant::now() + slow * 7 / 2);
-    let ran = iam::acting_as(RECONCILE, run).await.unwrap();
-    assert!((3..37).contains(&ran.all.rooms), "{ran:?}");
-    assert_eq!(repaired(&world, &late).await.len(), 3, "{ran:?}");
+    let (mut asked, mut runs) = (0, 0);
+    while repaired(&world, &late).await.len() < late.len() {
+        assert!(asked < 30 && runs < 30, "{asked} rooms were asked about in {runs} runs");
+        let id = runs.to_string();
+        let run = asks.run(&id, runtime::now(), Instant::now() + slow * 7 / 2);
+        asked += iam::acting_as(RECONCILE, run).await.unwrap().all.rooms;
+        runs += 1;
+    }
+    assert!((3..37).contains(&asked), "{asked} rooms were asked about");
 }
 
 /// Each room is asked about once in a round, however many runs it takes.
