@@ -2,7 +2,6 @@
 //! The providers are those of `rollcall provider`, over HTTP.
 
 mod erased;
-mod large;
 mod leases;
 mod lies;
 mod reported;
