@@ -3,7 +3,6 @@
 
 mod brakes;
 mod erased;
-mod large;
 mod leases;
 mod lies;
 mod people;

@@ -13,7 +13,7 @@
 mod ask;
 pub mod brake;
 mod clock;
-mod digest;
+mod difference;
 mod http;
 mod order;
 mod people;

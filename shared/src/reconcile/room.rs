@@ -12,13 +12,11 @@ use super::{
     Found, Reconcile, ReconcileError, SharedTally, Writing,
     brake::{self, Answer, Decision, Fingerprint, Remembered, RoomIs},
     clock::Clock,
-    digest::{fingerprint, person_digest},
+    difference::{Difference, Version, fingerprint, person_digest},
     turns::Turns,
 };
 use crate::{
-    domain::{
-        App, LifeId, Outcome, RoomId, Says, SeatObservation, Seen, SessionId, UnixMillis, UserId,
-    },
+    domain::{App, LifeId, Outcome, RoomId, Says, SeatObservation, Seen, UnixMillis, UserId},
     providers::zego::api::MAX_USERS,
     record::{Member, Record, Room},
     server_api::{FollowsFrom, ZegoApi},
@@ -91,15 +89,6 @@ pub(super) struct RoomPass<'a> {
 struct Said {
     people: BTreeMap<UserId, Seen>,
     room: RoomIs,
-}
-
-/// How one person differs.
-#[derive(Debug)]
-pub(super) struct Difference {
-    pub(super) user: UserId,
-    pub(super) says: Says,
-    /// None if nothing that can be stored makes the record agree.
-    observations: Vec<SeatObservation>,
 }
 
 impl RoomPass<'_> {
@@ -290,9 +279,6 @@ impl RoomPass<'_> {
         Ok(observed)
     }
 }
-
-/// What changes with a person's stay.
-pub(super) type Version = (Option<SessionId>, UnixMillis);
 
 /// Everybody whom the record has in a room.
 async fn members(

@@ -1,17 +1,27 @@
-//! Digests of what passes over a room have found, by which one pass recognizes what another found.
+//! What a pass over a room has found, and its digests, by which one pass recognizes what another
+//! found.
 
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{
-    brake::Fingerprint,
-    room::{Difference, Version},
-};
+use super::brake::Fingerprint;
 use crate::{
-    domain::{RoomId, Says, UserId},
+    domain::{RoomId, Says, SeatObservation, SessionId, UnixMillis, UserId},
     store::PersonDigest,
 };
+
+/// How one person differs.
+#[derive(Debug)]
+pub(super) struct Difference {
+    pub(super) user: UserId,
+    pub(super) says: Says,
+    /// None if nothing that can be stored makes the record agree.
+    pub(super) observations: Vec<SeatObservation>,
+}
+
+/// What changes with a person's stay.
+pub(super) type Version = (Option<SessionId>, UnixMillis);
 
 /// A digest of who differs, and of everybody whom the record has in.
 pub(super) fn fingerprint(
