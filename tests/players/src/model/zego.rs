@@ -36,7 +36,7 @@ pub(super) fn know(arrived: &[Arrived], seen: &[Observation], answers: &mut Answ
 fn know_room(path: &str, events: &[&Event], seen: &[&Observation], answers: &mut Answers) {
     let lives = lives(events);
     let newest = lives.last();
-    let app = path.splitn(3, '/').nth(1).unwrap_or_default();
+    let app = path.split('/').nth(1).unwrap_or_default();
     let mut members = BTreeMap::new();
     for user in users(events, seen) {
         let of_user: Vec<&Observation> =
