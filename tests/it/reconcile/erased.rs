@@ -64,10 +64,10 @@ async fn who_was_observed_is_exported_and_erased_and_no_pass_and_no_record_bring
     let records = world.store.stream(0).len();
 
     // Export.
-    let observed = |data: &Value| data["items"][0]["observations"].as_array().unwrap().len();
+    let seen = |data: &Value| data["items"][0]["observations"].as_array().unwrap().len();
     for user in ["ada", "bob"] {
         let data = world.get(&format!("/users/zego/1/{user}")).await;
-        assert_eq!((data["items"].as_array().unwrap().len(), observed(&data)), (1, 1), "{data}");
+        assert_eq!((data["items"].as_array().unwrap().len(), seen(&data)), (1, 1), "{data}");
         assert!(data.to_string().contains(&asked.to_string()), "{data}");
     }
     let data = world.get("/users/tencent/1400000000/ivy").await;
