@@ -170,7 +170,8 @@ async fn post_at(
     let path = format!("/reconcile/{path}");
     let request = Request { method: Method::POST, ..Request::get(&path, query, now) };
     let id = format!("request at {now}");
-    let reply = iam::acting_as(RECONCILE, reconcile.answer(&request, &id)).await;
+    let answering = Box::pin(reconcile.answer(&request, &id));
+    let reply = iam::acting_as(RECONCILE, answering).await;
     (reply.status, serde_json::from_str(&reply.body).unwrap())
 }
 

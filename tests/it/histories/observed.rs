@@ -282,7 +282,7 @@ async fn hold_harmless(history: &History, system: &System) -> Result<(), String>
     let played = Played::new(history);
     let asked = Asked::about(&played.reported, &played.truth);
     let mut passes = Passes::new(system, history, &asked);
-    deliver(history, &played, &mut passes, false).await;
+    Box::pin(deliver(history, &played, &mut passes, false)).await;
     let held = played.check(history, system).await;
     held.map_err(|why| format!("{why}\n{:#?}\nby {history}", passes.stored))
 }
@@ -291,7 +291,7 @@ async fn hold_harmless(history: &History, system: &System) -> Result<(), String>
 #[test]
 fn promise_3_convergent_asking_the_provider_changes_nothing_if_nothing_is_lost() {
     hold_zego(200, false, &async |history, system| {
-        hold_harmless(&with_logins_at_their_times(history), system).await
+        Box::pin(hold_harmless(&with_logins_at_their_times(history), system)).await
     });
 }
 

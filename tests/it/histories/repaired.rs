@@ -91,7 +91,8 @@ async fn ask(reconcile: &Reconcile, room: &str, now: UnixMillis) -> (StatusCode,
     let query = format!("room={}", encode(room));
     let request = Request { query, ..Request::post("/reconcile/zego/1/rooms", String::new(), now) };
     let id = format!("{room}-{now}");
-    let reply = iam::acting_as(routes::RECONCILE, reconcile.answer(&request, &id)).await;
+    let answering = Box::pin(reconcile.answer(&request, &id));
+    let reply = iam::acting_as(routes::RECONCILE, answering).await;
     (reply.status, serde_json::from_str(&reply.body).unwrap())
 }
 
