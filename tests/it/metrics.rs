@@ -485,6 +485,7 @@ async fn the_template_s_alarms_and_dashboard_name_metrics_that_are_written() {
     let used: Vec<&str> = used.iter().map(String::as_str).collect();
     let all = [
         "braked",
+        "disagreements",
         "duration_ms",
         "oldest_kept_s",
         "oldest_pass_s",

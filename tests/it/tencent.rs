@@ -516,7 +516,7 @@ async fn somebody_enters_and_leaves_a_trtc_room() {
             "user": "ada", "name": null, "role": "anchor", "session": null,
             "entered_at": START + 5, "entered_assumed": false
         }],
-        "next": null
+        "next": null, "checked_at": null
     });
     assert_eq!(timeless(room(&handlers, "lobby").await), expected);
     let exit = tencent_event(TrtcExit, at(100));
