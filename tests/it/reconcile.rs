@@ -114,10 +114,29 @@ impl World {
             login_time,
             ..zego_event(name, at)
         };
+        assert_eq!(self.deliver(&event).await, Some("applied"));
+    }
+
+    /// A visit before the one that is known, of which only the logout arrived.
+    async fn report_earlier_visit(&mut self, room: &str, user: &str, until: UnixMillis) {
+        let event = Event {
+            room: room.to_owned(),
+            user: user.to_owned(),
+            session: "earlier".to_owned(),
+            sequence: 2,
+            login_time: until.before(Duration::from_secs(1)),
+            ..zego_event(EventName::RoomLogout, until)
+        };
+        assert_eq!(self.deliver(&event).await, Some("stale"));
+        self.relay().await;
+    }
+
+    /// Returns the outcome.
+    async fn deliver(&self, event: &Event) -> Option<&'static str> {
+        let at = event.at;
         self.store.set_time(at.0);
         let secret = player_secrets().zego.unwrap();
-        let reply = self.handlers.deliver(&event.callback(&secret, at.seconds(), "1"), at).await;
-        assert_eq!(reply.outcome, Some("applied"), "{}", reply.body);
+        self.handlers.deliver(&event.callback(&secret, at.seconds(), "1"), at).await.outcome
     }
 
     async fn logins(&mut self, room: &str, users: &[&str]) {

@@ -206,7 +206,7 @@ async fn check(system: &System, played: &Played, asked: &Asked, now: u64) -> Res
         let members = answers.rooms.get(room).map(|room| room.members.keys().cloned().collect());
         let mut members: BTreeSet<String> = members.unwrap_or_default();
         let mut truth = truth.clone();
-        // Observations change no roles: whether they are online is checked below.
+        // Whether they are online is checked below.
         for user in recorders(played, room) {
             members.remove(&user);
             truth.remove(&user);
@@ -224,8 +224,8 @@ async fn check(system: &System, played: &Played, asked: &Asked, now: u64) -> Res
     check_stays(system, asked, now).await
 }
 
-/// Who was in a room as a recorder once.
-fn recorders(played: &Played, room: &str) -> BTreeSet<String> {
+/// Who was in a room as a recorder once. No observation changes the role of a visit.
+pub(super) fn recorders(played: &Played, room: &str) -> BTreeSet<String> {
     let recorder = |reported: &Reported| match &reported.event {
         Event::Zego(event) if event.role == 4 && room == format!("zego/1/{}", event.room) => {
             Some(event.user.clone())

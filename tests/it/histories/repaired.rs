@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use super::{
     History, Kind, Played, System, hold,
+    observed::recorders,
     play::{Rosters, encode},
     share, simulated_runtime,
 };
@@ -117,9 +118,12 @@ pub(super) async fn repaired(system: &System, played: &mut Played, oddly: Oddly)
 
 /// The rosters as the truth has them; nobody is in a room that is not known.
 fn differ(played: &Played, rosters: &Rosters) -> Result<(), String> {
-    let nobody = BTreeSet::new();
     for room in rooms(played) {
-        let (got, expected) = (rosters.get(&room).unwrap_or(&nobody), &played.truth.rooms[&room]);
+        let recorders = recorders(played, &room);
+        let [got, expected] = [rosters.get(&room), played.truth.rooms.get(&room)].map(|people| {
+            let people = people.cloned().unwrap_or_default();
+            people.difference(&recorders).cloned().collect::<BTreeSet<_>>()
+        });
         if got != expected {
             return Err(format!("{room}: got {got:?}, and the truth is {expected:?}"));
         }
