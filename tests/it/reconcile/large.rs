@@ -27,7 +27,7 @@ use crate::support::{iam, reconcile_on};
 const PEOPLE: usize = 20_000;
 
 /// How many rooms there are beside it, and how many people each of them has.
-const ROOMS: usize = 40;
+const ROOMS: usize = 24;
 const IN_A_ROOM: usize = 60;
 
 /// How long Lambda lets a run go on.
@@ -99,6 +99,7 @@ fn is_hall(room: &str) -> bool {
 /// but one.
 async fn world() -> World {
     let mut world = World::new();
+    world.store.have_large_pages();
     let start = world.start.plus(0);
     let names: Vec<String> = (0..PEOPLE + 10).map(|number| format!("p{number:05}")).collect();
     for name in &names[..PEOPLE] {
