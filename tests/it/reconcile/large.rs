@@ -33,6 +33,10 @@ const IN_A_ROOM: usize = 60;
 /// How long Lambda lets a run go on.
 const RUN: Duration = Duration::from_mins(15);
 
+/// How far apart functions begin. They do not know of each other: the last page of one and the first
+/// of another may come within a second, which would be refused, and asked again.
+const APART: Duration = Duration::from_secs(2);
+
 /// The rooms whose lists were asked for, and when, in ms since the beginning.
 type Lists = Arc<Mutex<Vec<(u128, String)>>>;
 
@@ -138,9 +142,7 @@ async fn a_room_of_20_000_is_walked_in_one_run_and_nothing_beside_it_waits_for_i
     assert_eq!((status, answer), (StatusCode::ACCEPTED, json!({ "queued": true })));
     assert!(began.elapsed() <= Duration::from_secs(25), "{:?}", began.elapsed());
 
-    // The functions do not know of each other: the last page of one and the first of another may come
-    // within a second. That would be refused, and asked again.
-    sleep(Duration::from_secs(2)).await;
+    sleep(APART).await;
 
     // A run without time for it asks about all others.
     let since = stage.began.1.elapsed().as_millis();
@@ -148,6 +150,8 @@ async fn a_room_of_20_000_is_walked_in_one_run_and_nothing_beside_it_waits_for_i
     assert_eq!((ran.passes, ran.all.rooms), (2, ROOMS as u64), "{ran:?}");
     assert_eq!(stage.listed(since, is_hall)[0], 0, "it is the first");
     assert_eq!(ran.all.stored, (ROOMS * (IN_A_ROOM - 1)) as u64, "{ran:?}");
+
+    sleep(APART).await;
 
     // The next one goes on with it. Meanwhile a request gets its turn, soon.
     let since = stage.began.1.elapsed().as_millis();
