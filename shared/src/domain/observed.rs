@@ -58,10 +58,13 @@ pub fn observed(
 ) -> Observed {
     let mut stays = Stays::new(real);
     let mut rules = Vec::new();
-    let came = seen.iter().filter_map(|(life, seen)| Some((life, seen.came?)));
+    let came = seen.iter().filter_map(|(life, seen)| Some((life, seen.came?, seen.gone)));
     // Only the newest one is kept, and it speaks for any before it.
-    if let Some((life, came)) = came.max_by_key(|(_, came)| *came) {
-        rules.push((life.clone(), came, stays.came(&came, room)));
+    if let Some((life, came, gone)) = came.max_by_key(|(_, came, _)| *came) {
+        // A roster does not read the row of somebody who certainly left since.
+        let is_sign = !gone.is_some_and(|gone| is_gone(came.at, gone.at));
+        let sign = if is_sign { came.at } else { UnixMillis(0) };
+        rules.push((life.clone(), came, stays.came(&came, sign, room)));
     }
     for (life, seen) in seen {
         if let Some(gone) = seen.gone {
@@ -97,8 +100,9 @@ impl Stays {
         Self { real, signs, order, assumed: None }
     }
 
-    /// The provider said that the person is in.
-    fn came(&mut self, seen: &Seen, room: &[Boundary]) -> SeenRule {
+    /// The provider said that the person is in. `sign` is until when a stay that they may have been
+    /// in lasted by that.
+    fn came(&mut self, seen: &Seen, sign: UnixMillis, room: &[Boundary]) -> SeenRule {
         let Says::In { role, .. } = seen.says else { return SeenRule::Agrees };
         let login = seen.login();
         let is_after_login =
@@ -114,9 +118,9 @@ impl Stays {
             let is_of_it = login.is_none_or(|login| login <= last_login.after(LOGINS_DIFFER));
             match visit.ending {
                 // It lasted when the provider was asked.
-                None if is_of_it => return self.lasted(last, seen.at),
+                None if is_of_it => return self.lasted(last, sign),
                 Some(end) if end.is_assumed() && is_of_it && end.at() > late => {
-                    return self.lasted(last, seen.at);
+                    return self.lasted(last, sign);
                 }
                 // The provider may not have noticed yet.
                 Some(end) if end.at() >= early && is_of_it => return SeenRule::LeaveSpeaks,
@@ -215,13 +219,14 @@ impl Stays {
     }
 
     /// An end of an assumed stay or of the stay before it that is after the next beginning is that
-    /// beginning.
+    /// beginning. A stay that began at the same millisecond is the one before: the assumed one began
+    /// when it ended.
     fn separate(&mut self) {
         let Some((assumed, _)) = &mut self.assumed else { return };
         let begin = assumed.place();
         for number in &self.order {
             let visit = &mut self.real[*number].visit;
-            let is_before = visit.place() < begin;
+            let is_before = visit.place() <= begin;
             if is_before && let Some(end) = visit.ending.filter(|end| end.at() > begin) {
                 visit.move_end(begin.min(end.at()), Moved::ToNextSession, None);
             } else if !is_before

@@ -330,8 +330,7 @@ impl<'a> Record<'a> {
             return Ok((row, stay.map(|stay| Member { user: member.user, stay })));
         }
         let store::Member { user, seat } = member;
-        let visits = self.current_visits(&user, &seat).await?;
-        let visit = visits.into_iter().find(|visit| visit.ending.is_none());
+        let visit = self.open_visit(&user, &seat).await?;
         Ok((
             row,
             visit.map(|visit| Member { user, stay: RoomStay::new(self.rules(), &seat, visit) }),

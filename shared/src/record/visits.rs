@@ -39,20 +39,42 @@ impl<'a> Record<'a> {
         user: &UserId,
         seat: &Seat,
     ) -> Result<Vec<Visit>, StoreError> {
+        match self.certain_visits(seat) {
+            Some(visits) if seat.moved_to.is_none() || visits.iter().any(is_over) => Ok(visits),
+            _ => Ok(current(self.visits(user, seat).try_collect().await?)),
+        }
+    }
+
+    /// The visit that is open, by the marks of a seat.
+    pub(super) async fn open_visit(
+        self,
+        user: &UserId,
+        seat: &Seat,
+    ) -> Result<Option<Visit>, StoreError> {
+        let visits = match self.certain_visits(seat) {
+            Some(visits) => visits,
+            None => current(self.visits(user, seat).try_collect().await?),
+        };
+        Ok(visits.into_iter().find(|visit| !is_over(visit)))
+    }
+
+    /// The current visits by the marks on a seat alone; `None` if marks that were moved away may
+    /// change them.
+    fn certain_visits(self, seat: &Seat) -> Option<Vec<Visit>> {
         let found = current(self.rules().visits_of(&seat.marks));
-        let Some(moved_to) = &seat.moved_to else { return Ok(found) };
+        let Some(moved_to) = &seat.moved_to else { return Some(found) };
         let newer: Vec<Mark> = seat.marks.iter().filter(|mark| *mark > moved_to).cloned().collect();
         let certain = self.rules().visits_of_newest(&newer);
-        if found.iter().all(|visit| certain.contains(visit)) {
-            return Ok(found);
-        }
-        Ok(current(self.visits(user, seat).try_collect().await?))
+        Some(found).filter(|found| found.iter().all(|visit| certain.contains(visit)))
     }
 }
 
+fn is_over(visit: &Visit) -> bool {
+    visit.ending.is_some()
+}
+
 fn current(visits: Vec<Visit>) -> Vec<Visit> {
-    let (open, over): (Vec<_>, Vec<_>) =
-        visits.into_iter().partition(|visit| visit.ending.is_none());
+    let (over, open): (Vec<_>, Vec<_>) = visits.into_iter().partition(is_over);
     let last = |visit: &Visit| (visit.ending.map(Ending::at), visit.place());
     open.into_iter().chain(over.into_iter().max_by_key(last)).collect()
 }

@@ -13,7 +13,6 @@ use rollcall_players::{
     model::{Observation, Word, model, model_with},
     zego,
 };
-use serde_json::{Value, json};
 
 use super::{
     History, Played, System,
@@ -271,33 +270,95 @@ fn promise_3_convergent_whatever_a_provider_answers_answers_are_the_models() {
     }
 }
 
+/// Ada in a history, and observations of her.
+struct Case {
+    system: System,
+    history: History,
+    played: Played,
+    /// Her newest event.
+    newest: zego::Event,
+    /// When she was seen, and what was said, with the life on whose seat that lies.
+    seen: Vec<SeatObservation>,
+}
+
+impl Case {
+    fn new(text: &str) -> Self {
+        let (system, history) = (System::simulated(), text.parse::<History>().unwrap());
+        let played = Played::new(&history);
+        let newest = (*zego_events(&played).last().unwrap()).clone();
+        Self { system, history, played, newest, seen: Vec::new() }
+    }
+
+    fn sees(&mut self, at: UnixMillis, says: Says, life: Option<u64>, ends: Option<Seen>) -> Seen {
+        let seen = Seen { at, says };
+        self.seen.push(SeatObservation {
+            app: app(),
+            user: self.newest.user.parse().unwrap(),
+            room: self.newest.room.parse().unwrap(),
+            life: life.map(|life| life.to_string().parse().unwrap()),
+            seen,
+            ends,
+        });
+        self.played.now = self.played.now.max(at.0);
+        seen
+    }
+
+    /// Her visits in the room, as (entered, left), if all answers are the model's.
+    async fn visits(&self) -> BTreeSet<(Option<u64>, Option<u64>)> {
+        let Self { system, history, played, newest, seen } = self;
+        deliver(history, played, seen, system).await;
+        let of_model: Vec<Observation> = seen.iter().map(to_model).collect();
+        hold_model(history, played, &of_model, system).await.unwrap();
+        let (path, query) = ("/attendance/zego/1/rooms", format!("room={}", newest.room));
+        let found = system.pages(path, &query, "sessions", played.now).await.unwrap();
+        let visits = found["sessions"].as_array().unwrap().iter();
+        visits.map(|visit| (visit["entered_at"].as_u64(), visit["left_at"].as_u64())).collect()
+    }
+}
+
 /// Ada was seen with a later login before the callback of her first one came. That ended her first
 /// stay: to who asks about her, and to who asks about the room.
 #[test]
 fn promise_3_convergent_who_was_seen_with_a_later_login_has_left_the_stay_before_it() {
-    let text = "at-once 1 seed 3 faults false asks-after 0\nfates 0 200000\n+0 zego-login 0 0 2";
-    let (system, history) = (System::simulated(), text.parse::<History>().unwrap());
-    simulated_runtime().block_on(async {
-        let played = Played::new(&history);
-        let login = zego_events(&played)[1].clone();
-        assert_eq!(login.name, zego::EventName::RoomLogin);
-        let says = Says::In { login: Some(login.at.after(MINUTE)), role: Role(2) };
-        let came = SeatObservation {
-            app: app(),
-            user: login.user.parse().unwrap(),
-            room: login.room.parse().unwrap(),
-            life: None,
-            seen: Seen { at: login.at.after(2 * MINUTE), says },
-            ends: None,
-        };
-        deliver(&history, &played, std::slice::from_ref(&came), &system).await;
-        let seen = to_model(&came);
-        hold_model(&history, &played, std::slice::from_ref(&seen), &system).await.unwrap();
-        let query = format!("room={}", login.room);
-        let path = "/attendance/zego/1/rooms";
-        let visits = system.pages(path, &query, "sessions", played.now).await.unwrap();
-        let left_at: Vec<_> =
-            visits["sessions"].as_array().unwrap().iter().map(|visit| &visit["left_at"]).collect();
-        assert_eq!(left_at, [&json!(login.at.after(MINUTE).0), &Value::Null]);
-    });
+    let mut ada = Case::new(
+        "at-once 1 seed 3 faults false asks-after 0\nfates 0 200000\n+0 zego-login 0 0 2",
+    );
+    let login = ada.newest.at;
+    let next = login.after(MINUTE);
+    let says = Says::In { login: Some(next), role: Role(2) };
+    ada.sees(login.after(2 * MINUTE), says, None, None);
+    let visits = simulated_runtime().block_on(ada.visits());
+    assert_eq!(visits, BTreeSet::from([(Some(login.0), Some(next.0)), (Some(next.0), None)]));
+}
+
+/// Ada logged in and out at one millisecond, and in again: that callback is lost, an answer shows it.
+/// Half a minute later she logged in once more. Until then she was in.
+#[test]
+fn promise_3_convergent_who_was_seen_after_a_stay_of_no_length_was_in_until_the_next() {
+    let mut ada = Case::new(
+        "at-once 1 seed 3 faults false asks-after 0\nfates\n\
+         +0 zego-login 0 0 2\n+0 zego-logout 0 0 0\n+28532 zego-login 0 0 2",
+    );
+    let out = ada.newest.at.before(Duration::from_millis(28_532));
+    let says = Says::In { login: Some(out.before(MINUTE / 2)), role: Role(1) };
+    ada.sees(out.after(Duration::from_millis(10_001)), says, None, None);
+    let (out, back) = (Some(out.0), Some(ada.newest.at.0));
+    let visits = simulated_runtime().block_on(ada.visits());
+    assert_eq!(visits, BTreeSet::from([(out, out), (out, back), (back, None)]));
+}
+
+/// Ada was seen in, then out of her stay by an answer that is nearly as old, and then certainly out
+/// of the room. A roster no longer reads that she was in; who reads all of her seats agrees with it.
+#[test]
+fn promise_3_convergent_who_certainly_left_since_they_were_seen_in_is_out_for_all() {
+    let mut ada =
+        Case::new("at-once 1 seed 3 faults false asks-after 0\nfates\n+0 zego-login 0 0 2");
+    let (login, life) = (ada.newest.at, ada.newest.life);
+    let came = login.after(MINUTE);
+    let came = ada.sees(came, Says::In { login: None, role: Role(1) }, None, None);
+    let gone = came.at.after(Duration::from_secs(9));
+    ada.sees(gone, Says::Out, Some(life), None);
+    ada.sees(came.at.after(Duration::from_secs(15)), Says::Out, None, Some(came));
+    let visits = simulated_runtime().block_on(ada.visits());
+    assert_eq!(visits, BTreeSet::from([(Some(login.0), Some(gone.0))]));
 }

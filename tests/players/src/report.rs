@@ -62,8 +62,12 @@ impl Asked {
             }
         }
         for visits in people.values_mut() {
-            // Those of one moment are in their order already.
-            visits.sort_by_key(|(_, stay, end)| stay.entered_at.or(end.as_ref().map(|end| end.at)));
+            // Those that are over at the moment at which another one begins came before it. Others
+            // of one moment are in their order already.
+            visits.sort_by_key(|(_, stay, end)| {
+                let end = end.as_ref().map(|end| end.at);
+                (stay.entered_at.or(end), end.unwrap_or(u64::MAX))
+            });
         }
         people
     }

@@ -89,13 +89,18 @@ pub(super) fn observed(
     let mut signs: Vec<u64> = known.iter().map(|stay| stay.last_login.max(stay.place())).collect();
     let mut assumed = None;
     let came = seen.iter().filter(|seen| seen.shows_somebody()).max_by_key(|seen| seen.at);
-    if let Some(came) = came {
-        assumed = comes(&mut known, &mut signs, came, room);
-    }
     let mut gone = BTreeMap::<Option<&str>, u64>::new();
     for out in seen.iter().filter(|seen| seen.says == Word::Out) {
         let newest = gone.entry(out.life.as_deref()).or_default();
         *newest = (*newest).max(out.at);
+    }
+    if let Some(came) = came {
+        let before = signs.clone();
+        assumed = comes(&mut known, &mut signs, came, room);
+        // They certainly left since.
+        if gone.get(&None).is_some_and(|out| came.at + CLOCKS < *out) {
+            signs = before;
+        }
     }
     for (life, at) in gone {
         let of_seat =
@@ -113,7 +118,7 @@ pub(super) fn observed(
     // No two of them overlap.
     if let Some(assumed) = &mut assumed {
         for stay in &mut known {
-            let (earlier, later): (&mut Known, u64) = if stay.place() < assumed.place() {
+            let (earlier, later): (&mut Known, u64) = if stay.place() <= assumed.place() {
                 let begin = assumed.place();
                 (stay, begin)
             } else {
