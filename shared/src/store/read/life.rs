@@ -187,19 +187,23 @@ impl Reader {
     ) -> Result<Vec<Boundary>, StoreError> {
         let (earliest, latest) = (at.before(give_or_take), at.after(give_or_take));
         let newest = usize::try_from(NEWEST_LIVES).unwrap_or(1);
-        let about = |comparison, most| {
+        let about = |direction, most| {
+            let (comparison, is_forward) = match direction {
+                Direction::OldestFirst => (">", true),
+                Direction::NewestFirst => ("<", false),
+            };
             let query = self
                 .query_index(keys::lives(app, room))
                 .key_condition_expression(format!(
                     "{INDEX_PK} = :pk AND {INDEX_SK} {comparison} :at"
                 ))
                 .expression_attribute_values(":at", item::string(keys::time_end(latest)))
-                .scan_index_forward(comparison == ">");
+                .scan_index_forward(is_forward);
             items(query, Some(most), now).and_then(async |item| read_life(&item))
         };
         let before = async {
             let (mut lives, mut are_before) = (Vec::new(), 0);
-            let mut read = pin!(about("<", newest));
+            let mut read = pin!(about(Direction::NewestFirst, newest));
             while are_before < newest
                 && let Some(life) = read.try_next().await?
             {
@@ -208,7 +212,7 @@ impl Reader {
             }
             Ok::<_, StoreError>(lives)
         };
-        let after = about(">", 2).take(2).try_collect::<Vec<_>>();
+        let after = about(Direction::OldestFirst, 2).take(2).try_collect::<Vec<_>>();
         let (before, after) = tokio::try_join!(before, after)?;
         Ok(before.iter().chain(&after).flat_map(Life::boundaries).collect())
     }

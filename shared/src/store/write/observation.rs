@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::{Client, primitives::Blob};
+use aws_sdk_dynamodb::{Client, primitives::Blob, types::AttributeValue};
 
 use super::{
     super::{
@@ -76,10 +76,9 @@ impl Observer {
     /// Notes, before it is stored, that somebody was seen in a room. So who reads one seat of
     /// somebody need not ask for their other seats, unless somebody was seen there.
     async fn note_seen(&self, app: &App, room: &RoomId, at: UnixMillis) -> Result<(), StoreError> {
-        let expires_at = at.after(self.retention).after(self.retention).seconds();
         let update = Update::of(keys::room(app, room), keys::checked(None))
             .set(SEEN_AT, item::number(at.0))
-            .set(EXPIRES_AT, item::number(expires_at.0))
+            .set(EXPIRES_AT, self.expiry_of_room(at))
             .only_if(if_newer(SEEN_AT));
         self.table.update(update).await.map(drop)
     }
@@ -160,12 +159,16 @@ impl Observer {
         life: Option<&LifeId>,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        let expires_at = at.after(self.retention).after(self.retention).seconds();
         let update = Update::of(keys::room(app, room), keys::checked(life))
             .set(CHECKED_AT, item::number(at.0))
-            .set_if_missing(EXPIRES_AT, item::number(expires_at.0))
+            .set_if_missing(EXPIRES_AT, self.expiry_of_room(at))
             .only_if(if_newer(CHECKED_AT));
         self.table.update(update).await.map(drop)
+    }
+
+    /// What is noted of a room outlives the seats that were seen in it.
+    fn expiry_of_room(&self, at: UnixMillis) -> AttributeValue {
+        item::number(at.after(self.retention).after(self.retention).seconds().0)
     }
 
     /// Notes that the provider confirmed at a time what is known of a device.
