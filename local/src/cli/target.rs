@@ -21,7 +21,7 @@ use rollcall_local::{
 };
 use rollcall_players::client;
 
-use super::{Failure, serve::ids};
+use super::{Failure, ids};
 
 /// The exit code if a user or a room is not known.
 const NOT_KNOWN: u8 = 3;

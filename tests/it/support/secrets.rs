@@ -6,7 +6,10 @@ use std::{
     sync::Once,
 };
 
-use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
+use rollcall_local::board::log_line;
+use tracing_subscriber::{
+    filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 use super::{
     CHAT_TOKEN, OPENIM_PASSWORD, OPENIM_SECRET, OTHER_SECRET, OTHER_TENCENT_KEY, PREVIOUS_SECRET,
@@ -53,8 +56,9 @@ pub(crate) fn watch_the_log() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let subscriber = tracing_subscriber::fmt().json().with_max_level(LevelFilter::DEBUG);
+        let subscriber = subscriber.with_writer(Searched).finish().with(log_line::layer());
         // Some tests have their own log.
-        let _ = subscriber.with_writer(Searched).try_init();
+        let _ = subscriber.try_init();
     });
 }
 
