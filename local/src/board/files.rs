@@ -42,14 +42,12 @@ files![
     "changes.js",
     "chart.js",
     "dom.js",
-    "holes.js",
     "icon.svg",
     "list.js",
     "live.js",
     "overview.js",
     "person.js",
     "room.js",
-    "teach.js",
 ];
 
 impl File {
