@@ -40,9 +40,9 @@ function freePort() {
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
-/** Runs the program until it is stopped. It is ready when it answers. */
+/** Runs the program until it is stopped. It is ready when it answers. On a busy machine no callback is given up. */
 async function program(args, url) {
-  const child = spawn(PROGRAM, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, RUST_LOG: 'warn' } });
+  const child = spawn(PROGRAM, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, RUST_LOG: 'warn', ROLLCALL_BUDGET_MS: '15000' } });
   running.add(child);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => { output = (output + data).slice(-4000); });

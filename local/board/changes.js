@@ -36,7 +36,7 @@ export class Changes {
 
 	render() {
 		this.timer = null;
-		this.all = new Map([...this.all].sort(([, a], [, b]) => b.at - a.at).slice(0, SHOWN));
+		this.all = new Map([...this.all].sort(([, a], [, b]) => b.at - a.at || (a.type < b.type ? -1 : 1)).slice(0, SHOWN));
 		// A line that is pointed at or has the focus does not move away.
 		if (!this.list.matches(':focus-within, :hover')) put(this.list, [...this.all.values()].map((event) => (event.line ??= this.line(event))));
 	}

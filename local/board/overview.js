@@ -9,8 +9,8 @@ import { List } from './list.js';
 const [PAGE, LONG_PAGE] = [100, 1000];
 const [MINUTE, HOUR] = [6e4, 36e5];
 const TITLES = {
-	zego: 'ZEGOCLOUD: people enter and leave rooms',
-	openim: 'OpenIM: people register and come online',
+	zego: 'ZEGOCLOUD: people in rooms',
+	openim: 'OpenIM: people on devices',
 	tencent: 'Tencent: both',
 	all: 'All of them',
 };
@@ -49,7 +49,7 @@ export function overview(ctx, isHoles = false) {
 		['People', (row) => h('b.number', people(row))],
 		['Lost', ({ missing }) => missing > 0 && chip('lost', number(missing), ' lost')],
 		['Last activity', ({ last }) => time(last, true)],
-		['Last checked', ({ checked }) => time(checked, true)],
+		['Last checked', ({ checked }) => (checked === null ? 'never' : time(checked, true))],
 	], ({ room }) => room, { onVisible: (seen) => isMany && asker.show(seen.map(({ room }) => room)) });
 	const asker = new RowAsker(async (room, signal) => {
 		take({ missing: rooms.get(room)?.missing, ...await ask(app, 'presence/rooms', { room, limit: 1 }, signal) });
