@@ -4,8 +4,9 @@ use std::{fs, path::Path, time::Duration};
 
 use http::{Method, StatusCode};
 use rollcall::{
+    aws,
     domain::{App, UnixMillis},
-    runtime,
+    runtime, store,
     user_sig::UserSigs,
 };
 use rollcall_local::{
@@ -17,11 +18,12 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::mpsc,
 };
 
 use crate::support::{Database, Handlers, SECRET, secrets};
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// How many callbacks are remembered.
 const REMEMBERED: u64 = 500;
@@ -91,7 +93,8 @@ impl<'a> Sent<'a> {
 impl Laptop {
     async fn start() -> Self {
         let database = Database::start().await;
-        let Handlers { receiver, queries, erase, reconcile, .. } = Handlers::on(&database.url);
+        let client = store::connect(&aws::at(&database.url), LIMIT);
+        let Handlers { receiver, queries, erase, reconcile, .. } = Handlers::with(client);
         let user_sigs = UserSigs { apps: receiver.apps.clone() };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
@@ -411,7 +414,7 @@ fn numbers(text: &str) -> impl Iterator<Item = u64> {
 
 #[tokio::test]
 async fn a_reader_who_does_not_read_is_dropped_and_nobody_waits_for_it() {
-    const ALL: usize = 2000;
+    const ALL: usize = 1200;
     let laptop = Laptop::start().await;
     let mut stuck = TcpStream::connect(&laptop.host).await.unwrap();
     let request = format!("GET /board/callbacks HTTP/1.1\r\nHost: {}\r\n\r\n", laptop.host);
@@ -419,28 +422,28 @@ async fn a_reader_who_does_not_read_is_dropped_and_nobody_waits_for_it() {
     stuck.readable().await.unwrap();
 
     let client = rollcall_players::client().unwrap();
-    let stream = client.get(format!("{}/board/callbacks", laptop.url)).send().await.unwrap();
-    let reads = tokio::spawn(async move {
-        let (mut stream, mut text) = (stream, String::new());
-        while text.matches("\n\n").count() < ALL {
-            let Some(chunk) = stream.chunk().await.unwrap() else { break };
-            text.push_str(&String::from_utf8_lossy(&chunk).replace('x', ""));
+    let stream = client.get(format!("{}/board/callbacks", laptop.url)).send();
+    let mut stream = stream.await.unwrap();
+    let (progress, mut reads) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(chunk) = stream.chunk().await.unwrap() {
+            let lines = chunk.iter().filter(|byte| **byte == b'\n').count();
+            let _ = progress.send(lines);
         }
-        numbers(&text).collect::<Vec<u64>>()
     });
     // Together more than a connection holds.
     let message = "x".repeat(20_000);
-    for _ in 0..20 {
-        for user in 0..100 {
-            let mut callback = answered(user);
-            callback.said.message = Some(message.clone());
-            laptop.callbacks.add(callback);
+    let mut lines = 0;
+    for added in 1..=ALL {
+        let mut callback = answered(0);
+        callback.said.message = Some(message.clone());
+        laptop.callbacks.add(callback);
+        // Who reads gets all of them: each has three lines.
+        while added % 100 == 0 && lines < added * 3 {
+            let more = tokio::time::timeout(LIMIT, reads.recv()).await.unwrap();
+            lines += more.expect("it is not cut off");
         }
-        tokio::time::sleep(Duration::from_millis(70)).await;
     }
-    // Who reads gets all of them.
-    let ids = tokio::time::timeout(LIMIT, reads).await.unwrap().unwrap();
-    assert_eq!(ids, (ids[0]..).take(ALL).collect::<Vec<_>>());
     assert_eq!(laptop.login("ada", "lobby", SECRET).await.status, 200);
     // Who does not read gets what the connection held, and then the end.
     let mut rest = Vec::new();

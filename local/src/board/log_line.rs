@@ -52,6 +52,7 @@ pub async fn listen<T>(answer: impl Future<Output = T>) -> (T, Said) {
 
 /// The part of a subscriber that notes what the log says of callbacks, however little else is
 /// logged.
+#[must_use]
 pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> {
     let lines = Targets::new().with_target(metrics::CALLBACK, Level::INFO);
     Note.with_filter(lines)

@@ -214,7 +214,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         served.map_err(|error| format!("the gateway failed: {error}"))
     });
 
-    serve_until_stopped(servers, stop, journal, callbacks).await?;
+    serve_until_stopped(servers, stop, journal, &callbacks).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -223,7 +223,7 @@ async fn serve_until_stopped(
     mut servers: JoinSet<Result<(), String>>,
     stop: watch::Sender<()>,
     journal: Option<Arc<Journal>>,
-    callbacks: Callbacks,
+    callbacks: &Callbacks,
 ) -> Result<(), Failure> {
     tokio::select! {
         signal = stop_signal() => signal?,

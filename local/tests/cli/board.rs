@@ -197,6 +197,8 @@ impl Board {
         let says = format!("See {} in a browser: ", stack.url);
         let url = first.strip_prefix(&says).and_then(|url| url.strip_suffix('/')).unwrap();
         assert!(url.starts_with("http://127.0.0.1:"), "{first}");
+        // The rest of the output must be read, or the program would fail.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self { url: url.to_owned(), _child: child }
     }
 
@@ -239,7 +241,7 @@ fn timeless(mut answer: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_stack_s_board_signs_its_questions_and_asks_nothing_else() {
+async fn a_stack_s_board_signs_its_questions_and_shows_the_answers() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
     let running = Running::start(folder, &["--in-memory"]).await;
@@ -304,7 +306,16 @@ async fn a_stack_s_board_signs_its_questions_and_asks_nothing_else() {
     assert_eq!((status, &error["error"]["code"]), (404, &json!("not_found")), "{body}");
     let asked = stack.take_asked();
     assert!(asked.iter().all(|asked| asked.starts_with("GET /")), "{asked:?}");
+    running.stop().await;
+}
 
+#[tokio::test]
+async fn a_stack_s_board_asks_nothing_else_and_nobody_else_can_ask_it() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let running = Running::start(folder, &["--in-memory"]).await;
+    let stack = Stack::before(&running.url, folder).await;
+    let board = Board::start(folder, &stack, Some(SECRET_KEY)).await;
     // Nothing that changes something, that is about other apps, or that is all of a person.
     let refused = [
         (405, "POST", "/presence/zego/1/users"),

@@ -8,7 +8,7 @@ use std::{
 
 use rollcall_local::board::log_line;
 use tracing_subscriber::{
-    filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
+    Layer, filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
 use super::{
@@ -55,10 +55,10 @@ pub(crate) fn end_the_run(text: &str) -> ! {
 pub(crate) fn watch_the_log() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let subscriber = tracing_subscriber::fmt().json().with_max_level(LevelFilter::DEBUG);
-        let subscriber = subscriber.with_writer(Searched).finish().with(log_line::layer());
+        let lines = tracing_subscriber::fmt::layer().json().with_writer(Searched);
+        let lines = lines.with_filter(LevelFilter::DEBUG);
         // Some tests have their own log.
-        let _ = subscriber.try_init();
+        let _ = tracing_subscriber::registry().with(lines).with(log_line::layer()).try_init();
     });
 }
 
