@@ -16,8 +16,8 @@ const TITLES = {
 };
 const NUMBERED = 'ZEGOCLOUD numbers the changes of a room, so a gap shows a lost callback, unless it was the latest.';
 const NOT_NUMBERED = 'This provider does not number its callbacks, so a lost one does not show.';
-// How long an empty room is still shown.
-const EMPTY_FOR = 8_000;
+// After how long numbers are only asked for of the rooms that are seen; how long an empty room is shown.
+const [SLOW, EMPTY_FOR] = [5_000, 8_000];
 
 export const holes = (ctx) => overview(ctx, true);
 
@@ -113,7 +113,7 @@ export function overview(ctx, isHoles = false) {
 		};
 		// A page may be short and still have a next one. What is lost is only known with numbers.
 		do await read({ limit: PAGE });
-		while (next !== null && (isHoles || listed.size < PAGE));
+		while (next !== null && (isHoles || (listed.size < PAGE && now() - began < SLOW)));
 		isMany = next !== null;
 		walker.settles = !isMany;
 		count([...listed], at, totals);

@@ -88,7 +88,6 @@ export function room(ctx) {
 		}
 		return [got.sessions, got.next];
 	}, (visit) => JSON.stringify([visit.user, visit.life, visit.session, visit.entered_at ?? visit.left_at]), (rows) => {
-		// One row for each person, with all their visits.
 		const folk = new Map();
 		for (const visit of rows) {
 			if (!folk.has(visit.user)) folk.set(visit.user, { ...visit, visits: [] });
