@@ -35,7 +35,7 @@ afterEach(async () => {
 test('the page is small, and all of it is in one folder', () => {
   const folder = join(ROOT, 'local/board');
   const bytes = readdirSync(folder).map((name) => statSync(join(folder, name)).size).reduce((all, size) => all + size);
-  assert.ok(bytes < 60 * 1024, `${bytes} bytes`);
+  assert.ok(bytes < 60_000, `${bytes} bytes`);
 });
 
 describe('with an empty store', () => {

@@ -20,7 +20,6 @@ export function refresh() {
 	for (const thing of owned) thing.poke?.();
 }
 
-// Whether events come as a stream: then there is little to ask without one.
 export function setStreaming(is) {
 	isStreaming = is;
 	refresh();
@@ -30,7 +29,7 @@ export function watchReach(listener) {
 	onReach = listener;
 }
 
-// When to ask without a reason, in milliseconds: less often where nobody looks.
+// When to ask without a reason, in milliseconds.
 export const pace = () => (document.hidden ? 60_000 : isStreaming ? 30_000 : 5_000);
 
 // There is no answer. `status` is 0 if nobody answered.

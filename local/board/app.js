@@ -25,7 +25,6 @@ const href = (name, id = 'all', of = app) => `#${new URLSearchParams({ provider:
 const linkTo = (what, id, name) => link(href(what, id), id, name);
 const asked = () => new URLSearchParams(location.hash.slice(1));
 
-// Keeps a parameter in the address, so that a reload resumes.
 function keep(name, value) {
 	const parameters = asked();
 	parameters.set(name, value);

@@ -11,7 +11,7 @@ const REMEMBERED = 500;
 export function callbacks({ app, config, link, keep, parameters }) {
 	const view = (...children) => ({ title: 'Callbacks', element: h('div', heading('Callbacks'), h('div.panel', ...children)) });
 	if (config.mode !== 'laptop') {
-		const words = 'A stack logs each callback with its outcome. Ask CloudWatch Logs Insights about the log groups of its callback functions:';
+		const words = 'A stack logs each callback with its outcome. Ask CloudWatch Logs Insights:';
 		return view(h('p', words), code(config.logs_query));
 	}
 
@@ -26,7 +26,6 @@ export function callbacks({ app, config, link, keep, parameters }) {
 		['About', ({ app: of, room, user }) => (of === null ? h('span.quiet', 'not verified') : [
 			room !== null && link('room', room), ' ', user !== null && link('person', user),
 		])],
-		['Took, ms', ({ took_us: us }) => h('span.quiet.number', us < 10_000 ? (us / 1000).toFixed(1) : number(Math.round(us / 1000)))],
 	], ({ id }) => String(id));
 	const buttons = ['', ...Object.keys(SIGNS)].map((outcome) => h('button', {
 		type: 'button', value: outcome,

@@ -13,7 +13,6 @@ function sentence(ctx, { type, user, name, room, role, device, reason }) {
 		'presence.entered': [who, ' entered ', where],
 		'presence.left': [who, ' left ', where, why],
 		'presence.changed': [who, ` is ${word(role)} `, where && ['in ', where]],
-		'room.emptied': [what, ' has been empty for a while'],
 		'device.online': [who, ` is online on ${device}`],
 		'device.offline': [who, ` is offline on ${device}`, why],
 	}[type] ?? [who || what, ` ${type.replace(/.*\./, '')}`];

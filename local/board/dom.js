@@ -26,7 +26,6 @@ export function text(element, value) {
 	if (element.textContent !== String(value)) element.textContent = value;
 }
 
-// Characters without a shape.
 const INVISIBLE = /[\0-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 export const readable = (id) => id.replace(INVISIBLE, (it) => `⟨U+${it.charCodeAt(0).toString(16).padStart(4, 0)}⟩`);
 // An id. Its direction does not spill into what is beside it.
@@ -38,7 +37,6 @@ const format = (options) => {
 	return (at) => zoned.format(at);
 };
 const [day, minute] = [{ day: 'numeric', month: 'short' }, { hour: '2-digit', minute: '2-digit' }];
-// All in the viewer's zone.
 export const [shortDay, shortTime] = [format(day), format(minute)];
 const [clock, dayAndTime] = [format({ timeStyle: 'medium' }), format({ ...day, ...minute })];
 export const exact = format({ weekday: 'short', year: 'numeric', ...day, ...minute, second: '2-digit', fractionalSecondDigits: 3, timeZoneName: 'short' });
@@ -46,10 +44,8 @@ export const exact = format({ weekday: 'short', year: 'numeric', ...day, ...minu
 export const number = (value) => value.toLocaleString('en');
 export const plural = (count, one) => `${number(count)} ${one}${count === 1 ? '' : 's'}`;
 export const word = (name) => name?.replaceAll('_', ' ') ?? '–';
-// How many people an answer counted, such as `5,000+`.
 export const people = ({ online, online_at_least: least }) => (typeof online === 'number' ? number(online) : least ? `${number(least)}+` : '…');
 
-// A length of time, such as `3 min 12 s`.
 export function span(ms) {
 	const s = Math.round(ms / 1000);
 	const units = [[86400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']];
@@ -71,7 +67,6 @@ export function age() {
 }
 
 export const chip = (kind, ...children) => h(`span.chip.${kind}`, ...children);
-// Marks what no callback said.
 export const assumed = (is, reason) => is && (reason === 'reconciled' ? chip('repair', 'repair') : chip('assumed', 'assumed'));
 export const none = (words) => h('p.empty', words);
 // Why there is no answer; `unknown` is said of what nothing is known of.
@@ -83,7 +78,6 @@ export function section(title, ...children) {
 	return h('section.panel', { 'aria-labelledby': labelled }, h('h2', { id: labelled }, title), ...children);
 }
 
-// A choice of how much of the past is shown, which the address keeps.
 export function past(ctx, spans, change) {
 	const options = Object.keys(spans).map((name) => h('option', { selected: name === ctx.parameters.get('span') }, name));
 	const keep = () => {

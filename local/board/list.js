@@ -111,7 +111,6 @@ export class List {
 		this.rows.get(this.key(this.items[to]))?.element.querySelector('a')?.focus({ preventScroll: true });
 	}
 
-	// Whether somebody points at a row, has the focus in one or has scrolled.
 	get isUsed() {
 		return this.scroller.scrollTop > 0 || this.scroller.matches(':hover, :focus-within');
 	}

@@ -8,14 +8,7 @@ import { List } from './list.js';
 
 const [PAGE, LONG_PAGE] = [100, 1000];
 const [MINUTE, HOUR] = [6e4, 36e5];
-const TITLES = {
-	zego: 'ZEGOCLOUD: people in rooms',
-	openim: 'OpenIM: people on devices',
-	tencent: 'Tencent: both',
-	all: 'All of them',
-};
-const NUMBERED = 'ZEGOCLOUD numbers the changes of a room, so a gap shows a lost callback, unless it was the latest.';
-const NOT_NUMBERED = 'This provider does not number its callbacks, so a lost one does not show.';
+const HOLES = 'ZEGOCLOUD numbers the changes of a room, so a gap shows a lost callback, unless it was the latest. Others do not.';
 // After how long numbers are only asked for of the rooms that are seen; how long an empty room is shown.
 const [SLOW, EMPTY_FOR] = [5_000, 8_000];
 
@@ -150,7 +143,7 @@ export function overview(ctx, isHoles = false) {
 		h('div', isOfDevices ? problem : section(isHoles ? 'Rooms with lost callbacks' : 'Rooms', h('div.tools', input, found), problem, list.element), others.element),
 		ctx.config.events && !isHoles && section('Changes', changes.element),
 	);
-	const figures = isHoles ? h('p.lead', app.provider === 'zego' ? NUMBERED : NOT_NUMBERED) : h('div', h('div.stats', inRooms.element, live.element), asOf);
+	const figures = isHoles ? h('p.lead', HOLES) : h('div', h('div.stats', inRooms.element, live.element), asOf);
 
 	const isTeaching = () => isComplete && !error && !rooms.size && !samples.some(({ online }) => online) && !ctx.events().length && !others.all?.size;
 	function learn() {
@@ -176,18 +169,16 @@ export function overview(ctx, isHoles = false) {
 	return { title: isHoles && 'Holes', element: h('div', heading(isHoles ? 'Holes' : 'Now'), lesson, figures, lists), isTeaching, event };
 }
 
-// What to do first: the commands that play a provider.
 function teach({ commands, example_apps: isExample }) {
-	if (!commands?.length) return none('Nothing has happened yet. When callbacks arrive, people and rooms appear here.');
+	if (!commands?.length) return none('Nothing has happened yet.');
 	return h(
 		'div.panel.lead',
-		h('p', 'This page shows who is where, as it changes. To see it work, play a provider: run a command in a second terminal. It sends correctly signed callbacks.'),
+		h('p', 'This page shows who is where. To see it work, play a provider: run a command in a second terminal.'),
 		isExample === false && h('p', 'Set the same ROLLCALL_APPS there: it has the secrets.'),
-		commands.map(({ provider, command }) => [h('h3', TITLES[provider] ?? provider), code(command)]),
+		commands.map(({ provider, command }) => [h('h3', provider), code(command)]),
 	);
 }
 
-// People who registered lately or were seen, in rooms or not.
 function folk(ctx, onSize) {
 	const { app } = ctx;
 	const all = new Map();

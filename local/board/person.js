@@ -27,7 +27,7 @@ export function person(ctx) {
 		const is = got.online ? 'online' : 'offline';
 		put(problem);
 		put(called, got.sessions.filter(({ name }) => name && name !== user).slice(0, 1).map(({ name }) => h('bdi', readable(name))));
-		put(chips, h('p.chips', { 'data-as-of': got.as_of }, chip(got.online ? 'live.big' : 'off.big', is), chip('off', 'seen ', time(got.last_seen_at, true)), got.checked_at && chip('off', 'checked ', time(got.checked_at, true))));
+		put(chips, h('p.chips', { 'data-as-of': got.as_of }, chip(got.online ? 'live' : 'off', is), chip('off', 'seen ', time(got.last_seen_at, true)), got.checked_at && chip('off', 'checked ', time(got.checked_at, true))));
 		fill(where, 'Rooms now', [room, role, since], got.sessions.filter((of) => of.room !== null && of.left_at === null), 'In no room.');
 		fill(devices, 'Devices', [['Device', ({ device }) => device], since, until, end], got.sessions.filter(({ device }) => device !== null), 'No device was reported.');
 		ctx.title(`${readable(user)} is ${is}`);
