@@ -9,8 +9,8 @@ import { List } from './list.js';
 const [PAGE, LONG_PAGE] = [100, 1000];
 const [MINUTE, HOUR] = [6e4, 36e5];
 const HOLES = 'ZEGOCLOUD numbers the changes of a room, so a gap shows a lost callback, unless it was the latest. Others do not.';
-// After how long numbers are only asked for of the rooms that are seen; how long an empty room is shown.
-const [SLOW, EMPTY_FOR] = [5_000, 8_000];
+// How long an empty room is still shown.
+const EMPTY_FOR = 8_000;
 
 export const holes = (ctx) => overview(ctx, true);
 
@@ -106,7 +106,7 @@ export function overview(ctx, isHoles = false) {
 		};
 		// A page may be short and still have a next one. What is lost is only known with numbers.
 		do await read({ limit: PAGE });
-		while (next !== null && (isHoles || (listed.size < PAGE && now() - began < SLOW)));
+		while (next !== null && (isHoles || (listed.size < PAGE && !(totals?.rooms > PAGE))));
 		isMany = next !== null;
 		walker.settles = !isMany;
 		count([...listed], at, totals);
