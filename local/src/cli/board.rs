@@ -17,7 +17,7 @@ use rollcall_local::{
 use rollcall_players::client;
 use tokio::net::TcpListener;
 
-use super::{Failure, ids, serve::stop_signal};
+use super::{Failure, ids_of, serve::stop_signal};
 
 #[derive(Debug, Args)]
 pub(crate) struct BoardArgs {
@@ -84,14 +84,8 @@ pub(crate) async fn run(args: BoardArgs) -> Result<ExitCode, Failure> {
 
 /// The apps of `ROLLCALL_APPS`. A stack has no examples.
 fn configured() -> Result<Vec<App>, Failure> {
-    let Some(Apps { zego, openim, tencent }) = Apps::from_env()? else { return Ok(Vec::new()) };
-    let of = |provider, ids: Vec<&AppId>| -> Vec<App> {
-        ids.into_iter().map(|id| App { provider, id: id.clone() }).collect()
-    };
-    Ok([
-        of(ProviderName::Zego, ids(&zego)),
-        of(ProviderName::OpenIm, ids(&openim)),
-        of(ProviderName::Tencent, ids(&tencent)),
-    ]
-    .concat())
+    let apps = Apps::from_env()?.unwrap_or_default();
+    let of = |provider| ids_of(&apps, provider).into_iter().map(move |id| (provider, id));
+    let all = ProviderName::ALL.into_iter().flat_map(of);
+    Ok(all.map(|(provider, id)| App { provider, id: id.clone() }).collect())
 }

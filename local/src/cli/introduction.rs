@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use rollcall::{
-    callback::Secret,
+    callback::{Provider, Secret},
     config::Apps,
     domain::{App, AppId, ProviderName},
-    providers::{openim::AppCredentials, tencent::AppCredentials as TencentCredentials},
+    providers::{
+        openim::{AppCredentials, OpenIm},
+        tencent::Chat,
+    },
     runtime,
 };
 use rollcall_local::{
@@ -15,7 +18,7 @@ use rollcall_local::{
 };
 use rollcall_players::{openim, tencent, zego};
 
-use super::ids;
+use super::{ids, ids_of};
 
 /// How many callbacks a command of the board sends, and how many per second: slowly enough to see
 /// people come and go.
@@ -105,15 +108,28 @@ impl Introduction<'_> {
 
     /// The apps that callbacks can be verified for.
     fn shown(&self) -> Vec<ShownApp> {
-        let Apps { zego, openim, tencent } = self.apps;
-        let of = |provider, id: &AppId| ShownApp::from(App { provider, id: id.clone() });
-        let zego = ids(zego).into_iter().filter(|id| !zego[*id].is_empty());
-        let zego = zego.map(|id| of(ProviderName::Zego, id));
-        let openim = ids(openim).into_iter().filter(|id| sends(&openim[*id]));
-        let openim = openim.map(|id| of(ProviderName::OpenIm, id));
-        let tencent = ids(tencent).into_iter().filter(|id| event(&tencent[*id]).is_some());
-        let tencent = tencent.map(|id| of(ProviderName::Tencent, id));
-        zego.chain(openim).chain(tencent).collect()
+        let of = |provider| ids_of(self.apps, provider).into_iter().map(move |id| (provider, id));
+        let all = ProviderName::ALL.into_iter().flat_map(of);
+        let shown = all.filter(|(provider, id)| self.event(*provider, id).is_some());
+        shown.map(|(provider, id)| App { provider, id: id.clone() }.into()).collect()
+    }
+
+    /// Which event of an app `send` has to name: none, if it can sign all of them. `None` if it can
+    /// sign none.
+    fn event(&self, provider: ProviderName, id: &AppId) -> Option<&'static str> {
+        match provider {
+            provider if provider == OpenIm::NAME => sends(&self.apps.openim[id]).then_some(""),
+            provider if provider == Chat::NAME => {
+                let app = &self.apps.tencent[id];
+                match (app.chat_tokens.is_empty(), app.trtc_keys.is_empty()) {
+                    (false, false) => Some(""),
+                    (false, true) => Some(" chat-login"),
+                    (true, false) => Some(" trtc-enter"),
+                    (true, true) => None,
+                }
+            }
+            _ => (!self.apps.zego[id].is_empty()).then_some(""),
+        }
     }
 
     /// One command for all providers, if it knows the apps, and one for each that has an app.
@@ -129,20 +145,15 @@ impl Introduction<'_> {
         }
         let apps = self.shown();
         for provider in ProviderName::ALL {
-            let of = |shown: &&ShownApp| shown.provider == provider && is_plain(&shown.app);
-            let Some(ShownApp { app, .. }) = apps.iter().find(of) else { continue };
-            let (event, default) = match provider {
-                ProviderName::Zego => ("", zego::Options::default().app),
-                ProviderName::OpenIm => ("", openim::Options::default().app),
-                ProviderName::Tencent => {
-                    let event = event(&self.apps.tencent[app]).unwrap_or_default();
-                    (event, tencent::Options::default().app)
-                }
+            let is_fit = |shown: &&ShownApp| shown.provider == provider && is_plain(&shown.app);
+            let Some(ShownApp { app, .. }) = apps.iter().find(is_fit) else { continue };
+            let default = match provider {
+                provider if provider == OpenIm::NAME => openim::Options::default().app,
+                provider if provider == Chat::NAME => tencent::Options::default().app,
+                _ => zego::Options::default().app,
             };
-            add(
-                provider.as_str(),
-                &format!("{}{event}{}", provider.as_str(), option(app, &default)),
-            );
+            let (name, event) = (provider.as_str(), self.event(provider, app).unwrap_or_default());
+            add(name, &format!("{name}{event}{}", option(app, &default)));
         }
         commands
     }
@@ -156,17 +167,6 @@ impl Introduction<'_> {
 /// Whether callbacks of an OpenIM installation can be verified.
 fn sends(app: &AppCredentials) -> bool {
     !app.secrets.is_empty() || !app.basic.is_empty()
-}
-
-/// Which event of an SDKAppID `send` has to name: none if it can sign all. `None` if it can sign
-/// none.
-fn event(app: &TencentCredentials) -> Option<&'static str> {
-    match (app.chat_tokens.is_empty(), app.trtc_keys.is_empty()) {
-        (false, false) => Some(""),
-        (false, true) => Some(" chat-login"),
-        (true, false) => Some(" trtc-enter"),
-        (true, true) => None,
-    }
 }
 
 /// Whether an id can be part of a path and of a command as it is.

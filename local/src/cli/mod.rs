@@ -19,9 +19,10 @@ use std::{collections::HashMap, sync::OnceLock};
 
 use clap::{Parser, Subcommand};
 use rollcall::{
-    callback::{Secret, SecretFault, SecretKind},
+    callback::{Provider, Secret, SecretFault, SecretKind},
     config::Apps,
-    domain::AppId,
+    domain::{AppId, ProviderName},
+    providers::{openim::OpenIm, tencent::Chat},
 };
 use rollcall_local::{EXAMPLE_APPS, board::log_line};
 use tracing::{Level, Subscriber};
@@ -106,6 +107,15 @@ fn ids<A>(apps: &HashMap<AppId, A>) -> Vec<&AppId> {
     let mut ids: Vec<&AppId> = apps.keys().collect();
     ids.sort();
     ids
+}
+
+/// The ids of a provider's apps, in a fixed order.
+fn ids_of(apps: &Apps, provider: ProviderName) -> Vec<&AppId> {
+    match provider {
+        provider if provider == OpenIm::NAME => ids(&apps.openim),
+        provider if provider == Chat::NAME => ids(&apps.tencent),
+        _ => ids(&apps.zego),
+    }
 }
 
 /// The first app of a provider, by its id.
