@@ -417,8 +417,8 @@ async fn a_reader_who_does_not_read_is_dropped_and_nobody_waits_for_it() {
     const ALL: usize = 1200;
     let laptop = Laptop::start().await;
     let mut stuck = TcpStream::connect(&laptop.host).await.unwrap();
-    let request = format!("GET /board/callbacks HTTP/1.1\r\nHost: {}\r\n\r\n", laptop.host);
-    stuck.write_all(request.as_bytes()).await.unwrap();
+    let request = "GET /board/callbacks HTTP/1.1\r\nConnection: close\r\nHost: ";
+    stuck.write_all(format!("{request}{}\r\n\r\n", laptop.host).as_bytes()).await.unwrap();
     stuck.readable().await.unwrap();
 
     let client = rollcall_players::client().unwrap();
