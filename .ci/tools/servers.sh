@@ -28,6 +28,13 @@ wait_for() { # what, command...
     exit 1
 }
 
+# Starts moto, which plays the services of AWS over HTTP, and sets its address. Takes .ci/venv as it is.
+start_moto() { # the variable of its address
+    start moto .ci/venv/bin/python .ci/tools/moto_server.py
+    wait_for moto grep -q "Running on" "$scratch/moto.log"
+    printf -v "$1" %s "$(sed -n 's|.*Running on \(http://127.0.0.1:[0-9]*\).*|\1|p' "$scratch/moto.log")"
+}
+
 listens() { # port
     (exec 3<>"/dev/tcp/127.0.0.1/$1")
 }

@@ -3,6 +3,7 @@
 
 mod brakes;
 mod erased;
+mod large;
 mod leases;
 mod lies;
 mod people;

@@ -145,10 +145,16 @@ impl Stays {
         };
         let next = self.order.iter().map(|number| self.real[*number].visit.place());
         let next = next.filter(|place| *place > late).min();
-        // A creation or a close after the answer ends it, and so does one that the answer may not
-        // know yet.
+        // A creation or a close after the answer ends it, and so does one after the login that the
+        // answer may not know yet. Who creates a life logs in to it at that millisecond.
+        let is_of_later_life = |boundary: &Boundary| {
+            login.is_none_or(|login| match boundary {
+                Boundary::Created { at, .. } => *at > login,
+                Boundary::Closed { at, .. } => *at >= login,
+            })
+        };
         let cut = room.iter().filter(|boundary| {
-            boundary.at() > late || (boundary.at() > early && is_after_login(boundary.at()))
+            boundary.at() > late || (boundary.at() > early && is_of_later_life(boundary))
         });
         // At the same millisecond one life ends before the next begins.
         let order =

@@ -150,8 +150,7 @@ impl<'a> RoomEnds<'a> {
         at: UnixMillis,
     ) -> Result<Vec<Boundary>, StoreError> {
         let Record { store, app, now } = self.record;
-        let latest = at.after(CLOCKS_DIFFER);
-        let mut found = store.boundaries_around(app, &self.room, latest, now).await?;
+        let mut found = store.boundaries_around(app, &self.room, at, CLOCKS_DIFFER, now).await?;
         // The index may lag behind what was read consistently.
         let known =
             self.newest.get().and_then(Option::as_ref).into_iter().chain(self.lives.values());

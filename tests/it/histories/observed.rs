@@ -358,6 +358,19 @@ fn promise_3_convergent_the_next_pass_brings_back_who_relogs_in_with_their_old_l
     });
 }
 
+/// Bob logs in to the library and is out 114 ms later by its close; Cy opens it again at once. An
+/// answer from between, that Bob is in, was stored before any of that arrived.
+#[test]
+fn promise_3_convergent_who_was_in_for_a_moment_is_not_in_the_next_life_of_the_room() {
+    let text = "at-once 3 seed 10728730103046417316 faults true asks-after 0\n\
+                fates 0,0,0 0 115 115 0 0 0 0 0 0 1 1\n\
+                +0 zego-login 0 1 2\n+2 zego-login 1 0 2\n+0 zego-login 0 0 2\n\
+                +0 zego-login 0 1 1\n+0 zego-login 1 1 10\n+114 zego-close 0 1 16\n\
+                +0 zego-login 0 0 2\n+0 zego-login 2 0 2\n+0 zego-login 2 1 2";
+    let (system, history) = (System::simulated(), text.parse::<History>().unwrap());
+    simulated_runtime().block_on(hold_harmless(&history, &system)).unwrap();
+}
+
 /// After the first pass without an error that begins after the last late event, all is right.
 #[test]
 fn promise_3_convergent_one_pass_repairs_what_was_lost() {

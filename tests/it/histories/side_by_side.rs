@@ -24,6 +24,7 @@ use rollcall_players::{
 
 use super::{
     history::{Kind, histories},
+    observed::recorders,
     play::{Played, Rosters, System},
     repaired::{Oddly, repaired},
     simulated_runtime, unlogged,
@@ -205,9 +206,14 @@ fn measure(cases: u32, loss: f64) -> Wrong {
         }
         let (last_event_wins, published_recipe) =
             (last_event_wins.rosters(), published_recipe.rosters());
-        for (room, people) in &truth {
-            let nobody = BTreeSet::new();
-            let of = |rosters: &Rosters| rosters.get(room).unwrap_or(&nobody).clone();
+        for room in truth.keys() {
+            // Of who was a recorder for a while nobody repairs that they are a person again.
+            let recorders = recorders(&played, room);
+            let of = |rosters: &Rosters| -> BTreeSet<String> {
+                let people = rosters.get(room).into_iter().flatten();
+                people.filter(|user| !recorders.contains(*user)).cloned().collect()
+            };
+            let people = &of(&truth);
             wrong.rosters += 1;
             wrong.ours += u32::from(of(&ours) != *people);
             wrong.ours_by_the_model += u32::from(of(&ours) != of(&model));

@@ -65,6 +65,8 @@ struct State {
     /// The time of the writes, in Unix ms.
     time: Option<u64>,
     index: Option<LaggingIndex>,
+    /// The number of items on a page, if that is not [`PAGE`].
+    page: Option<usize>,
     is_scheduled: bool,
     waiting: Vec<Waiting>,
 }
@@ -142,6 +144,11 @@ impl Simulated {
     pub(crate) fn lag(&self, seed: u64) {
         let random = fastrand::Rng::with_seed(seed);
         self.state().index = Some(LaggingIndex { random, versions: BTreeMap::new() });
+    }
+
+    /// Lets a page have as many items as a query asks for.
+    pub(crate) fn have_large_pages(&self) {
+        self.state().page = Some(usize::MAX);
     }
 
     /// Sets the time of what is written and read from now on.
@@ -535,15 +542,12 @@ impl State {
     fn query(&self, request: &mut Request) -> Answer {
         let is_consistent = request.take("ConsistentRead") == Some(json!(true));
         assert!(!is_consistent || !request.has("IndexName"), "an index has no consistent reads");
-        let ([pk, sk], items): (_, Vec<&Item>) = match request.take("IndexName") {
-            None => (TABLE.key, self.items.values().collect()),
+        let index = request.take("IndexName");
+        let [pk, sk] = match &index {
+            None => TABLE.key,
             Some(index) => {
                 assert_eq!(index, TABLE.index);
-                let items = match &self.index {
-                    Some(lagging) => lagging.items(self.now()).collect(),
-                    None => self.items.values().collect(),
-                };
-                (TABLE.index_key, items)
+                TABLE.index_key
             }
         };
         let place =
@@ -553,6 +557,15 @@ impl State {
         assert!(condition.names.iter().all(|name| [pk, sk].contains(&name.as_str())));
         assert_eq!(condition.tokens[..2], [pk, "="], "a query names its partition");
         let partition = condition.values[&condition.tokens[2]].clone();
+        let items: Vec<&Item> = match (&index, &self.index) {
+            (None, _) => {
+                let first = (text(&partition).to_owned(), String::new());
+                let items = self.items.range(&first..);
+                items.take_while(|((pk, _), _)| *pk == first.0).map(|(_, item)| item).collect()
+            }
+            (Some(_), Some(lagging)) => lagging.items(self.now()).collect(),
+            (Some(_), None) => self.items.values().collect(),
+        };
         let mut found: Vec<&Item> = items
             .into_iter()
             .filter(|item| item.get(pk) == Some(&partition))
@@ -570,7 +583,8 @@ impl State {
         }
         let limit =
             request.take("Limit").map(|limit| serde_json::from_value::<usize>(limit).unwrap());
-        let page = limit.filter(|limit| *limit < LARGE_LIMIT).unwrap_or(PAGE);
+        let large = self.page.unwrap_or(PAGE);
+        let page = limit.filter(|limit| *limit < LARGE_LIMIT.max(large)).unwrap_or(large);
         let rest = found.split_off(page.min(found.len()));
         let mut answer = json!({ "Count": found.len(), "ScannedCount": found.len() });
         // Like the real one, it may report a next page that is empty.

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     pin::pin,
+    time::Duration,
 };
 
 use futures::{StreamExt, TryStreamExt, future::try_join_all};
@@ -170,8 +171,8 @@ impl Reader {
         })
     }
 
-    /// When a room was created and closed about a time: the last times before it and the first one
-    /// after it, as far as they are known.
+    /// When a room was created and closed about a time that is known to `give_or_take`: all times
+    /// within it, the last times before it and the first one after it, as far as they are known.
     ///
     /// # Errors
     ///
@@ -181,24 +182,34 @@ impl Reader {
         app: &App,
         room: &RoomId,
         at: UnixMillis,
+        give_or_take: Duration,
         now: UnixMillis,
     ) -> Result<Vec<Boundary>, StoreError> {
-        let about = |comparison| {
-            self.query_index(keys::lives(app, room))
+        let (earliest, latest) = (at.before(give_or_take), at.after(give_or_take));
+        let newest = usize::try_from(NEWEST_LIVES).unwrap_or(1);
+        let about = |comparison, most| {
+            let query = self
+                .query_index(keys::lives(app, room))
                 .key_condition_expression(format!(
                     "{INDEX_PK} = :pk AND {INDEX_SK} {comparison} :at"
                 ))
-                .expression_attribute_values(":at", item::string(keys::time_end(at)))
+                .expression_attribute_values(":at", item::string(keys::time_end(latest)))
+                .scan_index_forward(comparison == ">");
+            items(query, Some(most), now).and_then(async |item| read_life(&item))
         };
-        let read = async |query, most: usize| {
-            let lives = items(query, Some(most), now).take(most);
-            lives.and_then(async |item| read_life(&item)).try_collect::<Vec<_>>().await
+        let before = async {
+            let (mut lives, mut are_before) = (Vec::new(), 0);
+            let mut read = pin!(about("<", newest));
+            while are_before < newest
+                && let Some(life) = read.try_next().await?
+            {
+                are_before += usize::from(life.boundaries().all(|known| known.at() <= earliest));
+                lives.push(life);
+            }
+            Ok::<_, StoreError>(lives)
         };
-        let newest = usize::try_from(NEWEST_LIVES).unwrap_or(1);
-        let (before, after) = tokio::try_join!(
-            read(about("<"), newest),
-            read(about(">").scan_index_forward(true), 2),
-        )?;
+        let after = about(">", 2).take(2).try_collect::<Vec<_>>();
+        let (before, after) = tokio::try_join!(before, after)?;
         Ok(before.iter().chain(&after).flat_map(Life::boundaries).collect())
     }
 

@@ -162,7 +162,11 @@ fn comes(
     let changes = || room.iter().filter(|(at, _)| after_login(*at));
     begin = changes().map(|(at, _)| *at).filter(|at| *at <= early).fold(begin, u64::max);
     let next = known.iter().map(Known::place).find(|place| *place > late);
-    let cut = room.iter().filter(|(at, _)| *at > late || *at > early && after_login(*at)).min();
+    let is_of_later_life = |at: u64, is_created: bool| {
+        login.is_none_or(|login| if is_created { at > login } else { at >= login })
+    };
+    let cuts = |at: u64, is_created| at > late || at > early && is_of_later_life(at, is_created);
+    let cut = room.iter().filter(|(at, is_created)| cuts(*at, *is_created)).min();
     let end = match (next, cut) {
         (Some(next), cut) if cut.is_none_or(|(at, _)| next <= *at) => Some((next, "superseded")),
         (_, Some((at, true))) => Some((*at, "room_replaced")),
