@@ -109,13 +109,15 @@ export class Gateway {
     });
   }
 
-  /** Plays a provider by the program's own `send`. */
+  /** Plays a provider by the program's own `send`, until it ends or is stopped. */
   send(...args) {
-    return new Promise((resolve, reject) => {
-      const child = spawn(PROGRAM, ['send', ...args.map(String), '--url', this.url], { cwd: this.folder, stdio: 'ignore' });
+    const child = spawn(PROGRAM, ['send', ...args.map(String), '--url', this.url], { cwd: this.folder, stdio: 'ignore' });
+    running.add(child);
+    const ended = new Promise((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', resolve);
-    });
+    }).finally(() => running.delete(child));
+    return Object.assign(ended, { stop: () => child.kill() });
   }
 
   async ask(path) {

@@ -1,4 +1,4 @@
-//! `rollcall board` in front of a gateway that demands SigV4, as API Gateway does.
+//! `rollcall board` in front of a gateway that demands `SigV4`, as API Gateway does.
 
 use std::{
     io,
@@ -18,7 +18,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use rollcall_local::board::About;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpStream},
+};
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
@@ -109,9 +112,14 @@ async fn demand_signature(State(behind): State<Behind>, request: Request) -> Res
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap();
     if let Err(why) = verify(&parts, &body) {
-        let body = json!({ "message": why }).to_string();
+        // Some gateways quote the whole request.
+        let body = json!({ "message": format!("{why}\n\n{:?}", parts.headers) }).to_string();
         return (StatusCode::FORBIDDEN, [(header::CONTENT_TYPE, "application/json")], body)
             .into_response();
+    }
+    if target.ends_with("room=moved") {
+        let elsewhere = [(header::LOCATION, "/presence/zego/1/rooms?room=elsewhere")];
+        return (StatusCode::TEMPORARY_REDIRECT, elsewhere).into_response();
     }
     let client = rollcall_players::client().unwrap();
     let answer = client.request(parts.method, format!("{}{target}", behind.url)).send().await;
@@ -152,8 +160,9 @@ fn verify(parts: &axum::http::request::Parts, body: &[u8]) -> Result<(), &'stati
     let strict = |c: char| c.is_ascii_alphanumeric() || "-._~%=".contains(c);
     assert!(pairs.iter().all(|pair| pair.chars().all(strict)), "{pairs:?}");
     pairs.sort_unstable();
-    let headers: String =
+    let headers: Vec<String> =
         names.split(';').map(|name| format!("{name}:{}\n", header(name).unwrap())).collect();
+    let headers = headers.concat();
     let canonical = format!(
         "{}\n{path}\n{}\n{headers}\n{names}\n{}",
         parts.method,
@@ -226,6 +235,17 @@ impl Board {
             assert!(!format!("{headers:?}{body}").contains(secret), "{path}: {body}");
         }
         (status, headers, body)
+    }
+
+    /// The status of the answer to this path, sent byte for byte.
+    async fn status_of(&self, path: &str) -> u16 {
+        let host = self.url.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(host).await.unwrap();
+        let asked = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(asked.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        answer.split(' ').nth(1).unwrap().parse().unwrap()
     }
 
     async fn json(&self, path: &str) -> Value {
@@ -306,6 +326,13 @@ async fn a_stack_s_board_signs_its_questions_and_shows_the_answers() {
     assert_eq!((status, &error["error"]["code"]), (404, &json!("not_found")), "{body}");
     let asked = stack.take_asked();
     assert!(asked.iter().all(|asked| asked.starts_with("GET /")), "{asked:?}");
+    // Nothing is signed for another address than the one that was given.
+    let (status, headers, _) = board.ask("GET", "/presence/zego/1/rooms?room=moved").await;
+    assert_eq!((status, headers.get("location")), (307, None));
+    assert_eq!(stack.take_asked(), ["GET /presence/zego/1/rooms?room=moved"]);
+    // What is encoded twice is an id with a percent sign.
+    assert_eq!(board.status_of("/presence/zego/1/rooms/%252e%252e").await, 404);
+    assert_eq!(stack.take_asked(), ["GET /presence/zego/1/rooms/%252e%252e"]);
     running.stop().await;
 }
 
@@ -342,6 +369,21 @@ async fn a_stack_s_board_asks_nothing_else_and_nobody_else_can_ask_it() {
         assert_eq!(status, expected, "{method} {path}: {body}");
         let body: Value = serde_json::from_str(&body).unwrap();
         assert!(body["message"].is_string(), "{method} {path}: {body}");
+    }
+    // Sent as they are: a browser would shorten such paths first.
+    for (expected, path) in [
+        (400, "/presence/zego/1/rooms/%2e%2e"),
+        (400, "/presence/zego/1/rooms/.%2E"),
+        (400, "/presence/zego/1/users/."),
+        (404, "/presence/zego/1/../../../users/zego/1/ada"),
+        (404, "/presence/zego/1/%2e%2e/%2e%2e/%2e%2e/users/zego/1/ada"),
+        (404, "/presence/zego/1%2f..%2f2/rooms"),
+        (404, "/presence/%2e%2e/1/rooms"),
+        (404, "/presence//zego/1/rooms"),
+        (404, "/users/zego/1/ada?/presence/zego/1/rooms"),
+        (403, "http://evil.example.com/presence/zego/1/rooms?room=lobby"),
+    ] {
+        assert_eq!(board.status_of(path).await, expected, "{path}");
     }
     // Another page cannot use the credentials.
     for (name, value) in [
