@@ -9,8 +9,8 @@ import {
 } from './support.mjs';
 
 const MINUTE = 60_000;
-/** How many rooms are "very many". */
-const ROOMS = Number(process.env.BOARD_ROOMS ?? 10_000);
+/** More than two pages of each list. */
+const [ROOMS, PEOPLE] = [250, 1200];
 const WITHIN = 1000;
 
 let gateway;
@@ -471,7 +471,7 @@ describe('with an empty store', () => {
 
   test('it asks nothing while nobody looks, and catches up', async () => {
     await gateway.enter('ada', 'lobby');
-    const page = await open('about:blank');
+    const page = await open('about:blank', { origin: gateway.url });
     pages.push(page);
     await page.clock.install();
     await page.addInitScript(() => {
@@ -483,16 +483,23 @@ describe('with an empty store', () => {
     });
     await page.goto(`${gateway.url}/${at('room', 'lobby')}`);
     await row(page, 'members', 'ada').waitFor();
+    // In steps: otherwise an answer seems to take as long as the whole pause, and the page spares the gateway.
+    const pass = async (seconds) => {
+      for (let second = 0; second < seconds; second += 1) {
+        await page.clock.runFor(1000);
+        await sleep(20);
+      }
+    };
     await page.evaluate(() => window.hide(true));
-    await page.clock.runFor(25_000);
+    await pass(25);
     page.asked.length = 0;
     await gateway.enter('bob', 'lobby', { sequence: 2 });
-    await page.clock.runFor(50_000);
+    await pass(50);
     assert.ok(page.asked.length <= 4, page.asked.join(' '));
     assert.ok(!page.asked.some((path) => path.startsWith('/events')));
     await page.evaluate(() => window.hide(false));
     await until('it catches up', async () => {
-      await page.clock.runFor(200);
+      await pass(1);
       return await row(page, 'members', 'bob').isVisible() && line(page, 'bob entered').isVisible();
     });
   });
@@ -540,26 +547,43 @@ describe('with very many', () => {
       };
       return Promise.all(Array.from({ length: 16 }, some));
     };
-    await all(ROOMS, (index) => gateway.enter(`user-${index}`, `room-${String(index).padStart(5, '0')}`));
-    await all(ROOMS / 5, (index) => gateway.enter(`guest-${index}`, 'crowd', { sequence: index, life: '80898403569488' }));
+    await all(ROOMS, (index) => gateway.enter(`user-${index}`, nameOf(index)));
+    await all(PEOPLE, (index) => gateway.enter(`guest-${index}`, 'crowd', { sequence: index, life: '80898403569488' }));
     // Rooms are listed in the order of the callbacks, a while after them.
-    const listed = async () => {
-      let [count, next] = [0, ''];
-      while (next !== null) {
-        const page = await gateway.ask(`/rooms/zego/1?count=false&limit=1000${next && `&next=${encodeURIComponent(next)}`}`);
-        [count, next] = [count + page.rooms.length, page.next];
-      }
-      return count;
-    };
-    await until('the gateway lists them', async () => await listed() > ROOMS || sleep(1000), 180_000);
-    console.log(`# ${ROOMS} rooms and a crowd in ${Date.now() - began} ms`);
+    await until('the gateway lists them', async () => {
+      const { rooms } = await gateway.ask('/rooms/zego/1?count=false&limit=1000');
+      return rooms?.length > Math.min(ROOMS, 999) || sleep(1000);
+    }, 120_000);
+    console.log(`# ${ROOMS} rooms and ${PEOPLE} people in ${Date.now() - began} ms`);
     crowded.isFull = true;
   };
   after(() => crowded?.stop());
 
-  /** Scrolls a list to its end by steps; answers with the longest time between two frames. */
+  const nameOf = (index) => `room-${String(index).padStart(5, '0')}`;
+
+  /** Answers in the gateway's place as if there were so many rooms more: each is like a real one. */
+  async function play(page, count) {
+    const like = (room) => ({ ...room, room: undefined });
+    const real = await gateway.ask(`/rooms/zego/1?limit=1`);
+    const bare = await gateway.ask(`/rooms/zego/1?limit=1&count=false`);
+    const one = await gateway.ask(`/presence/zego/1/rooms?room=${nameOf(1)}&limit=1`);
+    await page.route('**/rooms/zego/1?*', (route) => {
+      const asked = new URL(route.request().url()).searchParams;
+      const [first, limit] = [Number(asked.get('next') ?? 0), Number(asked.get('limit'))];
+      const from = asked.get('count') === 'false' ? bare : real;
+      const rooms = Array.from({ length: Math.min(limit, count - first) }, (_, index) => ({ ...like(from.rooms[0]), room: nameOf(first + index + 1) }));
+      const next = first + limit < count ? String(first + limit) : null;
+      return route.fulfill({ json: { ...from, as_of: Date.now(), rooms, next } });
+    });
+    await page.route('**/presence/zego/1/rooms?*', (route) => {
+      const room = new URL(route.request().url()).searchParams.get('room');
+      return room === nameOf(42) ? route.continue() : route.fulfill({ json: { ...one, as_of: Date.now(), room } });
+    });
+  }
+
+  /** Scrolls a list to its end by steps; answers with how long a frame takes. */
   const scroll = (page, list) => page.locator(`.${list} .scroller`).evaluate(async (scroller) => {
-    let [longest, last, most] = [0, performance.now(), 0];
+    let [last, most] = [performance.now(), 0];
     const frames = [];
     const started = performance.now();
     while (scroller.scrollTop + scroller.clientHeight < scroller.scrollHeight - 2 && performance.now() - started < 60_000) {
@@ -570,38 +594,53 @@ describe('with very many', () => {
       most = Math.max(most, scroller.querySelectorAll('.row').length);
     }
     frames.sort((a, b) => a - b);
-    longest = frames.at(-1);
-    return { longest, usual: frames[Math.floor(frames.length / 2)], frames: frames.length, most };
+    const at = (share) => frames[Math.floor(frames.length * share)];
+    return { usual: at(0.5), slow: at(0.95), longest: frames.at(-1), frames: frames.length, most };
   });
+  /** Few rows exist, and a frame takes long only now and then: another program may be busy. */
+  const expectFluid = ({ usual, slow, longest, frames, most }) => {
+    const measured = `${frames} frames, usual ${usual.toFixed(0)} ms, 95% ${slow.toFixed(0)} ms, longest ${longest.toFixed(0)} ms, ${most} rows`;
+    console.log(`# ${measured}`);
+    assert.ok(most < 60 && usual < 60 && slow < 300, measured);
+  };
 
-  test('thousands of rooms are scrolled, and numbers asked for of those that are seen', async () => {
-    await crowd();
-    const page = await visit(at());
-    await state(page).getByText('Live', { exact: true }).waitFor();
-    await until('all are listed', async () => page.locator('.rooms [role=table]').getAttribute('aria-rowcount').then((count) => Number(count) > ROOMS), 120_000);
-    await until('numbers of the first ones', async () => (await page.locator('.rooms .number').first().textContent()) !== '…');
-    const counted = page.answers.filter(({ path }) => path.startsWith('/rooms/') && !path.includes('count=false'));
-    const inList = counted.reduce((all, { body }) => all + body.rooms.length, 0);
-    assert.ok(inList <= 200, `${inList} rooms are counted by the list`);
-    await sleep(1000);
-    const before = page.asked.filter((path) => path.startsWith('/presence/')).length;
-    assert.ok(before <= 60, `${before} rooms are asked about`);
-    await picture(page, 'many-rooms');
-    const { longest, usual, frames, most } = await scroll(page, 'rooms');
-    console.log(`# ${frames} frames, usual ${usual.toFixed(0)} ms, longest ${longest.toFixed(0)} ms, ${most} rows at most`);
-    assert.ok(most < 60, `${most} rows exist`);
-    assert.ok(usual < 60 && longest < 700, `${usual} ${longest}`);
-    const last = page.locator('.rooms .sizer .row').last();
-    await until('the last ones have numbers', async () => (await last.locator('.number').textContent()) !== '…');
-    const during = page.asked.filter((path) => path.startsWith('/presence/')).length - before;
-    assert.ok(during < ROOMS / 5, `${during} rooms are asked about while scrolling`);
-    await page.getByPlaceholder('Filter rooms').fill('room-00042');
-    await until('filtered', async () => await page.locator('.rooms .sizer .row').count() === 1);
-    assert.equal(await page.locator('.rooms .number').textContent(), '1');
-    await gateway.enter('late', 'room-00042', { sequence: 2 });
-    await until('it is counted live', async () => await page.locator('.rooms .number').textContent() === '2');
-    assert.deepEqual(page.faults, []);
-  });
+  // The gateway's own rooms are several pages of its list. Ten thousand are played: storing them takes minutes.
+  for (const [what, played] of [['hundreds of rooms', 0], ['ten thousand rooms', 10_000]]) {
+    test(`${what} are scrolled, and numbers asked for of those that are seen`, async () => {
+      await crowd();
+      const rooms = played || ROOMS + 1;
+      const page = await open('about:blank', { origin: gateway.url });
+      pages.push(page);
+      if (played) await play(page, played);
+      await page.goto(`${gateway.url}/${at()}`);
+      await state(page).getByText('Live', { exact: true }).waitFor();
+      await until('all are listed', async () => page.locator('.rooms [role=table]').getAttribute('aria-rowcount').then((count) => Number(count) === rooms + 1));
+      await until('numbers of the first ones', async () => (await page.locator('.rooms .number').first().textContent()) !== '…');
+      const counted = page.answers.filter(({ path }) => path.startsWith('/rooms/') && !path.includes('count=false'));
+      const inList = counted.reduce((all, { body }) => all + body.rooms.length, 0);
+      assert.ok(counted.length && inList <= 200, `${inList} rooms are counted by the list`);
+      await sleep(1000);
+      const asked = () => page.asked.filter((path) => path.startsWith('/presence/')).length;
+      const before = asked();
+      // What is seen is some 15 rows; a window may be asked about again.
+      assert.ok(before <= 60, `${before} rooms are asked about`);
+      await picture(page, `many-rooms-${rooms}`);
+      expectFluid(await scroll(page, 'rooms'));
+      const last = page.locator('.rooms .sizer .row').last();
+      await until('the last ones have numbers', async () => (await last.locator('.number').textContent()) !== '…');
+      // Scrolling stops for no row: most of many are never asked about.
+      const during = asked() - before;
+      assert.ok(during < Math.max(rooms / 5, 250), `${during} rooms are asked about while scrolling`);
+      await page.getByPlaceholder('Filter rooms').fill(nameOf(42));
+      await until('filtered', async () => await page.locator('.rooms .sizer .row').count() === 1);
+      const number = page.locator('.rooms .number');
+      await until('it is counted', async () => /^\d+$/.test(await number.textContent()));
+      const people = Number(await number.textContent());
+      await gateway.enter(`late-${rooms}`, nameOf(42), { sequence: people + 1 });
+      await until('it is counted live', async () => await number.textContent() === String(people + 1));
+      assert.deepEqual(page.faults, []);
+    });
+  }
 
   test('a room of very many people stays fluid', async () => {
     await crowd();
@@ -610,11 +649,10 @@ describe('with very many', () => {
     const members = page.locator('.members [role=table]');
     await until('everybody is listed', async () => {
       await scroll(page, 'members');
-      return Number(await members.getAttribute('aria-rowcount')) > ROOMS / 5;
+      return Number(await members.getAttribute('aria-rowcount')) > PEOPLE;
     }, 60_000);
-    const { longest, most } = await scroll(page, 'timeline');
-    assert.ok(most < 60 && longest < 700, `${most} rows, ${longest} ms`);
-    await gateway.enter('late', 'crowd', { sequence: ROOMS, life: '80898403569488' });
+    expectFluid(await scroll(page, 'timeline'));
+    await gateway.enter('late', 'crowd', { sequence: PEOPLE + 1, life: '80898403569488' });
     await line(page, 'late entered').waitFor();
     await picture(page, 'many-people');
     assert.deepEqual(page.faults, []);

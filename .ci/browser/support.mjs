@@ -147,13 +147,12 @@ export async function closeBrowser() {
  * A page of the board. What goes wrong in it is in `faults`: errors in the console, exceptions and
  * requests to anywhere else. `asked` has the paths that it asked for.
  */
-export async function open(url, { width = 1280, height = 800, ...options } = {}) {
+export async function open(url, { width = 1280, height = 800, origin = new URL(url).origin, ...options } = {}) {
   browser ??= await launch();
   const context = await browser.newContext({ viewport: { width, height }, timezoneId: 'Europe/Berlin', ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
   Object.assign(page, { faults: [], asked: [], answers: [] });
-  const { origin } = new URL(url);
   page.on('console', (message) => {
     if (message.type() === 'error') page.faults.push(`${message.text()} ${message.location().url}`);
   });
