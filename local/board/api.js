@@ -58,11 +58,11 @@ export async function get(url, signal) {
 
 // The index may be behind an event for a moment, so it is asked once more.
 const SETTLES = 1500;
-// How far work may be ahead of its share of the time, so that what happens now and then is seen at once.
+// How far work may be ahead of its share of the time: a rare change is seen at once.
 const BURST = 1500;
 
-// Does some work when it is poked: at once, never twice at a time, and no longer than a sixth of
-// the time. After a failure it waits longer each time.
+// Works when it is poked: at once, never twice at a time, and a sixth of the time at most. After
+// a failure it waits longer each time.
 export class Refresher {
 	constructor(work, { onError = () => {}, every = pace, settles = true } = {}) {
 		Object.assign(this, { work, onError, every, settles, pause: 0, fails: 0, last: 0, owes: 0, control: new AbortController() });

@@ -12,7 +12,7 @@ const NAMES = { zego: 'ZEGOCLOUD', openim: 'OpenIM', tencent: 'Tencent' };
 const VIEWS = { rooms: overview, room, person, callbacks, holes };
 const LINKS = { rooms: 'Now', callbacks: 'Callbacks', holes: 'Holes' };
 const STATES = { connecting: 'Connecting', live: 'Live', polls: 'Asks every 5 s', lost: 'Connection lost' };
-// How many events are remembered, and how many of them a page that is loaded again gets.
+// How many events are remembered, and how many a reload gets.
 const [REMEMBERED, REPLAYED] = [400, 100];
 
 const [apps, find, home, main, nav, say, skip, state] = ['apps', 'find', 'home', 'main', 'nav', 'say', 'skip', 'state'].map((of) => document.getElementById(of));
@@ -49,9 +49,9 @@ function show() {
 	put(nav, Object.entries(LINKS).map(([to, label]) => h('a', { href: href(to), 'aria-current': to === name && 'page' }, label)));
 	home.href = href('rooms');
 	apps.value = config.apps.indexOf(app);
-	if (isFirst) return undefined;
+	if (isFirst) return;
 	scrollTo(0, 0);
-	return main.querySelector('h1').focus({ preventScroll: true });
+	main.querySelector('h1').focus({ preventScroll: true });
 }
 
 function title(value) {
@@ -86,11 +86,14 @@ function take(event) {
 		timer = null;
 		remember();
 	}, 500);
-	if (isOf(app)(event)) return view.event?.(event);
-	// Who tries it sees what they have sent.
+	if (isOf(app)(event)) view.event?.(event);
+	// Who tries it sees what they have sent, unless a second later this app has some of it.
+	else if (view.isTeaching?.()) setTimeout(follow, 1000, event);
+}
+
+function follow(event) {
 	const other = config.apps.find((one) => isOf(one)(event));
 	if (other && !isPicked && view.isTeaching?.()) location.hash = href('rooms', 'all', other);
-	return undefined;
 }
 
 async function start() {
@@ -126,7 +129,6 @@ async function start() {
 		setStreaming(kind === 'live');
 		if (kind !== 'connecting') tell(kind);
 	}, last);
-	return undefined;
 }
 
 start();

@@ -116,8 +116,8 @@ export class List {
 	}
 }
 
-// Rows that are read page by page: the first one again and again, the others when they are scrolled
-// to. `read(next, signal)` answers with `[rows, next]`.
+// Rows of pages: the first one is read again and again, the others when they are scrolled to.
+// `read(next, signal)` answers with `[rows, next]`.
 export class Pages {
 	constructor(read, key, show) {
 		Object.assign(this, { read, key, show, rows: [], next: null });

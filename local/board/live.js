@@ -1,4 +1,4 @@
-// Server-Sent Events, read by hand: so a page that was loaded again resumes, and silence is noticed.
+// Server-Sent Events, read by hand: a reload resumes, and silence is noticed.
 
 // The longest pause of a connection that works: it has a comment every 15 s.
 const SILENCE = 40_000;
