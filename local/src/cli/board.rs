@@ -17,7 +17,7 @@ use rollcall_local::{
 use rollcall_players::client;
 use tokio::net::TcpListener;
 
-use super::{Failure, ids_of, serve::stop_signal};
+use super::{Failure, apps_of, serve::stop_signal};
 
 #[derive(Debug, Args)]
 pub(crate) struct BoardArgs {
@@ -84,8 +84,5 @@ pub(crate) async fn run(args: BoardArgs) -> Result<ExitCode, Failure> {
 
 /// The apps of `ROLLCALL_APPS`. A stack has no examples.
 fn configured() -> Result<Vec<App>, Failure> {
-    let apps = Apps::from_env()?.unwrap_or_default();
-    let of = |provider| ids_of(&apps, provider).into_iter().map(move |id| (provider, id));
-    let all = ProviderName::ALL.into_iter().flat_map(of);
-    Ok(all.map(|(provider, id)| App { provider, id: id.clone() }).collect())
+    Ok(apps_of(&Apps::from_env()?.unwrap_or_default(), ProviderName::ALL))
 }

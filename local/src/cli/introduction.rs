@@ -18,7 +18,7 @@ use rollcall_local::{
 };
 use rollcall_players::{openim, tencent, zego};
 
-use super::{ids, ids_of};
+use super::{apps_of, ids};
 
 /// How many callbacks a command of the board sends, and how many per second: slowly enough to see
 /// people come and go.
@@ -108,10 +108,9 @@ impl Introduction<'_> {
 
     /// The apps that callbacks can be verified for.
     fn shown(&self) -> Vec<ShownApp> {
-        let of = |provider| ids_of(self.apps, provider).into_iter().map(move |id| (provider, id));
-        let all = ProviderName::ALL.into_iter().flat_map(of);
-        let shown = all.filter(|(provider, id)| self.event(*provider, id).is_some());
-        shown.map(|(provider, id)| App { provider, id: id.clone() }.into()).collect()
+        let all = apps_of(self.apps, ProviderName::ALL).into_iter();
+        let shown = all.filter(|App { provider, id }| self.event(*provider, id).is_some());
+        shown.map(ShownApp::from).collect()
     }
 
     /// Which event of an app `send` has to name: none, if it can sign all of them. `None` if it can

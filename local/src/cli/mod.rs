@@ -21,7 +21,7 @@ use clap::{Parser, Subcommand};
 use rollcall::{
     callback::{Provider, Secret, SecretFault, SecretKind},
     config::Apps,
-    domain::{AppId, ProviderName},
+    domain::{App, AppId, ProviderName},
     providers::{openim::OpenIm, tencent::Chat},
 };
 use rollcall_local::{EXAMPLE_APPS, board::log_line};
@@ -109,13 +109,18 @@ fn ids<A>(apps: &HashMap<AppId, A>) -> Vec<&AppId> {
     ids
 }
 
-/// The ids of a provider's apps, in a fixed order.
-fn ids_of(apps: &Apps, provider: ProviderName) -> Vec<&AppId> {
-    match provider {
-        provider if provider == OpenIm::NAME => ids(&apps.openim),
-        provider if provider == Chat::NAME => ids(&apps.tencent),
-        _ => ids(&apps.zego),
+/// The apps of these providers, in a fixed order.
+fn apps_of(apps: &Apps, providers: impl IntoIterator<Item = ProviderName>) -> Vec<App> {
+    let mut all = Vec::new();
+    for provider in providers {
+        let ids = match provider {
+            provider if provider == OpenIm::NAME => ids(&apps.openim),
+            provider if provider == Chat::NAME => ids(&apps.tencent),
+            _ => ids(&apps.zego),
+        };
+        all.extend(ids.into_iter().map(|id| App { provider, id: id.clone() }));
     }
+    all
 }
 
 /// The first app of a provider, by its id.

@@ -21,7 +21,7 @@ use rollcall_local::{
 };
 use rollcall_players::client;
 
-use super::{Failure, ids_of};
+use super::{Failure, apps_of};
 
 /// The exit code if a user or a room is not known.
 const NOT_KNOWN: u8 = 3;
@@ -113,12 +113,7 @@ impl Target {
             None if self.url.starts_with("http://") => Apps::from_json(EXAMPLE_APPS)?,
             None => Apps::default(),
         };
-        let mut known = Vec::new();
-        for provider in about.providers() {
-            let ids = ids_of(&apps, provider).into_iter();
-            known.extend(ids.map(|id| App { provider, id: id.clone() }));
-        }
-        Ok(known)
+        Ok(apps_of(&apps, about.providers()))
     }
 }
 
