@@ -1,5 +1,5 @@
 //! The local gateway under load: `cargo run --release`, with its store in a folder, and `wrk`. With
-//! events on and off, one after the other.
+//! events off and on, and with an open board, one after the other.
 
 use std::{
     path::Path,
@@ -14,7 +14,7 @@ use tokio::{
     process::Command,
 };
 
-use crate::{Failure, dynamodb, subjects::Callbacks};
+use crate::{Failure, board, dynamodb, subjects::Callbacks};
 
 /// The number of prepared signed callbacks: more than are sent, so that each is new.
 const BODIES: usize = 150_000;
@@ -37,19 +37,29 @@ pub(crate) struct Load {
     pub(crate) seconds: f64,
 }
 
-/// Whether each new fact is an event.
+/// What the gateway does besides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Events {
-    On,
-    Off,
+pub(crate) enum Beside {
+    /// Nothing.
+    Nothing,
+    /// Each new fact is an event: the default.
+    Events,
+    /// The same, and the board is open in a browser.
+    Board,
 }
 
-impl Events {
+impl Beside {
     fn name(self) -> &'static str {
         match self {
-            Self::On => "on",
-            Self::Off => "off",
+            Self::Nothing => "nothing",
+            Self::Events => "events",
+            Self::Board => "board",
         }
+    }
+
+    /// The value of `--events`.
+    fn events(self) -> &'static str {
+        if self == Self::Nothing { "off" } else { "on" }
     }
 }
 
@@ -71,9 +81,9 @@ pub(crate) async fn load(
     gateway: &Path,
     callbacks: &mut Callbacks,
     folder: &Path,
-    events: Events,
+    beside: Beside,
 ) -> Result<Load, Failure> {
-    let folder = &folder.join(format!("events-{}", events.name()));
+    let folder = &folder.join(format!("beside-{}", beside.name()));
     std::fs::create_dir_all(folder)?;
     let bodies = folder.join("bodies");
     let script = folder.join("load.lua");
@@ -86,7 +96,7 @@ pub(crate) async fn load(
     std::fs::write(&script, SCRIPT)?;
 
     let mut gateway = Command::new(gateway)
-        .args(["--port", "0", "--dynamodb-port", "0", "--events", events.name(), "--data"])
+        .args(["--port", "0", "--dynamodb-port", "0", "--events", beside.events(), "--data"])
         .arg(folder.join("store"))
         .env_remove("ROLLCALL_APPS")
         .stdout(Stdio::piped())
@@ -94,6 +104,8 @@ pub(crate) async fn load(
         .kill_on_drop(true)
         .spawn()?;
     let mut lines = BufReader::new(gateway.stdout.take().ok_or("no output")?).lines();
+    // The first line is the board's address.
+    let _ = lines.next_line().await?;
     let line = lines.next_line().await?.ok_or("the gateway says nothing")?;
     let url = |after: &str| {
         let (_, rest) = line.split_once(after)?;
@@ -103,6 +115,10 @@ pub(crate) async fn load(
         return Err(format!("the gateway says: {line}").into());
     };
 
+    let board = match beside {
+        Beside::Board => Some(board::open(url).await?),
+        Beside::Nothing | Beside::Events => None,
+    };
     let started = Instant::now();
     let wrk = Command::new("wrk")
         .args([
@@ -132,8 +148,15 @@ pub(crate) async fn load(
     let &[answered, micros, p50, p99, refused] = numbers.as_slice() else {
         return Err("wrk says something else".into());
     };
-    let (events, took) = (events.name(), started.elapsed().as_secs_f64());
-    eprintln!("gateway with events {events}: {answered} callbacks in {took:.1} s");
+    let (beside, took) = (beside.name(), started.elapsed().as_secs_f64());
+    eprintln!("gateway with {beside} beside: {answered} callbacks in {took:.1} s");
+    if let Some(board) = board {
+        let seen = board.close();
+        eprintln!("the board: {} bytes of streams, {} answers", seen.streamed, seen.answers);
+        if seen.streamed == 0 || seen.answers == 0 {
+            return Err("the board saw nothing".into());
+        }
+    }
     let stored = seats(store).await?;
     gateway.kill().await?;
     let seconds = micros as f64 / 1e6;

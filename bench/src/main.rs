@@ -1,6 +1,7 @@
 //! Measures Rollcall's Lambda functions and their peers: the real release binaries, driven as
 //! Lambda drives them, against an embedded DynamoDB behind TLS. `bench/README.md` says how.
 
+mod board;
 mod build;
 mod cpu;
 mod dynamodb;
@@ -23,7 +24,7 @@ use build::Binaries;
 use clap::{Parser, ValueEnum};
 use cpu::{Awake, Groups};
 use dynamodb::DynamoDb;
-use gateway::Events;
+use gateway::Beside;
 use results::{Machine, Results, Size};
 use subjects::Callbacks;
 
@@ -141,12 +142,13 @@ async fn run(args: Args) -> Result<(), Failure> {
     }
     if let Some(gateway) = built.gateway.filter(|_| args.does(Part::Gateway)) {
         if is_there("wrk") {
-            for (events, load) in [
-                (Events::Off, &mut results.gateway),
-                (Events::On, &mut results.gateway_with_events),
+            for (beside, load) in [
+                (Beside::Nothing, &mut results.gateway),
+                (Beside::Events, &mut results.gateway_with_events),
+                (Beside::Board, &mut results.gateway_with_board),
             ] {
                 let folder = folder.path();
-                *load = Some(gateway::load(&gateway, &mut callbacks, folder, events).await?);
+                *load = Some(gateway::load(&gateway, &mut callbacks, folder, beside).await?);
             }
         } else {
             results.missing.push("the gateway under load: wrk is not installed".to_owned());

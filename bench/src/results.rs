@@ -59,6 +59,8 @@ pub(crate) struct Results {
     /// Without events.
     pub(crate) gateway: Option<Load>,
     pub(crate) gateway_with_events: Option<Load>,
+    /// With events, and an open board.
+    pub(crate) gateway_with_board: Option<Load>,
 }
 
 impl Results {
@@ -75,6 +77,7 @@ impl Results {
             instructions: Vec::new(),
             gateway: None,
             gateway_with_events: None,
+            gateway_with_board: None,
         }
     }
 

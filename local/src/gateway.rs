@@ -1,8 +1,11 @@
 //! The local gateway: what API Gateway and Lambda do in the cloud, in one process.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
 use axum::{
@@ -12,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode, header, request::Parts};
+use http::{HeaderMap, Method, StatusCode, Uri, header, request::Parts};
 use http_body_util::BodyExt;
 use percent_encoding::percent_decode_str;
 use rollcall::{
@@ -27,10 +30,13 @@ use rollcall::{
     runtime,
     user_sig::UserSigs,
 };
-use serde::Serialize;
 use tokio::net::TcpListener;
 
-use crate::events::{self, Journal};
+use crate::{
+    board::{Answered, Board, Callbacks, Guard, log_line},
+    events::{self, Journal},
+    reply::message,
+};
 
 /// The longest body that API Gateway accepts.
 const MAX_BODY_BYTES: usize = 10 << 20;
@@ -59,13 +65,19 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// All routes.
+    /// The routes that the cloud has, too.
     pub fn router(self) -> Router {
-        Router::new().fallback(answer).with_state(Arc::new(self))
+        self.watched(None)
     }
 
-    /// Serves until `stop` resolves and all requests in progress are answered. `GET /events` is a
-    /// stream of the journal's events; without a journal, events are off.
+    /// The same; callbacks that are answered are noted.
+    fn watched(self, callbacks: Option<Callbacks>) -> Router {
+        Router::new().fallback(answer).with_state(Arc::new((self, callbacks)))
+    }
+
+    /// Serves until `stop` resolves and all requests in progress are answered. `GET /` is the board.
+    /// `GET /events` is a stream of the journal's events; without a journal, events are off. All
+    /// but callbacks are guarded.
     ///
     /// # Errors
     ///
@@ -73,15 +85,60 @@ impl Gateway {
     pub async fn serve(
         self,
         listener: TcpListener,
+        board: Board,
         journal: Option<Arc<Journal>>,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
-        let router = events::router(journal).fallback_service(self.router());
+        let functions = self.watched(Some(board.callbacks.clone()));
+        let router = board.router().merge(events::router(journal)).fallback_service(functions);
+        let is_callback = |request: &axum::extract::Request| {
+            callback(request.method(), &path_of(request.uri())).is_some()
+        };
+        let router = Guard::new(listener.local_addr()?, is_callback).around(router);
         axum::serve(listener, router).with_graceful_shutdown(stop).await
     }
 }
 
-async fn answer(State(gateway): State<Arc<Gateway>>, request: axum::extract::Request) -> Response {
+/// The path of a request. API Gateway decodes it as a whole, into a text.
+fn path_of(uri: &Uri) -> String {
+    percent_decode_str(uri.path()).decode_utf8_lossy().into_owned()
+}
+
+/// The callback type that a request belongs to, if it is a callback.
+fn callback(method: &Method, path: &str) -> Option<Endpoint> {
+    Endpoint::at(path).filter(|_| *method == Method::POST)
+}
+
+/// The route of a callback, as the table of routes writes it: the rest of a path may be anything.
+fn route(endpoint: Endpoint, path: &str) -> &'static str {
+    let own = endpoint.routes.iter().find(|route| **route == path);
+    own.or(endpoint.routes.last()).copied().unwrap_or_default()
+}
+
+/// Answers a callback, and notes it for the board.
+async fn receive(
+    endpoint: Endpoint,
+    receiver: &Receiver,
+    request: &Request,
+    callbacks: &Callbacks,
+) -> Reply {
+    let started = Instant::now();
+    let (reply, said) = log_line::listen(endpoint.receive(receiver, request)).await;
+    callbacks.add(Answered {
+        at: request.received_at,
+        route: route(endpoint, &request.path),
+        said,
+        status: reply.status.as_u16(),
+        counts: reply.counts.as_ref().map(ToString::to_string),
+        took_us: started.elapsed().as_micros(),
+    });
+    reply
+}
+
+type Shared = Arc<(Gateway, Option<Callbacks>)>;
+
+async fn answer(State(shared): State<Shared>, request: axum::extract::Request) -> Response {
+    let (gateway, callbacks) = &*shared;
     let received_at = runtime::now();
     let (parts, body) = request.into_parts();
     let Ok(body) = read(body).await else {
@@ -90,20 +147,19 @@ async fn answer(State(gateway): State<Arc<Gateway>>, request: axum::extract::Req
     if body.len() > MAX_BODY_BYTES || call_bytes(&parts, &body) > payload::LIMIT {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Too Long");
     }
-    // API Gateway decodes the path as a whole, into a text.
-    let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy();
     let request = Request {
-        path: path.into_owned(),
+        path: path_of(&parts.uri),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         method: parts.method,
         headers: parts.headers,
         body,
         received_at,
     };
-    if request.method == Method::POST
-        && let Some(endpoint) = Endpoint::at(&request.path)
-    {
-        return response(endpoint.receive(&gateway.receiver, &request).await);
+    if let Some(endpoint) = callback(&request.method, &request.path) {
+        return response(match callbacks {
+            Some(callbacks) => receive(endpoint, &gateway.receiver, &request, callbacks).await,
+            None => endpoint.receive(&gateway.receiver, &request).await,
+        });
     }
     match routes::backend_function(&request.method, &request.path) {
         Some(BackendFunction::UserSig) => response(gateway.user_sigs.answer(&request).await),
@@ -168,14 +224,6 @@ fn response(reply: Reply) -> Response {
         return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
     }
     http::Response::from(reply).into_response()
-}
-
-fn message(status: StatusCode, message: &'static str) -> Response {
-    #[derive(Serialize)]
-    struct Body {
-        message: &'static str,
-    }
-    http::Response::from(Reply::json(status, &Body { message })).into_response()
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
 //! Rollcall on a laptop: a gateway that serves the functions' own handlers in one process, an
-//! embedded DynamoDB, a sender that plays the providers' callbacks, and a server that plays their
-//! server APIs.
+//! embedded DynamoDB, a page in the browser that shows what happens, a sender that plays the
+//! providers' callbacks, and a server that plays their server APIs.
 
 pub mod ask;
+pub mod board;
 pub mod dynamodb;
 pub mod events;
 pub mod gateway;
 pub mod provider;
 pub mod reconcile;
+mod reply;
 pub mod resync;
+pub mod ring;
 pub mod send;
 
 /// The apps that are served when `ROLLCALL_APPS` is not set, with the secrets that the providers

@@ -1,6 +1,7 @@
 //! `cargo run`: Rollcall on this machine. `cargo run -- send`: plays the providers.
 //! `cargo run -- provider`: plays their server APIs.
-//! `cargo run -- check`: checks a stack. `cargo run -- ask`, `export` and `erase`: ask for people.
+//! `cargo run -- board`: shows a stack in a browser. `cargo run -- check`: checks a stack.
+//! `cargo run -- ask`, `export` and `erase`: ask for people.
 //! `cargo run -- reconcile`: repairs the record of what the providers' callbacks left out.
 //! `cargo run -- resync`: repairs a backend's copy after a gap in a stack's events.
 //! `cargo run -- user-sig`: mints and verifies Tencent's login tickets.
@@ -24,6 +25,7 @@ async fn main() -> ExitCode {
         None => cli::serve::run(cli.serve).await,
         Some(Command::Send(send)) => cli::send::run(*send).await,
         Some(Command::Provider(provider)) => cli::provider::run(provider).await,
+        Some(Command::Board(board)) => cli::board::run(board).await,
         Some(Command::Check(check)) => cli::check::run(check).await,
         Some(Command::Ask(ask)) => cli::ask::run(*ask).await,
         Some(Command::Export(export)) => cli::export::run(*export).await,

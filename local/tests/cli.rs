@@ -4,6 +4,8 @@
 
 #[path = "cli/ask.rs"]
 mod ask;
+#[path = "cli/board.rs"]
+mod board;
 #[path = "cli/export.rs"]
 mod export;
 #[path = "cli/provider.rs"]
@@ -65,10 +67,13 @@ impl Running {
     /// Reads where it listens.
     async fn listen(mut child: Child) -> Self {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
-        let mut urls = first.split([' ', ',']).filter(|word| word.starts_with("http://"));
+        let mut line =
+            async || timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+        let (first, second) = (line().await, line().await);
+        let mut urls = second.split([' ', ',']).filter(|word| word.starts_with("http://"));
         let url = urls.next().unwrap().to_owned();
         let dynamodb = urls.next().unwrap().to_owned();
+        assert_eq!(first, format!("See it in a browser: {url}/"));
         // The rest of the output must be read, or the program would block.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let mut stderr = child.stderr.take().unwrap();

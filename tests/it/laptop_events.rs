@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::mpsc};
 
 use crate::{
+    board::board,
     relay,
     support::{Handlers, Moment, RETENTION, TABLE_NAME, one_of_each, secrets},
 };
@@ -54,7 +55,8 @@ async fn serve(handlers: &Handlers, journal: Option<Arc<Journal>>) -> String {
     let user_sigs = UserSigs { apps: receiver.apps.clone() };
     let (listener, url) = listen().await;
     let gateway = Gateway { receiver, queries, erase, user_sigs, reconcile };
-    tokio::spawn(gateway.serve(listener, journal, std::future::pending()));
+    let board = board(&url);
+    tokio::spawn(gateway.serve(listener, board, journal, std::future::pending()));
     url
 }
 

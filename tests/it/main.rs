@@ -8,6 +8,7 @@ mod support;
 
 mod architecture;
 mod attendance;
+mod board;
 mod callbacks;
 mod csv;
 mod damage;

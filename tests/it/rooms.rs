@@ -176,6 +176,10 @@ async fn live_rooms_are_listed_page_by_page_each_once_with_the_people_in_them() 
         assert_eq!(found, all[2..], "{limit}");
         let (found, _) = world.pages(&format!("limit={limit}&prefix=r1&min_people=0")).await;
         assert_eq!(found, ["r1"], "{limit}");
+        let (found, pages) = world.pages(&format!("limit={limit}&count=false")).await;
+        assert_eq!((found, pages), (all.map(str::to_owned).to_vec(), all.len().div_ceil(limit)));
+        let (found, _) = world.pages(&format!("limit={limit}&prefix=r&count=false")).await;
+        assert_eq!(found, all[2..], "{limit}");
     }
     let answer = world.get("prefix=r3").await;
     assert_eq!(
@@ -188,6 +192,14 @@ async fn live_rooms_are_listed_page_by_page_each_once_with_the_people_in_them() 
                 "checked_at": null, "missing": 0,
             }],
         })
+    );
+    assert_eq!(
+        world.get("prefix=r3&count=false").await["rooms"],
+        json!([{
+            "room": "r3", "life": null, "open": null, "opened_at": null,
+            "online": null, "online_at_least": null, "last_activity_at": START,
+            "checked_at": null, "missing": null,
+        }])
     );
     let closed = &world.get("prefix=closed&min_people=0").await["rooms"][0];
     assert_eq!([&closed["open"], &closed["online"]], [&json!(false), &json!(0)], "{closed}");
@@ -223,8 +235,13 @@ async fn a_page_of_a_prefix_goes_through_a_thousand_rooms_and_says_where_to_go_o
     let next = first["next"].as_str().unwrap();
     let second = world.get(&format!("prefix=y&next={next}")).await;
     assert_eq!((&second["rooms"][0]["room"], &second["next"]), (&json!("y"), &Value::Null));
-    // Of a marked room nothing is known.
+    // Of a marked room nothing is known, but that it was marked. A thousand cost one page of the list.
     assert_eq!(world.get("min_people=0&limit=100").await["rooms"], json!([]));
+    let listed = world.get("count=false&limit=1000").await;
+    assert_eq!(listed["rooms"].as_array().unwrap().len(), 1000);
+    let next = listed["next"].as_str().unwrap();
+    let rest = world.get(&format!("count=false&limit=1000&next={next}")).await;
+    assert_eq!((rest["rooms"].as_array().unwrap().len(), &rest["next"]), (6, &Value::Null));
 }
 
 #[tokio::test(start_paused = true)]
@@ -239,6 +256,10 @@ async fn damaged_parameters_are_refused_and_cursors_lead_nowhere_else() {
         "min_people=-1",
         "min_people=5001",
         "min_people=x",
+        "count=true",
+        "count=",
+        "count=false&limit=1001",
+        "count=false&min_people=0",
         "next=x",
         "next=",
         "next=e30",

@@ -74,7 +74,8 @@ impl AskError {
         let Answer { status, body, .. } = answer;
         let json: Value = serde_json::from_str(body).unwrap_or_default();
         let own = json["error"]["message"].as_str();
-        let message = plain(own.or(json["message"].as_str()).unwrap_or(body).trim());
+        let said = own.or(json["message"].as_str()).unwrap_or(body).trim();
+        let message = plain(said);
         let named = query.to_string();
         match *status {
             StatusCode::NOT_FOUND if own.is_some() => Self::NotKnown { message },
@@ -87,6 +88,8 @@ impl AskError {
                      for a role AWS_SESSION_TOKEN"
                         .to_owned()
                 };
+                // Other lines may quote the request as it was signed, with the token of a role.
+                let message = plain(said.lines().next().unwrap_or_default());
                 Self::Forbidden { query: named, message, needs }
             }
             status => Self::Refused { query: named, status, message },
@@ -151,6 +154,11 @@ mod tests {
         assert!(said_of_erase.contains("/DELETE/users/*"), "{said_of_erase}");
         assert!(said_of_erase.ends_with("output ErasePolicyArn allows it"), "{said_of_erase}");
         assert!(said(false, &ada, 403, forbidden).contains("set AWS_ACCESS_KEY_ID"));
+        let quoted =
+            r#"{"message":"It does not match.\n\nThe Canonical String was\n'GET\ntoken:secret"}"#;
+        let said_of_token = said(true, &ada, 403, quoted);
+        assert!(said_of_token.starts_with("403 It does not match.: GET"), "{said_of_token}");
+        assert!(!said_of_token.contains("secret"), "{said_of_token}");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The command line.
 
 pub(crate) mod ask;
+pub(crate) mod board;
 pub(crate) mod check;
 pub(crate) mod erase;
 pub(crate) mod export;
 mod heard;
+mod introduction;
 pub(crate) mod provider;
 pub(crate) mod reconcile;
 pub(crate) mod resync;
@@ -17,13 +19,16 @@ use std::{collections::HashMap, sync::OnceLock};
 
 use clap::{Parser, Subcommand};
 use rollcall::{
-    callback::{Secret, SecretFault, SecretKind},
+    callback::{Provider, Secret, SecretFault, SecretKind},
     config::Apps,
-    domain::AppId,
+    domain::{App, AppId, ProviderName},
+    providers::{openim::OpenIm, tencent::Chat},
 };
-use rollcall_local::EXAMPLE_APPS;
-use tracing::Level;
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use rollcall_local::{EXAMPLE_APPS, board::log_line};
+use tracing::{Level, Subscriber};
+use tracing_subscriber::{
+    Layer, filter::Targets, layer::SubscriberExt, registry::LookupSpan, util::SubscriberInitExt,
+};
 
 /// What is shown instead of success: one clear line.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -45,6 +50,8 @@ pub(crate) enum Command {
     Send(Box<send::SendArgs>),
     /// Play the providers' server APIs, which say who is there, whatever callbacks were lost
     Provider(provider::ProviderArgs),
+    /// Serve the board of a stack on this machine: who is where, live, in a browser
+    Board(board::BoardArgs),
     /// Send one callback of each kind and each query, and report what was right
     Check(check::CheckArgs),
     /// Ask who is online, who is or was in a room, and what they did there
@@ -63,8 +70,17 @@ pub(crate) enum Command {
 
 /// Logs in readable lines.
 pub(crate) fn log_to_stderr(filter: Targets) {
+    tracing_subscriber::registry().with(lines(filter)).init();
+}
+
+/// The same. Whatever the filter is, the board learns what is said of callbacks.
+pub(crate) fn log_to_stderr_and_board(filter: Targets) {
+    tracing_subscriber::registry().with(lines(filter)).with(log_line::layer()).init();
+}
+
+fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(filter: Targets) -> impl Layer<S> {
     let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
-    tracing_subscriber::registry().with(lines).with(filter).init();
+    lines.with_filter(filter)
 }
 
 /// Rollcall's own logs, down to this level.
@@ -84,6 +100,27 @@ fn apps() -> Result<Apps, Failure> {
         None => Apps::from_json(EXAMPLE_APPS)?,
     };
     Ok(APPS.get_or_init(|| apps).clone())
+}
+
+/// Ids in a fixed order.
+fn ids<A>(apps: &HashMap<AppId, A>) -> Vec<&AppId> {
+    let mut ids: Vec<&AppId> = apps.keys().collect();
+    ids.sort();
+    ids
+}
+
+/// The apps of these providers, in a fixed order.
+fn apps_of(apps: &Apps, providers: impl IntoIterator<Item = ProviderName>) -> Vec<App> {
+    let mut all = Vec::new();
+    for provider in providers {
+        let ids = match provider {
+            provider if provider == OpenIm::NAME => ids(&apps.openim),
+            provider if provider == Chat::NAME => ids(&apps.tencent),
+            _ => ids(&apps.zego),
+        };
+        all.extend(ids.into_iter().map(|id| App { provider, id: id.clone() }));
+    }
+    all
 }
 
 /// The first app of a provider, by its id.

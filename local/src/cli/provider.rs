@@ -17,11 +17,7 @@ use rollcall_local::provider::{
 };
 use tokio::net::TcpListener;
 
-use super::{
-    Failure,
-    send::percent,
-    serve::{ids, stop_signal},
-};
+use super::{Failure, ids, send::percent, serve::stop_signal};
 
 /// How long requests in progress may take after a stop signal.
 const GRACE: Duration = Duration::from_secs(1);

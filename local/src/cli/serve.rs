@@ -1,7 +1,6 @@
 //! `cargo run`: the gateway and the embedded DynamoDB.
 
 use std::{
-    collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
@@ -13,15 +12,13 @@ use clap::{Args, ValueEnum};
 use rollcall::{
     apps::{AppsSource, SecretSource},
     aws,
-    callback::Secret,
     config::{
         self, Apps, Config, DEFAULT_SETTLE, MAX_SETTLE, ProviderApis, ProviderApisFrom,
         settings_from_env,
     },
-    domain::{AppId, Settings},
+    domain::Settings,
     erase::{self, Erase, Repeats},
     handler::{self, Receiver},
-    providers::openim::AppCredentials,
     query::{Queries, ReportLimits},
     queue::Queue,
     record::Records,
@@ -33,14 +30,13 @@ use rollcall::{
 };
 use rollcall_local::{
     EXAMPLE_APPS,
-    ask::DEFAULT_URL,
+    board::{Board, Callbacks},
     dynamodb::Embedded,
     events::{self, Feed, Images, Journal},
     gateway::Gateway,
     provider::EXAMPLE_APIS,
     reconcile::{reconcile_in_time, reconcile_of},
 };
-use rollcall_players::{openim, tencent, zego};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
@@ -48,7 +44,7 @@ use tokio::{
 };
 use tracing::Level;
 
-use super::{Failure, log_to_stderr, only_rollcall};
+use super::{Failure, introduction::Introduction, log_to_stderr_and_board, only_rollcall};
 
 /// How long requests in progress may take after a stop signal.
 const GRACE: Duration = Duration::from_secs(3);
@@ -117,7 +113,7 @@ fn url(text: &str) -> Result<String, String> {
 
 pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let filter = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse().ok());
-    log_to_stderr(filter.unwrap_or_else(|| only_rollcall(Level::INFO)));
+    log_to_stderr_and_board(filter.unwrap_or_else(|| only_rollcall(Level::INFO)));
     let config = Config::on_a_laptop()?;
     let configured = Apps::from_env()?;
     let is_example = configured.is_none();
@@ -181,11 +177,15 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     };
 
     let url = format!("http://{}", gateway.local_addr()?);
+    println!("See it in a browser: {url}/");
     println!("Rollcall listens on {url}, its DynamoDB on {dynamodb} (table {}).", config.table);
     if journal.is_some() {
         println!("Events are at {url}/events.");
     }
-    introduce(&url, &apps, is_example, config.max_age);
+    let introduction = Introduction { url: &url, apps: &apps, is_example };
+    introduction.print(config.max_age);
+    let about = introduction.about(args.events == Events::On);
+    let board = Board { about, callbacks: Callbacks::since(runtime::now()) };
 
     let apps = AppsSource::from(apps);
     let receiver = Receiver {
@@ -208,13 +208,13 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let queries =
         Queries { records, report_limits: ReportLimits::DEFAULT, events: args.events.into() };
     let handlers = Gateway { receiver, queries, erase, user_sigs, reconcile };
-    let events = journal.clone();
+    let (callbacks, events) = (board.callbacks.clone(), journal.clone());
     servers.spawn(async move {
-        let served = handlers.serve(gateway, events, until(stopped)).await;
+        let served = handlers.serve(gateway, board, events, until(stopped)).await;
         served.map_err(|error| format!("the gateway failed: {error}"))
     });
 
-    serve_until_stopped(servers, stop, journal).await?;
+    serve_until_stopped(servers, stop, journal, &callbacks).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -223,6 +223,7 @@ async fn serve_until_stopped(
     mut servers: JoinSet<Result<(), String>>,
     stop: watch::Sender<()>,
     journal: Option<Arc<Journal>>,
+    callbacks: &Callbacks,
 ) -> Result<(), Failure> {
     tokio::select! {
         signal = stop_signal() => signal?,
@@ -233,6 +234,7 @@ async fn serve_until_stopped(
     if let Some(journal) = journal {
         journal.close();
     }
+    callbacks.close();
     let all_ended = async { while servers.join_next().await.is_some() {} };
     if tokio::time::timeout(GRACE, all_ended).await.is_err() {
         eprintln!("rollcall: requests were still in progress after {} s", GRACE.as_secs());
@@ -328,81 +330,4 @@ pub(super) async fn stop_signal() -> std::io::Result<()> {
     }
     #[cfg(not(unix))]
     tokio::signal::ctrl_c().await
-}
-
-/// Prints commands to try. Every command works as it is printed.
-fn introduce(url: &str, apps: &Apps, is_example: bool, max_age: Duration) {
-    let source =
-        if is_example { "example apps, since ROLLCALL_APPS is not set" } else { "ROLLCALL_APPS" };
-    let (zego, openim, tencent) = (ids(&apps.zego), ids(&apps.openim), ids(&apps.tencent));
-    let names = |ids: &[&AppId]| {
-        let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
-        if ids.is_empty() { "none".to_owned() } else { ids.join(", ") }
-    };
-    let (zegos, openims, tencents) = (names(&zego), names(&openim), names(&tencent));
-    println!("Apps of ZEGO: {zegos}; OpenIM: {openims}; Tencent: {tencents} ({source}).");
-    let to = if url == DEFAULT_URL { String::new() } else { format!(" --url {url}") };
-    let mut commands = Vec::new();
-    let zego = zego.into_iter().find(|id| is_plain(id) && !apps.zego[*id].is_empty());
-    if let Some(id) = zego {
-        let app = option(id, &zego::Options::default().app);
-        commands
-            .push(format!("cargo run -- send zego room-login --user ada --room lobby{app}{to}"));
-        let of = if is_example { String::new() } else { format!(" --provider zego --app {id}") };
-        commands.push(format!("cargo run -- ask who-is-in lobby{of}{to}"));
-        commands.push(format!("curl {url}/presence/zego/{id}/rooms/lobby"));
-    }
-    let may_send = |app: &AppCredentials| !app.secrets.is_empty() || !app.basic.is_empty();
-    if let Some(id) = openim.into_iter().find(|id| is_plain(id) && may_send(&apps.openim[*id])) {
-        let app = option(id, &openim::Options::default().app);
-        commands.push(format!("cargo run -- send openim user-register --user ada{app}{to}"));
-        commands.push(format!("curl {url}/registrations/openim/{id}/users/ada"));
-    }
-    let mints = |id: &AppId| !apps.tencent[id].secret_keys.is_empty();
-    if let Some(id) = tencent.into_iter().find(|id| is_plain(id) && mints(id)) {
-        let app = option(id, &tencent::Options::default().app);
-        commands.push(format!("cargo run -- user-sig mint --user ada{app}"));
-    }
-    if !commands.is_empty() {
-        let with = if is_example { "" } else { " with the same ROLLCALL_APPS" };
-        println!("\nTry it, in another terminal{with}:\n");
-        for command in commands {
-            println!("  {command}");
-        }
-    }
-    // Configured secrets are not printed, and neither is anything that they sign.
-    if let Some(id) = zego.filter(|_| is_example)
-        && let Some(secret) = apps.zego[id].first()
-    {
-        let age = max_age.as_secs();
-        println!("\nor send a signed callback by hand (it is valid for {age} s):\n");
-        println!("  {}", curl(url, id, secret));
-    }
-    println!("\nCtrl-C stops.\n");
-}
-
-/// Ids in a fixed order.
-pub(super) fn ids<A>(apps: &HashMap<AppId, A>) -> Vec<&AppId> {
-    let mut ids: Vec<&AppId> = apps.keys().collect();
-    ids.sort();
-    ids
-}
-
-/// Whether an id can be part of a path and of a command as it is.
-fn is_plain(id: &AppId) -> bool {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '~' | '-');
-    id.as_str().chars().all(is_plain) && !id.as_str().starts_with(['-', '~', '.'])
-}
-
-/// `--app`, if the app is not the default.
-fn option(id: &AppId, default: &str) -> String {
-    if id.as_str() == default { String::new() } else { format!(" --app {id}") }
-}
-
-fn curl(url: &str, app: &AppId, secret: &Secret) -> String {
-    let now = runtime::now();
-    let options = zego::Options::for_user(app.as_str(), "grace", "library");
-    let event = zego::Rooms::default().happen(zego::EventName::RoomLogin, &options, now);
-    let callback = event.callback(secret, now.seconds(), &zego::nonce(now.seconds()));
-    format!("curl {} -d '{}'", callback.url(url), callback.body)
 }

@@ -21,7 +21,7 @@ use rollcall_local::{
 };
 use rollcall_players::client;
 
-use super::{Failure, serve::ids};
+use super::{Failure, apps_of};
 
 /// The exit code if a user or a room is not known.
 const NOT_KNOWN: u8 = 3;
@@ -113,17 +113,7 @@ impl Target {
             None if self.url.starts_with("http://") => Apps::from_json(EXAMPLE_APPS)?,
             None => Apps::default(),
         };
-        let (zego, openim, tencent) = (ids(&apps.zego), ids(&apps.openim), ids(&apps.tencent));
-        let mut known = Vec::new();
-        for provider in about.providers() {
-            let ids = match provider {
-                provider if provider == OpenIm::NAME => &openim,
-                provider if provider == Chat::NAME => &tencent,
-                _ => &zego,
-            };
-            known.extend(ids.iter().map(|id| App { provider, id: (*id).clone() }));
-        }
-        Ok(known)
+        Ok(apps_of(&apps, about.providers()))
     }
 }
 

@@ -75,6 +75,7 @@ impl Feed {
     /// A feed whose facts go to the journal, after their rooms were listed as live. Rooms are checked
     /// when nothing changes for a while. `reader` reads the table, to know who was erased. The
     /// clients of `live` and `checks` must not be watched.
+    #[must_use]
     pub fn into(
         journal: Arc<Journal>,
         images: Images,

@@ -13,7 +13,7 @@ mod sweep;
 mod webhook;
 
 pub use feed::{Feed, Images};
-pub use journal::{Forgotten, Journal, Line, Reader};
+pub use journal::{Journal, Line, Reader};
 pub use sse::router;
 pub use sweep::{SWEEP_BUDGET, sweep_each_minute, sweep_of};
 pub use webhook::post_all;

@@ -18,7 +18,8 @@ pub(super) const MAX_COUNTED: usize = 5000;
 const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 100;
 
-/// How many rooms of the list a page goes through to find those whose ids begin with `prefix`.
+/// How many rooms of the list a page goes through to find those whose ids begin with `prefix`, and
+/// the most that are listed without their records.
 const MAX_LISTED: usize = 1000;
 
 /// How many rooms are read at the same time.
@@ -41,7 +42,7 @@ pub(super) struct LiveRooms {
     totals: Option<Totals>,
     /// Those with the earliest activity first, by the hour. A page may have fewer rooms than asked
     /// for, or none, and still have `next`.
-    #[cfg_attr(test, schemars(length(max = MAX_LIMIT)))]
+    #[cfg_attr(test, schemars(length(max = MAX_LISTED)))]
     rooms: Vec<LiveRoom>,
     /// The parameter `next` of the next page. Null on the last page.
     next: Option<String>,
@@ -75,7 +76,8 @@ impl Totals {
     }
 }
 
-/// A room, as its record says at the time of the answer.
+/// A room, as its record says at the time of the answer. With `count=false`, as it is listed: all but
+/// `room` and `last_activity_at` is null.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct LiveRoom {
@@ -85,7 +87,7 @@ pub(super) struct LiveRoom {
     life: Option<LifeId>,
     /// Whether the room is open. False after a close. After a dismissal in TRTC, false until
     /// someone is in again.
-    open: bool,
+    open: Option<bool>,
     /// When the room was created. Null if no callback says so, or if it was dismissed since.
     opened_at: Option<UnixMillis>,
     /// How many people are in it. Null if there are very many.
@@ -123,15 +125,35 @@ struct Place {
 
 /// Which rooms are asked for.
 struct Wanted<'a> {
+    of_each: OfEach,
     limit: usize,
     min_people: usize,
     prefix: &'a str,
 }
 
+/// What is said of each room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OfEach {
+    /// What its record says.
+    Record,
+    /// When something last happened: no room is read.
+    Activity,
+}
+
 impl<'a> Wanted<'a> {
     fn read(parameters: &'a Parameters) -> Result<Self, QueryError> {
+        let (of_each, max) = match parameters.get("count")? {
+            None => (OfEach::Record, MAX_LIMIT),
+            Some("false") => (OfEach::Activity, MAX_LISTED),
+            Some(_) => return Err(QueryError::BadParameter("count", "is not false".to_owned())),
+        };
+        if of_each == OfEach::Activity && parameters.get("min_people")?.is_some() {
+            let why = "needs a count: leave out `count=false`".to_owned();
+            return Err(QueryError::BadParameter("min_people", why));
+        }
         Ok(Self {
-            limit: parameters.number("limit", 1..=MAX_LIMIT, DEFAULT_LIMIT)?,
+            of_each,
+            limit: parameters.number("limit", 1..=max, DEFAULT_LIMIT)?,
             // Nobody counts further.
             min_people: parameters.number("min_people", 0..=MAX_COUNTED, 1)?,
             prefix: parameters.get("prefix")?.unwrap_or_default(),
@@ -143,7 +165,7 @@ pub(super) async fn live(
     record: Record<'_>,
     parameters: &Parameters,
 ) -> Result<LiveRooms, QueryError> {
-    let Wanted { limit, min_people, prefix } = Wanted::read(parameters)?;
+    let Wanted { of_each, limit, min_people, prefix } = Wanted::read(parameters)?;
     let place = parameters.get("next")?.map(cursor::read::<Place>).transpose()?;
     let after = place.as_ref().map(|place| place.after.as_str());
     let started = Instant::now();
@@ -164,12 +186,21 @@ pub(super) async fn live(
     }
 
     let mut read = stream::iter(found)
-        .map(async |live| Ok::<_, QueryError>((live.place.clone(), room(record, live).await?)))
+        .map(async |live| {
+            let place = live.place.clone();
+            let room = match of_each {
+                OfEach::Record => {
+                    let room = room(record, live).await?;
+                    room.filter(|room| room.people() >= min_people)
+                }
+                OfEach::Activity => Some(LiveRoom::listed(live)),
+            };
+            Ok::<_, QueryError>((place, room))
+        })
         .buffered(CONCURRENT_ROOMS);
     let (mut rooms, mut last) = (Rows::new(limit), None);
     while let Some((place, room)) = read.try_next().await? {
         let is_over = last.is_some() && started.elapsed() > TIME_LIMIT;
-        let room = room.filter(|room| room.people() >= min_people);
         if is_over || room.is_some_and(|room| rooms.add(room).is_break()) {
             next = last;
             break;
@@ -198,7 +229,7 @@ async fn room(record: Record<'_>, live: record::LiveRoom) -> Result<Option<LiveR
     Ok(Some(LiveRoom {
         life: room.life().filter(|_| !room.is_closed() || !is_somebody_in(count)).cloned(),
         checked_at: record.checked_at(&room).await?,
-        open: !room.is_closed() || is_somebody_in(count),
+        open: Some(!room.is_closed() || is_somebody_in(count)),
         opened_at: room.opened_at(),
         online,
         online_at_least,
@@ -209,6 +240,21 @@ async fn room(record: Record<'_>, live: record::LiveRoom) -> Result<Option<LiveR
 }
 
 impl LiveRoom {
+    /// A room of which only the list is read.
+    fn listed(live: record::LiveRoom) -> Self {
+        Self {
+            room: live.room,
+            life: None,
+            open: None,
+            opened_at: None,
+            online: None,
+            online_at_least: None,
+            last_activity_at: live.last_at,
+            checked_at: None,
+            missing: None,
+        }
+    }
+
     /// How many people are in it, as far as they were counted.
     fn people(&self) -> usize {
         self.online.or(self.online_at_least).unwrap_or_default()

@@ -6,7 +6,10 @@ use std::{
     sync::Once,
 };
 
-use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
+use rollcall_local::board::log_line;
+use tracing_subscriber::{
+    Layer, filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 use super::{
     CHAT_TOKEN, OPENIM_PASSWORD, OPENIM_SECRET, OTHER_SECRET, OTHER_TENCENT_KEY, PREVIOUS_SECRET,
@@ -52,9 +55,10 @@ pub(crate) fn end_the_run(text: &str) -> ! {
 pub(crate) fn watch_the_log() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let subscriber = tracing_subscriber::fmt().json().with_max_level(LevelFilter::DEBUG);
+        let lines = tracing_subscriber::fmt::layer().json().with_writer(Searched);
+        let lines = lines.with_filter(LevelFilter::DEBUG);
         // Some tests have their own log.
-        let _ = subscriber.with_writer(Searched).try_init();
+        let _ = tracing_subscriber::registry().with(lines).with(log_line::layer()).try_init();
     });
 }
 

@@ -17,7 +17,7 @@ pub mod zego;
 
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::{Client, redirect::Policy};
 use rollcall::{
     callback::Secret, domain::UnixMillis, endpoint::Endpoint, http::Reply,
     providers::openim::AppCredentials,
@@ -111,7 +111,8 @@ impl Event {
 pub fn client() -> reqwest::Result<Client> {
     // It fails only if a provider is installed already, which is just as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().timeout(PATIENCE).build()
+    // A signed request is for the address that was given, and for no other.
+    Client::builder().timeout(PATIENCE).redirect(Policy::none()).build()
 }
 
 /// Where the gateway is, if `url` is the whole URL of a callback.
