@@ -51,9 +51,13 @@ impl Questions<'_> {
         if let Some(life) = life.filter(|_| !is_newest || self.random.bool()) {
             write!(question, "&life={}", life.id).unwrap();
         }
-        // Whom only an observation shows was in the life in whose time they came.
+        // Whom only an observation shows was in the life in whose time they came. If a creation is
+        // lost, of this life or of the one that replaced it, that time is only known about.
         let is_seen = |visit: &Visit| life.is_some() && visit.1.life.is_none();
-        if life.is_some_and(|life| life.created.is_none()) && visits.iter().any(is_seen) {
+        let is_about = |life: &Life| {
+            life.created.is_none() || life.end.as_ref().is_some_and(|end| end.is_about)
+        };
+        if life.is_some_and(is_about) && visits.iter().any(is_seen) {
             return Ok(());
         }
         let of_life = |visit: &&Visit| match life {
