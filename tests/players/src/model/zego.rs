@@ -221,6 +221,10 @@ fn visits(marks: &[&Event]) -> Vec<Known> {
                 known.last_login = mark.login_time.0;
                 open = Some(known);
             } else {
+                // Of a session whose logins are lost, the last one may be as late as its end.
+                if known.last_login == 0 {
+                    known.last_login = mark.at.0;
+                }
                 free_from = mark.at.0.min(next.unwrap_or(u64::MAX)).max(known.place());
                 known.end = Some(End::reported(free_from, reason(mark)));
                 visits.push(known);
