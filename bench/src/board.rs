@@ -1,11 +1,12 @@
-//! An open board, without the browser: both streams, and the questions of the overview every second.
+//! An open board, without the browser: both streams, and the questions of the overview every second,
+//! or as often as the page asks a slow gateway.
 
 use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -24,6 +25,9 @@ const QUESTIONS: [&str; 2] = ["/rooms/zego/1?limit=100", "/stats/zego/1"];
 
 /// More often than the page asks.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// The page asks a sixth of the time at most (`Refresher` in `local/board/api.js`).
+const PAUSE_PER_ROUND: u32 = 5;
 
 /// A board that is open.
 #[derive(Debug)]
@@ -87,6 +91,7 @@ async fn read(http: Http, url: String, seen: Arc<Counts>) -> Result<(), Failure>
 
 async fn ask(http: Http, url: String, seen: Arc<Counts>) -> Result<(), Failure> {
     loop {
+        let began = Instant::now();
         for question in QUESTIONS {
             let answer = http.get(format!("{url}{question}").parse()?).await?;
             if answer.status().is_success() {
@@ -94,6 +99,6 @@ async fn ask(http: Http, url: String, seen: Arc<Counts>) -> Result<(), Failure> 
                 seen.answers.fetch_add(1, Ordering::Relaxed);
             }
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(PAUSE.max(began.elapsed() * PAUSE_PER_ROUND)).await;
     }
 }
