@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::domain::{App, AppId, ProviderName, Settings, UnixMillis};
+use crate::domain::{App, AppId, ProviderName, Settings, Track, Tracks, UnixMillis};
 pub use crate::providers::{Apps, AppsError};
 #[cfg(feature = "server-api")]
 pub use crate::providers::{ProviderApis, ProviderApisError};
@@ -81,8 +81,13 @@ pub enum ConfigError {
     )]
     TwoSourcesOfApis,
     /// `ROLLCALL_SETTINGS` cannot be read.
-    #[error("{SETTINGS} is not {{\"PROVIDER\":{{\"APP\":{{\"ignore_seen_before\":MS}}}}}}: {0}")]
+    #[error(
+        "{SETTINGS} is not {{\"PROVIDER\":{{\"APP\":{{\"ignore_seen_before\":MS,\"rooms\":\"both\"}}}}}}: {0}"
+    )]
     Settings(#[from] serde_json::Error),
+    /// `ROLLCALL_SETTINGS` has something of an app that its provider does not have.
+    #[error("{SETTINGS} has `rooms` of the {0} app `{1}`: only Tencent's rooms are reported twice")]
+    NoTracks(ProviderName, AppId),
     /// A number is none.
     #[error("{name} is not a whole number: {source}")]
     Number {
@@ -183,6 +188,27 @@ struct AppSettings {
     /// Observations from before are ignored, in Unix milliseconds; 0 ignores none.
     #[serde(default)]
     ignore_seen_before: u64,
+    /// Which of Tencent's products decides who is in a room.
+    rooms: Option<RoomsSetting>,
+}
+
+/// Which of Tencent's products decides who is in a room.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RoomsSetting {
+    RoomEngine,
+    Trtc,
+    Both,
+}
+
+impl From<RoomsSetting> for Tracks {
+    fn from(setting: RoomsSetting) -> Self {
+        match setting {
+            RoomsSetting::RoomEngine => Self::Only(Track::RoomEngine),
+            RoomsSetting::Trtc => Self::Only(Track::Media),
+            RoomsSetting::Both => Self::Both,
+        }
+    }
 }
 
 /// Reads `ROLLCALL_SETTINGS`: what is set about each app, as JSON. Without it, nothing is.
@@ -198,9 +224,15 @@ fn settings(json: &str) -> Result<Settings, ConfigError> {
     let apps: HashMap<ProviderName, HashMap<AppId, AppSettings>> = serde_json::from_str(json)?;
     let mut settings = Settings::new();
     for (provider, apps) in apps {
-        for (id, AppSettings { ignore_seen_before }) in apps {
+        for (id, AppSettings { ignore_seen_before, rooms }) in apps {
+            if rooms.is_some() && provider != ProviderName::Tencent {
+                return Err(ConfigError::NoTracks(provider, id));
+            }
             let app = App { provider, id };
-            settings = settings.ignoring_seen_before(app, UnixMillis(ignore_seen_before));
+            settings = settings.ignoring_seen_before(app.clone(), UnixMillis(ignore_seen_before));
+            if let Some(rooms) = rooms {
+                settings = settings.with_rooms(app, rooms.into());
+            }
         }
     }
     Ok(settings)
@@ -460,8 +492,34 @@ mod tests {
     }
 
     #[test]
+    fn an_app_of_tencents_says_which_product_decides_who_is_in_its_rooms() {
+        let json = r#"{"tencent":{"1":{"rooms":"room_engine","ignore_seen_before":0},
+            "2":{"rooms":"trtc"},"3":{"rooms":"both"},"4":{}}}"#;
+        let settings = settings(json).unwrap();
+        let rooms = ["1", "2", "3", "4", "5"].map(|id| {
+            settings.rooms(&App { provider: ProviderName::Tencent, id: id.parse().unwrap() })
+        });
+        let only = Tracks::Only;
+        let (engine, trtc) = (only(Track::RoomEngine), only(Track::Media));
+        assert_eq!(rooms, [engine, trtc, Tracks::Both, Tracks::Both, Tracks::Both]);
+    }
+
+    #[test]
+    fn other_providers_have_no_second_track() {
+        let error = settings(r#"{"zego":{"1":{"rooms":"both"}}}"#).unwrap_err().to_string();
+        assert!(error.starts_with("ROLLCALL_SETTINGS has `rooms` of the zego app `1`"), "{error}");
+    }
+
+    #[test]
     fn settings_that_cannot_be_read_are_an_error() {
-        for json in ["", "[]", r#"{"other":{}}"#, r#"{"zego":{"1":{"ignore_seen":1}}}"#] {
+        for json in [
+            "",
+            "[]",
+            r#"{"other":{}}"#,
+            r#"{"zego":{"1":{"ignore_seen":1}}}"#,
+            r#"{"tencent":{"1":{"rooms":"chat"}}}"#,
+            r#"{"tencent":{"1":{"rooms":true}}}"#,
+        ] {
             let error = settings(json).unwrap_err().to_string();
             assert!(error.starts_with("ROLLCALL_SETTINGS is not {"), "{error}");
         }

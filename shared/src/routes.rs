@@ -16,8 +16,8 @@ use crate::domain::ProviderName;
 /// Hands every callback type to the macro `$expand`: `Provider = module in providers { type, the
 /// provider's name of the event, its Lambda function, the paths that it is posted to }`.
 ///
-/// A path that ends in `{proxy+}` matches any continuation, but not the path without one, as in an
-/// API Gateway.
+/// A path that ends in `{proxy+}` matches any continuation, and one that ends in `{key}` any single
+/// part, but neither matches the path without one, as in an API Gateway.
 macro_rules! callbacks {
     ($expand:ident) => {
         $expand! {
@@ -43,6 +43,10 @@ macro_rules! callbacks {
             Tencent = tencent {
                 ChatState, "State.StateChange", "tencent-chat-state", ["/tencent/chat"];
                 TrtcEvent, "trtc_event", "tencent-trtc-event", ["/tencent/trtc"];
+                // The key is a secret: no log has this path.
+                RoomEvent, "room_event", "tencent-room-event", [
+                    "/tencent/room", "/tencent/room/{key}"
+                ];
             }
         }
     };
@@ -182,16 +186,26 @@ pub struct CallbackNames {
 }
 
 impl CallbackNames {
-    /// The callback type that is posted to `path`. An exact route has priority over one with
-    /// `{proxy+}`.
+    /// The callback type that is posted to `path`. An exact route has priority over one with a
+    /// parameter.
     #[must_use]
     pub fn at(path: &str) -> Option<&'static Self> {
-        let all =
-            || CALLBACKS.iter().flat_map(|names| names.paths.iter().map(move |of| (names, of)));
-        let own = all().find(|(_, of)| **of == path);
-        let takes = |of: &str| of.strip_suffix("{proxy+}").is_some_and(|of| path.starts_with(of));
-        own.or_else(|| all().find(|(_, of)| takes(of))).map(|(names, _)| names)
+        let all = || CALLBACKS.iter().flat_map(|names| names.paths.iter().map(move |of| (names, *of)));
+        let own = all().find(|(_, of)| *of == path);
+        own.or_else(|| all().find(|(_, of)| takes(of, path))).map(|(names, _)| names)
     }
+}
+
+/// The parameter that is the last part of a route.
+pub const PATH_KEY: &str = "{key}";
+
+/// Whether a route of a callback takes a path by its parameter.
+fn takes(route: &str, path: &str) -> bool {
+    if let Some(before) = route.strip_suffix("{proxy+}") {
+        return path.starts_with(before);
+    }
+    let key = route.strip_suffix(PATH_KEY).and_then(|before| path.strip_prefix(before));
+    key.is_some_and(|key| !key.is_empty() && !key.contains('/'))
 }
 
 macro_rules! names {
@@ -472,5 +486,9 @@ mod tests {
         let function = |path| CallbackNames::at(path).map(|names| names.function);
         assert_eq!(function("/openim/callbackAfterSendSingleMsgCommand"), Some("openim-any"));
         assert_eq!(function("/openimx"), None);
+        assert_eq!(function("/tencent/room/a-key"), Some("tencent-room-event"));
+        for path in ["/tencent/room/", "/tencent/room/a/key", "/tencent/rooms", "/tencent"] {
+            assert_eq!(function(path), None, "{path}");
+        }
     }
 }

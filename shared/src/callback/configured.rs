@@ -22,6 +22,17 @@ pub struct SecretForm {
     pub words: &'static str,
     /// Whether a value looks like that.
     pub fits: fn(&str) -> bool,
+    /// What becomes of a value that does not.
+    pub misfit: Misfit,
+}
+
+/// What becomes of a secret that does not look like its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misfit {
+    /// It is used: it could be right after all.
+    Used,
+    /// It is not: it would protect nothing.
+    LeftOut,
 }
 
 /// What is wrong with a secret as it was configured. It never contains any of it. The text follows
@@ -37,6 +48,9 @@ pub enum SecretFault {
     /// It cannot be right for its kind.
     #[error("cannot be right: it is not {0}")]
     Misshapen(&'static str),
+    /// It is too weak for its kind.
+    #[error("is not used: it is not {0}")]
+    Unfit(&'static str),
     /// It has characters that nobody can see.
     #[error("has invisible characters in it")]
     Invisible,
@@ -49,7 +63,8 @@ impl SecretKind {
         Self { name, form: None }
     }
 
-    /// Takes a secret of this kind, and reports what is wrong with it; `None` if it is blank.
+    /// Takes a secret of this kind, and reports what is wrong with it; `None` if it is blank, or too
+    /// weak.
     #[must_use]
     pub fn take(&self, text: String) -> (Option<Secret>, Vec<SecretFault>) {
         let given = text.len();
@@ -60,14 +75,20 @@ impl SecretKind {
             faults.push(SecretFault::Surrounded);
         }
         match self.form {
-            Some(form) if !(form.fits)(text) => faults.push(SecretFault::Misshapen(form.words)),
+            Some(form) if !(form.fits)(text) => match form.misfit {
+                Misfit::Used => faults.push(SecretFault::Misshapen(form.words)),
+                Misfit::LeftOut => {
+                    faults.push(SecretFault::Unfit(form.words));
+                    return (None, faults);
+                }
+            },
             _ if text.chars().any(is_invisible) => faults.push(SecretFault::Invisible),
             _ => {}
         }
         (Some(secret), faults)
     }
 
-    /// Takes an app's secrets of this kind. Blank ones are left out.
+    /// Takes an app's secrets of this kind. Blank ones and those that are too weak are left out.
     pub fn take_all(&self, texts: Vec<String>, warnings: &mut AppWarnings) -> Vec<Secret> {
         let take = |text| {
             let (secret, faults) = self.take(text);
@@ -161,8 +182,11 @@ mod tests {
         let digits = SecretForm {
             words: "digits",
             fits: |text| text.bytes().all(|byte| byte.is_ascii_digit()),
+            misfit: Misfit::Used,
         };
         let numbers = SecretKind { name: "numbers", form: Some(digits) };
+        let strict = SecretForm { misfit: Misfit::LeftOut, ..digits };
+        let strict = SecretKind { name: "strict", form: Some(strict) };
         let texts = SecretKind::any("texts");
         let misshapen = SecretFault::Misshapen("digits");
         for (kind, text, secret, faults) in [
@@ -172,6 +196,8 @@ mod tests {
             (numbers, "x\u{a0}", Some("x"), vec![SecretFault::Surrounded, misshapen]),
             (numbers, "1\u{200b}7", Some("1\u{200b}7"), vec![misshapen]),
             (numbers, " ", None, vec![SecretFault::Blank]),
+            (strict, "17", Some("17"), vec![]),
+            (strict, "x ", None, vec![SecretFault::Surrounded, SecretFault::Unfit("digits")]),
             (texts, "pass phrase", Some("pass phrase"), vec![]),
             (texts, "pass\u{200b}word", Some("pass\u{200b}word"), vec![SecretFault::Invisible]),
         ] {

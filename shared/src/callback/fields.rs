@@ -85,6 +85,21 @@ impl Fields {
         fields
     }
 
+    /// Reads the parameters of a query string that have one of some names, in whatever case these
+    /// are written. If a name comes twice, the last value counts.
+    #[must_use]
+    pub fn from_query_in_any_case(query: &str, names: &[&'static str]) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in form(query.as_bytes()) {
+            let Text::Sent(name) = name else { continue };
+            let known = names.iter().find(|known| known.eq_ignore_ascii_case(&name));
+            if let Some(known) = known {
+                fields.insert(Text::Sent((*known).to_owned()), value.into());
+            }
+        }
+        fields
+    }
+
     /// Adds a field, and returns the previous one of that name. A field whose name had to be
     /// repaired is ignored.
     fn insert(&mut self, name: Text, value: Scalar) -> Option<Scalar> {
@@ -289,6 +304,13 @@ mod tests {
         assert_eq!(text.required_integer::<u64>("seq"), Ok(17));
         assert_eq!(number.required_integer::<u64>("seq"), Ok(17));
         assert_eq!((text.is_number("seq"), number.is_number("seq")), (false, true));
+    }
+
+    #[test]
+    fn a_parameter_is_found_in_whatever_case_its_name_is_written() {
+        let fields = Fields::from_query_in_any_case("sdkappid=1&SIGN=a&other=2", &["SdkAppid", "Sign"]);
+        assert_eq!((fields.required("SdkAppid"), fields.required("Sign")), (Ok("1"), Ok("a")));
+        assert!(!fields.is_named("other"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::{fmt, time::Duration};
 
 pub use batch::{Batch, elements};
 pub use coded::coded_reply;
-pub use configured::{AppWarning, AppWarnings, SecretFault, SecretForm, SecretKind};
+pub use configured::{AppWarning, AppWarnings, Misfit, SecretFault, SecretForm, SecretKind};
 pub use fields::Fields;
 pub use secret::{Secret, SecretMatch, find_match, trim};
 pub use verified::Verified;
@@ -195,6 +195,9 @@ pub enum VerifyError {
     /// The signature matches none of the app's secrets.
     #[error("the signature does not match: check the callback secret of this app")]
     WrongSignature,
+    /// The key in the path is none of the app's.
+    #[error("the key at the end of the path is none of this app's `room_path_keys`")]
+    WrongPathKey,
     /// The signature does not cover the body, and came with another body before.
     #[error("the signature was used for another body already")]
     UsedSignature,
@@ -205,9 +208,11 @@ impl VerifyError {
     #[must_use]
     pub fn might_match_another_secret(&self) -> bool {
         match self {
-            Self::UnknownApp | Self::NoSecret | Self::WrongCredentials | Self::WrongSignature => {
-                true
-            }
+            Self::UnknownApp
+            | Self::NoSecret
+            | Self::WrongCredentials
+            | Self::WrongSignature
+            | Self::WrongPathKey => true,
             Self::UnreadableBody(_)
             | Self::Field(_)
             | Self::Expired { .. }
@@ -315,6 +320,9 @@ pub enum FieldError {
     /// The field is neither an object nor an array of objects, each with its fields named once.
     #[error("`{0}` is neither a user nor an array of users")]
     NotUsers(&'static str),
+    /// The field is not an array, or an element of it is not what it should be.
+    #[error("`{0}` is not a list as it should be")]
+    NotList(&'static str),
     /// The field claims a time too far ahead of our clock.
     #[error("`{0}` lies more than {limit} s in the future", limit = MAX_EVENT_TIME_AHEAD.as_secs())]
     Future(&'static str),

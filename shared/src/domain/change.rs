@@ -5,8 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, Connection, Creator, DeviceEvent, LifeId, Mark, Platform, RoomId, Stamp, UnixMillis,
-    UserId,
+    App, Connection, Creator, DeviceEvent, LifeId, Mark, Platform, RoomId, Stamp, Track,
+    UnixMillis, UserId,
 };
 
 /// What a verified callback says has changed.
@@ -25,7 +25,7 @@ pub enum Change {
     Registration(Registration),
 }
 
-/// Somebody took or left a seat: a person's place in one life of a room.
+/// Somebody took or left a seat: a person's place in one life of a room, as one track reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeatChange {
     /// The app it happened in.
@@ -36,6 +36,9 @@ pub struct SeatChange {
     pub room: RoomId,
     /// In which life of the room, if the provider distinguishes lives.
     pub life: Option<LifeId>,
+    /// Which of the provider's products says so.
+    #[serde(default, skip_serializing_if = "Track::is_media")]
+    pub track: Track,
     /// Order, time, kind, session and reason. It is also the idempotency key: the same event
     /// always leaves the same mark, however often and whenever it is sent.
     pub mark: Mark,
@@ -116,6 +119,9 @@ pub struct BoundaryChange {
     pub app: App,
     /// Which room.
     pub room: RoomId,
+    /// Which of the provider's products says so.
+    #[serde(default, skip_serializing_if = "Track::is_media")]
+    pub track: Track,
     /// What happened, and when.
     pub boundary: Boundary,
 }
@@ -294,6 +300,17 @@ impl Change {
         }
     }
 
+    /// Which of the provider's products says so, if it happened in a room.
+    #[must_use]
+    pub fn track(&self) -> Option<Track> {
+        match self {
+            Self::Seat(seat) => Some(seat.track),
+            Self::Boundary(boundary) => Some(boundary.track),
+            Self::Life(_) => Some(Track::Media),
+            Self::Device(_) | Self::Registration(_) => None,
+        }
+    }
+
     /// The person it is about, if it is about one.
     #[must_use]
     pub fn user(&self) -> Option<&UserId> {
@@ -328,7 +345,8 @@ mod tests {
 
     fn dismissal(room: &str) -> Change {
         let boundary = Boundary::Closed { at: UnixMillis(5), reason: None };
-        Change::Boundary(BoundaryChange { app: app(), room: room.parse().unwrap(), boundary })
+        let (room, track) = (room.parse().unwrap(), Track::Media);
+        Change::Boundary(BoundaryChange { app: app(), room, track, boundary })
     }
 
     #[test]

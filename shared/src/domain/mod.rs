@@ -15,6 +15,8 @@ mod sample;
 mod settings;
 mod signature_use;
 mod time;
+mod track;
+mod united;
 mod verdict;
 mod visit;
 
@@ -38,7 +40,10 @@ pub use sample::{Counted, Sample};
 pub use settings::Settings;
 pub use signature_use::SignatureUse;
 pub use time::{MAX_EVENT_TIME_AHEAD, UnixMillis, UnixSeconds};
+pub use track::{Track, Tracks};
+pub use united::{Part, UnitedStay, united};
 pub use verdict::{
-    Because, By, EndRule, LastsRule, MarkRule, Moved, RegisterRule, SeenRule, Verdict, Verdicts,
+    Because, By, EndRule, LastsRule, MarkRule, Moved, RegisterRule, SeenRule, TrackRule, Verdict,
+    Verdicts,
 };
 pub use visit::{Beginning, Ending, Visit};

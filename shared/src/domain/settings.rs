@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::{App, Seen, UnixMillis};
+use super::{App, Seen, Tracks, UnixMillis};
 
 /// The settings of the apps. An app without any has the defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     ignore_seen_before: HashMap<App, UnixMillis>,
+    rooms: HashMap<App, Tracks>,
 }
 
 impl Settings {
@@ -23,6 +24,19 @@ impl Settings {
     pub fn ignoring_seen_before(mut self, app: App, before: UnixMillis) -> Self {
         self.ignore_seen_before.insert(app, before);
         self
+    }
+
+    /// Who is in the rooms of an app is decided by these tracks.
+    #[must_use]
+    pub fn with_rooms(mut self, app: App, tracks: Tracks) -> Self {
+        self.rooms.insert(app, tracks);
+        self
+    }
+
+    /// By which tracks it is decided who is in the rooms of an app: by both, if nothing is set.
+    #[must_use]
+    pub fn rooms(&self, app: &App) -> Tracks {
+        self.rooms.get(app).copied().unwrap_or(Tracks::Both)
     }
 
     /// Whether an observation that was made at a time counts.

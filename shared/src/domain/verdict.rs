@@ -104,6 +104,16 @@ rules! {
 }
 
 rules! {
+    /// What became of what one track reported of somebody, if there is another track.
+    TrackRule {
+        /// It is a part of a stay that the other track reported, too.
+        United = "united",
+        /// The app's rooms are decided by the other track.
+        NotCounted = "not_counted",
+    }
+}
+
+rules! {
     /// What became of an observation of somebody in a room.
     SeenRule {
         /// A stay is known that it agrees with.

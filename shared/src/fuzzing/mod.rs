@@ -17,7 +17,7 @@ use crate::{
     providers::{
         self, Apps, Configured,
         openim::OpenIm,
-        tencent::{Chat, Trtc, sign_chat, sign_trtc},
+        tencent::{Chat, RoomEngine, Trtc, sign_chat, sign_trtc},
         zego::{self, Zego},
     },
     query,
@@ -30,7 +30,9 @@ const APPS: &str = r#"{
     "zego": {"1": {"callback_secrets": ["5f4dcc3b5aa765d61d8327deb882cf99"]}},
     "openim": {"main": {"basic": [{"user": "u", "password": "5f4dcc3b5aa765d61d8327deb882cf99"}]}},
     "tencent": {"1400000000": {"chat_tokens": ["5f4dcc3b5aa765d61d8327deb882cf99"],
-                               "trtc_keys": ["5f4dcc3b5aa765d61d8327deb882cf99"]}}}"#;
+                               "trtc_keys": ["5f4dcc3b5aa765d61d8327deb882cf99"],
+                               "live_tokens": ["5f4dcc3b5aa765d61d8327deb882cf99"],
+                               "room_path_keys": ["5f4dcc3b5aa765d61d8327deb882cf99"]}}}"#;
 /// The moment at which everything arrives.
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 const MAX_AGE: Duration = Duration::from_mins(10);
@@ -41,11 +43,12 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 pub type Target = (&'static str, fn(&[u8]) -> usize);
 
 /// All targets, by the names of their folders in `fuzz/corpus`.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("zego", zego),
     ("openim", openim),
     ("tencent_chat", tencent_chat),
     ("tencent_trtc", tencent_trtc),
+    ("tencent_room", tencent_room),
     ("provider_answers", provider_answers::check),
     ("user_sig", |data| only(user_sig::fuzz, data)),
     ("keys", |data| only(store::fuzz_keys, data)),
@@ -112,6 +115,28 @@ pub fn tencent_trtc(data: &[u8]) -> usize {
     insert(&mut known, "SdkAppId", "1400000000");
     insert(&mut known, "Sign", &sign_trtc(&secret(), data));
     check_all::<Trtc>(&request(data)) + check_all::<Trtc>(&known)
+}
+
+/// A query string and a body of `RoomEngine` or Live, a line each: as they are, signed, and with the
+/// key in the path.
+#[must_use]
+pub fn tencent_room(data: &[u8]) -> usize {
+    let mut parts = data.splitn(2, |byte| *byte == b'\n');
+    let query = String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();
+    let body = parts.next().unwrap_or_default();
+    let time = NOW.seconds().to_string();
+    let of_app = format!("{query}&SdkAppid=1400000000");
+    let sign = sign_chat(&secret(), &time);
+    let signed = format!("{of_app}&RequestTime={time}&Sign={sign}");
+    let keyed = format!("/tencent/room/{SECRET}");
+    let check = |(path, query): (&str, String)| {
+        let path = path.to_owned();
+        check_all::<RoomEngine>(&Request { path, query, ..request(body) })
+    };
+    [("/tencent/room", query), ("/tencent/room", signed), (&keyed, of_app)]
+        .into_iter()
+        .map(check)
+        .sum()
 }
 
 /// A path and a query string with a `?` in between: asked for, and deleted. Whose data can be read can

@@ -25,7 +25,7 @@ use serde::Deserialize;
 
 use crate::{
     callback::{AppWarnings, Provider},
-    domain::ProviderName,
+    domain::{ProviderName, Track},
     http::read_object,
 };
 
@@ -35,10 +35,14 @@ pub fn rules(provider: ProviderName) -> &'static Rules {
     of(provider, &zego::RULES, &openim::RULES, &tencent::RULES)
 }
 
-/// What the store has to know of a provider's marks.
+/// What the store has to know of a provider's marks of a track.
 #[must_use]
-pub fn seat_rules(provider: ProviderName) -> &'static SeatRules {
-    of(provider, &zego::SEATS, &openim::SEATS, &tencent::SEATS)
+pub fn seat_rules(provider: ProviderName, track: Track) -> &'static SeatRules {
+    let tencent = match track {
+        Track::Media => &tencent::SEATS,
+        Track::RoomEngine => &tencent::ROOM_ENGINE_SEATS,
+    };
+    of(provider, &zego::SEATS, &openim::SEATS, tencent)
 }
 
 fn of<T>(provider: ProviderName, zego: T, openim: T, tencent: T) -> T {

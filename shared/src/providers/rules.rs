@@ -6,7 +6,7 @@
 use std::{borrow::Cow, fmt::Debug};
 
 use crate::domain::{
-    Beginning, Boundary, Device, DeviceVerdict, Ending, Kind, Mark, Register, Role, Stamp,
+    Beginning, Boundary, Device, DeviceVerdict, Ending, Kind, Mark, Register, Role, Stamp, Track,
     UnixMillis, UserId, Verdicts, Visit,
 };
 
@@ -24,17 +24,19 @@ pub struct Rules {
 /// How visits to rooms come about, and how they end.
 #[derive(Debug, Clone, Copy)]
 pub struct RoomRules {
-    /// The visits to a seat, of which no mark has come yet.
-    pub visits: fn() -> Box<dyn Visits>,
+    /// What answers call the tracks that report rooms; empty if there is only one.
+    pub tracks: &'static [(Track, &'static str)],
+    /// The visits to a seat of a track, of which no mark has come yet.
+    pub visits: fn(Track) -> Box<dyn Visits>,
     /// The visits that the newest marks of a seat show, in their order, if any number of older
     /// marks is not known: those that no older mark can change.
-    pub of_newest: fn(&[Mark]) -> Vec<Visit>,
+    pub of_newest: fn(Track, &[Mark]) -> Vec<Visit>,
     /// How a room ends visits whose own end never came.
     pub ends: RoomEnds,
     /// What the roles of people mean.
     pub roles: RoleRules,
-    /// What a mark says, in the provider's terms. Its role is given as answers call it.
-    pub says: fn(&Mark, &str) -> String,
+    /// What a mark of a track says, in the provider's terms. Its role is given as answers call it.
+    pub says: fn(Track, &Mark, &str) -> String,
     /// What counts the lost callbacks of a room's life, of which no mark has come yet; `None` if
     /// the provider does not number them.
     pub numbered: Option<fn() -> Box<dyn Numbered>>,
@@ -211,8 +213,15 @@ impl Rules {
 
     /// What a mark says, in the provider's terms. There are no marks without rooms.
     #[must_use]
-    pub fn says(&self, mark: &Mark) -> Option<String> {
-        Some((self.rooms?.says)(mark, &self.role_name(mark.role)))
+    pub fn says(&self, track: Track, mark: &Mark) -> Option<String> {
+        Some((self.rooms?.says)(track, mark, &self.role_name(mark.role)))
+    }
+
+    /// What answers call a track; `None` if the provider has only one.
+    #[must_use]
+    pub fn track_name(&self, track: Track) -> Option<&'static str> {
+        let named = self.rooms?.tracks.iter().find(|(named, _)| *named == track);
+        named.map(|(_, name)| *name)
     }
 
     /// The role that answers call so; `None` if they call no role so.
@@ -230,24 +239,24 @@ impl Rules {
         self.rooms.is_none_or(|rooms| !rooms.roles.services.contains(&role))
     }
 
-    /// The visits to a seat, of which no mark has come yet.
+    /// The visits to a seat of a track, of which no mark has come yet.
     #[must_use]
-    pub fn visits(&self) -> Box<dyn Visits> {
+    pub fn visits(&self, track: Track) -> Box<dyn Visits> {
         let none = || Box::<NoVisits>::default() as Box<dyn Visits>;
-        self.rooms.map_or_else(none, |rooms| (rooms.visits)())
+        self.rooms.map_or_else(none, |rooms| (rooms.visits)(track))
     }
 
     /// The visits that some marks of one seat show, oldest first.
     #[must_use]
-    pub fn visits_of(&self, marks: &[Mark]) -> Vec<Visit> {
-        completed(self.visits(), sorted(marks)).into_iter().flatten().collect()
+    pub fn visits_of(&self, track: Track, marks: &[Mark]) -> Vec<Visit> {
+        completed(self.visits(track), sorted(marks)).into_iter().flatten().collect()
     }
 
     /// The visits that the newest marks of a seat show, if any number of older marks is not known:
     /// those that no older mark can change.
     #[must_use]
-    pub fn visits_of_newest(&self, marks: &[Mark]) -> Vec<Visit> {
-        self.rooms.map_or_else(Vec::new, |rooms| (rooms.of_newest)(&sorted(marks)))
+    pub fn visits_of_newest(&self, track: Track, marks: &[Mark]) -> Vec<Visit> {
+        self.rooms.map_or_else(Vec::new, |rooms| (rooms.of_newest)(track, &sorted(marks)))
     }
 }
 

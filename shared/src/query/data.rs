@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     QueryError, cursor,
-    names::{ReasonName, RoleName},
+    names::{ReasonName, RoleName, TrackName},
     registrations::UserRegistration,
     rows::Rows,
 };
@@ -58,6 +58,8 @@ enum Content {
         room: RoomId,
         /// The life of the room. Null in Tencent's rooms, which have no lives.
         life: Option<LifeId>,
+        /// Which of Tencent's products reported this. Null for other providers.
+        track: Option<TrackName>,
         /// The display name of the newest event. Null if the provider sent none.
         name: Option<String>,
         /// What else the newest event says, by the provider's own field names.
@@ -73,6 +75,8 @@ enum Content {
         room: RoomId,
         /// The life of the room. Null in Tencent's rooms, which have no lives.
         life: Option<LifeId>,
+        /// Which of Tencent's products reported this. Null for other providers.
+        track: Option<TrackName>,
         /// What the events say, in the order in which the rules read them.
         marks: Vec<StoredMark>,
     },
@@ -128,7 +132,7 @@ struct StoredMark {
     session_began_at: UnixMillis,
     /// The provider's session. Null in Tencent's rooms, which have no sessions.
     session: Option<SessionId>,
-    /// ZEGO's `user_update_seq`. In TRTC, the rank of the kind of event at its millisecond.
+    /// ZEGO's `user_update_seq`. In Tencent's rooms, the rank of the kind of event at its millisecond.
     sequence: u64,
     /// The role in the event.
     role: RoleName,
@@ -201,14 +205,17 @@ fn events(record: Record<'_>, mut marks: Vec<Mark>) -> Vec<StoredMark> {
 impl Content {
     fn new(record: Record<'_>, content: PersonContent) -> Self {
         let at = |stamp: Option<Stamp>| stamp.map(Stamp::at);
+        let name_of = |track| record.track_name(track).map(TrackName::from);
         match content {
-            PersonContent::Seat { room, life, name, details, marks, seen } => {
+            PersonContent::Seat { room, life, track, name, details, marks, seen } => {
+                let track = name_of(track);
                 let marks = events(record, marks);
                 let observations = seen.iter().map(|seen| StoredSeen::new(record, seen)).collect();
-                Self::Seat { room, life, name, details, marks, observations }
+                Self::Seat { room, life, track, name, details, marks, observations }
             }
-            PersonContent::OlderMarks { room, life, marks } => {
-                Self::OlderMarks { room, life, marks: events(record, marks) }
+            PersonContent::OlderMarks { room, life, track, marks } => {
+                let (track, marks) = (name_of(track), events(record, marks));
+                Self::OlderMarks { room, life, track, marks }
             }
             PersonContent::Device(device, month) => Self::Device {
                 online_at: at(device.online),

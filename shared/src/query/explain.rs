@@ -5,16 +5,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     QueryError, attendance, cursor,
-    names::{ReasonName, RoleName},
+    names::{ReasonName, RoleName, TrackName},
     reasons::Reasons,
     rows::Rows,
 };
 use crate::{
     domain::{
         self, AppId, Ending, Kind, LifeId, Mark, Platform, ProviderName, RoomId, Says, Seen,
-        SessionId, UnixMillis, UserId,
+        SessionId, Track, UnixMillis, UserId,
     },
-    record::{DeviceStay, ExplainedDevice, ExplainedMark, ExplainedSeen, Record, Seats},
+    record::{
+        DeviceStay, ExplainedDevice, ExplainedMark, ExplainedSeen, OtherTrack, Record, Seats,
+    },
 };
 
 /// A page of what is known of a person.
@@ -52,7 +54,13 @@ pub(super) struct MarksPage<'a> {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Place {
-    Mark { room: RoomId, life: Option<LifeId>, mark: Mark },
+    Mark {
+        room: RoomId,
+        life: Option<LifeId>,
+        #[serde(default)]
+        track: Track,
+        mark: Mark,
+    },
     Seen { room: RoomId, life: Option<LifeId>, kind: SeenKind },
     Device { device: Platform, session: Option<SessionId> },
 }
@@ -65,6 +73,9 @@ struct ExplainedRoom {
     room: RoomId,
     /// The life of the room. Null in Tencent's rooms, which have no lives.
     life: Option<LifeId>,
+    /// Which of Tencent's products reported this: the marks of the other one are another room of this
+    /// list, and a stay that both reported is in the first of them. Null for other providers.
+    track: Option<TrackName>,
     /// What the callbacks left, in the order in which the rules read them.
     marks: Vec<MarkRow>,
     /// What the provider said of the user in this room when it was asked. That they are in has no
@@ -124,6 +135,7 @@ enum SeenKind {
 struct MarkOfRoom {
     room: RoomId,
     life: Option<LifeId>,
+    track: Track,
     mark: MarkRow,
     /// If it is the first mark of that stay.
     stay: Option<RoomStayRow>,
@@ -159,7 +171,7 @@ struct Order {
     time: UnixMillis,
     /// The session. Null in Tencent's rooms, which have no sessions.
     session: Option<SessionId>,
-    /// ZEGO's `user_update_seq`. In TRTC, the rank of the kind of event at one millisecond.
+    /// ZEGO's `user_update_seq`. In Tencent's rooms, the rank of the kind of event at one millisecond.
     sequence: u64,
 }
 
@@ -230,7 +242,7 @@ struct DeviceStayRow {
 }
 
 impl MarkRow {
-    fn new(explained: &ExplainedMark) -> Self {
+    fn new(record: Record<'_>, explained: &ExplainedMark, track: Track) -> Self {
         let Mark { order, kind, at, .. } = &explained.mark;
         let domain::Order { time, session, sequence } = order.clone();
         Self {
@@ -241,7 +253,7 @@ impl MarkRow {
             role: explained.role.clone().into(),
             reason: explained.mark.departure().map(ReasonName::from),
             says: explained.says.clone(),
-            reasons: Reasons::of_mark(explained),
+            reasons: Reasons::of_mark(record, explained, track),
         }
     }
 }
@@ -328,7 +340,7 @@ pub(super) async fn user(
     if last.is_none() && !record.is_known(user).await? {
         return Err(QueryError::Unknown("user"));
     }
-    let (rooms, devices) = grouped(rows.into_vec());
+    let (rooms, devices) = grouped(record, rows.into_vec());
     Ok(Explanation {
         provider: record.app().provider,
         app: record.app().id.clone(),
@@ -348,38 +360,50 @@ async fn add_marks(
     rowed: &mut Rowed,
 ) -> Result<(), QueryError> {
     let start = match start {
-        Some(Place::Mark { room, life, mark }) => Some((room, life.as_ref(), Ok(mark))),
-        Some(Place::Seen { room, life, kind }) => Some((room, life.as_ref(), Err(*kind))),
+        Some(Place::Mark { room, life, track, mark }) => {
+            Some(((room, life.as_ref(), *track), Ok(mark)))
+        }
+        Some(Place::Seen { room, life, kind }) => {
+            Some(((room, life.as_ref(), Track::Media), Err(*kind)))
+        }
         _ => None,
     };
-    let from = start.map(|(room, life, _)| (room, life));
+    let from = start.map(|(seat, _)| seat);
     let seats = match (room, from) {
         (Some(room), _) => Seats::In(room),
-        (None, Some((room, _))) => Seats::From(room),
+        (None, Some((room, ..))) => Seats::From(room),
         (None, None) => Seats::All,
     };
     let mut seats = record.explained_seats(user, seats);
     while let Some(mut marks) = seats.next_marks(from).await? {
         let (room, life) = (marks.room().clone(), marks.life().cloned());
-        let is_start = from == Some((&room, life.as_ref()));
-        let after = start.map(|(_, _, last)| last).filter(|_| is_start);
+        let track = marks.track();
+        let is_start = from == Some((&room, life.as_ref(), track));
+        let after = start.map(|(_, last)| last).filter(|_| is_start);
         let (after, after_seen) = (after.and_then(Result::ok), after.and_then(Result::err));
         // Observations come after all marks of their seat.
         while after_seen.is_none()
             && let Some(explained) = marks.next(after).await?
         {
-            let stay = explained.is_first.then(|| RoomStayRow {
-                reasons: Reasons::of_visit(&explained.stay.visit),
-                session: attendance::AttendanceSession::new(record, user, explained.stay.clone()),
+            // Where another track decides, it is no stay of anyone.
+            let listed = match &explained.other {
+                OtherTrack::Nothing => Some((&explained.stay, explained.is_first)),
+                OtherTrack::Decides => None,
+                OtherTrack::United { stay, is_first } => Some((stay, *is_first)),
+            };
+            let stay = listed.filter(|(_, is_first)| *is_first).map(|(stay, _)| RoomStayRow {
+                reasons: Reasons::of_stay(record, &explained, track, &stay.visit),
+                session: attendance::AttendanceSession::new(record, user, stay.clone()),
             });
             let row = Row::Mark(Box::new(MarkOfRoom {
                 room: room.clone(),
                 life: life.clone(),
-                mark: MarkRow::new(&explained),
+                track,
+                mark: MarkRow::new(record, &explained, track),
                 stay,
             }));
             let (room, life) = (room.clone(), life.clone());
-            rowed.add(row, Place::Mark { room, life, mark: explained.mark });
+            rowed.add(row, Place::Mark { room, life, track, mark: explained.mark });
             if rowed.is_full {
                 return Ok(());
             }
@@ -432,20 +456,21 @@ async fn add_devices(
 }
 
 /// The rows of one seat as one room.
-fn grouped(rows: Vec<Row>) -> (Vec<ExplainedRoom>, Vec<DeviceRow>) {
+fn grouped(record: Record<'_>, rows: Vec<Row>) -> (Vec<ExplainedRoom>, Vec<DeviceRow>) {
     let (mut rooms, mut devices) = (Vec::<ExplainedRoom>::new(), Vec::new());
     for row in rows {
         match row {
             Row::Device(device) => devices.push(device),
             Row::Mark(of_room) => {
-                let MarkOfRoom { room, life, mark, stay } = *of_room;
-                let of_room = explained_room(&mut rooms, room, life);
+                let MarkOfRoom { room, life, track, mark, stay } = *of_room;
+                let track = record.track_name(track).map(TrackName::from);
+                let of_room = explained_room(&mut rooms, room, life, track);
                 of_room.marks.push(mark);
                 of_room.stays.extend(stay);
             }
             Row::Seen(of_room) => {
                 let SeenOfRoom { room, life, seen, stay } = *of_room;
-                let of_room = explained_room(&mut rooms, room, life);
+                let of_room = explained_room(&mut rooms, room, life, None);
                 of_room.observations.push(seen);
                 of_room.stays.extend(stay);
             }
@@ -459,12 +484,15 @@ fn explained_room(
     rooms: &mut Vec<ExplainedRoom>,
     room: RoomId,
     life: Option<LifeId>,
+    track: Option<TrackName>,
 ) -> &mut ExplainedRoom {
-    let is_last = rooms.last().is_some_and(|last| last.room == room && last.life == life);
+    let is_last = rooms
+        .last()
+        .is_some_and(|last| last.room == room && last.life == life && last.track == track);
     let last = rooms.len() - usize::from(is_last);
     if !is_last {
         let (marks, observations, stays) = (Vec::new(), Vec::new(), Vec::new());
-        rooms.push(ExplainedRoom { room, life, marks, observations, stays });
+        rooms.push(ExplainedRoom { room, life, track, marks, observations, stays });
     }
     &mut rooms[last]
 }

@@ -24,6 +24,19 @@ impl From<Cow<'static, str>> for RoleName {
     }
 }
 
+/// Which of Tencent's products reported a room: `trtc` or `room_engine`, to which Live belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Track"))]
+pub(super) struct TrackName(
+    #[cfg_attr(test, schemars(regex(pattern = "^(trtc|room_engine)$")))] &'static str,
+);
+
+impl From<&'static str> for TrackName {
+    fn from(name: &'static str) -> Self {
+        Self(name)
+    }
+}
+
 /// Why a session ended: `normal`, `heartbeat_timeout`, `disconnected`, `kicked` (also after another
 /// login, because ZEGO has one code for both), `token_expired`, `unspecified`, or `reason_N` for a
 /// code of the provider that has no name here. If the end was inferred: `superseded` by a newer

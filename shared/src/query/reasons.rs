@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use crate::{
     domain::{
-        Because, By, EndRule, Ending, LastsRule, MarkRule, Moved, RegisterRule, SeenRule,
-        UnixMillis, Visit,
+        Because, By, EndRule, Ending, LastsRule, MarkRule, Moved, RegisterRule, SeenRule, Track,
+        TrackRule, UnixMillis, Visit,
     },
-    record::{ExplainedDevice, ExplainedMark},
+    record::{ExplainedDevice, ExplainedMark, OtherTrack, Record},
 };
 
 /// The rules that made something of a mark, of a register or of a stay: in words, and their names.
@@ -28,10 +28,11 @@ fn rule_names(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let lasts = LastsRule::ALL.iter().map(|rule| rule.name());
     let ends = EndRule::ALL.iter().map(|rule| rule.name());
     let moved = Moved::ALL.iter().map(|rule| rule.name());
+    let tracks = TrackRule::ALL.iter().map(|rule| rule.name());
     let seen = SeenRule::ALL.iter().map(|rule| rule.name());
     let registers = RegisterRule::ALL.iter().map(|rule| rule.name());
     let mut names: Vec<_> =
-        marks.chain(lasts).chain(ends).chain(moved).chain(seen).chain(registers).collect();
+        marks.chain(lasts).chain(ends).chain(moved).chain(tracks).chain(seen).chain(registers).collect();
     // Two kinds of rules share some names.
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(*name));
@@ -53,25 +54,55 @@ impl Reasons {
 
     /// Of a mark. The one that began a visit also says what other event ended it, and the one that
     /// ended it, why it did so at another time.
-    pub(super) fn of_mark(explained: &ExplainedMark) -> Self {
+    pub(super) fn of_mark(record: Record<'_>, explained: &ExplainedMark, track: Track) -> Self {
         let (rule, visit) = (explained.rule, &explained.stay.visit);
         let mut reasons = Self::new(mark(rule, visit), rule.name());
-        let Some(because) = &visit.because else { return reasons };
-        match because.rule {
-            EndRule::Left => {
+        match &visit.because {
+            Some(because) if because.rule == EndRule::Left => {
                 if ends(rule) {
                     reasons.and_moved(visit, because);
                 }
             }
-            EndRule::LeftByNewest => {}
-            other => {
-                if begins(rule) {
-                    reasons.and(&end(because), other.name());
-                    reasons.and_moved(visit, because);
-                }
+            Some(because) if because.rule != EndRule::LeftByNewest && begins(rule) => {
+                reasons.and(&end(because), because.rule.name());
+                reasons.and_moved(visit, because);
+            }
+            _ => {}
+        }
+        reasons.and_other_track(record, &explained.other, track);
+        reasons
+    }
+
+    /// Of a stay that is listed with a mark.
+    pub(super) fn of_stay(
+        record: Record<'_>,
+        explained: &ExplainedMark,
+        track: Track,
+        visit: &Visit,
+    ) -> Self {
+        let mut reasons = Self::of_visit(visit);
+        reasons.and_other_track(record, &explained.other, track);
+        reasons
+    }
+
+    fn and_other_track(&mut self, record: Record<'_>, other: &OtherTrack, track: Track) {
+        let name = record.track_name(track.other()).unwrap_or_default();
+        match other {
+            OtherTrack::Nothing => {}
+            OtherTrack::Decides => {
+                let rule = format!("does not count: `rooms` is set to `{name}` for this app");
+                self.and(&rule, TrackRule::NotCounted.name());
+            }
+            OtherTrack::United { stay, .. } => {
+                let at = |at: Option<UnixMillis>| {
+                    at.map_or_else(|| "now".to_owned(), |at| at.to_string())
+                };
+                let visit = &stay.visit;
+                let (from, to) = (visit.place(), at(visit.ending.map(Ending::at)));
+                let rule = format!("with what `{name}` reported, it is one stay from {from} to {to}");
+                self.and(&rule, TrackRule::United.name());
             }
         }
-        reasons
     }
 
     /// Of the end of a visit.

@@ -10,9 +10,14 @@ use futures::{
     stream::{self, BoxStream, Peekable},
 };
 
-use super::{Record, RecordError, RoomStay, ends::RoomEnds, observed};
+use super::{
+    Record, RecordError, RoomStay,
+    ends::RoomEnds,
+    observed,
+    united::{self, AllStays},
+};
 use crate::{
-    domain::{LifeId, Observed, RoomId, UserId, Visit},
+    domain::{LifeId, RoomId, UserId, Visit},
     providers::Rules,
     store::{Member, RoomSeat, Seat, SeatsFrom, StoreError},
 };
@@ -29,7 +34,7 @@ pub struct RoomSeats<'a> {
 /// Whether the ends of the visits to a seat are decided already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ends {
-    /// They are: observations were taken into account.
+    /// They are: observations, or another track, were taken into account.
     Decided,
     /// They are as the marks show them.
     AsMarked,
@@ -46,8 +51,8 @@ pub struct PersonSeats<'a> {
     /// The seats in that room that come next.
     of_room: VecDeque<Seat>,
     current: Option<Seat>,
-    /// All stays in that room, if anything was observed there.
-    observed: Option<Observed>,
+    /// All stays in that room, if one seat alone does not show them.
+    all: Option<AllStays>,
 }
 
 /// The visits to one seat, oldest first.
@@ -78,14 +83,6 @@ impl<'a> Record<'a> {
         PersonSeats::new(self, user, self.store.seats_of_user(self.app, user, self.now))
     }
 
-    /// Whether a room was ever created or closed, as far as is known.
-    ///
-    /// # Errors
-    ///
-    /// [`RecordError`] if the records cannot be read.
-    pub async fn has_lives(self, room: &RoomId) -> Result<bool, RecordError> {
-        Ok(self.store.has_lives(self.app, room, self.now).await?)
-    }
 }
 
 impl<'a> RoomSeats<'a> {
@@ -96,13 +93,16 @@ impl<'a> RoomSeats<'a> {
     /// [`RecordError`] if the records cannot be read.
     pub async fn next(&mut self) -> Result<Option<(&str, SeatVisits<'_, 'a>)>, RecordError> {
         let Some(found) = self.seats.try_next().await? else { return Ok(None) };
-        let RoomSeat { member: Member { user, seat }, place } = self.current.insert(found);
+        let RoomSeat { member: Member { user, seat }, other, place } = self.current.insert(found);
         let (ends, rules) = (&mut self.ends, self.record.rules());
-        let (visits, are_decided) = if seat.seen.is_empty() {
-            (self.record.visits(user, seat).boxed(), Ends::AsMarked)
-        } else {
-            let visits = ends.observed_on(user, seat).await?;
-            (stream::iter(visits.into_iter().map(Ok)).boxed(), Ends::Decided)
+        let decided = match other {
+            Some(other) => Some(ends.united(user, &[&*seat, &*other]).await?.into_visits()),
+            None if seat.seen.is_empty() => None,
+            None => Some(ends.observed_on(user, seat).await?),
+        };
+        let (visits, are_decided) = match decided {
+            Some(visits) => (stream::iter(visits.into_iter().map(Ok)).boxed(), Ends::Decided),
+            None => (self.record.visits(user, seat).boxed(), Ends::AsMarked),
         };
         Ok(Some((place, SeatVisits { user, seat, visits, are_decided, ends, rules })))
     }
@@ -115,9 +115,9 @@ impl<'a> PersonSeats<'a> {
         user: &UserId,
         seats: BoxStream<'a, Result<Seat, StoreError>>,
     ) -> Self {
-        let (ends, of_room, current, observed) = (None, VecDeque::new(), None, None);
+        let (ends, of_room, current, all) = (None, VecDeque::new(), None, None);
         let seats = seats.peekable();
-        Self { record, user: user.clone(), seats, ends, of_room, current, observed }
+        Self { record, user: user.clone(), seats, ends, of_room, current, all }
     }
 
     pub(super) fn record(&self) -> Record<'a> {
@@ -134,10 +134,10 @@ impl<'a> PersonSeats<'a> {
         if self.next_seat().await?.is_none() {
             return Ok(None);
         }
-        let Some((user, seat, ends, observed)) = self.current() else { return Ok(None) };
-        let (visits, are_decided) = match observed {
-            Some(observed) => {
-                let visits = observed::on_seat(observed.clone(), seat);
+        let Some((user, seat, ends, all)) = self.current() else { return Ok(None) };
+        let (visits, are_decided) = match all {
+            Some(all) => {
+                let visits = all.clone().on_seat(seat);
                 (stream::iter(visits.into_iter().map(Ok)).boxed(), Ends::Decided)
             }
             None => (record.visits(user, seat).boxed(), Ends::AsMarked),
@@ -155,8 +155,10 @@ impl<'a> PersonSeats<'a> {
             };
             let room = seats[0].room.clone();
             let mut ends = RoomEnds::of_person(self.record, &self.user, room, seats.clone());
-            self.observed = if observed::is_observed(&seats) {
-                Some(ends.observed(&self.user, &seats).await?)
+            self.all = if observed::is_observed(&seats) {
+                Some(AllStays::Observed(ends.observed(&self.user, &seats).await?))
+            } else if let Some(counted) = united::of_two_tracks(self.record.tracks(), &seats) {
+                Some(AllStays::United(ends.united(&self.user, &counted).await?))
             } else {
                 None
             };
@@ -168,12 +170,12 @@ impl<'a> PersonSeats<'a> {
     }
 
     /// The person, the seat that was taken last, how the visits to its room ended, and all stays in
-    /// that room, if anything was observed there.
+    /// that room, if one seat alone does not show them.
     pub(super) fn current(
         &mut self,
-    ) -> Option<(&UserId, &Seat, &mut RoomEnds<'a>, Option<&Observed>)> {
-        let observed = self.observed.as_ref();
-        Some((&self.user, self.current.as_ref()?, self.ends.as_mut()?, observed))
+    ) -> Option<(&UserId, &Seat, &mut RoomEnds<'a>, Option<&AllStays>)> {
+        let all = self.all.as_ref();
+        Some((&self.user, self.current.as_ref()?, self.ends.as_mut()?, all))
     }
 
     async fn seats_of_next_room(&mut self) -> Result<Option<Vec<Seat>>, StoreError> {

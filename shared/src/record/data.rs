@@ -5,7 +5,7 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use super::{Record, RecordError};
 use crate::{
     domain::{
-        Details, Device, LifeId, Mark, Month, Registration, RoomId, SeatSeen, UnixMillis,
+        Details, Device, LifeId, Mark, Month, Registration, RoomId, SeatSeen, Track, UnixMillis,
         UnixSeconds, UserId,
     },
     store::{self, Erasure},
@@ -31,6 +31,8 @@ pub enum PersonContent {
         room: RoomId,
         /// Which life of it, if the provider distinguishes lives.
         life: Option<LifeId>,
+        /// Which of the provider's products reported it.
+        track: Track,
         /// The display name, from the newest event.
         name: Option<String>,
         /// What else the newest event says, by the provider's own field names.
@@ -46,6 +48,8 @@ pub enum PersonContent {
         room: RoomId,
         /// Which life of it, if the provider distinguishes lives.
         life: Option<LifeId>,
+        /// Which of the provider's products reported them.
+        track: Track,
         /// The events.
         marks: Vec<Mark>,
     },
@@ -62,11 +66,11 @@ impl From<store::PersonItem> for PersonItem {
         let store::PersonItem { place, expires_at, content } = item;
         let content = match content {
             store::PersonContent::Seat(seat, details) => {
-                let store::Seat { room, life, name, marks, seen, .. } = seat;
-                PersonContent::Seat { room, life, name, details, marks, seen }
+                let store::Seat { room, life, track, name, marks, seen, .. } = seat;
+                PersonContent::Seat { room, life, track, name, details, marks, seen }
             }
-            store::PersonContent::OlderMarks(room, life, marks) => {
-                PersonContent::OlderMarks { room, life, marks }
+            store::PersonContent::OlderMarks(room, life, track, marks) => {
+                PersonContent::OlderMarks { room, life, track, marks }
             }
             store::PersonContent::Device(device, month) => PersonContent::Device(device, month),
             store::PersonContent::Month(month, login_at) => PersonContent::Month(month, login_at),

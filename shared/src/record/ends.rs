@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use super::{Record, Room};
 use crate::{
     domain::{
-        Boundary, By, CLOCKS_DIFFER, EndRule, Ending, Life, LifeId, Moved, Observed, RoomId,
+        Boundary, By, CLOCKS_DIFFER, EndRule, Ending, Life, LifeId, Moved, Observed, RoomId, Track,
         UnixMillis, UserId, Visit,
     },
     providers::{BoundaryEffect, BoundaryEnds, RoomEnds as Ends},
@@ -30,7 +30,8 @@ pub(super) struct RoomEnds<'a> {
     logins: Vec<(LifeId, UnixMillis)>,
     newest: OnceCell<Option<Life>>,
     lives: HashMap<LifeId, Life>,
-    boundaries: OnceCell<Vec<Boundary>>,
+    /// The newest boundaries of each track.
+    boundaries: [(Track, OnceCell<Vec<Boundary>>); 2],
     person: Option<Person>,
     /// When the provider last had somebody in the room, if that was read.
     seen_at: Option<UnixMillis>,
@@ -102,7 +103,7 @@ impl<'a> RoomEnds<'a> {
             logins: Vec::new(),
             newest: OnceCell::new(),
             lives: HashMap::new(),
-            boundaries: OnceCell::new(),
+            boundaries: Track::ALL.map(|track| (track, OnceCell::new())),
             person: None,
             seen_at: None,
             last_observed: None,
@@ -133,10 +134,15 @@ impl<'a> RoomEnds<'a> {
         self.lives.values().filter_map(|life| life.checked).max()
     }
 
-    /// Takes the newest life from a room that was just read.
+    /// Takes the newest life, or the newest boundaries, from a room that was just read.
     pub(super) fn is_known(&mut self, room: Option<&Room>) {
         if let Some(newest) = room.and_then(Room::newest) {
             self.newest = OnceCell::new_with(Some(Some(newest.clone())));
+        }
+        for (track, newest) in room.into_iter().flat_map(Room::boundaries) {
+            for (_, known) in self.boundaries.iter_mut().filter(|(of, _)| *of == track) {
+                *known = OnceCell::new_with(Some(newest.to_vec()));
+            }
         }
     }
 
@@ -158,17 +164,18 @@ impl<'a> RoomEnds<'a> {
         Ok(found)
     }
 
-    /// Decides how a visit ended, and why so.
+    /// Decides how a visit to a seat ended, and why so.
     pub(super) async fn decide(
         &mut self,
         user: &UserId,
-        life: Option<&LifeId>,
+        seat: &Seat,
         mut visit: Visit,
     ) -> Result<Visit, StoreError> {
+        let life = seat.life.as_ref();
         match (self.record.room_ends(), life, visit.ending) {
             (_, _, Some(ending)) if !ending.is_assumed() => {}
             (Ends::Boundaries(ends), ..) => {
-                self.boundary_ending(ends, user, &mut visit).await?;
+                self.boundary_ending((ends, seat.track), user, &mut visit).await?;
             }
             (_, Some(life), None) => self.life_ending(life, &mut visit).await?,
             // A life lasts as long as anybody comes to it.
@@ -318,17 +325,20 @@ impl<'a> RoomEnds<'a> {
         Ok(life)
     }
 
-    /// Ends a visit with the first boundary of the room that does so, unless the person came again
-    /// before.
+    /// Ends a visit with the first boundary of the room by the same track that does so, unless the
+    /// person came again before.
     async fn boundary_ending(
         &mut self,
-        ends: BoundaryEnds,
+        (ends, track): (BoundaryEnds, Track),
         user: &UserId,
         visit: &mut Visit,
     ) -> Result<(), StoreError> {
         let Record { store, app, now } = self.record;
-        let newest = || store.boundaries(app, &self.room, now);
-        let newest = self.boundaries.get_or_try_init(newest).await?;
+        let newest = || store.boundaries(app, &self.room, track, now);
+        let Some((_, known)) = self.boundaries.iter().find(|(of, _)| *of == track) else {
+            return Ok(());
+        };
+        let newest = known.get_or_try_init(newest).await?;
         let is_before = |boundary: &Boundary| boundary.at() < visit.last_in;
         if newest.len() < NEWEST_BOUNDARIES || newest.last().is_some_and(is_before) {
             let mut oldest_first = newest.iter().rev();
@@ -336,7 +346,7 @@ impl<'a> RoomEnds<'a> {
             return Ok(());
         }
         let came_again = visit.ending.map(Ending::at);
-        let later = store.boundaries_from(app, &self.room, visit.last_in, now);
+        let later = store.boundaries_from(app, &self.room, (track, visit.last_in), now);
         let mut later = pin!(later);
         while let Some(boundary) = later.try_next().await? {
             if cut(ends, &boundary, user, visit)

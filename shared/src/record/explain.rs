@@ -11,11 +11,16 @@ use std::{
 
 use futures::{TryStreamExt, stream::BoxStream};
 
-use super::{DeviceStay, PersonSeats, Record, RecordError, RoomStay, ends::RoomEnds, observed};
+use super::{
+    DeviceStay, PersonSeats, Record, RecordError, RoomStay,
+    ends::RoomEnds,
+    observed,
+    united::{AllStays, United},
+};
 use crate::{
     domain::{
-        DeviceVerdict, LifeId, Mark, MarkRule, Observed, Register, RegisterRule, RoomId, Says,
-        Seen, SeenRule, Stamp, UnixMillis, UserId, Verdict, Visit, observed_device,
+        DeviceVerdict, LifeId, Mark, MarkRule, Observed, Part, Register, RegisterRule, RoomId,
+        Says, Seen, SeenRule, Stamp, Track, UnixMillis, UserId, Verdict, Visit, observed_device,
     },
     providers::{Rules, Visits},
     store::{Seat, StoreError},
@@ -42,8 +47,11 @@ pub struct SeatMarks<'s, 'a> {
     marks: BoxStream<'a, Result<Mark, StoreError>>,
     /// `None` when all marks have come.
     visits: Option<Box<dyn Visits>>,
-    /// All visits to the seat, if something was observed in the room.
+    /// All visits to the seat, if something was observed in the room, or if two tracks report it.
     decided: Option<Vec<Visit>>,
+    /// The stays that two tracks report, if they do.
+    united: Option<United>,
+    counts: Counts,
     seen: Vec<ExplainedSeen>,
     /// How many visits are completed.
     completed: usize,
@@ -51,6 +59,14 @@ pub struct SeatMarks<'s, 'a> {
     waiting: VecDeque<Verdict>,
     /// The visits that these marks belong to, by their numbers.
     of_waiting: HashMap<usize, VisitOfMarks>,
+}
+
+/// Whether a seat decides where its person is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    Yes,
+    /// The app's rooms are decided by another track.
+    No,
 }
 
 #[derive(Default)]
@@ -74,10 +90,28 @@ pub struct ExplainedMark {
     pub role: Cow<'static, str>,
     /// The rule that made something of it.
     pub rule: MarkRule,
-    /// The stay that it belongs to.
+    /// The stay that it belongs to, as its own track reports it.
     pub stay: RoomStay,
     /// Whether it is the first mark of that stay.
     pub is_first: bool,
+    /// What another track makes of that stay.
+    pub other: OtherTrack,
+}
+
+/// What another track makes of a stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OtherTrack {
+    /// Nothing.
+    Nothing,
+    /// The other track alone decides who is in the app's rooms.
+    Decides,
+    /// It reports the same time: both are one stay.
+    United {
+        /// That stay.
+        stay: RoomStay,
+        /// Whether this is the first mark of it.
+        is_first: bool,
+    },
 }
 
 /// What the provider said of somebody in a room, and what became of it.
@@ -125,7 +159,7 @@ impl<'a> Record<'a> {
     pub fn explained_seats(self, user: &UserId, seats: Seats<'_>) -> PersonSeats<'a> {
         let Self { store, app, now } = self;
         let found = match seats {
-            Seats::All => store.seats_of_user(app, user, now),
+            Seats::All => store.every_seat_of_user(app, user, now),
             Seats::From(room) => store.seats_of_user_from(app, user, room, now),
             Seats::In(room) => store.seats_of_user_in(app, user, room, now),
         };
@@ -183,7 +217,7 @@ impl<'a> Record<'a> {
     ///
     /// [`RecordError`] if the records cannot be read.
     pub async fn is_known(self, user: &UserId) -> Result<bool, RecordError> {
-        let mut seats = self.store.seats_of_user(self.app, user, self.now);
+        let mut seats = self.store.every_seat_of_user(self.app, user, self.now);
         Ok(seats.try_next().await?.is_some() || self.is_known_outside_rooms(user).await?)
     }
 }
@@ -196,21 +230,30 @@ impl<'a> PersonSeats<'a> {
     /// [`RecordError`] if the records cannot be read.
     pub async fn next_marks(
         &mut self,
-        from: Option<(&RoomId, Option<&LifeId>)>,
+        from: Option<(&RoomId, Option<&LifeId>, Track)>,
     ) -> Result<Option<SeatMarks<'_, 'a>>, RecordError> {
         let Record { store, app, now } = self.record();
-        let rules = self.record().rules();
-        let mut visits = rules.visits();
+        let (rules, tracks) = (self.record().rules(), self.record().tracks());
+        let is_before = |seat: &Seat| {
+            from.is_some_and(|(room, life, track)| seat.is_before(room, life, track))
+        };
+        while self.next_seat().await?.is_some_and(is_before) {}
+        let Some((user, seat, ends, all)) = self.current() else { return Ok(None) };
+        let mut visits = rules.visits(seat.track);
         visits.verdicts().ask();
-        while self
-            .next_seat()
-            .await?
-            .is_some_and(|seat| from.is_some_and(|(room, life)| seat.is_before(room, life)))
-        {
+        let counts = if tracks.has(seat.track) { Counts::Yes } else { Counts::No };
+        let (mut decided, mut seen, mut united) = (None, None, None);
+        match all {
+            Some(AllStays::Observed(observed)) => {
+                decided = Some(observed::on_seat(observed.clone(), seat));
+                seen = Some(explained_seen(rules, seat, observed));
+            }
+            Some(AllStays::United(all)) if counts == Counts::Yes => {
+                decided = all.of(seat.track).map(<[Visit]>::to_vec);
+                united = Some(all.clone());
+            }
+            _ => {}
         }
-        let Some((user, seat, ends, observed)) = self.current() else { return Ok(None) };
-        let decided = observed.map(|observed| observed::on_seat(observed.clone(), seat));
-        let seen = observed.map(|observed| explained_seen(rules, seat, observed));
         Ok(Some(SeatMarks {
             user,
             seat,
@@ -219,6 +262,8 @@ impl<'a> PersonSeats<'a> {
             marks: store.marks(app, user, seat, now),
             visits: Some(visits),
             decided,
+            united,
+            counts,
             seen: seen.unwrap_or_default(),
             completed: 0,
             waiting: VecDeque::new(),
@@ -238,6 +283,12 @@ impl SeatMarks<'_, '_> {
     #[must_use]
     pub fn life(&self) -> Option<&LifeId> {
         self.seat.life.as_ref()
+    }
+
+    /// Which of the provider's products reported it.
+    #[must_use]
+    pub fn track(&self) -> Track {
+        self.seat.track
     }
 
     /// What was observed on the seat.
@@ -270,7 +321,7 @@ impl SeatMarks<'_, '_> {
                 let decided = self.decided.as_ref().and_then(|decided| decided.get(number));
                 let visit = match decided {
                     Some(visit) => visit.clone(),
-                    None => self.ends.decide(self.user, self.seat.life.as_ref(), visit).await?,
+                    None => self.ends.decide(self.user, self.seat, visit).await?,
                 };
                 of_visit.stay = Some(RoomStay::new(self.rules, self.seat, visit));
             }
@@ -278,11 +329,28 @@ impl SeatMarks<'_, '_> {
             if of_visit.waiting == 0 {
                 self.of_waiting.remove(&number);
             }
-            if let (Some(stay), Some(says), true) = (stay, self.rules.says(&mark), is_wanted) {
+            let says = self.rules.says(self.seat.track, &mark);
+            if let (Some(stay), Some(says), true) = (stay, says, is_wanted) {
                 let role = self.rules.role_name(mark.role);
-                return Ok(Some(ExplainedMark { mark, says, role, rule, stay, is_first }));
+                let other = self.other_track(number, is_first);
+                return Ok(Some(ExplainedMark { mark, says, role, rule, stay, is_first, other }));
             }
         }
+    }
+
+    /// What another track makes of the visit of that number, of which this is the first mark or not.
+    fn other_track(&self, number: usize, is_first: bool) -> OtherTrack {
+        if self.counts == Counts::No {
+            return OtherTrack::Decides;
+        }
+        let part = Part { track: self.seat.track, number };
+        let united = self.united.as_ref().and_then(|united| united.holding(part));
+        let Some(united) = united.filter(|united| united.is_of_both()) else {
+            return OtherTrack::Nothing;
+        };
+        let is_first = is_first && united.parts.iter().min() == Some(&part);
+        let stay = RoomStay::new(self.rules, self.seat, united.visit.clone());
+        OtherTrack::United { stay, is_first }
     }
 
     /// The visit of the first mark that is waiting, if it is completed.

@@ -15,6 +15,7 @@ mod report;
 mod room;
 mod samples;
 mod stay;
+mod united;
 mod visits;
 
 use std::{borrow::Cow, time::Duration};
@@ -23,7 +24,9 @@ pub use self::{
     attendance::{PersonSeats, RoomSeats, SeatVisits},
     check::DeviceForCheck,
     data::{PersonContent, PersonItem},
-    explain::{ExplainedDevice, ExplainedMark, ExplainedRegister, ExplainedSeen, SeatMarks, Seats},
+    explain::{
+        ExplainedDevice, ExplainedMark, ExplainedRegister, ExplainedSeen, OtherTrack, SeatMarks, Seats,
+    },
     live::LiveRoom,
     person::Person,
     report::{
@@ -36,7 +39,7 @@ pub use self::{
     stay::{DeviceStay, RoomStay, Stay},
 };
 use crate::{
-    domain::{App, ProviderName, Role, UnixMillis},
+    domain::{App, ProviderName, Role, Track, UnixMillis},
     providers::{self, Months, RoomEnds, Rules},
     store::{ErasureList, Reader, StoreError},
 };
@@ -115,6 +118,12 @@ impl Record<'_> {
     #[must_use]
     pub fn role_named(&self, name: &str) -> Option<Role> {
         self.rules().role_named(name)
+    }
+
+    /// What answers call a track; `None` if the provider has only one.
+    #[must_use]
+    pub fn track_name(&self, track: Track) -> Option<&'static str> {
+        self.rules().track_name(track)
     }
 
     /// The rules by which these records are read.

@@ -10,7 +10,7 @@ use futures::TryStreamExt;
 use super::{Record, RecordError, Room, ends::RoomEnds};
 use crate::{
     domain::{
-        self, Ending, LifeId, Observed, RoomId, Says, SeatObservation, SeatStay, Seen, UserId,
+        self, Ending, LifeId, Observed, RoomId, Says, SeatObservation, SeatStay, Seen, Track, UserId,
         Visit,
     },
     providers::RoomEnds as Ends,
@@ -28,7 +28,7 @@ impl RoomEnds<'_> {
         for seat in seats {
             let mut visits = pin!(self.record().visits(user, seat));
             while let Some(visit) = visits.try_next().await? {
-                let visit = self.decide(user, seat.life.as_ref(), visit).await?;
+                let visit = self.decide(user, seat, visit).await?;
                 real.push(SeatStay { life: seat.life.clone(), visit });
             }
         }
@@ -59,7 +59,7 @@ impl RoomEnds<'_> {
         seat: &Seat,
         visit: Visit,
     ) -> Result<Visit, StoreError> {
-        let decided = self.decide(user, seat.life.as_ref(), visit).await?;
+        let decided = self.decide(user, seat, visit).await?;
         if !self.may_be_seen(user, seat.life.as_ref(), &decided).await? {
             return Ok(decided);
         }
@@ -222,6 +222,7 @@ fn add(seats: &mut Vec<Seat>, room: &RoomId, life: Option<LifeId>, seen: Seen) {
     let mut seat = Seat {
         room: room.clone(),
         life,
+        track: Track::Media,
         name: None,
         marks: Vec::new(),
         moved_to: None,

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{DeviceStay, Record, RecordError, RoomStay, Stay, ends::RoomEnds, observed, stay};
+use super::{
+    DeviceStay, Record, RecordError, RoomStay, Stay, ends::RoomEnds, observed, stay, united,
+};
 use crate::{
     domain::{Platform, RoomId, Stamp, UnixMillis, UserId, observed_device},
     providers::Rules,
@@ -103,10 +105,14 @@ impl Record<'_> {
                 let seat = seat.map(|seat| RoomStay::new(self.rules(), seat, stay.visit));
                 stays.extend(seat.map(Stay::Room));
             }
+        } else if let Some(counted) = united::of_two_tracks(self.tracks(), &seats) {
+            for visit in ends.united(user, &counted).await?.into_visits() {
+                stays.push(Stay::Room(RoomStay::new(self.rules(), counted[0], visit)));
+            }
         } else {
             for seat in &seats {
                 for visit in self.current_visits(user, seat).await? {
-                    let visit = ends.decide(user, seat.life.as_ref(), visit).await?;
+                    let visit = ends.decide(user, seat, visit).await?;
                     stays.push(Stay::Room(RoomStay::new(self.rules(), seat, visit)));
                 }
             }

@@ -4,17 +4,18 @@ use std::pin::pin;
 
 use futures::{
     StreamExt, TryStreamExt,
+    future::try_join_all,
     stream::{self, BoxStream},
 };
 
-use super::{Record, RecordError, RoomStay};
+use super::{Record, RecordError, RoomStay, ends::RoomEnds as Ends};
 use crate::{
     domain::{
         self, Boundary, CLOCKS_DIFFER, Count, Counting, EndRule, Ending, Life, LifeId,
-        MAX_EVENT_TIME_AHEAD, RoomId, SeatStay, UnixMillis, UserId, Visit, is_ended_by,
+        MAX_EVENT_TIME_AHEAD, RoomId, SeatStay, Track, UnixMillis, UserId, Visit, is_ended_by,
     },
     providers::{BoundaryEnds, RoomEnds, Rules},
-    store::{self, IsIn, NewestLives, RosterPage, RosterRow, Seat, SeatsFrom},
+    store::{self, IsIn, NewestLives, RosterPage, RosterRow, Seat, SeatsFrom, StoreError},
 };
 
 /// How many members are read at the same time.
@@ -34,8 +35,16 @@ pub struct Room {
 enum State {
     /// Its newest life, and what was found with it.
     Life(NewestLives),
-    /// When it was created and dismissed, the newest first, and how that ends stays.
-    Boundaries(Vec<Boundary>, BoundaryEnds),
+    /// When it was created and dismissed, by each track that counts, and how that ends stays.
+    Boundaries(Vec<TrackBoundaries>, BoundaryEnds),
+}
+
+/// When a room was created and dismissed, as one track reports it.
+#[derive(Debug, Clone)]
+struct TrackBoundaries {
+    track: Track,
+    /// The newest first.
+    newest: Vec<Boundary>,
 }
 
 /// A page of the people in a room, the newest session first.
@@ -76,6 +85,15 @@ impl Room {
         }
     }
 
+    /// Its newest boundaries by each track that counts, the newest first; none if it has lives.
+    pub(super) fn boundaries(&self) -> impl Iterator<Item = (Track, &[Boundary])> {
+        let tracks = match &self.state {
+            State::Life(_) => &[][..],
+            State::Boundaries(tracks, _) => tracks,
+        };
+        tracks.iter().map(|of| (of.track, of.newest.as_slice()))
+    }
+
     /// Its id.
     pub(super) fn id(&self) -> &RoomId {
         &self.id
@@ -86,20 +104,23 @@ impl Room {
     pub fn version(&self) -> String {
         match &self.state {
             State::Life(_) => self.life().map_or_else(String::new, ToString::to_string),
-            State::Boundaries(boundaries, _) => {
-                boundaries.first().map_or_else(String::new, |newest| newest.at().to_string())
+            State::Boundaries(tracks, _) => {
+                let newest = newest_of(tracks).map(Boundary::at).max();
+                newest.map_or_else(String::new, |at| at.to_string())
             }
         }
     }
 
-    /// Whether it was closed, by all that is known of the room itself.
+    /// Whether it was closed, by all that is known of the room itself. Of two tracks, each has to
+    /// say so that says anything.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         match &self.state {
             // Of a room without a life nobody knows whether it is open.
             State::Life(lives) => lives.newest.as_ref().is_none_or(|life| life.closed.is_some()),
-            State::Boundaries(boundaries, _) => {
-                matches!(boundaries.first(), Some(Boundary::Closed { .. }))
+            State::Boundaries(tracks, _) => {
+                let is_closed = |newest: &Boundary| matches!(newest, Boundary::Closed { .. });
+                newest_of(tracks).next().is_some() && newest_of(tracks).all(is_closed)
             }
         }
     }
@@ -110,10 +131,13 @@ impl Room {
     pub fn opened_at(&self) -> Option<UnixMillis> {
         match &self.state {
             State::Life(lives) => lives.newest.as_ref().and_then(|life| life.created),
-            State::Boundaries(boundaries, _) => match boundaries.first() {
-                Some(Boundary::Created { at, .. }) => Some(*at),
-                _ => None,
-            },
+            State::Boundaries(tracks, _) => {
+                let created = newest_of(tracks).filter_map(|newest| match newest {
+                    Boundary::Created { at, .. } => Some(*at),
+                    Boundary::Closed { .. } => None,
+                });
+                created.min()
+            }
         }
     }
 
@@ -137,11 +161,14 @@ impl Room {
         }
     }
 
-    /// A person who entered well before that is no longer in.
+    /// A person who entered well before that is no longer in, by any track.
     pub(super) fn since(&self) -> UnixMillis {
         let began = match &self.state {
             State::Life(lives) => lives.newest.as_ref().and_then(|life| life.created),
-            State::Boundaries(boundaries, _) => boundaries.first().map(Boundary::at),
+            State::Boundaries(tracks, _) => {
+                let newest = |track: &TrackBoundaries| track.newest.first().map(Boundary::at);
+                tracks.iter().map(newest).min().flatten()
+            }
         };
         began.unwrap_or(UnixMillis(0)).before(MAX_EVENT_TIME_AHEAD)
     }
@@ -164,7 +191,9 @@ impl Room {
         match &self.state {
             State::Life(lives) if member.seat.is_only_seen() => {
                 let (life, visits) = match (&lives.newest, in_life) {
-                    (Some(life), Some(seat)) => (Some(life), rules.visits_of(&seat.marks)),
+                    (Some(life), Some(seat)) => {
+                        (Some(life), rules.visits_of(seat.track, &seat.marks))
+                    }
                     _ => (None, Vec::new()),
                 };
                 let has_own_row = in_life.is_some_and(|seat| self.lasting(rules, seat).is_some());
@@ -176,11 +205,14 @@ impl Room {
                 stay.filter(|_| !has_own_row).map(|stay| stay.visit)
             }
             State::Life(_) => self.lasting(rules, &member.seat),
-            State::Boundaries(boundaries, ends) => {
-                let last = rules.visits_of(&member.seat.marks).pop()?;
-                let is_over = boundaries
-                    .iter()
-                    .any(|boundary| ends(boundary, &member.user, last.last_in).is_end());
+            State::Boundaries(tracks, ends) => {
+                let track = member.seat.track;
+                let last = rules.visits_of(track, &member.seat.marks).pop()?;
+                let mut own = tracks.iter().filter(|of| of.track == track);
+                let is_over = own.any(|of| {
+                    let ends = |boundary| ends(boundary, &member.user, last.last_in).is_end();
+                    of.newest.iter().any(ends)
+                });
                 Some(last).filter(|last| !is_over && last.ending.is_none())
             }
         }
@@ -190,7 +222,7 @@ impl Room {
     fn lasting(&self, rules: &Rules, seat: &Seat) -> Option<Visit> {
         let State::Life(NewestLives { newest: Some(life), .. }) = &self.state else { return None };
         let is_here = seat.life.as_ref() == Some(&life.id) && life.closed.is_none();
-        let last = rules.visits_of(&seat.marks).pop().filter(|_| is_here)?;
+        let last = rules.visits_of(seat.track, &seat.marks).pop().filter(|_| is_here)?;
         Some(last).filter(|last| last.ending.is_none() && !is_ended_by(last, &seat.seen))
     }
 }
@@ -210,9 +242,14 @@ impl<'a> Record<'a> {
                 is_known.then_some(State::Life(lives))
             }
             RoomEnds::Boundaries(ends) => {
-                let boundaries = store.boundaries(app, id, now).await?;
-                let is_known = !boundaries.is_empty() || store.is_room_known(app, id, now).await?;
-                is_known.then_some(State::Boundaries(boundaries, ends))
+                let read = self.tracks().iter().map(async |track| {
+                    let newest = store.boundaries(app, id, track, now).await?;
+                    Ok::<_, StoreError>(TrackBoundaries { track, newest })
+                });
+                let tracks = try_join_all(read).await?;
+                let is_known = newest_of(&tracks).next().is_some()
+                    || store.is_room_known(app, id, now).await?;
+                is_known.then_some(State::Boundaries(tracks, ends))
             }
         };
         Ok(state.map(|state| Room { id: id.clone(), state }))
@@ -320,8 +357,18 @@ impl<'a> Record<'a> {
     async fn member(
         self,
         room: &Room,
-        RosterRow { row, member, in_life }: RosterRow,
+        RosterRow { row, member, in_life, other }: RosterRow,
     ) -> Result<(String, Option<Member>), RecordError> {
+        if let Some(other) = other {
+            let store::Member { user, seat } = member;
+            let mut ends = Ends::new(self, room.id.clone());
+            ends.is_known(Some(room));
+            let united = ends.united(&user, &[&seat, &other]).await?;
+            let mut visits = united.into_visits().into_iter();
+            let visit = visits.find(|visit| visit.ending.is_none());
+            let stay = visit.map(|visit| RoomStay::new(self.rules(), &seat, visit));
+            return Ok((row, stay.map(|stay| Member { user, stay })));
+        }
         if member.seat.is_only_seen() {
             let visit = room.stay_of(self.rules(), &member, in_life.as_ref());
             let mut seat = member.seat;
@@ -382,6 +429,11 @@ impl<'a> Record<'a> {
             missing: lost.missing,
         })))
     }
+}
+
+/// The newest boundary of each track that has one.
+fn newest_of(tracks: &[TrackBoundaries]) -> impl Iterator<Item = &Boundary> {
+    tracks.iter().filter_map(|track| track.newest.first())
 }
 
 /// The visits to a life, ended with it.

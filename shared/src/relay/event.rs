@@ -210,6 +210,10 @@ pub struct Presence {
     /// In which life of the room. Null if the provider does not distinguish lives.
     #[cfg_attr(test, schemars(with = "Option<schema::Id>"))]
     pub life: Option<LifeId>,
+    /// Which of Tencent's products reported it: `trtc` or `room_engine`, which mostly report the same
+    /// person in the same room both. Null for other providers.
+    #[serde(default)]
+    pub track: Option<String>,
     /// In which session. Null if the provider has no sessions.
     #[cfg_attr(test, schemars(with = "Option<schema::Id>"))]
     pub session: Option<SessionId>,
@@ -232,6 +236,10 @@ pub struct Room {
     /// Which life of the room. Null if the provider does not distinguish lives.
     #[cfg_attr(test, schemars(with = "Option<schema::Id>"))]
     pub life: Option<LifeId>,
+    /// Which of Tencent's products reported it: `trtc` or `room_engine`, which have a room of this id
+    /// each. Null for other providers.
+    #[serde(default)]
+    pub track: Option<String>,
 }
 
 /// A room that nobody is in any more. `at` is when the last person left.

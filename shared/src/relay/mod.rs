@@ -36,7 +36,7 @@ pub use settle::rooms_to_check;
 use crate::{
     domain::{
         App, Device, DeviceSays, DeviceSeen, Ending, Kind, LifeId, Mark, Platform, Role, RoomId,
-        SEEN_ONLINE_HOLDS, Says, Seen, SessionId, Stamp, UnixMillis, UserId,
+        SEEN_ONLINE_HOLDS, Says, Seen, SessionId, Stamp, Track, UnixMillis, UserId,
     },
     providers,
     store::{
@@ -89,13 +89,14 @@ fn event(record: &StreamRecord, new: NewFact) -> Event {
     let NewFact { app, name, at, is_late, fact } = new;
     let source = Source { record, name, at, is_late };
     match fact {
-        Fact::Seat { user, room, life, mark } => {
+        Fact::Seat { user, room, life, track, mark } => {
             let href = href("presence", &app, "room", room.as_str());
             let Mark { order, kind, role, reason, .. } = mark;
             let about = Presence {
                 user,
                 room,
                 life,
+                track: track_name(&app, track),
                 session: order.session,
                 role: providers::rules(app.provider).role_name(role).into_owned(),
                 reason: (kind == Kind::Leave).then(|| reason.to_string()),
@@ -110,13 +111,15 @@ fn event(record: &StreamRecord, new: NewFact) -> Event {
         }
         Fact::Seen { user, room, life, seen } => seat_seen(source, app, (user, room, life), seen),
         Fact::SeenDevice { user, seen } => device_seen(source, app, user, seen),
-        Fact::Opened { room, life } => {
+        Fact::Opened { room, life, track } => {
             let href = href("presence", &app, "room", room.as_str());
-            Event::Opened(source.report(app, Room { room, life }, href))
+            let track = track_name(&app, track);
+            Event::Opened(source.report(app, Room { room, life, track }, href))
         }
-        Fact::Closed { room, life } => {
+        Fact::Closed { room, life, track } => {
             let href = href("presence", &app, "room", room.as_str());
-            Event::Closed(source.report(app, Room { room, life }, href))
+            let track = track_name(&app, track);
+            Event::Closed(source.report(app, Room { room, life, track }, href))
         }
         Fact::Online { user, platform, connection, stamp } => {
             let href = of_user("presence", &app, &user);
@@ -175,6 +178,11 @@ fn event(record: &StreamRecord, new: NewFact) -> Event {
     }
 }
 
+/// What answers call a track.
+fn track_name(app: &App, track: Track) -> Option<String> {
+    providers::rules(app.provider).track_name(track).map(str::to_owned)
+}
+
 /// What the provider said of somebody in a room.
 fn seat_seen(
     source: Source<'_>,
@@ -191,6 +199,7 @@ fn seat_seen(
         user,
         room,
         life,
+        track: None,
         session: None,
         role: providers::rules(app.provider).role_name(role).into_owned(),
         reason: Some(RECONCILED.to_owned()),

@@ -58,7 +58,7 @@ fn room_to_check(new: NewFact, grace: Duration, now: UnixMillis) -> Option<RoomL
             (room, life)
         }
         // The beginning of a life may be the end of the one before it.
-        Fact::Opened { room, life } | Fact::Closed { room, life } => (room, life),
+        Fact::Opened { room, life, .. } | Fact::Closed { room, life, .. } => (room, life),
         _ => return None,
     };
     Some(RoomLife { app, room, life })

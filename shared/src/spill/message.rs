@@ -5,13 +5,17 @@ use serde_json::value::RawValue;
 
 use super::{MessageError, SpillError};
 use crate::{
-    domain::{Change, UnixMillis},
+    domain::{Change, Track, UnixMillis},
     queue::without_noncharacters,
 };
 
-/// The version of the messages that are written, and the only one that is read. If a change of the
-/// model makes old messages unreadable, it needs a new version.
+/// The version of most messages that are written. If a change of the model makes old messages
+/// unreadable, it needs a new version.
 const VERSION: u64 = 1;
+
+/// The version of messages with a change of a second track, which a function of before would take
+/// for one of the first. Both are read.
+const VERSION_WITH_TRACKS: u64 = 2;
 
 /// The longest message, in bytes. SQS accepts 256 KiB everywhere, and 1 MiB since August 2025 in
 /// most places. 8 KiB are left for the reason with which a message may be sent to the dead letters.
@@ -49,7 +53,7 @@ impl Spilled {
     /// [`MessageError`] if it is not in our format. Reading it again would not help.
     pub fn read(body: &str) -> Result<Self, MessageError> {
         match serde_json::from_str::<Version>(body)?.version {
-            VERSION => Ok(serde_json::from_str(body)?),
+            VERSION | VERSION_WITH_TRACKS => Ok(serde_json::from_str(body)?),
             other => Err(MessageError::Version(other)),
         }
     }
@@ -61,13 +65,17 @@ pub(super) fn write<'a>(
     received_at: UnixMillis,
     changes: impl IntoIterator<Item = &'a Change>,
 ) -> Result<Vec<String>, SpillError> {
-    let message = |changes: &[Box<RawValue>]| {
-        serde_json::to_string(&Message { version: VERSION, event, received_at, changes })
+    let message = |version, changes: &[Box<RawValue>]| {
+        serde_json::to_string(&Message { version, event, received_at, changes })
     };
-    let room = MAX_MESSAGE_BYTES - message(&[])?.len();
+    let room = MAX_MESSAGE_BYTES - message(VERSION, &[])?.len();
     let mut messages = Vec::new();
-    let (mut part, mut length) = (Vec::new(), 0);
+    let (mut part, mut length, mut version) = (Vec::new(), 0, VERSION);
     for change in changes {
+        if change.track().is_some_and(|track| track != Track::Media) {
+            // All changes of a callback are of one track.
+            version = VERSION_WITH_TRACKS;
+        }
         let text = without_noncharacters(serde_json::to_string(change)?);
         // A comma for each, including the last one.
         let bytes = text.len() + 1;
@@ -75,7 +83,7 @@ pub(super) fn write<'a>(
             return Err(SpillError::TooLong(bytes));
         }
         if length + bytes > room {
-            messages.push(message(&part)?);
+            messages.push(message(version, &part)?);
             part.clear();
             length = 0;
         }
@@ -83,7 +91,7 @@ pub(super) fn write<'a>(
         part.push(RawValue::from_string(text)?);
     }
     if !part.is_empty() {
-        messages.push(message(&part)?);
+        messages.push(message(version, &part)?);
     }
     Ok(messages)
 }
@@ -155,6 +163,7 @@ mod tests {
                         user,
                         room,
                         life: Some("7".parse().unwrap()),
+                        track: if number % 2 == 0 { Track::Media } else { Track::RoomEngine },
                         mark: Mark {
                             order: Order { time: at, session: None, sequence: at.0 },
                             kind: if number % 2 == 0 { Kind::Enter } else { Kind::Stay },
@@ -176,6 +185,7 @@ mod tests {
                     2 => Change::Boundary(BoundaryChange {
                         app: app(),
                         room,
+                        track: if number % 2 == 0 { Track::Media } else { Track::RoomEngine },
                         boundary: Boundary::Created { at, creator: Some(Creator::Named(user)) },
                     }),
                     3 => device(DeviceEvent::Online(Account::RegistersItself)),
@@ -280,9 +290,27 @@ mod tests {
         assert_eq!(written, [lines]);
     }
 
+    /// A function of before must not store it as if it were of the first track.
+    #[test]
+    fn a_message_of_a_second_track_has_a_version_of_its_own() {
+        let message = r#"{"version":2,"event":"room_enter","received_at":1790000000000,"changes":[
+            {"seat":{"app":{"provider":"tencent","id":"1"},"user":"ada","room":"lobby","life":null,
+                "track":"room_engine",
+                "mark":{"order":{"time":5,"session":null,"sequence":3},"kind":"enter","at":5,
+                        "role":"unspecified","reason":"unspecified"},
+                "roster":{"name":null,"details":{}}}},
+            {"boundary":{"app":{"provider":"tencent","id":"1"},"room":"s:1","track":"room_engine",
+                "boundary":{"closed":{"at":7,"reason":null}}}}]}"#;
+        let spilled = Spilled::read(message).unwrap();
+        assert!(spilled.changes.iter().all(|change| change.track() == Some(Track::RoomEngine)));
+        let written = write(&spilled.event, spilled.received_at, &spilled.changes).unwrap();
+        let lines: String = message.lines().map(str::trim_start).collect();
+        assert_eq!(written, [lines]);
+    }
+
     #[test]
     fn the_error_about_an_unreadable_message_has_none_of_its_content() {
-        assert_eq!(Spilled::read(r#"{"version":2}"#), Err(MessageError::Version(2)));
+        assert_eq!(Spilled::read(r#"{"version":3}"#), Err(MessageError::Version(3)));
         for body in ["", "hunter2", "[]", "{}", r#"{"version":1,"event":"hunter2"}"#] {
             let error = Spilled::read(body).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");

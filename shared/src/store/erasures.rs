@@ -59,10 +59,13 @@ pub struct Erasure {
     pub items: u64,
 }
 
-/// The people of one app who were erased. Usually there are none.
+/// The people of one app who were erased, and what else every reader of the app has to know. Usually
+/// there is nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Erasures {
     of: Option<Hashed>,
+    /// The app, if a second track reports its rooms.
+    second_track_of: Option<App>,
 }
 
 #[derive(Debug, Clone)]
@@ -79,7 +82,18 @@ impl Erasures {
         erased_at: HashMap<UserHash, UnixMillis>,
     ) -> Self {
         let key = key.filter(|_| !erased_at.is_empty());
-        Self { of: key.map(|key| Hashed { app: app.clone(), key, erased_at }) }
+        let of = key.map(|key| Hashed { app: app.clone(), key, erased_at });
+        Self { of, second_track_of: None }
+    }
+
+    /// The same, of an app whose rooms a second track reports.
+    pub(super) fn with_second_track(self, app: &App) -> Self {
+        Self { second_track_of: Some(app.clone()), ..self }
+    }
+
+    /// Whether a second track reports the rooms of an app.
+    pub(super) fn has_second_track(&self, app: &App) -> bool {
+        self.second_track_of.as_ref() == Some(app)
     }
 
     pub(super) fn is_empty(&self) -> bool {

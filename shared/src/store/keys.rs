@@ -8,6 +8,7 @@
 //! | life | room | `life#LIFE` | lives of the room | `TIME#LIFE` |
 //! | device | user | `device#PLATFORM#CONNECTION` | | |
 //! | boundary | room | `boundary#TIME#...` | lives of the room | `TIME#1#CREATOR` or `TIME#2` |
+//! | the same, by `RoomEngine` | room | `boundary#room_engine#TIME#...` | lives of the room | `room_engine#TIME#...` |
 //! | live room | room | `live` | shard of the app's live rooms | `HOUR#ROOM` |
 //! | app with rooms | `rollcall#apps` | `app#PROVIDER#APP` | | |
 //! | note of a check | room | `check#LIFE` | | |
@@ -25,10 +26,12 @@
 //! | use of a signature | `PROVIDER#APP#signature#HASH` | `use` | | |
 //! | erasure of a person | `PROVIDER#APP#erasures` | `erasure#HASH` | | |
 //! | key of these hashes | `PROVIDER#APP#erasures` | `hash_key` | | |
+//! | note that an app has a second track | `PROVIDER#APP#erasures` | `second_track` | | |
 //!
 //! A user's partition is `PROVIDER#APP#user#USER`, a room's `PROVIDER#APP#room#ROOM`, to which the
 //! index adds `#0` to `#3` for its shards and `#lives` for its lives. Times have 16 decimal digits,
-//! so that they sort.
+//! so that they sort. What `RoomEngine` reports has `%room_engine` in place of the life of a seat: no
+//! escaped id has a `%` before an `r`.
 
 use std::time::Duration;
 
@@ -38,8 +41,8 @@ use sha1::{Digest, Sha1};
 use super::StoreError;
 use crate::{
     domain::{
-        App, CreatorHash, LifeId, Month, Platform, ProviderName, RoomId, SessionId, UnixMillis,
-        UserId,
+        App, CreatorHash, LifeId, Month, Platform, ProviderName, RoomId, SessionId, Track,
+        UnixMillis, UserId,
     },
     providers::NewestMark,
 };
@@ -104,6 +107,16 @@ pub(super) const ERASURE: &str = "erasure#";
 /// The sort key of the key with which an app's erasures hash the ids of users.
 pub(super) const HASH_KEY: &str = "hash_key";
 
+/// The sort key of the note that a second track reports the rooms of an app. It lies beside the app's
+/// erasures, which every reader reads anyway.
+pub(super) const SECOND_TRACK: &str = "second_track";
+
+/// What takes the place of the life of a seat by [`Track::RoomEngine`].
+const ROOM_ENGINE: &str = "%room_engine";
+
+/// What the boundaries by [`Track::RoomEngine`] begin with. All others begin with a digit.
+const BOUNDARIES_OF_ROOM_ENGINE: &str = "room_engine#";
+
 /// The prefix of the sort keys of months.
 pub(super) const MONTH: &str = "month#";
 
@@ -162,9 +175,9 @@ pub(super) fn erasure(hash: &[u8; 32]) -> String {
     format!("{ERASURE}{}", hex::encode(hash))
 }
 
-/// Where lives have no names, the last part is empty, which no id can be.
-pub(super) fn seat(room: &RoomId, life: Option<&LifeId>) -> String {
-    format!("{}{}", seats_of(room), life_part(life))
+/// Where lives have no names, the last part is empty, which no id can be, or names a track.
+pub(super) fn seat(room: &RoomId, life: Option<&LifeId>, track: Track) -> String {
+    format!("{}{}", seats_of(room), seat_part(life, track))
 }
 
 /// The prefix of the sort keys of a user's seats in one room.
@@ -176,15 +189,28 @@ fn life_part(life: Option<&LifeId>) -> String {
     life.map_or_else(String::new, |life| escape(life.as_str()))
 }
 
+/// Which of a person's seats in a room it is.
+fn seat_part(life: Option<&LifeId>, track: Track) -> String {
+    match track {
+        Track::Media => life_part(life),
+        Track::RoomEngine => ROOM_ENGINE.to_owned(),
+    }
+}
+
 /// `oldest` is the oldest of the marks that are moved.
-pub(super) fn moved(room: &RoomId, life: Option<&LifeId>, oldest: &[u8]) -> String {
-    format!("{}{}", moved_of(room, life), hex::encode(oldest))
+pub(super) fn moved(
+    room: &RoomId,
+    life: Option<&LifeId>,
+    track: Track,
+    oldest: &[u8],
+) -> String {
+    format!("{}{}", moved_of(room, life, track), hex::encode(oldest))
 }
 
 /// The prefix of the sort keys of the items with the moved marks of one seat. They sort by the
 /// oldest mark of each.
-pub(super) fn moved_of(room: &RoomId, life: Option<&LifeId>) -> String {
-    format!("{MOVED}{}#{}#", escape(room.as_str()), life_part(life))
+pub(super) fn moved_of(room: &RoomId, life: Option<&LifeId>, track: Track) -> String {
+    format!("{MOVED}{}#{}#", escape(room.as_str()), seat_part(life, track))
 }
 
 pub(super) fn life(life: &LifeId) -> String {
@@ -295,14 +321,35 @@ pub(super) fn samples(app: &App) -> String {
     format!("{}#{}#samples", app.provider, escape(app.id.as_str()))
 }
 
-/// Sorted by time. At the same millisecond, a creation comes before a dismissal.
-pub(super) fn creation_row(at: UnixMillis, creator: Option<CreatorHash>) -> String {
+/// Those of a track are sorted by time. At the same millisecond, a creation comes before a dismissal.
+pub(super) fn creation_row(
+    track: Track,
+    at: UnixMillis,
+    creator: Option<CreatorHash>,
+) -> String {
     let creator = creator.map_or_else(String::new, |creator| hex::encode(creator.to_bytes()));
-    format!("{}#1#{creator}", time(at))
+    format!("{}#1#{creator}", boundaries_from(track, at))
 }
 
-pub(super) fn dismissal_row(at: UnixMillis) -> String {
-    format!("{}#2", time(at))
+pub(super) fn dismissal_row(track: Track, at: UnixMillis) -> String {
+    format!("{}#2", boundaries_from(track, at))
+}
+
+/// The beginning of the boundaries of a track that are not older than `at`.
+pub(super) fn boundaries_from(track: Track, at: UnixMillis) -> String {
+    format!("{}{}", boundaries_of(track), time(at))
+}
+
+/// The end of the boundaries of a track: `:` is the character after `9`.
+pub(super) fn boundaries_end(track: Track) -> String {
+    format!("{}:", boundaries_of(track))
+}
+
+fn boundaries_of(track: Track) -> &'static str {
+    match track {
+        Track::Media => "",
+        Track::RoomEngine => BOUNDARIES_OF_ROOM_ENGINE,
+    }
 }
 
 /// The shard of a room's index that holds a user.
@@ -372,11 +419,11 @@ impl Section {
 pub(super) fn row(
     section: Section,
     time: UnixMillis,
-    life: Option<&LifeId>,
+    (life, track): (Option<&LifeId>, Track),
     user: &UserId,
 ) -> String {
-    let (life, user) = (life_part(life), escape(user.as_str()));
-    format!("{}{}#{life}#{user}", section.prefix(), self::time(time))
+    let (seat, user) = (seat_part(life, track), escape(user.as_str()));
+    format!("{}{}#{seat}#{user}", section.prefix(), self::time(time))
 }
 
 /// The part of a row's place that does not change when its user leaves.
@@ -430,12 +477,25 @@ pub(super) fn parse_user(pk: &str) -> Result<UserId, StoreError> {
     unescape(pk.split('#').nth(3))
 }
 
-/// The room and the life of the sort key of a seat, or of moved marks.
-pub(super) fn parse_seat(sk: &str) -> Result<(RoomId, Option<LifeId>), StoreError> {
+/// The room, the life and the track of the sort key of a seat, or of moved marks.
+pub(super) fn parse_seat(sk: &str) -> Result<(RoomId, Option<LifeId>, Track), StoreError> {
     let mut parts = sk.split('#').skip(1);
     let room = unescape(parts.next())?;
-    let life = parts.next().filter(|life| !life.is_empty());
-    Ok((room, life.map(|life| unescape(Some(life))).transpose()?))
+    let life = match parts.next() {
+        None | Some("") => None,
+        Some(ROOM_ENGINE) => return Ok((room, None, Track::RoomEngine)),
+        life => Some(unescape(life)?),
+    };
+    Ok((room, life, Track::Media))
+}
+
+/// The track of the sort key of a boundary.
+pub(super) fn parse_boundary(sk: &str) -> Track {
+    let row = sk.strip_prefix(BOUNDARY);
+    match row.is_some_and(|row| row.starts_with(BOUNDARIES_OF_ROOM_ENGINE)) {
+        true => Track::RoomEngine,
+        false => Track::Media,
+    }
 }
 
 /// The platform and the connection of a device's sort key.
@@ -497,9 +557,13 @@ pub(super) fn fuzz(data: &[u8]) {
         let connection: SessionId = name.parse().ok()?;
         let hash = [0; 32];
         assert_eq!(parse_user(&user(&app, &user_id)).unwrap(), user_id);
-        let sk = seat(&room_id, Some(&life_id));
-        assert_eq!(parse_seat(&sk).unwrap(), (room_id.clone(), Some(life_id.clone())));
-        assert_eq!(parse_seat(&seat(&room_id, None)).unwrap(), (room_id.clone(), None));
+        let sk = seat(&room_id, Some(&life_id), Track::Media);
+        let of_life = (room_id.clone(), Some(life_id.clone()), Track::Media);
+        assert_eq!(parse_seat(&sk).unwrap(), of_life);
+        for track in Track::ALL {
+            let sk = seat(&room_id, None, track);
+            assert_eq!(parse_seat(&sk).unwrap(), (room_id.clone(), None, track));
+        }
         assert_eq!(parse_life(&self::life(&life_id)).unwrap(), life_id);
         assert_eq!(parse_life(&settled(&life_id, 1)).unwrap(), life_id);
         let sk = emptied(Some(&life_id), UnixMillis(1));
@@ -521,7 +585,7 @@ pub(super) fn fuzz(data: &[u8]) {
             samples(&app),
         ];
         assert_eq!(parse_app(&self::app(&app)).unwrap(), app);
-        Some((partitions, seat(&room_id, Some(&life_id))))
+        Some((partitions, seat(&room_id, Some(&life_id), Track::Media)))
     };
     if let (Some((ours, our_seat)), Some((theirs, their_seat))) = (read(a, b), read(c, d)) {
         for (i, key) in ours.iter().enumerate() {
@@ -549,7 +613,10 @@ mod tests {
     /// Promise 7: ids that are designed to collide with one another's keys.
     #[test]
     fn promise_7_isolated_no_two_ids_share_a_key() {
-        let ids = ["a", "a#", "#a", "a#user#a", "a%23", "%23", "#", "%", "a#0", "ä", "\0", "a/b"];
+        let ids = [
+            "a", "a#", "#a", "a#user#a", "a%23", "%23", "#", "%", "a#0", "ä", "\0", "a/b",
+            "%room_engine", "room_engine",
+        ];
         let mut keys = HashSet::new();
         for a in ids {
             for b in ids {
@@ -561,7 +628,10 @@ mod tests {
                     assert!(keys.insert(shard(&app(a), &room_id, number)));
                 }
                 let (room_id, life_id) = (a.parse().unwrap(), b.parse().unwrap());
-                assert!(keys.insert(seat(&room_id, Some(&life_id))));
+                assert!(keys.insert(seat(&room_id, Some(&life_id), Track::Media)));
+            }
+            for track in Track::ALL {
+                assert!(keys.insert(seat(&a.parse().unwrap(), None, track)));
             }
         }
     }
@@ -602,17 +672,35 @@ mod tests {
             assert_eq!(parse_partition(&signature(&app(id), &[0; 32])).unwrap(), None);
             let (room_id, life_id) = (id.parse().unwrap(), "7".parse().ok());
             assert_eq!(
-                parse_seat(&seat(&room_id, life_id.as_ref())).unwrap(),
-                (room_id.clone(), life_id)
+                parse_seat(&seat(&room_id, life_id.as_ref(), Track::Media)).unwrap(),
+                (room_id.clone(), life_id, Track::Media)
             );
-            assert_eq!(parse_seat(&seat(&room_id, None)).unwrap(), (room_id, None));
+            for track in Track::ALL {
+                let sk = seat(&room_id, None, track);
+                assert_eq!(parse_seat(&sk).unwrap(), (room_id.clone(), None, track));
+            }
+        }
+    }
+
+    #[test]
+    fn the_boundaries_of_each_track_lie_together_in_the_order_of_time() {
+        let at = |track, at| creation_row(track, UnixMillis(at), None);
+        for track in Track::ALL {
+            let (first, end) = (boundaries_from(track, UnixMillis(0)), boundaries_end(track));
+            for time in [0, 1_790_000_000_000, 9_999_999_999_999_999] {
+                let is_own = |row: &String| (first.clone()..end.clone()).contains(row);
+                assert!(is_own(&at(track, time)) && !is_own(&at(track.other(), time)));
+                assert!(at(track, time) < dismissal_row(track, UnixMillis(time)));
+            }
+            assert!(dismissal_row(track, UnixMillis(9)) < at(track, 10));
         }
     }
 
     #[test]
     fn rows_sort_by_time_within_their_section() {
         let (life, user) = ("9".parse().ok(), "u".parse().unwrap());
-        let at = |time| row(Section::In, UnixMillis(time), life.as_ref(), &user);
+        let of = (life.as_ref(), Track::Media);
+        let at = |time| row(Section::In, UnixMillis(time), of, &user);
         assert!(at(999) < at(1000));
         assert!(at(u64::from(u32::MAX)) < rows_end(Section::In));
         assert!(rows_from(Section::In, UnixMillis(1000)) < at(1000));

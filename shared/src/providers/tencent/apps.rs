@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use crate::{
-    callback::{AppWarning, AppWarnings, Secret, SecretForm, SecretKind},
+    callback::{AppWarning, AppWarnings, Misfit, Secret, SecretForm, SecretKind},
     domain::{AppId, ProviderName},
     providers::apps::{self, AppsError, AppsJson},
 };
@@ -16,6 +16,7 @@ pub const SECRET_KEYS: SecretKind = SecretKind {
     form: Some(SecretForm {
         words: "64 hexadecimal digits",
         fits: |key| key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        misfit: Misfit::Used,
     }),
 };
 
@@ -30,6 +31,25 @@ pub const TRTC_KEYS: SecretKind = SecretKind {
         fits: |key| {
             (1..=32).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric())
         },
+        misfit: Misfit::Used,
+    }),
+};
+
+/// Tokens of Live's callbacks, which are any text (`live_config/set_callback_token`).
+pub const LIVE_TOKENS: SecretKind = SecretKind::any("live_tokens");
+
+/// Keys at the end of the address that `Room.*` is sent to. Tencent documents no signature of these
+/// callbacks, so whoever knows the address can send them: a key that can be guessed is not used. The
+/// address may have none of ``! $ & ?`` and no spaces (Tencent RTC, "Webhook overview", 60722).
+pub const ROOM_PATH_KEYS: SecretKind = SecretKind {
+    name: "room_path_keys",
+    form: Some(SecretForm {
+        words: "32 or more ASCII letters, digits, `-` and `_`",
+        fits: |key| {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            key.len() >= 32 && key.bytes().all(fits)
+        },
+        misfit: Misfit::LeftOut,
     }),
 };
 
@@ -42,6 +62,10 @@ pub struct AppCredentials {
     pub chat_tokens: Vec<Secret>,
     /// Keys of TRTC's callbacks.
     pub trtc_keys: Vec<Secret>,
+    /// Tokens of Live's callbacks.
+    pub live_tokens: Vec<Secret>,
+    /// Keys in the address of `RoomEngine`'s callbacks.
+    pub room_path_keys: Vec<Secret>,
 }
 
 /// Tencent's apps by `SDKAppID`.
@@ -56,6 +80,10 @@ pub(in crate::providers) struct AppJson {
     chat_tokens: Vec<String>,
     #[serde(default)]
     trtc_keys: Vec<String>,
+    #[serde(default)]
+    live_tokens: Vec<String>,
+    #[serde(default)]
+    room_path_keys: Vec<String>,
 }
 
 /// Reads the apps, and adds what is odd about them.
@@ -69,9 +97,15 @@ pub(in crate::providers) fn read_apps(
             secret_keys: SECRET_KEYS.take_all(app.secret_keys, warnings),
             chat_tokens: CHAT_TOKENS.take_all(app.chat_tokens, warnings),
             trtc_keys: TRTC_KEYS.take_all(app.trtc_keys, warnings),
+            live_tokens: LIVE_TOKENS.take_all(app.live_tokens, warnings),
+            room_path_keys: ROOM_PATH_KEYS.take_all(app.room_path_keys, warnings),
         };
-        let AppCredentials { secret_keys, chat_tokens, trtc_keys } = &credentials;
-        if secret_keys.is_empty() && chat_tokens.is_empty() && trtc_keys.is_empty() {
+        let AppCredentials { secret_keys, chat_tokens, trtc_keys, live_tokens, room_path_keys } =
+            &credentials;
+        if [secret_keys, chat_tokens, trtc_keys, live_tokens, room_path_keys]
+            .iter()
+            .all(|secrets| secrets.is_empty())
+        {
             warnings.add(AppWarning::NoSecret);
         }
         Ok(credentials)

@@ -6,16 +6,15 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::Apps;
+use super::{Apps, reply};
 use crate::{
     callback::{
-        Fields, Provider, Redelivery, Rejection, Secret, Verified, VerifyError, find_match,
+        Fields, Provider, Redelivery, Rejection, Secret, SecretMatch, Verified, VerifyError,
+        find_match,
     },
-    domain::{Outcome, ProviderName, UnixSeconds},
+    domain::{Outcome, ProviderName, UnixMillis, UnixSeconds},
     http::{Reply, Request},
     providers::{self, Configured},
 };
@@ -23,7 +22,12 @@ use crate::{
 /// How far `RequestTime` may be from our clock: Chat's own limit.
 const MAX_AGE: Duration = Duration::from_mins(1);
 
-const REQUEST_TIME: &str = "RequestTime";
+/// The parameter that names the app.
+pub(super) const APP: &str = "SdkAppid";
+
+pub(super) const REQUEST_TIME: &str = "RequestTime";
+
+pub(super) const SIGN: &str = "Sign";
 
 /// Tencent Chat as a [`Provider`].
 #[derive(Debug)]
@@ -77,19 +81,9 @@ impl Provider for Chat {
         max_age: Duration,
     ) -> Result<Verified<Self>, VerifyError> {
         let parameters = Fields::from_query(&request.query);
-        let app = parameters.required("SdkAppid")?.parse().map_err(|_| VerifyError::UnknownApp)?;
-        let request_time = parameters.required(REQUEST_TIME)?;
-        let sign_sent = parameters.required("Sign")?;
-        let tokens = &apps.get(&app).ok_or(VerifyError::UnknownApp)?.chat_tokens;
-        if tokens.is_empty() {
-            return Err(VerifyError::NoSecret);
-        }
-        // Anyone who knows one hash could extend it with more text, so only digits are accepted.
-        let time = UnixSeconds(parameters.required_integer(REQUEST_TIME)?);
-        let max_age = max_age.min(MAX_AGE);
-        VerifyError::check_age(REQUEST_TIME, time, request.received_at.seconds(), max_age)?;
-        let expected = tokens.iter().map(|token| sign(token, request_time));
-        let proof = find_match(expected, sign_sent).ok_or(VerifyError::WrongSignature)?;
+        let app = parameters.required(APP)?.parse().map_err(|_| VerifyError::UnknownApp)?;
+        let tokens = || Ok(apps.get(&app).ok_or(VerifyError::UnknownApp)?.chat_tokens.as_slice());
+        let proof = verify_sign(&parameters, tokens, request.received_at, max_age)?;
 
         let body = Fields::from_body(&request.body).unwrap_or_default();
         let body = StateChange { body, parameters };
@@ -97,23 +91,27 @@ impl Provider for Chat {
     }
 
     fn reply(_request: &Request, answer: &Result<Outcome, Rejection>) -> Reply {
-        #[derive(Serialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Body {
-            action_status: &'static str,
-            error_code: i32,
-            error_info: String,
-        }
-        match answer {
-            Ok(outcome) => {
-                let body = Body { action_status: "OK", error_code: 0, error_info: String::new() };
-                Reply::json(StatusCode::OK, &body).with_outcome(outcome.as_str())
-            }
-            Err(rejection) => {
-                let error_info = rejection.to_string();
-                let body = Body { action_status: "FAIL", error_code: 1, error_info };
-                Reply::json(rejection.status(), &body).with_outcome("rejected")
-            }
-        }
+        reply::reply(answer)
     }
+}
+
+/// Checks the `Sign` of a request, which Chat and Live make in the same way.
+pub(super) fn verify_sign<'a>(
+    parameters: &Fields,
+    tokens: impl FnOnce() -> Result<&'a [Secret], VerifyError>,
+    received_at: UnixMillis,
+    max_age: Duration,
+) -> Result<SecretMatch, VerifyError> {
+    let request_time = parameters.required(REQUEST_TIME)?;
+    let sign_sent = parameters.required(SIGN)?;
+    let tokens = tokens()?;
+    if tokens.is_empty() {
+        return Err(VerifyError::NoSecret);
+    }
+    // Anyone who knows one hash could extend it with more text, so only digits are accepted.
+    let time = UnixSeconds(parameters.required_integer(REQUEST_TIME)?);
+    let max_age = max_age.min(MAX_AGE);
+    VerifyError::check_age(REQUEST_TIME, time, received_at.seconds(), max_age)?;
+    let expected = tokens.iter().map(|token| sign(token, request_time));
+    find_match(expected, sign_sent).ok_or(VerifyError::WrongSignature)
 }

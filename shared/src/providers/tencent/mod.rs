@@ -1,7 +1,7 @@
-//! Tencent: Chat's `State.StateChange`, and TRTC's room events.
+//! Tencent: Chat's `State.StateChange`, TRTC's room events, and those of `RoomEngine` and Live.
 //!
-//! They are two senders with nothing in common but the app: each has a signature and an answer of
-//! its own, so each is a [`crate::callback::Provider`].
+//! They are three senders with little in common but the app: each is verified in its own way, so each
+//! is a [`crate::callback::Provider`].
 
 #[cfg(feature = "server-api")]
 pub mod api;
@@ -12,6 +12,10 @@ mod chat;
 mod chat_state;
 mod device;
 mod platform;
+mod reply;
+mod room_engine;
+mod room_event;
+mod room_visits;
 mod rules;
 mod says;
 mod trtc;
@@ -22,10 +26,14 @@ mod visits;
 pub use api_account::{ApiAccount, SECRET_KEY};
 #[cfg(feature = "server-api")]
 pub(super) use api_account::{ApiAccountJson, read_api_account};
-pub use apps::{AppCredentials, Apps, CHAT_TOKENS, SECRET_KEYS, TRTC_KEYS};
+pub use apps::{
+    AppCredentials, Apps, CHAT_TOKENS, LIVE_TOKENS, ROOM_PATH_KEYS, SECRET_KEYS, TRTC_KEYS,
+};
 pub(super) use apps::{AppJson, read_apps};
 pub use chat::{Chat, StateChange, sign as sign_chat};
 pub use chat_state::ChatState;
-pub use rules::{RULES, SEATS};
+pub use room_engine::RoomEngine;
+pub use room_event::RoomEvent;
+pub use rules::{ROOM_ENGINE_SEATS, RULES, SEATS};
 pub use trtc::{Trtc, sign as sign_trtc};
 pub use trtc_event::TrtcEvent;

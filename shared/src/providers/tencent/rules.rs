@@ -1,28 +1,41 @@
 //! How Tencent's records are read.
 
 use super::{
-    device, says,
+    device,
+    room_visits::RoomVisits,
+    says,
     trtc_event::{ANCHOR, AUDIENCE},
     visits::{self, Visits},
 };
 use crate::{
-    domain::{Beginning, Kind, Role, Stamp},
+    domain::{Beginning, Kind, Role, Stamp, Track},
     providers::rules::{
         self, DeviceRules, Months, NewestMark, RoleRules, RoomEnds, RoomRules, Rules, SeatRules,
     },
 };
 
-/// TRTC has rooms whose lives have no ids, and Chat has devices. Tencent counts its users by month.
+/// TRTC and `RoomEngine` report the same rooms, whose lives have no ids, and Chat has devices. Tencent
+/// counts its users by month.
 pub static RULES: Rules = Rules {
     rooms: Some(RoomRules {
-        visits: || Box::<Visits>::default(),
-        of_newest: Visits::of_newest,
+        tracks: &[(Track::Media, "trtc"), (Track::RoomEngine, "room_engine")],
+        visits: |track| match track {
+            Track::Media => Box::<Visits>::default(),
+            Track::RoomEngine => Box::<RoomVisits>::default(),
+        },
+        of_newest: |track, marks| match track {
+            Track::Media => Visits::of_newest(marks),
+            Track::RoomEngine => RoomVisits::of_newest(marks),
+        },
         ends: RoomEnds::Boundaries(visits::ends),
         roles: RoleRules {
             names: &[(Role(0), "unspecified"), (ANCHOR, "anchor"), (AUDIENCE, "audience")],
             services: &[],
         },
-        says: says::mark,
+        says: |track, mark, role| match track {
+            Track::Media => says::mark(mark, role),
+            Track::RoomEngine => says::room_mark(mark),
+        },
         numbered: None,
     }),
     devices: Some(DeviceRules {
@@ -44,4 +57,10 @@ pub static SEATS: SeatRules = SeatRules {
         Kind::Leave => NewestMark::Unclear,
     },
     deciding: rules::last_by_sequence,
+};
+
+/// The newest mark of `RoomEngine`'s decides alone, and it stays on the seat anyway.
+pub static ROOM_ENGINE_SEATS: SeatRules = SeatRules {
+    newest: |mark| if mark.kind == Kind::Leave { NewestMark::Left } else { NewestMark::In },
+    deciding: |_| Vec::new(),
 };

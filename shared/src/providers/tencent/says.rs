@@ -1,12 +1,12 @@
 //! What a mark and a register say, in Tencent's terms.
 
-use super::trtc_event::RoomEvent;
+use super::{room_event::Reported, trtc_event::TrtcRoomEvent};
 use crate::domain::{Device, Kind, LeaveReason, Mark, Register, Stamp};
 
 /// The room event of TRTC that left a mark.
 pub(super) fn mark(mark: &Mark, role: &str) -> String {
     let at = mark.at;
-    let is_entry = mark.order.sequence == RoomEvent::Entered.rank();
+    let is_entry = mark.order.sequence == TrtcRoomEvent::Entered.rank();
     let what = match mark.kind {
         Kind::Enter => format!("event 103: entered the room as {role}"),
         Kind::Stay if is_entry => format!(
@@ -19,6 +19,38 @@ pub(super) fn mark(mark: &Mark, role: &str) -> String {
         }
     };
     format!("{what}; EventMsTs {at}")
+}
+
+/// The callback of `RoomEngine` or Live that left a mark.
+pub(super) fn room_mark(mark: &Mark) -> String {
+    let state = "Live.CallbackAfterMemberStateChanged: EventType";
+    let what = match Reported::of(mark) {
+        Some(Reported::RoomEnter) => "Room.CallbackAfterMemberEnter: entered the room".to_owned(),
+        Some(Reported::RoomLeave) => {
+            let how = match mark.reason {
+                LeaveReason::Normal => ", with Type Leave",
+                LeaveReason::Kicked => ", with Type Kicked",
+                LeaveReason::HeartbeatTimeout => ", with Type Expired",
+                _ => "",
+            };
+            format!("Room.CallbackAfterMemberLeave: left the room{how}")
+        }
+        Some(Reported::LiveEnter) => format!("{state} Online with EventCause Enter"),
+        Some(Reported::LiveRecover) => format!("{state} Online with EventCause HeartbeatRecover"),
+        Some(Reported::LiveOnline) => format!("{state} Online"),
+        Some(Reported::LiveOffline) => {
+            let cause = match mark.reason {
+                LeaveReason::Normal => " with EventCause Leave",
+                LeaveReason::Kicked => " with EventCause Kicked",
+                LeaveReason::HeartbeatTimeout => " with EventCause HeartbeatInterrupt",
+                _ => "",
+            };
+            format!("{state} Offline{cause}")
+        }
+        // No callback of theirs leaves such a mark.
+        None => "an event of RoomEngine".to_owned(),
+    };
+    format!("{what}; EventTime {}", mark.at)
 }
 
 /// The code of an exit, and what it means.

@@ -4,8 +4,8 @@ use super::Trtc;
 use crate::{
     callback::{Callback, FieldError, Fields, ParseError, Parsed, Verified},
     domain::{
-        Boundary, BoundaryChange, Change, Creator, Kind, LeaveReason, Mark, Order, Role, RoomId,
-        Roster, SeatChange, UnixMillis,
+        Boundary, BoundaryChange, Change, Creator, IdError, Kind, LeaveReason, Mark, Order, Role,
+        RoomId, Roster, SeatChange, Track, UnixMillis,
     },
 };
 
@@ -35,9 +35,9 @@ impl Callback for TrtcEvent {
         let (name, change) = match event {
             101 => ("room_created", boundary(request, true)?),
             102 => ("room_dismissed", boundary(request, false)?),
-            103 => ("room_entered", seat(request, RoomEvent::Entered)?),
-            104 => ("room_left", seat(request, RoomEvent::Left)?),
-            105 => ("role_changed", seat(request, RoomEvent::ChangedRole)?),
+            103 => ("room_entered", seat(request, TrtcRoomEvent::Entered)?),
+            104 => ("room_left", seat(request, TrtcRoomEvent::Left)?),
+            105 => ("role_changed", seat(request, TrtcRoomEvent::ChangedRole)?),
             _ => return Ok(Parsed { event: Some("other"), ..Parsed::ignored() }),
         };
         Ok(Parsed { event: Some(name), ..Parsed::from(change) })
@@ -46,13 +46,13 @@ impl Callback for TrtcEvent {
 
 /// What happens to a person in a room.
 #[derive(Clone, Copy)]
-pub(super) enum RoomEvent {
+pub(super) enum TrtcRoomEvent {
     ChangedRole,
     Left,
     Entered,
 }
 
-impl RoomEvent {
+impl TrtcRoomEvent {
     /// The order of events at the same millisecond.
     pub(super) fn rank(self) -> u64 {
         match self {
@@ -63,19 +63,19 @@ impl RoomEvent {
     }
 }
 
-fn seat(request: &Verified<Trtc>, event: RoomEvent) -> Result<Change, FieldError> {
+fn seat(request: &Verified<Trtc>, event: TrtcRoomEvent) -> Result<Change, FieldError> {
     let info = request.body().object("EventInfo")?;
     let at = time(&info, request.received_at())?;
     let code: Option<u8> = info.integer("Reason")?;
     let kind = match (event, code) {
-        (RoomEvent::Left, _) => Kind::Leave,
+        (TrtcRoomEvent::Left, _) => Kind::Leave,
         // Another network, or another try: they have been here.
-        (RoomEvent::ChangedRole, _) | (RoomEvent::Entered, Some(2 | 3)) => Kind::Stay,
-        (RoomEvent::Entered, _) => Kind::Enter,
+        (TrtcRoomEvent::ChangedRole, _) | (TrtcRoomEvent::Entered, Some(2 | 3)) => Kind::Stay,
+        (TrtcRoomEvent::Entered, _) => Kind::Enter,
     };
     let reason = match event {
-        RoomEvent::Left => leave_reason(code),
-        RoomEvent::Entered | RoomEvent::ChangedRole => LeaveReason::Unspecified,
+        TrtcRoomEvent::Left => leave_reason(code),
+        TrtcRoomEvent::Entered | TrtcRoomEvent::ChangedRole => LeaveReason::Unspecified,
     };
     let role = match info.integer("Role")? {
         None => Role::default(),
@@ -89,6 +89,7 @@ fn seat(request: &Verified<Trtc>, event: RoomEvent) -> Result<Change, FieldError
         user: info.id("UserId")?,
         room: room(&info)?,
         life: None,
+        track: Track::Media,
         mark: Mark { order, kind, at, role, reason },
         roster: Roster::default(),
     }))
@@ -106,7 +107,8 @@ fn boundary(request: &Verified<Trtc>, is_created: bool) -> Result<Change, FieldE
     } else {
         Boundary::Closed { at, reason: info.integer("Reason")? }
     };
-    Ok(Change::Boundary(BoundaryChange { app: request.app(), room: room(&info)?, boundary }))
+    let (app, room, track) = (request.app(), room(&info)?, Track::Media);
+    Ok(Change::Boundary(BoundaryChange { app, room, track, boundary }))
 }
 
 /// `EventTs`, in seconds, is kept by Tencent for compatibility only.
@@ -122,10 +124,13 @@ fn room(info: &Fields) -> Result<RoomId, FieldError> {
         let number: u32 = info.required_integer(FIELD)?;
         return number.to_string().parse().map_err(|error| FieldError::Id(FIELD, error));
     }
-    let text = info.required(FIELD)?;
+    string_room(info.required(FIELD)?).map_err(|error| FieldError::Id(FIELD, error))
+}
+
+/// A room whose id is a string: it stays as it is, unless it could be taken for another one.
+pub(super) fn string_room(text: &str) -> Result<RoomId, IdError> {
     let is_ambiguous = text.starts_with("s:") || text.bytes().all(|byte| byte.is_ascii_digit());
-    let id = if is_ambiguous { format!("s:{text}") } else { text.to_owned() };
-    id.parse().map_err(|error| FieldError::Id(FIELD, error))
+    if is_ambiguous { format!("s:{text}").parse() } else { text.parse() }
 }
 
 pub(super) fn leave_reason(code: Option<u8>) -> LeaveReason {

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::trtc_event::RoomEvent;
+use super::trtc_event::TrtcRoomEvent;
 use crate::{
     domain::{
         Beginning, Boundary, EndRule, Ending, Kind, LeaveReason, MAX_EVENT_TIME_AHEAD, Mark,
@@ -58,7 +58,7 @@ impl rules::Visits for Visits {
                 self.judge(&mark, rule);
             }
             Kind::Stay => {
-                let is_entry = mark.order.sequence == RoomEvent::Entered.rank();
+                let is_entry = mark.order.sequence == TrtcRoomEvent::Entered.rank();
                 let rule = match (&self.open, is_entry) {
                     (Some(_), true) => MarkRule::ChangesConnection,
                     (Some(_), false) => MarkRule::ChangesRole,

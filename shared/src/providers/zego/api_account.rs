@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::Zego;
 use crate::{
-    callback::{AppWarning, AppWarnings, Provider, Secret, SecretForm, SecretKind},
+    callback::{AppWarning, AppWarnings, Misfit, Provider, Secret, SecretForm, SecretKind},
     domain::AppId,
     providers::api::{BaseUrl, PlainHttp, ProviderApisError, number},
 };
@@ -12,7 +12,11 @@ use crate::{
 /// The secret that signs requests to the Server API. It is not the one of callbacks.
 pub const SERVER_SECRET: SecretKind = SecretKind {
     name: "server_secret",
-    form: Some(SecretForm { words: "32 characters", fits: |text| text.len() == 32 }),
+    form: Some(SecretForm {
+        words: "32 characters",
+        fits: |text| text.len() == 32,
+        misfit: Misfit::Used,
+    }),
 };
 
 /// The Server API of RTC that is nearest to most.

@@ -5,7 +5,7 @@ use crate::{
     callback::{Callback, FieldError, Fields, ParseError, Parsed, Provider, Verified},
     domain::{
         Boundary, Change, Detail, Details, Kind, LeaveReason, LifeChange, LifeId, Mark, Order,
-        Role, Roster, SeatChange, UnixMillis,
+        Role, Roster, SeatChange, Track, UnixMillis,
     },
     routes::CALLBACKS,
 };
@@ -72,6 +72,7 @@ pub(super) fn seat(request: &Verified<Zego>, event: &SeatEvent) -> Result<Parsed
         user: body.id("user_account")?,
         room: body.id("room_id")?,
         life: Some(life(body, "room_seq")?),
+        track: Track::Media,
         mark,
         roster: Roster { name: kept(body, "user_nickname")?, details },
     })))

@@ -15,8 +15,9 @@ use crate::{
 /// ZEGO has rooms, each life of which has an id. It has no devices, and counts no months.
 pub static RULES: Rules = Rules {
     rooms: Some(RoomRules {
-        visits: || Box::<Visits>::default(),
-        of_newest: visits_of_newest,
+        tracks: &[],
+        visits: |_| Box::<Visits>::default(),
+        of_newest: |_, marks| visits_of_newest(marks),
         ends: RoomEnds::Lives,
         roles: RoleRules {
             names: &[
@@ -27,7 +28,7 @@ pub static RULES: Rules = Rules {
             ],
             services: &[ADMIN],
         },
-        says,
+        says: |_, mark, role| says(mark, role),
         numbered: Some(|| Box::<Changes>::default()),
     }),
     devices: None,

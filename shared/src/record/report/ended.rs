@@ -81,31 +81,31 @@ impl Record<'_> {
             store.seats_of_room(app, room.id(), SeatsFrom::Time(from), SEATS_PER_READ, now);
         let mut last = None::<Ending>;
         while let Some(found) = seats.try_next().await? {
-            let (user, seat) = (found.member.user, found.member.seat);
-            if seat.life.as_ref() != room.life() && !seat.is_only_seen() {
-                continue;
-            }
-            let visits = if seat.seen.is_empty() {
-                let marks: Vec<Mark> = store.marks(app, &user, &seat, now).try_collect().await?;
-                self.rules().visits_of(&marks)
-            } else {
-                ends.observed_on(&user, &seat).await?
-            };
-            for visit in visits {
-                if visit.last_in < from || !self.rules().is_person(visit.role) {
+            let user = found.member.user;
+            // By the other track they may have left later.
+            for seat in [Some(found.member.seat), found.other].into_iter().flatten() {
+                if seat.life.as_ref() != room.life() && !seat.is_only_seen() {
                     continue;
                 }
-                let visit = if seat.seen.is_empty() {
-                    ends.decide_on(&user, &seat, visit).await?
+                let visits = if seat.seen.is_empty() {
+                    let marks: Vec<Mark> =
+                        store.marks(app, &user, &seat, now).try_collect().await?;
+                    self.rules().visits_of(seat.track, &marks)
                 } else {
-                    visit
+                    ends.observed_on(&user, &seat).await?
                 };
-                match visit.ending {
-                    Some(ending) => {
-                        let is_later = last.is_none_or(|last| ending.at() > last.at());
-                        last = if is_later { Some(ending) } else { last };
+                for visit in visits {
+                    if visit.last_in < from || !self.rules().is_person(visit.role) {
+                        continue;
                     }
-                    None => return Ok(None),
+                    let visit = if seat.seen.is_empty() {
+                        ends.decide_on(&user, &seat, visit).await?
+                    } else {
+                        visit
+                    };
+                    let Some(ending) = visit.ending else { return Ok(None) };
+                    let is_later = last.is_none_or(|last| ending.at() > last.at());
+                    last = if is_later { Some(ending) } else { last };
                 }
             }
         }

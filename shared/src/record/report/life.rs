@@ -124,32 +124,39 @@ impl<'a> Record<'a> {
         Ok(first)
     }
 
-    /// Its first creation and its last dismissal in the span, unless it was created again.
+    /// Its first creation and its last dismissal in the span, by all tracks that count, unless it was
+    /// created again by one of them.
     async fn life_without_a_name(
         self,
         room: &RoomId,
         window: Window,
     ) -> Result<ReportedLife, ReportError> {
         let mut life = ReportedLife { life: None, created: None, end: None };
-        let (mut is_known, from) = (false, window.from);
-        let mut boundaries = pin!(self.store.boundaries_from(self.app, room, from, self.now));
-        while let Some(boundary) = boundaries.try_next().await? {
-            is_known = true;
-            if boundary.at() > window.to {
-                break;
-            }
-            life.end = match boundary {
-                Boundary::Created { at, .. } => {
-                    life.created = life.created.or(Some(at));
-                    None
-                }
-                Boundary::Closed { at, .. } => Some(LifeEnd::Closed(at)),
-            };
-        }
         let Self { store, app, now } = self;
-        if !is_known
-            && store.boundaries(app, room, now).await?.is_empty()
-            && !store.is_room_known(app, room, now).await?
+        let mut is_known = false;
+        let (mut last_close, mut is_open) = (None, false);
+        for track in self.tracks().iter() {
+            let mut newest = None;
+            let from = (track, window.from);
+            let mut boundaries = pin!(store.boundaries_from(app, room, from, now));
+            while let Some(boundary) = boundaries.try_next().await? {
+                is_known = true;
+                if boundary.at() > window.to {
+                    break;
+                }
+                if let Boundary::Created { at, .. } = boundary {
+                    life.created = life.created.into_iter().chain([at]).min();
+                }
+                newest = Some(boundary);
+            }
+            match newest {
+                Some(Boundary::Created { .. }) => is_open = true,
+                Some(Boundary::Closed { at, .. }) => last_close = last_close.max(Some(at)),
+                None => {}
+            }
+        }
+        life.end = last_close.filter(|_| !is_open).map(LifeEnd::Closed);
+        if !is_known && !self.has_lives(room).await? && !store.is_room_known(app, room, now).await?
         {
             return Err(ReportError::UnknownRoom);
         }

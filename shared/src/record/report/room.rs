@@ -23,6 +23,7 @@ use crate::{
     record::{
         Record, RecordError,
         ends::{LifeEnd, RoomEnds},
+        united,
     },
     store::{Member, Seat, SeatsFrom, StoreError},
 };
@@ -31,11 +32,14 @@ use crate::{
 pub(super) struct Occupants<'a> {
     record: Record<'a>,
     pub(super) life: ReportedLife,
-    seats: BoxStream<'a, Result<Member, StoreError>>,
+    seats: BoxStream<'a, Result<Seats, StoreError>>,
     ends: RoomEnds<'a>,
     /// Those whose seat without a life was read: their other seats come with it.
     seen: BTreeSet<String>,
 }
+
+/// Somebody's seat, and the one by the other track, if they have one that counts.
+type Seats = (Member, Option<Seat>);
 
 /// Somebody who was there. Their visits come oldest first.
 pub(super) struct Occupant {
@@ -65,17 +69,22 @@ impl<'a> Record<'a> {
             let seats = store.seats_of_room(app, room, from, SEATS_PER_READ, now);
             let until = life.last_seats();
             // They come in the order of the newest session of each.
-            let is_later = move |seat: &Member| {
+            let is_later = move |(seat, _): &Seats| {
                 seat.seat.marks.iter().max().is_some_and(|newest| newest.order.time > until)
             };
-            let seats = seats.map_ok(|found| found.member);
+            let seats = seats.map_ok(|found| (found.member, found.other));
             let seats = seats.try_take_while(move |seat| std::future::ready(Ok(!is_later(seat))));
             seats.boxed()
         } else {
             let mut members = Vec::new();
             for user in users {
-                let seats = store.seats_in_room(app, user, room, now).await?.into_iter();
-                members.extend(seats.map(|seat| Ok(Member { user: (*user).clone(), seat })));
+                let mut seats = store.seats_in_room(app, user, room, now).await?;
+                let are_two = united::of_two_tracks(self.tracks(), &seats).is_some();
+                let mut other = if are_two { seats.pop() } else { None };
+                let members_of = seats.into_iter().map(|seat| {
+                    Ok((Member { user: (*user).clone(), seat }, other.take()))
+                });
+                members.extend(members_of);
             }
             stream::iter(members).boxed()
         };
@@ -86,7 +95,10 @@ impl<'a> Record<'a> {
 impl Occupants<'_> {
     pub(super) async fn next(&mut self) -> Result<Option<Occupant>, RecordError> {
         let Record { store, app, now } = self.record;
-        while let Some(Member { user, seat }) = self.seats.try_next().await? {
+        while let Some((Member { user, seat }, other)) = self.seats.try_next().await? {
+            if let Some(other) = other {
+                return self.of_both(user, seat, other).await.map(Some);
+            }
             let is_of_life = seat.life.as_ref() == self.life.id();
             if !seat.seen.is_empty() && (is_of_life || seat.is_only_seen()) {
                 if let Some(occupant) = self.observed(user, seat).await? {
@@ -99,13 +111,29 @@ impl Occupants<'_> {
             }
             let marks: Vec<Mark> = store.marks(app, &user, &seat, now).try_collect().await?;
             let mut visits = Vec::new();
-            for visit in self.record.rules().visits_of(&marks) {
+            for visit in self.record.rules().visits_of(seat.track, &marks) {
                 visits.push(self.ends.decide_on(&user, &seat, visit).await?);
             }
             let (name, is_again) = (seat.name, false);
             return Ok(Some(Occupant { user, name, marks, visits, is_again }));
         }
         Ok(None)
+    }
+
+    /// Somebody whom two tracks report.
+    async fn of_both(
+        &mut self,
+        user: UserId,
+        seat: Seat,
+        other: Seat,
+    ) -> Result<Occupant, RecordError> {
+        let Record { store, app, now } = self.record;
+        let visits = self.ends.united(&user, &[&seat, &other]).await?.into_visits();
+        // Only one of them names roles.
+        let named = if seat.track.is_media() { &seat } else { &other };
+        let marks = store.marks(app, &user, named, now).try_collect().await?;
+        let (name, is_again) = (seat.name.or(other.name), false);
+        Ok(Occupant { user, name, marks, visits, is_again })
     }
 
     /// Somebody who was observed, with the visits to all of their seats that are of the life; `None`

@@ -24,13 +24,15 @@ use super::{
     rows::{Direction, Merged, Row, items, rows_per_shard},
     seat::Seat,
 };
-use crate::domain::{App, Mark, RoomId, UnixMillis, UserId};
+use crate::domain::{App, Mark, RoomId, Tracks, UnixMillis, UserId};
 
 /// A seat of a room, and its place among the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoomSeat {
     /// The user and the seat.
     pub member: Member,
+    /// Their seat by the other track, if both count and they have one.
+    pub other: Option<Seat>,
     /// Its place in the order of the room's seats. It stays when the person leaves, and moves
     /// towards the end when they come again.
     pub place: String,
@@ -51,7 +53,8 @@ impl Reader {
     /// requests, and then more and more.
     ///
     /// A seat that moves while the stream is read moves towards its end, so it may come twice, but
-    /// is never missed.
+    /// is never missed. Of a person's seats by two tracks, the one comes that is nearer to the
+    /// beginning, with the other one.
     #[must_use]
     pub fn seats_of_room<'a>(
         &'a self,
@@ -81,11 +84,12 @@ impl Reader {
                 Ok::<_, StoreError>(merged.next().await?.map(|row| (row, merged)))
             })
         });
-        let app = app.clone();
+        let (app, of_app) = (app.clone(), app.clone());
         let seats = seats.try_flatten().try_filter_map(move |(place, item): Row| {
             let member = self.read_member(&app, &item);
-            let seat = member.map(|member| member.map(|member| RoomSeat { member, place }));
-            std::future::ready(seat)
+            let seat =
+                |member: Member| RoomSeat { member, other: None, place };
+            std::future::ready(member.map(|member| member.map(seat)))
         });
         let mut last = None;
         let is_new = move |seat: &RoomSeat| {
@@ -93,12 +97,35 @@ impl Reader {
             last = Some(seat.place.clone());
             std::future::ready(is_new)
         };
-        seats.try_filter(is_new).boxed()
+        let seats = seats.try_filter(is_new).boxed();
+        match self.tracks(&of_app) {
+            Tracks::Only(_) => seats,
+            Tracks::Both => {
+                let first = match from {
+                    SeatsFrom::Time(time) => Some(keys::time(time)),
+                    SeatsFrom::Place(_) => None,
+                };
+                self.in_pairs(&of_app, room, seats, (first, at_first), now)
+            }
+        }
     }
 
-    /// All seats of a person, read consistently.
+    /// All seats of a person by the tracks that count, read consistently.
     #[must_use]
     pub fn seats_of_user<'a>(
+        &'a self,
+        app: &App,
+        user: &UserId,
+        now: UnixMillis,
+    ) -> BoxStream<'a, Result<Seat, StoreError>> {
+        let tracks = self.tracks(app);
+        let seats = self.every_seat_of_user(app, user, now);
+        seats.try_filter(move |seat| std::future::ready(tracks.has(seat.track))).boxed()
+    }
+
+    /// All seats of a person by any track, read consistently.
+    #[must_use]
+    pub fn every_seat_of_user<'a>(
         &'a self,
         app: &App,
         user: &UserId,
@@ -108,7 +135,8 @@ impl Reader {
         self.read_seats(query, app, user, now)
     }
 
-    /// The seats of a person from a room on, in the order of their keys, read consistently.
+    /// The seats of a person from a room on by any track, in the order of their keys, read
+    /// consistently.
     #[must_use]
     pub fn seats_of_user_from<'a>(
         &'a self,
@@ -128,7 +156,7 @@ impl Reader {
         self.read_seats(query, app, user, now)
     }
 
-    /// The seats of a person in one room, read consistently.
+    /// The seats of a person in one room by any track, read consistently.
     #[must_use]
     pub fn seats_of_user_in<'a>(
         &'a self,
@@ -163,7 +191,7 @@ impl Reader {
         now: UnixMillis,
     ) -> BoxStream<'a, Result<Mark, StoreError>> {
         let moved = if seat.moved_to.is_some() {
-            let prefix = keys::moved_of(&seat.room, seat.life.as_ref());
+            let prefix = keys::moved_of(&seat.room, seat.life.as_ref(), seat.track);
             let query = self.query_user(app, user, &prefix);
             items(query, None, now).and_then(async |item| item::marks(&item)).boxed()
         } else {

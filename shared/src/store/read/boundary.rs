@@ -1,5 +1,6 @@
 //! When a room was created or dismissed, where its lives have no names.
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use futures::{Stream, StreamExt, TryStreamExt};
 
 use super::{
@@ -12,14 +13,14 @@ use super::{
     Reader,
     rows::items,
 };
-use crate::domain::{App, Boundary, Creator, CreatorHash, RoomId, UnixMillis};
+use crate::domain::{App, Boundary, Creator, CreatorHash, RoomId, Track, UnixMillis};
 
 /// How many of a room's newest boundaries are read. The newest decides, unless it does not end its
 /// creator's stay: then an older one does.
 pub const NEWEST_BOUNDARIES: usize = 8;
 
 impl Reader {
-    /// The newest boundaries of a room, the newest first.
+    /// The newest boundaries of a room by one track, the newest first.
     ///
     /// # Errors
     ///
@@ -28,29 +29,41 @@ impl Reader {
         &self,
         app: &App,
         room: &RoomId,
+        track: Track,
         now: UnixMillis,
     ) -> Result<Vec<Boundary>, StoreError> {
-        let query = self
-            .query_index(keys::lives(app, room))
-            .key_condition_expression(format!("{INDEX_PK} = :pk"));
+        let query = self.query_boundaries(app, room, track, UnixMillis(0));
         let newest = items(query, Some(NEWEST_BOUNDARIES), now).take(NEWEST_BOUNDARIES);
         newest.and_then(async |item| read_boundary(&item)).try_collect().await
     }
 
-    /// The boundaries of a room from a time on, the oldest first.
+    /// The boundaries of a room by one track from a time on, the oldest first.
     pub fn boundaries_from<'a>(
         &'a self,
         app: &App,
         room: &RoomId,
-        from: UnixMillis,
+        (track, from): (Track, UnixMillis),
         now: UnixMillis,
     ) -> impl Stream<Item = Result<Boundary, StoreError>> + Send + 'a {
-        let query = self
-            .query_index(keys::lives(app, room))
-            .scan_index_forward(true)
-            .key_condition_expression(format!("{INDEX_PK} = :pk AND {INDEX_SK} >= :from"))
-            .expression_attribute_values(":from", item::string(keys::time(from)));
+        let query = self.query_boundaries(app, room, track, from).scan_index_forward(true);
         items(query, Some(NEWEST_BOUNDARIES), now).and_then(async |item| read_boundary(&item))
+    }
+
+    /// A query of the boundaries of a room by one track that are not older than `from`, the newest
+    /// first.
+    fn query_boundaries(
+        &self,
+        app: &App,
+        room: &RoomId,
+        track: Track,
+        from: UnixMillis,
+    ) -> QueryFluentBuilder {
+        self.query_index(keys::lives(app, room))
+            .key_condition_expression(format!(
+                "{INDEX_PK} = :pk AND {INDEX_SK} BETWEEN :from AND :to"
+            ))
+            .expression_attribute_values(":from", item::string(keys::boundaries_from(track, from)))
+            .expression_attribute_values(":to", item::string(keys::boundaries_end(track)))
     }
 }
 

@@ -1,4 +1,5 @@
-//! The erasures of an app: one partition, which is normally empty.
+//! The erasures of an app, and the note that it has a second track: one partition, which is normally
+//! empty.
 
 use std::{
     collections::HashMap,
@@ -38,16 +39,19 @@ impl Reader {
             .key_condition_expression(format!("{PK} = :pk"))
             .expression_attribute_values(":pk", item::string(keys::erasures(app)));
         let mut items = pin!(rows::items(query, None, now));
-        let (mut key, mut erased_at) = (None, HashMap::new());
+        let (mut key, mut erased_at, mut has_second_track) = (None, HashMap::new(), false);
         while let Some(item) = items.try_next().await? {
-            if item::text(&item, SK)? == keys::HASH_KEY {
-                key = Some(read_hash_key(&item)?);
-            } else {
-                let Erasure { hash, at, .. } = read_erasure(&item)?;
-                erased_at.insert(hash, at);
+            match item::text(&item, SK)? {
+                keys::HASH_KEY => key = Some(read_hash_key(&item)?),
+                keys::SECOND_TRACK => has_second_track = true,
+                _ => {
+                    let Erasure { hash, at, .. } = read_erasure(&item)?;
+                    erased_at.insert(hash, at);
+                }
             }
         }
-        Ok(Erasures::new(app, key, erased_at))
+        let erasures = Erasures::new(app, key, erased_at);
+        Ok(if has_second_track { erasures.with_second_track(app) } else { erasures })
     }
 
     /// The erasures of an app in the order of their hashes, beginning after one of them.

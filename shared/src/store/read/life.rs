@@ -275,7 +275,7 @@ impl Reader {
                 let partition = keys::shard(app, room, shard);
                 let mut rows = self.rows(partition, range, Direction::NewestFirst, 1, now);
                 while let Some((_, item)) = rows.try_next().await? {
-                    if let (_, Some(life)) = keys::parse_seat(item::text(&item, SK)?)? {
+                    if let (_, Some(life), _) = keys::parse_seat(item::text(&item, SK)?)? {
                         return Ok(Some(life));
                     }
                 }
@@ -394,10 +394,10 @@ impl Reader {
             ))
             .expression_attribute_values(":section", item::string(section.prefix()));
         let login = |item: &Item| {
-            let (_, life) = keys::parse_seat(item::text(item, SK)?)?;
+            let (_, life, _) = keys::parse_seat(item::text(item, SK)?)?;
             Ok::<_, StoreError>((life, item::newest(item)?.order.time))
         };
-        if self.erased.is_empty() {
+        if self.erased.is_empty() && self.has_only_tracks_that_count(app) {
             let page = query.clone().limit(1).send().await?;
             let fresh = page.items().iter().find(|item| !item::is_expired(item, now));
             if fresh.is_none_or(|item| item.contains_key(NEWEST)) {

@@ -8,6 +8,7 @@ mod erasure;
 mod life;
 mod live;
 mod month;
+mod pairs;
 mod people;
 mod person;
 mod registration;
@@ -42,7 +43,7 @@ use super::{
     keys,
     table::{PK, SK, Table},
 };
-use crate::domain::{App, Settings, UnixMillis, UserId};
+use crate::domain::{App, Settings, Track, Tracks, UnixMillis, UserId};
 
 /// The table as queries use it: they read and never write.
 ///
@@ -67,6 +68,22 @@ impl Reader {
     #[must_use]
     pub fn with_settings(self, settings: Settings) -> Self {
         Self { settings: Arc::new(settings), ..self }
+    }
+
+    /// By which tracks it is decided who is in the rooms of an app. The one that every provider has
+    /// decides alone until another one has reported anything.
+    #[must_use]
+    pub fn tracks(&self, app: &App) -> Tracks {
+        match self.settings.rooms(app) {
+            Tracks::Both if !self.erased.has_second_track(app) => Tracks::Only(Track::Media),
+            tracks => tracks,
+        }
+    }
+
+    /// Whether there is nothing of a track that does not count.
+    fn has_only_tracks_that_count(&self, app: &App) -> bool {
+        let is_media_only = !self.erased.has_second_track(app) && self.tracks(app).has(Track::Media);
+        is_media_only || self.tracks(app) == Tracks::Both
     }
 
     /// Opens the connection to the table, as [`super::Writer::warm_up`] does.

@@ -18,8 +18,8 @@ use super::{
     seat::Seat,
 };
 use crate::domain::{
-    App, Details, Device, LifeId, Mark, Month, Registration, RoomId, UnixMillis, UnixSeconds,
-    UserId,
+    App, Details, Device, LifeId, Mark, Month, Registration, RoomId, Track, UnixMillis,
+    UnixSeconds, UserId,
 };
 
 /// One of the items that are stored about a person.
@@ -39,7 +39,7 @@ pub enum PersonContent {
     /// A seat in one life of a room, and what else the provider sent, by its own field names.
     Seat(Seat, Details),
     /// The marks of a seat that were moved from it.
-    OlderMarks(RoomId, Option<LifeId>, Vec<Mark>),
+    OlderMarks(RoomId, Option<LifeId>, Track, Vec<Mark>),
     /// A device, and the month that its newest login is counted for.
     Device(Device, Option<Month>),
     /// A month in which they count as active, and the login by which they do.
@@ -130,12 +130,12 @@ impl Reader {
                 self.read_seat(app, user, item)?.map(|seat| PersonContent::Seat(seat, details))
             }
             PersonKind::Moved => {
-                let (room, life) = keys::parse_seat(sk)?;
+                let (room, life, track) = keys::parse_seat(sk)?;
                 let marks = match erased {
                     Some(erased) => erased.left_of(item::marks(item)?, Complete::No),
                     None => item::marks(item)?,
                 };
-                (!marks.is_empty()).then_some(PersonContent::OlderMarks(room, life, marks))
+                (!marks.is_empty()).then_some(PersonContent::OlderMarks(room, life, track, marks))
             }
             PersonKind::Device => {
                 let month = item::optional_text(item, COUNTED_MONTH);

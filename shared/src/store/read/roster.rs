@@ -1,6 +1,9 @@
 //! Who is in a room, from the index.
 
-use std::{collections::HashMap, pin::pin};
+use std::{
+    collections::{HashMap, HashSet},
+    pin::pin,
+};
 
 use futures::TryStreamExt;
 
@@ -16,7 +19,7 @@ use super::{
     seat::Seat,
 };
 use crate::{
-    domain::{App, Count, Counting, LifeId, Mark, RoomId, UnixMillis, UserId},
+    domain::{App, Count, Counting, LifeId, Mark, RoomId, Tracks, UnixMillis, UserId},
     providers::{NewestMark, seat_rules},
 };
 
@@ -38,6 +41,8 @@ pub struct RosterRow {
     pub member: Member,
     /// Of somebody whom only observations show, their seat in the room's newest life.
     pub in_life: Option<Seat>,
+    /// Their seat by the other track, if both count and they have one.
+    pub other: Option<Seat>,
 }
 
 /// Which part of a roster to read, and the rule that decides who is in it.
@@ -118,6 +123,9 @@ impl Reader {
         });
         let mut rows = Merged::new(shards.collect(), Direction::NewestFirst).await?;
         let mut roster = Roster { members: Vec::new(), count: Count::Unknown, next: None };
+        // Of somebody whom two tracks report, the first row that is read counts.
+        let are_two_tracks = self.tracks(app) == Tracks::Both;
+        let mut counted = HashSet::new();
         let (mut read, mut is_over) = (0, false);
         // One more than the page has room for shows that another one follows.
         while !is_over && roster.members.len() <= page.limit {
@@ -136,11 +144,16 @@ impl Reader {
                     continue;
                 }
                 is_anyone_waiting |= is_waiting;
-                roster.members.push(RosterRow { row, member, in_life: None });
+                roster.members.push(RosterRow { row, member, in_life: None, other: None });
             }
             if is_anyone_waiting {
                 let rows = roster.members.split_off(from);
                 roster.members.extend(self.known_to_be_in(app, room, page, rows, now).await?);
+            }
+            if are_two_tracks {
+                let rows = roster.members.split_off(from);
+                let rows = self.once_each(app, room, page, rows, &mut counted, now).await?;
+                roster.members.extend(rows);
             }
         }
         let mut found = roster.members.len();
@@ -168,7 +181,11 @@ impl Reader {
             }
             match self.member(app, &item, now).await? {
                 Some(member) if is_seen(&member) => waiting.0.push(member),
-                Some(member) => found += usize::from((page.is_in)(&member, None)),
+                Some(member) if (page.is_in)(&member, None) => {
+                    let is_new = !are_two_tracks || counted.insert(member.user);
+                    found += usize::from(is_new);
+                }
+                Some(_) => {}
                 None => {}
             }
         };
@@ -266,20 +283,35 @@ impl Reader {
         item: &Item,
         now: UnixMillis,
     ) -> Result<Option<Member>, StoreError> {
-        let Some(Member { user, seat }) = self.read_member(app, item)? else { return Ok(None) };
-        let says = seat_rules(app.provider).newest;
-        let is_unclear = |newest: &Mark| says(newest) == NewestMark::Unclear;
-        if seat.moved_to.is_none() || !seat.marks.iter().max().is_some_and(is_unclear) {
-            return Ok(Some(Member { user, seat }));
+        match self.read_member(app, item)? {
+            Some(member) => self.with_deciding_marks(app, member, now).await.map(Some),
+            None => Ok(None),
         }
-        let marks = self.marks(app, &user, &seat, now).try_collect().await?;
-        Ok(Some(Member { user, seat: Seat { marks, moved_to: None, ..seat } }))
     }
 
-    /// A row of a room in the index; `None` if nothing is left of it after an erasure.
+    /// The same member, with all marks that decide whether they are in.
+    pub(super) async fn with_deciding_marks(
+        &self,
+        app: &App,
+        Member { user, seat }: Member,
+        now: UnixMillis,
+    ) -> Result<Member, StoreError> {
+        let says = seat_rules(app.provider, seat.track).newest;
+        let is_unclear = |newest: &Mark| says(newest) == NewestMark::Unclear;
+        if seat.moved_to.is_none() || !seat.marks.iter().max().is_some_and(is_unclear) {
+            return Ok(Member { user, seat });
+        }
+        let marks = self.marks(app, &user, &seat, now).try_collect().await?;
+        Ok(Member { user, seat: Seat { marks, moved_to: None, ..seat } })
+    }
+
+    /// A row of a room in the index; `None` if nothing is left of it after an erasure, or if its track
+    /// does not count.
     pub(super) fn read_member(&self, app: &App, item: &Item) -> Result<Option<Member>, StoreError> {
         let user = keys::parse_user(item::text(item, PK)?)?;
-        Ok(self.read_seat(app, &user, item)?.map(|seat| Member { user, seat }))
+        let seat = self.read_seat(app, &user, item)?;
+        let seat = seat.filter(|seat| self.tracks(app).has(seat.track));
+        Ok(seat.map(|seat| Member { user, seat }))
     }
 }
 

@@ -7,23 +7,25 @@ use super::{
         StoreError,
         erasures::{Complete, ErasedAt},
         item::{self, DISPLAY_NAME, Item},
-        keys,
+        keys::{self, Section},
         table::{PK, SK},
     },
     Reader,
 };
-use crate::domain::{App, LifeId, Mark, RoomId, SeatSeen, Seen, UnixMillis, UserId};
+use crate::domain::{App, LifeId, Mark, RoomId, SeatSeen, Seen, Track, UnixMillis, UserId};
 
 /// How many items one request reads by their keys at most.
-const SEATS_PER_REQUEST: usize = 100;
+pub(super) const SEATS_PER_REQUEST: usize = 100;
 
-/// A person's seat in one life of a room.
+/// A person's seat in one life of a room, as one track reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seat {
     /// Which room.
     pub room: RoomId,
     /// Which life of it, if the provider distinguishes lives.
     pub life: Option<LifeId>,
+    /// Which of the provider's products reported it.
+    pub track: Track,
     /// The person's display name, from the newest event.
     pub name: Option<String>,
     /// The marks on the seat. Some of the oldest may have been moved away, but never those that
@@ -44,13 +46,23 @@ impl Seat {
 
     /// Whether it comes before another seat of the same person, in the order in which they are read.
     #[must_use]
-    pub fn is_before(&self, room: &RoomId, life: Option<&LifeId>) -> bool {
-        keys::seat(&self.room, self.life.as_ref()) < keys::seat(room, life)
+    pub fn is_before(&self, room: &RoomId, life: Option<&LifeId>, track: Track) -> bool {
+        keys::seat(&self.room, self.life.as_ref(), self.track) < keys::seat(room, life, track)
+    }
+
+    /// Its place in the index among the seats of its room, if it has marks.
+    pub(super) fn place(&self, user: &UserId) -> Option<String> {
+        let newest = self.marks.iter().max()?;
+        let of = (self.life.as_ref(), self.track);
+        // The place is the same in both sections.
+        let row = keys::row(Section::In, newest.order.time, of, user);
+        Some(keys::place(&row).to_owned())
     }
 }
 
 impl Reader {
-    /// All seats of a user, read consistently; none if nothing is known of them.
+    /// All seats of a user by the tracks that count, read consistently; none if nothing is known of
+    /// them.
     ///
     /// # Errors
     ///
@@ -65,7 +77,7 @@ impl Reader {
         self.seats_in(app, user, &items)
     }
 
-    /// The seats of a user in all lives of a room, read consistently.
+    /// The seats of a user in all lives of a room by the tracks that count, read consistently.
     ///
     /// # Errors
     ///
@@ -99,7 +111,7 @@ impl Reader {
         for users in users.chunks(SEATS_PER_REQUEST) {
             let key = |user| {
                 let partition = item::string(keys::user(app, user));
-                let seat = item::string(keys::seat(room, Some(life)));
+                let seat = item::string(keys::seat(room, Some(life), Track::Media));
                 HashMap::from([(PK.to_owned(), partition), (SK.to_owned(), seat)])
             };
             for item in self.by_keys(users.iter().map(key).collect()).await? {
@@ -123,7 +135,9 @@ impl Reader {
     }
 
     fn seats_in(&self, app: &App, user: &UserId, items: &[Item]) -> Result<Vec<Seat>, StoreError> {
-        items.iter().filter_map(|item| self.read_seat(app, user, item).transpose()).collect()
+        let tracks = self.tracks(app);
+        let read = items.iter().filter_map(|item| self.read_seat(app, user, item).transpose());
+        read.filter(|seat| seat.as_ref().map_or(true, |seat| tracks.has(seat.track))).collect()
     }
 
     /// A seat, or what is left of it after an erasure; `None` if nothing is.
@@ -150,8 +164,8 @@ impl Reader {
 }
 
 fn read_seat(item: &Item) -> Result<Seat, StoreError> {
-    let (room, life) = keys::parse_seat(item::text(item, SK)?)?;
+    let (room, life, track) = keys::parse_seat(item::text(item, SK)?)?;
     let name = item::optional_text(item, DISPLAY_NAME);
     let (marks, moved_to) = (item::marks(item)?, item::moved_to(item)?);
-    Ok(Seat { room, life, name, marks, moved_to, seen: item::seat_seen(item)? })
+    Ok(Seat { room, life, track, name, marks, moved_to, seen: item::seat_seen(item)? })
 }

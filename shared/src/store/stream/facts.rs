@@ -20,7 +20,7 @@ use super::{
 };
 use crate::domain::{
     App, DeviceName, DeviceSays, DeviceSeen, LifeId, Mark, Platform, RegistrationSource, RoomId,
-    Seen, SessionId, Stamp, UnixMillis, UserId,
+    Seen, SessionId, Stamp, Track, UnixMillis, UserId,
 };
 
 /// A fact that a write added.
@@ -83,7 +83,9 @@ pub enum Fact {
         room: RoomId,
         /// In which life of it, if the provider distinguishes lives.
         life: Option<LifeId>,
-        /// What the provider reported.
+        /// Which of the provider's products reported it.
+        track: Track,
+        /// What it reported.
         mark: Mark,
     },
     /// The provider was asked, and said that somebody is in a room or not.
@@ -110,6 +112,8 @@ pub enum Fact {
         room: RoomId,
         /// Which life of it, if the provider distinguishes lives.
         life: Option<LifeId>,
+        /// Which of the provider's products reported it.
+        track: Track,
     },
     /// A room was closed or dismissed.
     Closed {
@@ -117,6 +121,8 @@ pub enum Fact {
         room: RoomId,
         /// Which life of it, if the provider distinguishes lives.
         life: Option<LifeId>,
+        /// Which of the provider's products reported it.
+        track: Track,
     },
     /// A life of a room is over, and nothing has changed for a while.
     Settled {
@@ -245,7 +251,7 @@ impl Subject<'_> {
 
     /// The marks that are new on a seat.
     fn marks(&self, user: &UserId) -> Result<Vec<NewFact>, StoreError> {
-        let (room, life) = keys::parse_seat(self.sk)?;
+        let (room, life, track) = keys::parse_seat(self.sk)?;
         let known: HashSet<&[u8]> = self
             .old
             .map(|old| item::mark_bytes(old).iter().map(AsRef::as_ref).collect())
@@ -261,14 +267,15 @@ impl Subject<'_> {
             let mark = item::read_mark(bytes)?;
             let (at, is_late) = (mark.at, mark < newest);
             let (user, room, life) = (user.clone(), room.clone(), life.clone());
-            Ok(self.fact(mark_name(bytes), at, is_late, Fact::Seat { user, room, life, mark }))
+            let fact = Fact::Seat { user, room, life, track, mark };
+            Ok(self.fact(mark_name(bytes), at, is_late, fact))
         };
         added.into_iter().map(fact).collect()
     }
 
     /// The observations that are new on a seat.
     fn seen(&self, user: &UserId) -> Result<Vec<NewFact>, StoreError> {
-        let (room, life) = keys::parse_seat(self.sk)?;
+        let (room, life, _) = keys::parse_seat(self.sk)?;
         let mut facts = Vec::new();
         for name in [SEEN_IN, SEEN_OUT] {
             let Some(seen) = self.added(name, item::seen)? else { continue };
@@ -301,11 +308,13 @@ impl Subject<'_> {
         let mut facts = Vec::new();
         if let Some(at) = self.added(CREATED_AT, item::millis)? {
             let is_late = self.old.is_some_and(|old| old.contains_key(CLOSED_AT));
-            let opened = Fact::Opened { room: room(), life: life() };
+            let (life, track) = (life(), Track::Media);
+            let opened = Fact::Opened { room: room(), life, track };
             facts.push(self.fact(CREATED_AT, at, is_late, opened));
         }
         if let Some(at) = self.added(CLOSED_AT, item::millis)? {
-            let closed = Fact::Closed { room: room(), life: life() };
+            let (life, track) = (life(), Track::Media);
+            let closed = Fact::Closed { room: room(), life, track };
             facts.push(self.fact(CLOSED_AT, at, false, closed));
         }
         Ok(facts)
@@ -313,12 +322,13 @@ impl Subject<'_> {
 
     /// A room without named lives was created or dismissed.
     fn boundary(&self, room: &RoomId) -> Result<Vec<NewFact>, StoreError> {
-        let (room, life) = (|| room.clone(), None);
+        let (room, life, track) = (room.clone(), None, keys::parse_boundary(self.sk));
         if let Some(at) = self.added(CREATED_AT, item::millis)? {
-            return Ok(vec![self.fact(CREATED_AT, at, false, Fact::Opened { room: room(), life })]);
+            let opened = Fact::Opened { room, life, track };
+            return Ok(vec![self.fact(CREATED_AT, at, false, opened)]);
         }
         let closed = self.added(CLOSED_AT, item::millis)?;
-        let fact = |at| self.fact(CLOSED_AT, at, false, Fact::Closed { room: room(), life });
+        let fact = |at| self.fact(CLOSED_AT, at, false, Fact::Closed { room, life, track });
         Ok(closed.map(fact).into_iter().collect())
     }
 

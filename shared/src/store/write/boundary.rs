@@ -19,13 +19,15 @@ impl Writer {
         change: &BoundaryChange,
         received_at: UnixMillis,
     ) -> Result<Outcome, StoreError> {
-        let BoundaryChange { app, room, boundary } = change;
+        let BoundaryChange { app, room, track, boundary } = change;
         let (name, at, creator, row) = match boundary {
             Boundary::Created { at, creator } => {
                 let creator = creator.as_ref().map(|creator| creator.hashed(app, room, *at));
-                (CREATED_AT, at, creator, keys::creation_row(*at, creator))
+                (CREATED_AT, at, creator, keys::creation_row(*track, *at, creator))
             }
-            Boundary::Closed { at, .. } => (CLOSED_AT, at, None, keys::dismissal_row(*at)),
+            Boundary::Closed { at, .. } => {
+                (CLOSED_AT, at, None, keys::dismissal_row(*track, *at))
+            }
         };
         let attributes = [
             (PK, item::string(keys::room(app, room))),

@@ -17,6 +17,7 @@ mod seat;
 mod settle;
 mod signature_use;
 mod sweep;
+mod track;
 mod update;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -48,6 +49,7 @@ const CONCURRENT_CHANGES: usize = 32;
 pub struct Writer {
     table: Table,
     retention: Duration,
+    noted: track::Noted,
 }
 
 /// The outcomes of several changes.
@@ -66,7 +68,8 @@ impl Writer {
     /// and lives for twice that after their end.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>, retention: Duration) -> Self {
-        Self { table: Table::new(client, table), retention }
+        let noted = track::Noted::default();
+        Self { table: Table::new(client, table), retention, noted }
     }
 
     /// Opens the connection to the table by reading an item that does not exist. The first callback
@@ -87,6 +90,7 @@ impl Writer {
         change: &Change,
         received_at: UnixMillis,
     ) -> Result<Outcome, StoreError> {
+        self.note_track(change, received_at).await?;
         match change {
             Change::Seat(change) => self.apply_seat(change, received_at).await,
             Change::Life(change) => self.apply_life(change, received_at).await,
@@ -107,6 +111,10 @@ impl Writer {
         let mut unstored: Vec<_> = changes.iter().map(Some).collect();
         let mut applied =
             AppliedAll { outcome: Outcome::Ignored, outcomes: BTreeMap::new(), failed: Vec::new() };
+        // The first of them does for all what they have in common. If it fails, each tries again.
+        if let Some(first) = changes.first() {
+            let _ = timeout_at(deadline, self.note_track(first, received_at)).await;
+        }
         let mut writes = Vec::with_capacity(changes.len());
         for (index, change) in changes.iter().enumerate() {
             let write = self.apply(change, received_at);

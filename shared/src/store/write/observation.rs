@@ -26,7 +26,7 @@ use super::{
 };
 use crate::domain::{
     App, CLOCKS_DIFFER, DeviceName, DeviceSays, DeviceSeen, LifeId, Outcome, RoomId, Says,
-    SeatObservation, Seen, UnixMillis, UserId,
+    SeatObservation, Seen, Track, UnixMillis, UserId,
 };
 
 /// The table as it is used by what asks providers: it stores what they answered.
@@ -63,7 +63,7 @@ impl Observer {
     async fn add_in(&self, observation: &SeatObservation) -> Result<Outcome, StoreError> {
         let SeatObservation { app, user, room, seen, .. } = observation;
         self.note_seen(app, room, seen.at).await?;
-        let row = keys::row(Section::In, seen.at, None, user);
+        let row = keys::row(Section::In, seen.at, (None, Track::Media), user);
         let update = on_seat(observation, SEEN_IN)
             .set(INDEX_PK, item::string(keys::shard_of(app, room, user)))
             .set(INDEX_SK, item::string(row))
@@ -89,7 +89,7 @@ impl Observer {
         if let (None, Some(came)) = (life, ends)
             && came.at < seen.at.before(CLOCKS_DIFFER)
         {
-            let row = keys::row(Section::Left, came.at, None, user);
+            let row = keys::row(Section::Left, came.at, (None, Track::Media), user);
             let is_newer = if_newer(SEEN_OUT);
             let update = on_seat(observation, SEEN_OUT)
                 .set(INDEX_SK, item::string(row))
@@ -195,7 +195,7 @@ impl Observer {
 /// Makes an observation the newest of its kind on its seat. The caller adds the condition.
 fn on_seat(observation: &SeatObservation, name: &str) -> Update {
     let SeatObservation { app, user, room, life, seen, .. } = observation;
-    Update::of(keys::user(app, user), keys::seat(room, life.as_ref()))
+    Update::of(keys::user(app, user), keys::seat(room, life.as_ref(), Track::Media))
         .set(name, item::bytes(Blob::new(seen.to_bytes())))
         .or_return_item()
 }

@@ -75,8 +75,8 @@ impl Writer {
     ) -> Result<Written, StoreError> {
         let SeatChange { app, user, room, roster, .. } = change;
         let life = change.life.as_ref();
-        let section = Section::of((seat_rules(app.provider).newest)(&change.mark));
-        let row = keys::row(section, change.mark.order.time, life, user);
+        let section = Section::of((seat_rules(app.provider, change.track).newest)(&change.mark));
+        let row = keys::row(section, change.mark.order.time, (life, change.track), user);
         let update = update_seat(change)
             .set(NEWEST, item::bytes(mark.clone()))
             .set(INDEX_PK, item::string(keys::shard_of(app, room, user)))
@@ -121,17 +121,17 @@ impl Writer {
         change: &SeatChange,
         received_at: UnixMillis,
     ) -> Result<(), StoreError> {
-        let SeatChange { app, user, room, .. } = change;
-        let life = change.life.as_ref();
-        let [seat, partition] = [keys::seat(room, life), keys::user(app, user)];
+        let SeatChange { app, user, room, track, .. } = change;
+        let (life, track) = (change.life.as_ref(), *track);
+        let [seat, partition] = [keys::seat(room, life, track), keys::user(app, user)];
         let read = self.table.item(partition.clone(), seat.clone()).await?;
         let Some(item) = read else { return Ok(()) };
-        let leaving = movable(&item::marks(&item)?, seat_rules(app.provider));
+        let leaving = movable(&item::marks(&item)?, seat_rules(app.provider, track));
         let (Some(oldest), Some(newest)) = (leaving.first(), leaving.last()) else { return Ok(()) };
         let bytes = leaving.iter().map(|mark| Blob::new(mark.to_bytes())).collect();
         let moved = item::mark_set(bytes);
 
-        let place = keys::moved(room, life, &oldest.to_bytes());
+        let place = keys::moved(room, life, track, &oldest.to_bytes());
         let add = Update::of(partition.clone(), place)
             .set(item::EXPIRES_AT, item::number(self.seat_expiry(received_at).0))
             .add(MARKS, moved.clone());
@@ -156,7 +156,7 @@ impl Writer {
 /// one returns the seat, which shows whether the mark is known.
 fn update_seat(change: &SeatChange) -> Update {
     let SeatChange { app, user, room, .. } = change;
-    Update::of(keys::user(app, user), keys::seat(room, change.life.as_ref()))
+    Update::of(keys::user(app, user), keys::seat(room, change.life.as_ref(), change.track))
         .measured()
         .or_return_item()
 }
