@@ -32,6 +32,7 @@ pub(crate) enum Common {
     OpenImDocumentedRegister,
     ChatLaterLogin,
     TrtcEnter,
+    RoomEnter,
     Presence,
     Mint,
     /// A callback function that [`common`] does not know.
@@ -59,6 +60,7 @@ fn common(function: &'static str) -> Common {
         "openim-any" => Common::OpenImDocumentedRegister,
         "tencent-chat-state" => Common::ChatLaterLogin,
         "tencent-trtc-event" => Common::TrtcEnter,
+        "tencent-room-event" => Common::RoomEnter,
         _ => match function.strip_prefix("zego-").map(|name| Zego::from_str(name, false)) {
             Some(Ok(name)) => Common::Zego(None, name),
             _ => Common::Unknown(function),

@@ -18,7 +18,7 @@ use rollcall_local::EXAMPLE_APPS;
 use rollcall_players::{
     Callback,
     openim::{self, EventName as OpenImName},
-    tencent::{Event as TencentEvent, EventName as Tencent, Options as TencentOptions},
+    tencent::{Event as TencentEvent, EventName as Tencent, Options as TencentOptions, Product},
     zego::{self, EventName as Zego},
 };
 use serde_json::{Value, json};
@@ -195,6 +195,7 @@ impl Callbacks {
                 self.tencent(Tencent::ChatLogin, &user, later)?
             }
             Common::TrtcEnter => self.tencent(Tencent::TrtcEnter, &user, at)?,
+            Common::RoomEnter => self.tencent(Tencent::RoomEnter, &user, at)?,
             Common::Presence => {
                 self.happen(self.zego(Zego::RoomLogin, &user, at, 1)?).await?;
                 return Ok(event("GET", &format!("/presence/zego/1/users/{user}"), &[], "", ""));
@@ -301,6 +302,30 @@ impl Callbacks {
                 chat(Tencent::TrtcEnter, t(3))?,
                 3.0,
             ),
+            stated(
+                "RoomEngine: a room is created, as the first thing that a process hears in a day",
+                "tencent-room-event",
+                chat(Tencent::RoomCreate, t(0))?,
+                3.0,
+            ),
+            stated(
+                "RoomEngine: a person enters",
+                "tencent-room-event",
+                chat(Tencent::RoomEnter, t(1))?,
+                2.0,
+            ),
+            stated(
+                "RoomEngine: the person leaves",
+                "tencent-room-event",
+                chat(Tencent::RoomLeave, t(2))?,
+                3.0,
+            ),
+            stated(
+                "Live: the person is online",
+                "tencent-room-event",
+                chat(Tencent::LiveOnline, t(3))?,
+                3.0,
+            ),
         ])
     }
 
@@ -355,8 +380,12 @@ impl Callbacks {
 
     fn tencent(&self, name: Tencent, user: &str, at: UnixMillis) -> Result<Callback, Failure> {
         let credentials: &tencent::AppCredentials = &self.apps.tencent[&"1400000000".parse()?];
-        let secrets =
-            if name.is_chat() { &credentials.chat_tokens } else { &credentials.trtc_keys };
+        let secrets = match name.product() {
+            Product::Chat => &credentials.chat_tokens,
+            Product::Trtc => &credentials.trtc_keys,
+            Product::Live => &credentials.live_tokens,
+            Product::Room => &credentials.room_path_keys,
+        };
         let options =
             TencentOptions { time: Some(at.0), ..TencentOptions::for_user(user, "lobby") };
         let event = TencentEvent { name, options, now: runtime::now() };
@@ -372,8 +401,8 @@ impl Callbacks {
         }
         let request = Request {
             headers,
-            query: callback.query.unwrap_or_default(),
-            ..Request::post(callback.route, callback.body, runtime::now())
+            query: callback.query.clone().unwrap_or_default(),
+            ..Request::post(&callback.path(), callback.body.clone(), runtime::now())
         };
         let reply = endpoint.receive(&self.receiver, &request).await;
         if reply.status.is_success() { Ok(()) } else { Err(format!("{reply:?}").into()) }
@@ -422,7 +451,7 @@ fn zego_event(name: Zego, user: &str, at: UnixMillis, sequence: u64) -> zego::Ev
 
 fn as_event(callback: &Callback) -> Bytes {
     let query = callback.query.as_deref().unwrap_or_default();
-    event("POST", callback.route, &callback.headers, query, &callback.body)
+    event("POST", &callback.path(), &callback.headers, query, &callback.body)
 }
 
 /// An event of an HTTP API in payload format 2.0, as API Gateway makes it.

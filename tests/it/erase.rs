@@ -53,9 +53,8 @@ async fn zego(handlers: &Handlers, event: &Event, now: UnixMillis) -> Option<&'s
 }
 
 async fn tencent(handlers: &Handlers, event: &tencent::Event) -> Option<&'static str> {
-    let key = if event.name.is_chat() { CHAT_TOKEN } else { TRTC_KEY };
     let event = tencent::Event { now: runtime::now(), ..event.clone() };
-    handlers.deliver(&event.callback(&secret(key)), event.now).await.outcome
+    handlers.deliver(&event.callback(&tencent_secret(event.name)), event.now).await.outcome
 }
 
 /// Everything that is stored, without the erasures themselves.
@@ -606,15 +605,16 @@ async fn a_late_registration_of_openims_is_erased_by_the_second_pass() {
 /// The ends of three visits, of which two began before the erasure and one after it, in the words of
 /// each provider that does not name sessions. Returns the path of the person, what they did before,
 /// the end, and the beginning that belongs to it.
-fn visits_without_names(start: Moment) -> [(&'static str, Callback, Callback, Callback); 3] {
+fn visits_without_names(start: Moment) -> [(&'static str, Callback, Callback, Callback); 5] {
     use openim::EventName::{UserOffline, UserOnline};
-    use tencent::EventName::{ChatLogout, TrtcEnter, TrtcExit};
+    use tencent::EventName::{
+        ChatLogout, LiveOffline, LiveOnline, RoomEnter, RoomLeave, TrtcEnter, TrtcExit,
+    };
     let credentials = apps().openim[&"main".parse().unwrap()].clone();
     let openim = |name, ms| openim_event(name, start.plus(ms)).callback(&credentials);
     let tencent = |name: tencent::EventName, ms| {
-        let key = secret(if name.is_chat() { CHAT_TOKEN } else { TRTC_KEY });
         let event = tencent_event(name, start.plus(ms));
-        tencent::Event { now: runtime::now(), ..event }.callback(&key)
+        tencent::Event { now: runtime::now(), ..event }.callback(&tencent_secret(name))
     };
     [
         (
@@ -634,6 +634,18 @@ fn visits_without_names(start: Moment) -> [(&'static str, Callback, Callback, Ca
             tencent(TrtcEnter, 0),
             tencent(TrtcExit, 3000),
             tencent(TrtcEnter, 2000),
+        ),
+        (
+            "tencent/1400000000/ada",
+            tencent(RoomEnter, 0),
+            tencent(RoomLeave, 3000),
+            tencent(RoomEnter, 2000),
+        ),
+        (
+            "tencent/1400000000/ada",
+            tencent(LiveOnline, 0),
+            tencent(LiveOffline, 3000),
+            tencent(LiveOnline, 2000),
         ),
     ]
 }

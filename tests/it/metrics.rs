@@ -92,6 +92,8 @@ fn secrets(with: &str) -> Secrets {
         openim,
         chat: Some(secret(CHAT_TOKEN)),
         trtc: Some(secret(TRTC_KEY)),
+        live: Some(secret(LIVE_TOKEN)),
+        room: Some(secret(ROOM_KEY)),
     }
 }
 
@@ -142,7 +144,8 @@ async fn log() -> (String, usize) {
             "x".repeat(5 << 20),
         ] {
             let route = endpoint.routes[0];
-            let callback = Callback { route, query: None, headers: Vec::new(), body };
+            let (path_key, query, headers) = (None, None, Vec::new());
+            let callback = Callback { route, path_key, query, headers, body };
             handlers.deliver(&callback, runtime::now()).await;
             sent += 1;
         }

@@ -123,8 +123,8 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
                 let own = endpoint.routes.contains(&callback.route);
                 let any = is_openim && endpoint.function.starts_with("openim-");
                 if own || any {
-                    let path = if own { callback.route } else { endpoint.routes[0] };
-                    let event = callback_event(&callback, path);
+                    let path = if own { callback.path() } else { endpoint.routes[0].to_owned() };
+                    let event = callback_event(&callback, &path);
                     let answer = invoke(endpoint.function, event).await;
                     assert_eq!(answer["statusCode"], 200, "{}: {answer}", endpoint.function);
                     let reported = &answer["headers"]["x-rollcall-outcome"];

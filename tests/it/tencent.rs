@@ -45,10 +45,10 @@ fn secret(text: &str) -> Secret {
 
 /// Delivers an event, signed as if sent just now.
 async fn deliver(handlers: &Handlers, event: &Event) -> Reply {
-    let key = if event.name.is_chat() { CHAT_TOKEN } else { TRTC_KEY };
+    let secret = tencent_secret(event.name);
     let now = event.now.max(NOW);
     let event = Event { now, ..event.clone() };
-    handlers.deliver(&event.callback(&secret(key)), now).await
+    handlers.deliver(&event.callback(&secret), now).await
 }
 
 async fn outcome(handlers: &Handlers, event: &Event) -> &'static str {

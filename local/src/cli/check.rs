@@ -6,7 +6,8 @@ use clap::{Args, ValueEnum};
 use reqwest::StatusCode;
 use rollcall::{
     callback::{Provider, Secret},
-    domain::{AppId, ProviderName},
+    config::settings_from_env,
+    domain::{self, AppId, ProviderName, Track},
     providers::{
         openim::{AppCredentials as OpenImSecrets, OpenIm},
         tencent::{AppCredentials as TencentSecrets, Chat},
@@ -16,7 +17,11 @@ use rollcall::{
     runtime,
 };
 use rollcall_local::ask::{Client, DEFAULT_URL, Query, query::encoded};
-use rollcall_players::{Answer, Callback, client, openim, tencent, zego};
+use rollcall_players::{
+    Answer, Callback, client, openim,
+    tencent::{self, Product},
+    zego,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -456,7 +461,8 @@ impl Check {
         self.send(what, &forged, "401 rejected").await
     }
 
-    /// Chat, TRTC and UserSig are checked separately: an app may have only one of them.
+    /// Chat, TRTC, RoomEngine, Live and UserSig are checked separately: an app may have only one of
+    /// them.
     /// Refused if no callback was taken.
     async fn tencent(&mut self, app: &App<'_, TencentSecrets>) -> Result<(), Refused> {
         if app.secret.secret_keys.is_empty() {
@@ -472,6 +478,18 @@ impl Check {
         match app.secret.trtc_keys.first() {
             Some(secret) => taken = self.trtc(&App { id: app.id, secret }).await.or(taken),
             None => println!("none   tencent trtc: ROLLCALL_APPS has no \"trtc_keys\" of it"),
+        }
+        for (product, list, secrets) in [
+            (Product::Room, "room_path_keys", &app.secret.room_path_keys),
+            (Product::Live, "live_tokens", &app.secret.live_tokens),
+        ] {
+            match secrets.first() {
+                Some(secret) => {
+                    let app = App { id: app.id, secret };
+                    taken = self.room_engine(&app, product).await.or(taken);
+                }
+                None => println!("none   tencent {product}: ROLLCALL_APPS has no \"{list}\" of it"),
+            }
         }
         taken
     }
@@ -533,17 +551,66 @@ impl Check {
         ] {
             self.send(what, &events(name), "200 applied").await?;
         }
-        let of = app.path(Chat::NAME);
-        let path = format!("/presence/{of}/rooms/{lobby}");
-        let room = [("/members/0/user", tom.as_str().into())];
-        self.ask("tencent room", Query::get(path), &room).await;
+        self.tencent_room("tencent room", app.id, (&tom, &lobby), Track::Media).await;
         let began = [tencent::EventName::TrtcCreate, tencent::EventName::TrtcEnter];
-        let trtc = tencent::EventName::value_variants().iter().filter(|name| !name.is_chat());
+        let trtc = tencent::EventName::value_variants().iter().filter(|name| name.is_trtc());
         for name in trtc.filter(|name| !began.contains(name)) {
             let what = format!("tencent {}", word(name));
             self.send(&what, &events(*name), "200").await?;
         }
         Ok(())
+    }
+
+    /// The callbacks of RoomEngine, or those of Live.
+    async fn room_engine(
+        &mut self,
+        app: &App<'_, Secret>,
+        product: Product,
+    ) -> Result<(), Refused> {
+        let (tom, stage) = (self.name("tom"), self.name(&format!("{product}-stage")));
+        let events = app.tencent(&tom, &stage);
+        let began = match product {
+            Product::Live => [tencent::EventName::LiveCreate, tencent::EventName::LiveOnline],
+            _ => [tencent::EventName::RoomCreate, tencent::EventName::RoomEnter],
+        };
+        for name in began {
+            self.send(&format!("tencent {}", word(&name)), &events(name), "200 applied").await?;
+        }
+        let what = format!("tencent room of {product}");
+        self.tencent_room(&what, app.id, (&tom, &stage), Track::RoomEngine).await;
+        let all = tencent::EventName::value_variants().iter();
+        for name in all.filter(|name| name.product() == product && !began.contains(name)) {
+            self.send(&format!("tencent {}", word(name)), &events(*name), "200").await?;
+        }
+        let Some(wrong) = Secret::new(format!("{}-of-nobody-at-all-in-any-room", self.name("wrong")))
+        else {
+            return Ok(());
+        };
+        let forged = App { id: app.id, secret: &wrong }.tencent(&tom, &stage)(began[1]);
+        let what = format!("tencent {}, with a wrong secret", word(&began[1]));
+        self.send(&what, &forged, "401 rejected").await
+    }
+
+    /// That somebody is in a room, unless `ROLLCALL_SETTINGS` says that another product decides.
+    async fn tencent_room(
+        &mut self,
+        what: &str,
+        app: &AppId,
+        (user, room): (&str, &str),
+        track: Track,
+    ) {
+        let of = domain::App { provider: Chat::NAME, id: app.clone() };
+        match settings_from_env() {
+            Err(error) => return self.say(what, Err(error.to_string())),
+            Ok(settings) if !settings.rooms(&of).has(track) => {
+                println!("none   {what}: ROLLCALL_SETTINGS has another product decide");
+                return;
+            }
+            Ok(_) => {}
+        }
+        let app = encoded(app.as_str());
+        let path = format!("/presence/{}/{app}/rooms/{room}", Chat::NAME.as_str());
+        self.ask(what, Query::get(path), &[("/members/0/user", user.into())]).await;
     }
 }
 

@@ -124,7 +124,8 @@ impl Introduction<'_> {
                     (false, false) => Some(""),
                     (false, true) => Some(" chat-login"),
                     (true, false) => Some(" trtc-enter"),
-                    (true, true) => None,
+                    (true, true) if !app.room_path_keys.is_empty() => Some(" room-enter"),
+                    (true, true) => (!app.live_tokens.is_empty()).then_some(" live-online"),
                 }
             }
             _ => (!self.apps.zego[id].is_empty()).then_some(""),

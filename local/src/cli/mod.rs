@@ -131,7 +131,10 @@ fn first<A>(apps: &HashMap<AppId, A>) -> Option<(&AppId, &A)> {
 /// The secret of an option. Prints a line for each thing that is wrong with it.
 fn secret(option: &str, text: String, kind: SecretKind) -> Result<Secret, Failure> {
     let (secret, faults) = kind.take(text);
-    let secret = secret.ok_or_else(|| format!("{option} {}", SecretFault::Blank))?;
+    let secret = secret.ok_or_else(|| {
+        // What is not used has a fault for it.
+        format!("{option} {}", faults.last().copied().unwrap_or(SecretFault::Blank))
+    })?;
     for fault in faults {
         eprintln!("rollcall: {option} {fault}");
     }

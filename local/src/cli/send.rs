@@ -13,10 +13,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Client;
 use rollcall::{
     callback::Secret,
+    config::settings_from_env,
     domain::{AppId, UnixMillis},
     providers::{
         openim::{AppCredentials, BASIC_PASSWORDS, Basic, SECRETS},
-        tencent::{CHAT_TOKENS, TRTC_KEYS},
+        tencent::{CHAT_TOKENS, LIVE_TOKENS, ROOM_PATH_KEYS, TRTC_KEYS},
         zego::CALLBACK_SECRETS,
     },
     runtime,
@@ -32,7 +33,9 @@ use rollcall_local::{
 use rollcall_players::{
     Callback, Event, Secrets, client, crowd,
     delivery::{Order, Plan, Tally},
-    openim, tencent, zego,
+    openim,
+    tencent::{self, Product},
+    zego,
 };
 
 use super::{Failure, apps};
@@ -57,8 +60,8 @@ fn events() -> String {
 `send openim import FILE` imports users from before Rollcall.
 
 With --count N a plausible history of N different events is sent instead: many people who register,
-come online, enter rooms and leave them. Without an event it has all of them, and
-`send all --count N` those of all providers.",
+come online, enter rooms and leave them. Without an event it has all of them, of Tencent those of
+Chat and TRTC, and `send all --count N` those of all providers.",
         of::<zego::EventName>(),
         of::<openim::EventName>(),
         of::<tencent::EventName>()
@@ -107,14 +110,15 @@ enum Provider {
         #[command(flatten)]
         delivery: Delivery,
     },
-    /// The callbacks of Tencent's Chat and TRTC
+    /// The callbacks of Tencent's Chat, TRTC, RoomEngine and Live
     Tencent {
         /// The event; with --count, all events if none is given
         #[arg(required_unless_present = "count")]
         event: Option<tencent::EventName>,
         #[command(flatten)]
         options: tencent::Options,
-        /// Chat's token or TRTC's key; for all events, both [default: as for ZEGO]
+        /// Chat's or Live's token, TRTC's key, or the key in the address of RoomEngine's callbacks
+        /// [default: as for ZEGO]
         #[arg(long)]
         secret: Option<String>,
         #[command(flatten)]
@@ -174,7 +178,8 @@ struct Delivery {
     /// Where to write what is true now, for `rollcall provider`
     #[arg(long, value_name = "FILE", default_value = TruthFile::DEFAULT)]
     truth: PathBuf,
-    /// Query the record afterwards, and check that it is what was sent
+    /// Query the record afterwards, and check that it is what was sent. `ROLLCALL_SETTINGS` has to
+    /// be that of Rollcall
     #[arg(long)]
     verify: bool,
     /// Send a history of this many different events
@@ -382,8 +387,8 @@ impl Delivery {
             let answer = callback.send(&client, &self.url).await.map_err(|error| {
                 let cause = std::error::Error::source(&error)
                     .map_or(String::new(), |source| format!(": {source}"));
-                let url = callback.url(&self.url);
-                format!("{url} does not answer{cause}; is `cargo run` running?")
+                let address = callback.address(&self.url);
+                format!("{address} does not answer{cause}; is `cargo run` running?")
             })?;
             let outcome = answer.outcome.as_deref().unwrap_or("-");
             println!("{} {outcome} {}", answer.status.as_u16(), answer.body);
@@ -465,7 +470,14 @@ impl Delivery {
     }
 
     async fn verify(&self, client: &Client, sent: Sent<'_>) -> bool {
-        let verdict = verify(sent, client, &self.url).await;
+        let settings = match settings_from_env() {
+            Ok(settings) => settings,
+            Err(error) => {
+                eprintln!("rollcall: {error}");
+                return false;
+            }
+        };
+        let verdict = verify(sent, client, &self.url, &settings).await;
         if verdict.wrong.is_empty() {
             println!("the record is what was sent: {verdict}");
             return true;
@@ -519,27 +531,46 @@ fn zego_secret(given: Option<String>, app: &str) -> Result<Secret, Failure> {
     })
 }
 
-/// The secrets that this event is signed with, or all events if there is none.
+/// The secrets that this event is signed with, or those of a history if there is none.
 fn tencent_secrets(
     given: Option<&String>,
     app: &str,
     event: Option<tencent::EventName>,
 ) -> Result<Secrets, Failure> {
-    let secret = |is_chat| {
-        let is_needed = event.is_none_or(|event| event.is_chat() == is_chat);
-        is_needed.then(|| tencent_secret(given.cloned(), app, is_chat)).transpose()
+    let secret = |product| {
+        let is_needed = match event {
+            Some(event) => event.product() == product,
+            None => matches!(product, Product::Chat | Product::Trtc),
+        };
+        is_needed.then(|| tencent_secret(given.cloned(), app, product)).transpose()
     };
-    Ok(Secrets { chat: secret(true)?, trtc: secret(false)?, ..Secrets::default() })
+    Ok(Secrets {
+        chat: secret(Product::Chat)?,
+        trtc: secret(Product::Trtc)?,
+        live: secret(Product::Live)?,
+        room: secret(Product::Room)?,
+        ..Secrets::default()
+    })
 }
 
-fn tencent_secret(given: Option<String>, app: &str, is_chat: bool) -> Result<Secret, Failure> {
+fn tencent_secret(given: Option<String>, app: &str, product: Product) -> Result<Secret, Failure> {
     if let Some(given) = given {
-        let kind = if is_chat { CHAT_TOKENS } else { TRTC_KEYS };
+        let kind = match product {
+            Product::Chat => CHAT_TOKENS,
+            Product::Trtc => TRTC_KEYS,
+            Product::Live => LIVE_TOKENS,
+            Product::Room => ROOM_PATH_KEYS,
+        };
         return super::secret("--secret", given, kind);
     }
     let apps = apps()?;
     let known = app.parse().ok().and_then(|id: AppId| apps.tencent.get(&id).cloned());
-    let secrets = known.map(|app| if is_chat { app.chat_tokens } else { app.trtc_keys });
+    let secrets = known.map(|app| match product {
+        Product::Chat => app.chat_tokens,
+        Product::Trtc => app.trtc_keys,
+        Product::Live => app.live_tokens,
+        Product::Room => app.room_path_keys,
+    });
     let first = secrets.and_then(|secrets| secrets.into_iter().next());
     first.ok_or_else(|| {
         format!("no secret is known for Tencent app {app}: give one with --secret").into()

@@ -3,15 +3,22 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use futures::{StreamExt, stream};
-use rollcall::runtime;
+use rollcall::{
+    callback::Provider,
+    domain::{App, Settings, Track, Tracks},
+    providers::tencent::Chat,
+    runtime,
+};
 use rollcall_players::{
     Event,
     answers::{
         Answers, End, Registration, Room, Stay, User, Visit, compare, is_same_visit, read_visits,
     },
     gateway,
-    model::{Arrived, model},
-    tencent::EventName::TrtcExit,
+    model::{Arrived, Rooms, model, model_of},
+    tencent::EventName::{
+        LiveDestroy, LiveOffline, RoomDestroy, RoomLeave, TrtcDismiss, TrtcExit,
+    },
 };
 use serde_json::Value;
 use tokio::time::Instant;
@@ -61,7 +68,12 @@ impl fmt::Display for Verdict {
 }
 
 /// Queries every user and every room that the events name, and compares with the model.
-pub async fn verify(sent: Sent<'_>, client: &reqwest::Client, url: &str) -> Verdict {
+pub async fn verify(
+    sent: Sent<'_>,
+    client: &reqwest::Client,
+    url: &str,
+    settings: &Settings,
+) -> Verdict {
     let events = match sent {
         Sent::History(events) => events,
         Sent::Alone(event) => std::slice::from_ref(event),
@@ -70,7 +82,8 @@ pub async fn verify(sent: Sent<'_>, client: &reqwest::Client, url: &str) -> Verd
     let now = runtime::now().0;
     let arrived: Vec<Arrived> =
         events.iter().map(|event| Arrived { event: event.clone(), received_at: now }).collect();
-    let model = model(&arrived, now);
+    let counted = rooms_of(events, settings);
+    let model = model_of(counted, &arrived, now);
     let times = || events.iter().flat_map(Event::times);
     let span = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
     let mut openim = BTreeMap::<String, Vec<Arrived>>::new();
@@ -95,7 +108,7 @@ pub async fn verify(sent: Sent<'_>, client: &reqwest::Client, url: &str) -> Verd
         wrong: Vec::new(),
     };
     let client = Client::new(client.clone(), gateway(url));
-    let asker = &Asker { client, sent, span, model: &model, openim };
+    let asker = &Asker { client, sent, counted, span, model: &model, openim };
     let end = Instant::now() + LAG;
     let users = stream::iter(model.users.keys().map(|path| (path, false)));
     let rooms = stream::iter(model.rooms.keys().map(|path| (path, true)));
@@ -108,6 +121,22 @@ pub async fn verify(sent: Sent<'_>, client: &reqwest::Client, url: &str) -> Verd
     let wrong: Vec<Vec<String>> = queries.buffer_unordered(CONCURRENT_QUERIES).collect().await;
     verdict.wrong = wrong.concat();
     verdict
+}
+
+/// Which of Tencent's products decide who is in a room. A history has one app of Tencent's.
+fn rooms_of(events: &[Event], settings: &Settings) -> Rooms {
+    let app = events.iter().find_map(|event| match event {
+        Event::Tencent(event) => {
+            let id = event.options.app.parse().ok()?;
+            Some(App { provider: Chat::NAME, id })
+        }
+        _ => None,
+    });
+    match app.map_or(Tracks::Both, |app| settings.rooms(&app)) {
+        Tracks::Both => Rooms::Both,
+        Tracks::Only(Track::Media) => Rooms::Trtc,
+        Tracks::Only(Track::RoomEngine) => Rooms::RoomEngine,
+    }
 }
 
 /// Repeats a query until nothing is wrong, or until it takes too long for a lag.
@@ -124,6 +153,7 @@ async fn settle(end: Instant, mut ask: impl AsyncFnMut() -> Vec<String>) -> Vec<
 struct Asker<'a> {
     client: Client,
     sent: Sent<'a>,
+    counted: Rooms,
     /// From the first event to the last one, in Unix ms.
     span: (u64, u64),
     model: &'a Answers,
@@ -265,9 +295,16 @@ impl Asker<'_> {
         if model.life.is_some() && model.life != room.life {
             wrong.push(format!("its life is {:?}, and {:?} is recorded", model.life, room.life));
         }
-        // An exit says nothing of the room.
-        let is_exit = matches!(event, Event::Tencent(event) if event.name == TrtcExit);
-        if model.open != room.open && !is_exit {
+        // A leave says nothing of the room. An end does, but by the other product it may be open.
+        let says_nothing = match event {
+            Event::Tencent(event) => match event.name {
+                TrtcExit | RoomLeave | LiveOffline => true,
+                TrtcDismiss | RoomDestroy | LiveDestroy => self.counted == Rooms::Both,
+                _ => false,
+            },
+            _ => false,
+        };
+        if model.open != room.open && !says_nothing {
             wrong.push(format!("open is {}, and {} is recorded", model.open, room.open));
         }
         Ok(wrong)

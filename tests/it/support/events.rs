@@ -8,7 +8,7 @@ use rollcall_players::{
 };
 use serde_json::{Value, json};
 
-use super::{CHAT_TOKEN, SECRET, TRTC_KEY, apps};
+use super::{SECRET, apps, tencent_secret};
 
 /// The start time of a test: long enough ago that all following events are in the past.
 #[derive(Debug, Clone, Copy)]
@@ -82,8 +82,7 @@ pub(crate) fn one_of_each(start: Moment, now: UnixMillis) -> Vec<Callback> {
         if name == tencent::EventName::ChatLogin {
             event.options.kick = vec!["Web".to_owned(), "Android".to_owned()];
         }
-        let key = if name.is_chat() { CHAT_TOKEN } else { TRTC_KEY };
-        callbacks.push(event.callback(&secret(key)));
+        callbacks.push(event.callback(&tencent_secret(name)));
     }
     callbacks
 }

@@ -61,7 +61,7 @@ use rollcall::{
     user_sig::UserSigs,
 };
 use rollcall_local::{dynamodb::Embedded, gateway::Gateway};
-use rollcall_players::{Answer, Callback, Secrets, zego::Event};
+use rollcall_players::{Answer, Callback, Secrets, tencent, zego::Event};
 pub(crate) use secrets_manager::{Mood, SecretsManager};
 use serde_json::Value;
 pub(crate) use servers::{Known, ServersOnAPort};
@@ -90,6 +90,12 @@ pub(crate) const OPENIM_PASSWORD: &str = "c81e728d9d4c2f636f067f89cc14862c";
 pub(crate) const CHAT_TOKEN: &str = "a87ff679a2f3e71d9181a67b7542122c";
 /// Its first key of TRTC's callbacks.
 pub(crate) const TRTC_KEY: &str = "e4da3b7fbbce2345d7772b0674a318d5";
+/// Its token of Live's callbacks.
+pub(crate) const LIVE_TOKEN: &str = "1679091c5a880faf6fb5e6087eb1b2dc";
+/// The first key in the address of its `RoomEngine`'s callbacks.
+pub(crate) const ROOM_KEY: &str = "8f14e45fceea167a5a36dedd4bea2543-room_KEY";
+/// The second one.
+pub(crate) const PREVIOUS_ROOM_KEY: &str = "c9f0f895fb98ab9159f51fd0297e236d";
 /// The `UserSig` key that Tencent publishes in its examples: here of SDKAppID `1400000000`.
 pub(crate) const TENCENT_KEY: &str =
     "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
@@ -140,7 +146,20 @@ pub(crate) fn player_secrets() -> Secrets {
         openim: apps().openim[&"main".parse().unwrap()].clone(),
         chat: secret(CHAT_TOKEN),
         trtc: secret(TRTC_KEY),
+        live: secret(LIVE_TOKEN),
+        room: secret(ROOM_KEY),
     }
+}
+
+/// What proves a callback of SDKAppID `1400000000`.
+pub(crate) fn tencent_secret(name: tencent::EventName) -> Secret {
+    let text = match name.product() {
+        tencent::Product::Chat => CHAT_TOKEN,
+        tencent::Product::Trtc => TRTC_KEY,
+        tencent::Product::Live => LIVE_TOKEN,
+        tencent::Product::Room => ROOM_KEY,
+    };
+    Secret::new(text.to_owned()).unwrap()
 }
 
 pub(crate) fn apps_json() -> String {
@@ -160,10 +179,14 @@ pub(crate) fn apps_json() -> String {
             "none":{{"secrets":{blank},"basic":{basic}}}}},
         "tencent":{{
             "1400000000":{{"secret_keys":["{TENCENT_KEY}","{PREVIOUS_TENCENT_KEY}"],
-                           "chat_tokens":["{CHAT_TOKEN}"],"trtc_keys":["{TRTC_KEY}","{SECRET}"]}},
+                           "chat_tokens":["{CHAT_TOKEN}"],"trtc_keys":["{TRTC_KEY}","{SECRET}"],
+                           "live_tokens":["{LIVE_TOKEN}"],
+                           "room_path_keys":["{ROOM_KEY}","{PREVIOUS_ROOM_KEY}"]}},
             "1400000001":{{"secret_keys":["{OTHER_TENCENT_KEY}"],
-                           "chat_tokens":["{OTHER_SECRET}"],"trtc_keys":["{OTHER_SECRET}"]}},
-            "1400000002":{{"secret_keys":{blank},"chat_tokens":{blank},"trtc_keys":{blank}}}}}}}"#
+                           "chat_tokens":["{OTHER_SECRET}"],"trtc_keys":["{OTHER_SECRET}"],
+                           "live_tokens":["{OTHER_SECRET}"],"room_path_keys":["{OTHER_SECRET}"]}},
+            "1400000002":{{"secret_keys":{blank},"chat_tokens":{blank},"trtc_keys":{blank},
+                           "live_tokens":{blank},"room_path_keys":{blank}}}}}}}"#
     )
 }
 
@@ -232,9 +255,9 @@ impl Handlers {
         let request = Request {
             headers,
             query,
-            ..Request::post(callback.route, callback.body.clone(), received_at)
+            ..Request::post(callback.path(), callback.body.clone(), received_at)
         };
-        self.receive(callback.route, &request).await
+        self.receive(&request.path, &request).await
     }
 
     /// Receives a request that is posted to a callback's path.

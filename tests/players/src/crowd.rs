@@ -358,7 +358,11 @@ impl Tencent {
             // 20 is an anchor, 21 one of the audience.
             self.roles[person] = 41 - self.roles[person].clamp(20, 21);
             let options = self.options_in_room(person, room);
-            (tencent::EventName::TrtcRole, options)
+            let name = match self.product() {
+                tencent::Product::Room => tencent::EventName::RoomUpdate,
+                _ => tencent::EventName::TrtcRole,
+            };
+            (name, options)
         } else if fastrand::bool() {
             self.ahead.extend(self.rooms.next(person));
             let scene = self.ahead.pop_front()?;
@@ -372,13 +376,28 @@ impl Tencent {
         is_wanted.then_some(Event::Tencent(event))
     }
 
+    /// Whose rooms they are: TRTC's, unless an event of another product is asked for.
+    fn product(&self) -> tencent::Product {
+        self.only.map_or(tencent::Product::Trtc, tencent::EventName::product)
+    }
+
     fn in_room(&mut self, scene: Scene) -> (tencent::EventName, tencent::Options) {
+        use tencent::{EventName, Product};
+
         let Scene { what, person, room } = scene;
-        let name = match what {
-            Happening::Created => tencent::EventName::TrtcCreate,
-            Happening::Entered => tencent::EventName::TrtcEnter,
-            Happening::Left => tencent::EventName::TrtcExit,
-            Happening::Closed => tencent::EventName::TrtcDismiss,
+        let name = match (self.product(), what) {
+            (Product::Room, Happening::Created) => EventName::RoomCreate,
+            (Product::Room, Happening::Entered) => EventName::RoomEnter,
+            (Product::Room, Happening::Left) => EventName::RoomLeave,
+            (Product::Room, Happening::Closed) => EventName::RoomDestroy,
+            (Product::Live, Happening::Created) => EventName::LiveCreate,
+            (Product::Live, Happening::Entered) => EventName::LiveOnline,
+            (Product::Live, Happening::Left) => EventName::LiveOffline,
+            (Product::Live, Happening::Closed) => EventName::LiveDestroy,
+            (Product::Trtc | Product::Chat, Happening::Created) => EventName::TrtcCreate,
+            (Product::Trtc | Product::Chat, Happening::Entered) => EventName::TrtcEnter,
+            (Product::Trtc | Product::Chat, Happening::Left) => EventName::TrtcExit,
+            (Product::Trtc | Product::Chat, Happening::Closed) => EventName::TrtcDismiss,
         };
         if what == Happening::Entered {
             let is_first = self.rooms.people[room] == 1;

@@ -19,8 +19,12 @@ use std::time::Duration;
 
 use reqwest::{Client, redirect::Policy};
 use rollcall::{
-    callback::Secret, domain::UnixMillis, endpoint::Endpoint, http::Reply,
+    callback::Secret,
+    domain::UnixMillis,
+    endpoint::Endpoint,
+    http::Reply,
     providers::openim::AppCredentials,
+    routes::PATH_KEY,
 };
 
 /// How long to wait for an answer. Providers wait some seconds, but the first call of a function under `cargo lambda watch` waits for the compiler.
@@ -59,6 +63,10 @@ pub struct Secrets {
     pub chat: Option<Secret>,
     /// TRTC's key.
     pub trtc: Option<Secret>,
+    /// Live's token.
+    pub live: Option<Secret>,
+    /// The key in the path of `RoomEngine`'s callbacks.
+    pub room: Option<Secret>,
 }
 
 /// An event that cannot be signed.
@@ -91,10 +99,11 @@ impl Event {
             }
             Self::OpenIm(event) => Ok(event.callback(&secrets.openim)),
             Self::Tencent(event) => {
-                let (secret, whose) = if event.name.is_chat() {
-                    (&secrets.chat, "Chat")
-                } else {
-                    (&secrets.trtc, "TRTC")
+                let (secret, whose) = match event.name.product() {
+                    tencent::Product::Chat => (&secrets.chat, "Chat"),
+                    tencent::Product::Trtc => (&secrets.trtc, "TRTC"),
+                    tencent::Product::Live => (&secrets.live, "Live"),
+                    tencent::Product::Room => (&secrets.room, "RoomEngine"),
                 };
                 let secret = secret.as_ref().ok_or(NoSecret(whose))?;
                 Ok(tencent::Event { now, ..event.clone() }.callback(secret))
@@ -118,15 +127,28 @@ pub fn client() -> reqwest::Result<Client> {
 /// Where the gateway is, if `url` is the whole URL of a callback.
 #[must_use]
 pub fn gateway(url: &str) -> &str {
+    route_of(url).map_or(url, |(before, _)| before).trim_end_matches('/')
+}
+
+/// What comes before the path, and the route, if `url` is the whole URL of a callback.
+fn route_of(url: &str) -> Option<(&str, &'static str)> {
     let mut routes = Endpoint::ALL.into_iter().flat_map(|endpoint| endpoint.routes);
-    routes.find_map(|route| url.strip_suffix(route)).unwrap_or(url).trim_end_matches('/')
+    routes.find_map(|route| {
+        let Some(before_key) = route.strip_suffix(PATH_KEY) else {
+            return Some((url.strip_suffix(route)?, *route));
+        };
+        let (before, key) = url.rsplit_once(before_key)?;
+        (!key.is_empty() && !key.contains('/')).then_some((before, *route))
+    })
 }
 
 /// A callback that is ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Callback {
-    /// The path it is posted to.
+    /// The path it is posted to, as the table of routes writes it.
     pub route: &'static str,
+    /// The key at the end of the path, if it has one. It is a secret.
+    pub path_key: Option<String>,
     /// The query string, if it has one.
     pub query: Option<String>,
     /// Its headers, besides the content type.
@@ -169,22 +191,28 @@ impl Answer {
 }
 
 impl Callback {
-    /// Where it goes, without the query: `url` is the gateway's, or the whole URL of a callback,
-    /// were it another one's.
+    /// Where it goes, without the query and without the key in the path, for people to read: `url` is
+    /// the gateway's, or the whole URL of a callback, were it another one's.
     #[must_use]
     pub fn address(&self, url: &str) -> String {
-        let mut routes = Endpoint::ALL.into_iter().flat_map(|endpoint| endpoint.routes);
-        if routes.any(|route| url.ends_with(route)) {
-            url.to_owned()
-        } else {
-            format!("{}{}", url.trim_end_matches('/'), self.route)
-        }
+        let (before, route) = route_of(url).unwrap_or((url.trim_end_matches('/'), self.route));
+        format!("{before}{route}")
     }
 
-    /// Where it goes: [`address`](Self::address) and the query.
+    /// The path it is posted to, with its key.
+    #[must_use]
+    pub fn path(&self) -> String {
+        let key = self.path_key.as_deref().unwrap_or(PATH_KEY);
+        self.route.replace(PATH_KEY, key)
+    }
+
+    /// Where it goes: the whole address, with its key and the query.
     #[must_use]
     pub fn url(&self, url: &str) -> String {
-        let mut url = self.address(url);
+        let mut url = match route_of(url) {
+            Some(_) => url.to_owned(),
+            None => format!("{}{}", url.trim_end_matches('/'), self.path()),
+        };
         if let Some(query) = &self.query {
             url.push('?');
             url.push_str(query);
@@ -238,5 +266,20 @@ mod tests {
         for Endpoint { function, routes: own, .. } in Endpoint::ALL {
             assert!(own.iter().any(|route| routes.contains(route)), "{function}");
         }
+    }
+
+    #[test]
+    fn a_key_in_a_path_is_sent_and_never_shown() {
+        let secret = Secret::new("k".repeat(32)).unwrap();
+        let (name, options) = (tencent::EventName::RoomEnter, tencent::Options::default());
+        let event = tencent::Event { name, options, now: UnixMillis(1_795_332_720_000) };
+        let callback = event.callback(&secret);
+        let whole = format!("http://h/tencent/room/{}", secret.expose());
+        for url in ["http://h", "http://h/", whole.as_str()] {
+            assert!(callback.url(url).starts_with(&format!("{whole}?SdkAppid=")), "{url}");
+            assert_eq!(callback.address(url), "http://h/tencent/room/{key}");
+            assert_eq!(gateway(url), "http://h");
+        }
+        assert_eq!(gateway("http://h/tencent/room"), "http://h");
     }
 }

@@ -204,6 +204,7 @@ impl Event {
         };
         Callback {
             route,
+            path_key: None,
             query: documented.then(|| format!("command={command}&contenttype=json")),
             headers: headers(operation_id, credentials),
             // Structs of strings and numbers always serialize.
@@ -232,6 +233,7 @@ pub fn registrations(users: &[&RawValue], credentials: &AppCredentials) -> Callb
     let body = serde_json::to_string(&Register { callback_command, secret, users });
     Callback {
         route: UserRegister::ROUTES[0],
+        path_key: None,
         query: None,
         headers: headers("import".to_owned(), credentials),
         // Texts and JSON always serialize.

@@ -107,7 +107,7 @@ impl Servers {
         match event {
             Event::Zego(event) => self.happen_in_room(event),
             Event::Tencent(event) if event.name.is_chat() => self.happen_in_chat(event),
-            // No server API is asked about TRTC's rooms.
+            // No server API is asked about the rooms of Tencent's products.
             Event::Tencent(_) => {}
             Event::OpenIm(event) => self.happen_in_openim(event),
         }

@@ -141,7 +141,8 @@ impl Event {
         };
         // Structs of strings and numbers always serialize.
         let body = body.unwrap_or_default();
-        Callback { route: self.name.endpoint().routes[0], query: None, headers: Vec::new(), body }
+        let (route, path_key) = (self.name.endpoint().routes[0], None);
+        Callback { route, path_key, query: None, headers: Vec::new(), body }
     }
 }
 

@@ -23,9 +23,14 @@ pub fn without(arrived: &[Arrived], erased: &Erased) -> Vec<Arrived> {
     let (rooms, devices) = (rooms_entered(&left, erased), devices_online(&left, erased));
     left.retain_mut(|arrived| {
         match &mut arrived.event {
-            Event::Tencent(event) if is_own_exit(event, erased) => {
-                // Their visit began before, or its beginning was lost.
-                rooms.iter().any(|(room, since)| *room == room_of(event) && *since <= order(event))
+            // Their visit began before, or its beginning was lost.
+            Event::Tencent(event)
+                if is_own_exit(event, erased)
+                    && !rooms
+                        .iter()
+                        .any(|(room, since)| *room == room_of(event) && *since <= order(event)) =>
+            {
+                is_left_of_people(event, erased)
             }
             Event::Tencent(event) if is_own_chat(event, erased) => {
                 event.options.kick.retain(|kicked| devices.contains(&(kicked.clone(), None)));
@@ -53,10 +58,13 @@ fn left_of(arrived: &Arrived, erased: &Erased) -> Option<Arrived> {
                 event.name.is_seat() && erased.path == format!("zego/{}/{}", event.app, event.user);
             !is_own || began(event) > erased.at
         }
-        Event::Tencent(event) => {
-            let is_own = is_own_seat(event, erased) || is_own_chat(event, erased);
-            !is_own || event.at() > erased.at
+        Event::Tencent(event) if event.name.is_chat() => {
+            !is_own_chat(event, erased) || event.at() > erased.at
         }
+        Event::Tencent(event) if super::rooms::is_seat(event) => {
+            event.at() > erased.at || is_left_of_people(event, erased)
+        }
+        Event::Tencent(_) => true,
         Event::OpenIm(event) if event.name == openim::EventName::UserRegister => {
             let at = super::openim::registered_at(event, received_at);
             let app = event.options.app.clone();
@@ -82,37 +90,58 @@ fn path(app: &str, user: Option<&String>) -> String {
     format!("openim/{app}/{}", user.map_or("", String::as_str))
 }
 
-fn is_own(event: &tencent::Event, erased: &Erased) -> bool {
-    erased.path == format!("tencent/{}/{}", event.options.app, event.options.user)
+fn is_own(event: &tencent::Event, user: &str, erased: &Erased) -> bool {
+    erased.path == format!("tencent/{}/{user}", event.options.app)
 }
 
 fn is_own_chat(event: &tencent::Event, erased: &Erased) -> bool {
-    event.name.is_chat() && is_own(event, erased)
+    event.name.is_chat() && is_own(event, &event.options.user, erased)
 }
 
 fn is_own_seat(event: &tencent::Event, erased: &Erased) -> bool {
-    !event.name.is_chat() && super::trtc::is_seat(event) && is_own(event, erased)
+    super::rooms::is_seat(event)
+        && super::rooms::people(event).any(|user| is_own(event, user, erased))
 }
 
 fn is_own_exit(event: &tencent::Event, erased: &Erased) -> bool {
-    event.name == tencent::EventName::TrtcExit && is_own(event, erased)
+    is_own_seat(event, erased) && super::rooms::is_exit(event)
+}
+
+/// Takes somebody away from the people whom an event is about. Whether there are others.
+fn is_left_of_people(event: &mut tencent::Event, erased: &Erased) -> bool {
+    let mut others: Vec<String> = super::rooms::people(event)
+        .filter(|user| !is_own(event, user, erased))
+        .cloned()
+        .collect();
+    if others.is_empty() {
+        return false;
+    }
+    event.options.user = others.remove(0);
+    if event.name.is_room_engine() {
+        event.options.also = others;
+    }
+    true
 }
 
 /// At one millisecond, a person's role changes before they leave, and they enter after it.
 fn order(event: &tencent::Event) -> (u64, u8) {
     let rank = match event.name {
         tencent::EventName::TrtcRole => 0,
-        tencent::EventName::TrtcExit => 1,
+        _ if super::rooms::is_exit(event) => 1,
         _ => 2,
     };
     (event.at(), rank)
 }
 
-fn room_of(event: &tencent::Event) -> (Option<u32>, String) {
-    (event.options.room_number, event.options.room.clone())
+/// A room of one of the products.
+type Room = (bool, Option<u32>, String);
+
+fn room_of(event: &tencent::Event) -> Room {
+    let options = &event.options;
+    (event.name.is_room_engine(), options.room_number, options.room.clone())
 }
 
-type Rooms = Vec<((Option<u32>, String), (u64, u8))>;
+type Rooms = Vec<(Room, (u64, u8))>;
 
 /// The rooms that they have been in since, and from when.
 fn rooms_entered(left: &[Arrived], erased: &Erased) -> Rooms {

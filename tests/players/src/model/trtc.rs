@@ -1,14 +1,12 @@
 //! TRTC: neither lives nor sessions have names, so the time of each event is all there is.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::tencent::{
-    Event,
-    EventName::{TrtcCreate, TrtcDismiss, TrtcEnter, TrtcExit, TrtcRole},
+use crate::{
+    answers::{End, Stay},
+    tencent::{
+        Event,
+        EventName::{TrtcCreate, TrtcDismiss, TrtcEnter, TrtcExit, TrtcRole},
+    },
 };
-
-use super::Arrived;
-use crate::answers::{Answers, End, Room, Stay};
 
 /// How long after its creator's entry a creation may be reported.
 const CREATORS_ENTRY: u64 = 600_000;
@@ -17,47 +15,15 @@ const CREATORS_ENTRY: u64 = 600_000;
 /// reported, as a kick.
 const REPLACED: u64 = 5000;
 
-pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
-    let events = arrived.iter().filter_map(|arrived| match &arrived.event {
-        crate::Event::Tencent(event) if !event.name.is_chat() => Some(event),
-        _ => None,
-    });
-    let mut rooms = BTreeMap::<(&str, String), Vec<&Event>>::new();
-    for event in events {
-        rooms.entry((&event.options.app, room(event))).or_default().push(event);
-    }
-    for ((app, name), mut events) in rooms {
-        // At one millisecond: created, role changed, left, entered, dismissed.
-        events.sort_by_key(|event| {
-            let ranks = [TrtcCreate, TrtcRole, TrtcExit, TrtcEnter, TrtcDismiss];
-            (event.at(), ranks.iter().position(|rank| *rank == event.name))
-        });
-        let mut members = BTreeMap::new();
-        let users: BTreeSet<&String> =
-            events.iter().filter(|event| is_seat(event)).map(|event| &event.options.user).collect();
-        for user in users {
-            let known = answers.users.entry(format!("tencent/{app}/{user}")).or_default();
-            let own = events.iter().filter(|event| is_seat(event) && event.options.user == *user);
-            known.last_seen_at = known.last_seen_at.max(own.map(|event| event.at()).max());
-            for (stay, end) in visits(&name, user, &events) {
-                if let Some(end) = end {
-                    known.over.insert((stay, end));
-                } else {
-                    known.open.insert(stay.clone());
-                    members.insert(user.clone(), stay);
-                }
-            }
-        }
-        let mut boundaries = events.iter().filter(|event| !is_seat(event));
-        let is_dismissed = boundaries.next_back().is_some_and(|event| event.name == TrtcDismiss);
-        let open = !is_dismissed || !members.is_empty();
-        let room = Room { life: None, open, members };
-        answers.rooms.insert(format!("tencent/{app}/{name}"), room);
-    }
+/// The place of an event among those of the same millisecond: created, role changed, left, entered,
+/// dismissed.
+pub(super) fn rank(event: &Event) -> Option<usize> {
+    let ranks = [TrtcCreate, TrtcRole, TrtcExit, TrtcEnter, TrtcDismiss];
+    ranks.iter().position(|rank| *rank == event.name)
 }
 
 /// The visits of one person to a room: its events one after another, as they happened.
-fn visits(room: &str, user: &str, events: &[&Event]) -> Vec<(Stay, Option<End>)> {
+pub(super) fn visits(room: &str, user: &str, events: &[&Event]) -> Vec<(Stay, Option<End>)> {
     let mut visits = Vec::<(Stay, Option<End>)>::new();
     // When a connection was replaced whose kick was not reported yet, and the number of the visit
     // that ended by it, if one did.
@@ -126,19 +92,20 @@ fn visits(room: &str, user: &str, events: &[&Event]) -> Vec<(Stay, Option<End>)>
     visits
 }
 
-pub(super) fn is_seat(event: &Event) -> bool {
-    !matches!(event.name, TrtcCreate | TrtcDismiss)
-}
-
 /// The room 123 is another one than "123".
-fn room(event: &Event) -> String {
+pub(super) fn room(event: &Event) -> String {
     let name = &event.options.room;
     match event.options.room_number {
         Some(number) => number.to_string(),
-        None if name.bytes().all(|byte| byte.is_ascii_digit()) || name.starts_with("s:") => {
-            format!("s:{name}")
-        }
-        None => name.clone(),
+        None => string_room(name),
+    }
+}
+
+pub(super) fn string_room(name: &str) -> String {
+    if name.bytes().all(|byte| byte.is_ascii_digit()) || name.starts_with("s:") {
+        format!("s:{name}")
+    } else {
+        name.to_owned()
     }
 }
 

@@ -8,12 +8,13 @@
 
 mod chat;
 mod openim;
+mod room_engine;
 mod trtc;
 mod zego;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::Event;
+use crate::{Event, model::Rooms};
 
 /// 2026-08-31T23:59:30Z: a month is about to end.
 pub const START: u64 = 1_788_220_770_000;
@@ -32,6 +33,9 @@ pub enum Act {
     TrtcExit,
     TrtcRole,
     TrtcDismiss,
+    RoomEnter,
+    RoomLeave,
+    RoomDestroy,
     ChatLogin,
     ChatLogout,
     ChatDisconnect,
@@ -41,7 +45,7 @@ pub enum Act {
 }
 
 /// All of it, with its name and how often it is done.
-pub const ACTS: [(Act, &str, u32); 13] = [
+pub const ACTS: [(Act, &str, u32); 16] = [
     (Act::ZegoLogin, "zego-login", 6),
     (Act::ZegoLogout, "zego-logout", 3),
     (Act::ZegoClose, "zego-close", 1),
@@ -49,6 +53,9 @@ pub const ACTS: [(Act, &str, u32); 13] = [
     (Act::TrtcExit, "trtc-exit", 3),
     (Act::TrtcRole, "trtc-role", 2),
     (Act::TrtcDismiss, "trtc-dismiss", 1),
+    (Act::RoomEnter, "room-enter", 6),
+    (Act::RoomLeave, "room-leave", 3),
+    (Act::RoomDestroy, "room-destroy", 1),
     (Act::ChatLogin, "chat-login", 5),
     (Act::ChatLogout, "chat-logout", 2),
     (Act::ChatDisconnect, "chat-disconnect", 2),
@@ -73,6 +80,12 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether it is done in a room of `RoomEngine`.
+    #[must_use]
+    pub fn is_room_engine(&self) -> bool {
+        matches!(self.act, Act::RoomEnter | Act::RoomLeave | Act::RoomDestroy)
+    }
+
     /// One of several choices that `how` makes.
     #[must_use]
     pub fn is_even(&self, choice: u32) -> bool {
@@ -117,17 +130,19 @@ impl Timeline {
 #[must_use]
 pub fn truth_at(steps: &[Step], at: u64) -> Truth {
     let done = (0..=steps.len()).rev().find(|done| {
-        let (_, _, now) = live(&steps[..*done]);
+        let (_, _, now) = live(&steps[..*done], Rooms::Both);
         now <= at
     });
-    live(&steps[..done.unwrap_or(0)]).1
+    live(&steps[..done.unwrap_or(0)], Rooms::Both).1
 }
 
-/// Plays these steps: what is reported, the truth at the end, and when that is.
+/// Plays these steps: what is reported, the truth at the end, and when that is. Who is in Tencent's
+/// rooms is what those of its products say that count.
 #[must_use]
-pub fn live(steps: &[Step]) -> (Vec<Reported>, Truth, u64) {
+pub fn live(steps: &[Step], rooms: Rooms) -> (Vec<Reported>, Truth, u64) {
     let mut timeline = Timeline { now: START + 1, reported: Vec::new() };
     let (mut zego, mut trtc) = (zego::Zego::default(), trtc::Trtc::default());
+    let mut room_engine = room_engine::RoomEngine::default();
     let (mut chat, mut openim) = (chat::Chat::default(), openim::OpenIm::default());
     for step in steps {
         timeline.now += step.wait;
@@ -137,6 +152,9 @@ pub fn live(steps: &[Step]) -> (Vec<Reported>, Truth, u64) {
             Act::TrtcEnter | Act::TrtcExit | Act::TrtcRole | Act::TrtcDismiss => {
                 trtc.act(step, &mut timeline);
             }
+            Act::RoomEnter | Act::RoomLeave | Act::RoomDestroy => {
+                room_engine.act(step, &mut timeline);
+            }
             Act::ChatLogin | Act::ChatLogout | Act::ChatDisconnect => chat.act(step, &mut timeline),
             Act::OpenImRegister | Act::OpenImOnline | Act::OpenImOffline => {
                 openim.act(step, &mut timeline);
@@ -145,7 +163,12 @@ pub fn live(steps: &[Step]) -> (Vec<Reported>, Truth, u64) {
     }
     let mut truth = Truth::default();
     zego.know(&mut truth);
-    trtc.know(&mut truth);
+    if rooms != Rooms::RoomEngine {
+        trtc.know(&mut truth);
+    }
+    if rooms != Rooms::Trtc {
+        room_engine.know(&mut truth);
+    }
     chat.know(&mut truth);
     openim.know(&mut truth);
     (timeline.reported, truth, timeline.now)

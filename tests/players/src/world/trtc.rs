@@ -148,7 +148,8 @@ impl Trtc {
             let inside = self.open.get(&index).into_iter().flatten();
             let people: BTreeSet<String> = inside.map(|user| USERS[*user].to_owned()).collect();
             truth.online.extend(people.iter().map(|user| format!("tencent/1400000000/{user}")));
-            truth.rooms.insert(format!("tencent/1400000000/{room}"), people);
+            let of_room = truth.rooms.entry(format!("tencent/1400000000/{room}")).or_default();
+            of_room.extend(people);
         }
     }
 }
