@@ -29,8 +29,9 @@ use rollcall_players::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    CHAT_TOKEN, Database, Fault, Handlers, Moment, Outage, Proxy, SECRET, Sqs, TABLE_NAME,
-    TRTC_KEY, TestApp, apps, dump, gateway_event, iam, one_of_each, openim_event, tencent_event,
+    Database, Fault, Handlers, Moment, Outage, Proxy, SECRET, Sqs, TABLE_NAME,
+    TestApp, apps, dump, gateway_event, iam, one_of_each, openim_event, tencent_event,
+    tencent_secret,
     zego_event,
 };
 

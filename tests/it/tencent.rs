@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     CHAT_TOKEN, Database, Handlers, OTHER_SECRET, TRTC_KEY, TestApp, dump, names, tencent_event,
-    timeless,
+    tencent_secret, timeless,
 };
 
 /// 2026-09-21T12:26:40Z

@@ -15,7 +15,7 @@ use rollcall_players::{
         Answers, End, Registration, Room, Stay, User, Visit, compare, is_same_visit, read_visits,
     },
     gateway,
-    model::{Arrived, Rooms, model, model_of},
+    model::{Arrived, Rooms, model_of},
     tencent::EventName::{
         LiveDestroy, LiveOffline, RoomDestroy, RoomLeave, TrtcDismiss, TrtcExit,
     },

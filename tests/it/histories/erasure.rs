@@ -60,7 +60,7 @@ fn an_erased_person_is_gone_whatever_arrives_and_in_whatever_order() {
     let system = System::simulated();
     let runtime = simulated_runtime();
     let _unlogged = unlogged();
-    for acts in ["zego", "trtc", "chat", "openim", ""] {
+    for acts in ["zego", "trtc", "room", "trtc room", "chat", "openim", ""] {
         for loses in [false, true] {
             let config = Config {
                 cases: share(20),
@@ -290,7 +290,8 @@ impl Play<'_> {
 
     async fn repeat_one(&self, repeat: &Repeat, now: u64, schedule: &mut Schedule) {
         loop {
-            let pass = self.system.handlers().repeat(repeat, UnixMillis(now));
+            let handlers = self.system.handlers();
+            let pass = handlers.repeat(repeat, UnixMillis(now));
             match self.system.beside(&[], schedule, pass).await {
                 Some(Ok(())) => return,
                 Some(Err(error)) => assert!(schedule.has_faults, "{error}"),

@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use percent_encoding::percent_decode_str;
 use rollcall::{
-    domain::{Mark, ProviderName, Stamp},
+    domain::{
+        Mark,
+        ProviderName::{self, Tencent},
+        Stamp,
+    },
     providers,
 };
 use serde_json::{Map, Value, json};
@@ -87,6 +91,7 @@ async fn explained(
                 rows.push(json!([
                     room["room"],
                     room["life"],
+                    room["track"],
                     mark["kind"],
                     mark["at"],
                     mark["order"],
@@ -152,6 +157,10 @@ async fn stored(system: &System) -> BTreeMap<String, Vec<Value>> {
             Some("seat") => {
                 let provider = ProviderName::by_name(&part("pk", 0).unwrap()).unwrap();
                 let rules = providers::rules(provider);
+                let (life, track) = match part("sk", 2).as_deref() {
+                    Some("%room_engine") => (None, Some("room_engine")),
+                    life => (life.map(str::to_owned), (provider == Tencent).then_some("trtc")),
+                };
                 for mark in list(&item["marks"]) {
                     let bytes = hex::decode(mark.as_str().unwrap()).unwrap();
                     let Mark { order, kind, at, role, reason } = Mark::from_bytes(&bytes).unwrap();
@@ -161,7 +170,8 @@ async fn stored(system: &System) -> BTreeMap<String, Vec<Value>> {
                     });
                     stored.entry(whose()).or_default().push(json!([
                         part("sk", 1),
-                        part("sk", 2),
+                        life,
+                        track,
                         kind,
                         at,
                         order,

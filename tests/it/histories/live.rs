@@ -14,7 +14,7 @@ use std::{
 
 use futures::FutureExt;
 use rollcall::{
-    domain::{App, ProviderName, UnixMillis},
+    domain::{App, ProviderName, Settings, UnixMillis},
     relay::{Bus, BusError, Entry, LiveRooms, Received, Relay},
     routes::{QUERY, RELAY, SWEEP},
     store::Reader,
@@ -30,7 +30,7 @@ use super::{
     relay::{erasures, live_rooms},
     share, simulated_runtime,
 };
-use crate::support::{MAX_LAG_MS, Schedule, TABLE_NAME, iam, sweep_on};
+use crate::support::{MAX_LAG_MS, Schedule, TABLE_NAME, iam, sweep_with};
 
 /// How many shards the stream has. All records of one partition are in one.
 const SHARDS: usize = 3;
@@ -58,6 +58,8 @@ impl Bus for AllTaken {
 struct Relays {
     relayed: [usize; SHARDS],
     live: [LiveRooms; SHARDS],
+    /// Those of the sweeps.
+    settings: Settings,
 }
 
 type Work<'a> = Pin<Box<dyn Future<Output = Done> + 'a>>;
@@ -70,8 +72,9 @@ enum Done {
 }
 
 impl Relays {
-    fn new(system: &System) -> Self {
-        Self { relayed: [0; SHARDS], live: std::array::from_fn(|_| live_rooms(system.store())) }
+    fn new(system: &System, settings: Settings) -> Self {
+        let live = std::array::from_fn(|_| live_rooms(system.store()));
+        Self { relayed: [0; SHARDS], live, settings }
     }
 
     /// Lets the relays have a batch of each shard, all at the same time, with a sweep beside them.
@@ -118,9 +121,9 @@ impl Relays {
             // Two at once, too.
             for _ in 0..schedule.random.usize(1..3) {
                 let run = schedule.random.u64(..);
-                let may_fail = schedule.has_faults;
+                let (may_fail, settings) = (schedule.has_faults, self.settings.clone());
                 all.push(Box::pin(async move {
-                    let swept = sweep(system, run, now).await;
+                    let swept = sweep(system, settings, run, now).await;
                     assert!(may_fail || swept.is_ok(), "{swept:?}");
                     Done::Swept
                 }));
@@ -151,8 +154,13 @@ fn number(record: &Value) -> String {
 }
 
 /// A run of function `sweep`. Each has a name of its own.
-async fn sweep(system: &System, run: u64, now: u64) -> Result<Option<Swept>, SweepError> {
-    let sweep = sweep_on(system.store().client(), PLENTY);
+async fn sweep(
+    system: &System,
+    settings: Settings,
+    run: u64,
+    now: u64,
+) -> Result<Option<Swept>, SweepError> {
+    let sweep = sweep_with(system.store().client(), PLENTY, settings);
     let deadline = Instant::now() + Duration::from_mins(1);
     let run = run.to_string();
     let running = sweep.run(&run, UnixMillis(now), deadline);
@@ -212,13 +220,18 @@ async fn check(system: &System, asked: &Asked, now: u64) -> Result<(), String> {
 
 /// Everything was relayed. After a sweep that begins ten minutes later, exactly the rooms with people
 /// are listed, and the sample says how many they are.
-async fn check_after_a_sweep(system: &System, asked: &Asked, last: u64) -> Result<(), String> {
+async fn check_after_a_sweep(
+    system: &System,
+    settings: &Settings,
+    asked: &Asked,
+    last: u64,
+) -> Result<(), String> {
     // A run that died may have the lease until then.
     let now = last + millis(QUIET_FOR);
     system.store().set_time(now);
     // The first one ends the round of a run that died.
     for run in 0..2 {
-        if !matches!(sweep(system, run, now).await, Ok(Some(_))) {
+        if !matches!(sweep(system, settings.clone(), run, now).await, Ok(Some(_))) {
             return Err(format!("a sweep at {now} fails"));
         }
     }
@@ -229,7 +242,7 @@ async fn check_after_a_sweep(system: &System, asked: &Asked, last: u64) -> Resul
     if found != expected {
         return Err(format!("after a sweep there is {expected:?}, and listed is {found:?}"));
     }
-    sweep(system, 2, later).await.map_err(|error| error.to_string())?;
+    sweep(system, settings.clone(), 2, later).await.map_err(|error| error.to_string())?;
     for app in ["zego/1", "tencent/1400000000"] {
         let path = format!("/rooms/{app}");
         let totals = system.ask(&path, "", later).await.unwrap()["totals"].take();
@@ -253,9 +266,10 @@ fn millis(duration: Duration) -> u64 {
 
 async fn hold_live(history: &History, system: &System) -> Result<(), String> {
     system.store().lag(history.seed);
-    let played = Played::new(history);
+    let played = Played::with_a_setting(history);
+    system.set(played.settings());
     let asked = Asked::about(&played.reported, &played.truth);
-    let mut relays = Relays::new(system);
+    let mut relays = Relays::new(system, played.settings());
     let mut found = Ok(());
     let mut last = 0;
     played
@@ -282,7 +296,7 @@ async fn hold_live(history: &History, system: &System) -> Result<(), String> {
     let mut schedule = Schedule { random, has_faults: history.has_faults };
     while relays.step(system, &mut schedule, last).await {}
     check(system, &asked, last).await?;
-    check_after_a_sweep(system, &asked, last).await?;
+    check_after_a_sweep(system, &played.settings(), &asked, last).await?;
     // Of each app that has rooms it is known.
     let reader = Reader::new(system.store().client(), TABLE_NAME);
     let apps = iam::acting_as(QUERY, reader.apps(UnixMillis(last))).await.unwrap();

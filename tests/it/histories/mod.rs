@@ -108,7 +108,8 @@ fn hold(
 
 /// The answers are the model's, and the truth if nothing was lost.
 async fn hold_answers(history: &History, system: &System) -> Result<(), String> {
-    let played = Played::new(history);
+    let played = Played::with_a_setting(history);
+    system.set(played.settings());
     played.deliver(history, system).await;
     played.check(history, system).await
 }
@@ -133,6 +134,17 @@ fn promise_3_convergent_zego_answers_are_the_models_and_the_truth() {
 #[test]
 fn promise_3_convergent_trtc_answers_are_the_models_and_the_truth() {
     hold_simulated(250, "trtc");
+}
+
+#[test]
+fn promise_3_convergent_room_engine_answers_are_the_models_and_the_truth() {
+    hold_simulated(50, "room");
+}
+
+/// The same people in the same rooms, by TRTC and by `RoomEngine`.
+#[test]
+fn promise_3_convergent_two_tracks_of_one_room_count_nobody_twice() {
+    hold_simulated(150, "trtc room");
 }
 
 #[test]

@@ -10,18 +10,22 @@ use std::{
 
 use futures::future::join_all;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rollcall::domain::UnixMillis;
+use rollcall::{
+    domain::{App, ProviderName, Settings, Track, Tracks, UnixMillis},
+    record::Records,
+    store::Reader,
+};
 use rollcall_players::{
     Event, Secrets,
     answers::{Answers, Registration, Room, User, compare, is_same_visit, overlap, read_visits},
-    model::{Arrived, model},
-    world::{Reported, START, Truth, live},
+    model::{Arrived, Rooms, model, model_of},
+    world::{Reported, START, Step, Truth, live},
 };
 use serde_json::Value;
 
 use super::{explained, history::History, reports::Questions};
 use crate::support::{
-    Database, Handlers, Schedule, Simulated, dump, player_secrets, simulated_dump, union,
+    Database, Handlers, Schedule, Simulated, TABLE_NAME, dump, player_secrets, simulated_dump, union,
 };
 
 /// How many members a page of a room has: few, so that there are several pages.
@@ -36,28 +40,42 @@ const LEASE_HOLDS: u64 = 1_500_000;
 
 /// The handlers and the store below them.
 pub(super) enum System {
-    Simulated(Simulated, Handlers),
-    Real(Database, Handlers),
+    Simulated(Simulated, RefCell<Handlers>),
+    Real(Database, RefCell<Handlers>),
 }
 
 impl System {
     pub(super) fn simulated() -> Self {
         let simulated = Simulated::default();
         let handlers = Handlers::with(simulated.client());
-        Self::Simulated(simulated, handlers)
+        Self::Simulated(simulated, handlers.into())
     }
 
     pub(super) async fn real() -> Self {
         let database = Database::start().await;
         let handlers = Handlers::on(&database.url);
-        Self::Real(database, handlers)
+        Self::Real(database, handlers.into())
     }
 
-    /// Deletes everything.
+    /// Deletes everything, and whatever the handlers remember.
     pub(super) fn clear(&self) {
         match self {
-            Self::Simulated(simulated, _) => simulated.clear(),
+            Self::Simulated(simulated, handlers) => {
+                simulated.clear();
+                *handlers.borrow_mut() = Handlers::with(simulated.client());
+            }
             Self::Real(..) => panic!("a real store is made anew"),
+        }
+    }
+
+    /// From now on, the queries have these settings.
+    pub(super) fn set(&self, settings: Settings) {
+        match self {
+            Self::Simulated(simulated, handlers) => {
+                let reader = Reader::new(simulated.client(), TABLE_NAME).with_settings(settings);
+                handlers.borrow_mut().queries.records = Records::new(reader, Duration::ZERO);
+            }
+            Self::Real(..) => panic!("a real store has the defaults"),
         }
     }
 
@@ -69,9 +87,9 @@ impl System {
         }
     }
 
-    pub(super) fn handlers(&self) -> &Handlers {
+    pub(super) fn handlers(&self) -> Handlers {
         match self {
-            Self::Simulated(_, handlers) | Self::Real(_, handlers) => handlers,
+            Self::Simulated(_, handlers) | Self::Real(_, handlers) => handlers.borrow().clone(),
         }
     }
 
@@ -236,12 +254,10 @@ impl Asked {
     pub(super) fn about(reported: &[Reported], truth: &Truth) -> Self {
         let mut asked = Self::default();
         for reported in reported {
-            let (app, users) = match &reported.event {
-                Event::Zego(event) => ("zego/1", std::slice::from_ref(&event.user)),
-                Event::Tencent(event) => {
-                    ("tencent/1400000000", std::slice::from_ref(&event.options.user))
-                }
-                Event::OpenIm(event) => ("openim/main", event.options.users.as_slice()),
+            let (app, users): (_, Vec<&String>) = match &reported.event {
+                Event::Zego(event) => ("zego/1", vec![&event.user]),
+                Event::Tencent(event) => ("tencent/1400000000", event.options.people().collect()),
+                Event::OpenIm(event) => ("openim/main", event.options.users.iter().collect()),
             };
             asked.users.extend(users.iter().map(|user| format!("{app}/{user}")));
             if app != "zego/1" {
@@ -270,12 +286,29 @@ pub(super) struct Played {
     pub(super) known: Vec<Arrived>,
     /// When the queries are sent.
     pub(super) now: u64,
+    /// Which of Tencent's products decide who is in a room.
+    pub(super) rooms: Rooms,
 }
 
 impl Played {
     /// Plays the providers, and decides how each callback arrives.
     pub(super) fn new(history: &History) -> Self {
-        let (reported, truth, ended_at) = live(&history.steps);
+        Self::counting(history, Rooms::Both)
+    }
+
+    /// The same with one of the settings, chosen by the history, if it matters there.
+    pub(super) fn with_a_setting(history: &History) -> Self {
+        let is_asked = history.steps.iter().any(Step::is_room_engine);
+        let rooms = match history.seed / 5 % 5 {
+            0 if is_asked => Rooms::Trtc,
+            1 if is_asked => Rooms::RoomEngine,
+            _ => Rooms::Both,
+        };
+        Self::counting(history, rooms)
+    }
+
+    fn counting(history: &History, rooms: Rooms) -> Self {
+        let (reported, truth, ended_at) = live(&history.steps, rooms);
         let (mut arrived, mut known) = (Vec::new(), Vec::new());
         for (index, Reported { at, event }) in reported.iter().enumerate() {
             let arrivals = history.fate(index).iter();
@@ -286,7 +319,19 @@ impl Played {
         }
         let last = arrived.iter().map(|arrived| arrived.received_at).max().unwrap_or(ended_at);
         let now = last.max(ended_at) + history.asks_after;
-        Self { reported, truth, ended_at, arrived, known, now }
+        Self { reported, truth, ended_at, arrived, known, now, rooms }
+    }
+
+    /// The settings by which the history is asked about.
+    pub(super) fn settings(&self) -> Settings {
+        let app = App { provider: ProviderName::Tencent, id: "1400000000".parse().unwrap() };
+        let tracks = match self.rooms {
+            // It is the default.
+            Rooms::Both => return Settings::new(),
+            Rooms::Trtc => Tracks::Only(Track::Media),
+            Rooms::RoomEngine => Tracks::Only(Track::RoomEngine),
+        };
+        Settings::new().with_rooms(app, tracks)
     }
 
     /// How late the latest arrival is.
@@ -338,7 +383,7 @@ impl Played {
     pub(super) async fn check(&self, history: &History, system: &System) -> Result<(), String> {
         let asked = Asked::about(&self.reported, &self.truth);
         let answers = system.answers(&asked, self.now).await;
-        let expected = model(&self.known, self.now);
+        let expected = model_of(self.rooms, &self.known, self.now);
         compare("rooms", &answers.rooms, &expected.rooms)?;
         compare("registrations", &answers.registrations, &expected.registrations)?;
         compare("active users", &answers.active_users, &expected.active_users)?;

@@ -56,7 +56,7 @@ pub(super) struct Waiting {
 
 impl Spilling {
     pub(super) fn new(system: &System, seed: Option<u64>) -> Self {
-        let System::Simulated(simulated, handlers) = system else {
+        let System::Simulated(simulated, _) = system else {
             panic!("only a simulated store can be out of reach for some")
         };
         let sent = Sent::default();
@@ -65,7 +65,7 @@ impl Spilling {
             .http_client(SharedHttpClient::new(sent.clone()))
             .retry_config(RetryConfig::disabled())
             .build();
-        let mut handlers = handlers.clone();
+        let mut handlers = system.handlers();
         handlers.receiver.store =
             Writer::new(store::connect(&config, LIMIT), TABLE_NAME, RETENTION);
         handlers.receiver.spill = Some(Queue::new(&config, "spill"));

@@ -10,6 +10,7 @@ use rollcall::domain::UnixMillis;
 use rollcall_local::provider::{Truth, TruthFile};
 use rollcall_players::{
     Event, crowd,
+    model::Rooms,
     servers::{Link, Servers},
     world::{ACTS, Reported, Step, live},
     zego,
@@ -37,7 +38,7 @@ fn the_servers_know_what_the_worlds_know() {
     let mut runner = TestRunner::new_with_rng(config, random);
     for _ in 0..500 {
         let steps = steps().new_tree(&mut runner).unwrap().current();
-        let (reported, truth, _) = live(&steps);
+        let (reported, truth, _) = live(&steps, Rooms::Both);
         let servers = Servers::at(&reported, u64::MAX);
         for (path, expected) in truth.rooms.iter().filter(|(path, _)| path.starts_with("zego/1/")) {
             let room = servers.zego.get("1").and_then(|rooms| rooms.get(&path["zego/1/".len()..]));

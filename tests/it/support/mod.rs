@@ -42,7 +42,7 @@ use rollcall::{
     aws,
     callback::Secret,
     config::{Apps, Events, ProviderApis, ReplayGuard},
-    domain::UnixMillis,
+    domain::{Settings, UnixMillis},
     endpoint::Endpoint,
     erase::{self, Erase, Repeat, Repeats},
     handler::{self, Receiver},
@@ -255,7 +255,7 @@ impl Handlers {
         let request = Request {
             headers,
             query,
-            ..Request::post(callback.path(), callback.body.clone(), received_at)
+            ..Request::post(&callback.path(), callback.body.clone(), received_at)
         };
         self.receive(&request.path, &request).await
     }
@@ -343,8 +343,13 @@ pub(crate) fn reconcile_on(
 
 /// What function `sweep` runs.
 pub(crate) fn sweep_on(client: Client, budget: Budget) -> Sweep {
+    sweep_with(client, budget, Settings::new())
+}
+
+/// The same with settings.
+pub(crate) fn sweep_with(client: Client, budget: Budget, settings: Settings) -> Sweep {
     let meter = Meter::default();
-    let reader = Reader::new(meter.watch(&client), TABLE_NAME);
+    let reader = Reader::new(meter.watch(&client), TABLE_NAME).with_settings(settings);
     Sweep {
         records: Records::new(reader.clone(), ErasureList::FRESH_FOR),
         reader,
