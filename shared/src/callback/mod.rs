@@ -275,7 +275,7 @@ pub enum ParseError {
         first: FieldError,
     },
     /// The event belongs to another route.
-    #[error("`event` is `{event}`, which this route does not take: send it to {route}")]
+    #[error("this route does not take `{event}`: send it to {route}")]
     WrongRoute {
         /// The event that was sent.
         event: &'static str,

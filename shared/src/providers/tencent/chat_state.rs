@@ -1,6 +1,6 @@
 //! `State.StateChange`: a device came online or went offline (Chat, "Status change").
 
-use super::{Chat, platform::platform};
+use super::{Chat, RoomEvent, platform::platform};
 use crate::{
     callback::{
         Batch, Callback, FieldError, Fields, ParseError, Parsed, Routed, Verified, elements,
@@ -21,8 +21,17 @@ impl Callback for ChatState {
 
     fn parse(request: &Verified<Chat>) -> Result<Parsed, ParseError> {
         let body = &request.body().body;
-        if body.required("CallbackCommand")? != Self::EVENT {
-            return Ok(Parsed { event: Some("other"), ..Parsed::ignored() });
+        // Those of the rooms are recorded, but not here.
+        let [plain, keyed] = [RoomEvent::ROUTES[0], RoomEvent::ROUTES[1]];
+        match body.required("CallbackCommand")? {
+            command if command == Self::EVENT => {}
+            command if command.starts_with("Live.") => {
+                return Err(ParseError::WrongRoute { event: "Live.*", route: plain });
+            }
+            command if command.starts_with("Room.") => {
+                return Err(ParseError::WrongRoute { event: "Room.*", route: keyed });
+            }
+            _ => return Ok(Parsed { event: Some("other"), ..Parsed::ignored() }),
         }
         let info = body.object("Info")?;
         let Some(event) = event(&info)? else { return Ok(Parsed::ignored()) };

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::{
     Apps,
     chat::{APP, REQUEST_TIME, SIGN, verify_sign},
-    reply,
+    reply, trtc,
 };
 use crate::{
     callback::{Fields, Provider, Redelivery, Rejection, Verified, VerifyError, find_match},
@@ -73,6 +73,9 @@ impl Provider for RoomEngine {
         // One of Live's pages writes `SdkAppId`.
         let parameters =
             Fields::from_query_in_any_case(&request.query, &[APP, REQUEST_TIME, SIGN]);
+        if !parameters.is_named(APP) && request.headers.contains_key(trtc::APP) {
+            return Err(VerifyError::NoCredentials("events of TRTC are sent to /tencent/trtc"));
+        }
         let app: AppId = parameters.required(APP)?.parse().map_err(|_| VerifyError::UnknownApp)?;
         let secrets = || apps.get(&app).ok_or(VerifyError::UnknownApp);
         let body = Fields::from_body(&request.body).unwrap_or_default();

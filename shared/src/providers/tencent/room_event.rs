@@ -7,12 +7,12 @@
 use std::collections::HashSet;
 
 use super::{
-    RoomEngine,
+    ChatState, RoomEngine, TrtcEvent,
     room_engine::COMMAND,
-    trtc_event::string_room,
+    trtc_event::{EVENT_GROUP, string_room},
 };
 use crate::{
-    callback::{Batch, Callback, FieldError, Fields, ParseError, Parsed, Verified, elements},
+    callback::{Batch, Callback, FieldError, Fields, ParseError, Parsed, Routed, Verified, elements},
     domain::{
         Boundary, BoundaryChange, Change, Creator, Kind, LeaveReason, MAX_EVENT_TIME_AHEAD, Mark,
         Order, Role, RoomId, Roster, SeatChange, Track, UnixMillis, UserId,
@@ -78,7 +78,11 @@ impl Callback for RoomEvent {
         let named = |name, parsed: Result<Parsed, ParseError>| {
             Ok(Parsed { event: Some(name), ..parsed? })
         };
+        if !body.is_named(COMMAND) && body.is_named(EVENT_GROUP) {
+            return Err(wrong_route::<TrtcEvent>());
+        }
         match body.required(COMMAND)? {
+            ChatState::EVENT => Err(wrong_route::<ChatState>()),
             "Room.CallbackAfterCreateRoom" => named("room_create", created(request)),
             "Live.CallbackAfterCreateRoom" => named("live_create", created(request)),
             "Room.CallbackAfterDestroyRoom" => named("room_destroy", destroyed(request)),
@@ -105,6 +109,11 @@ impl Callback for RoomEvent {
             _ => Ok(Parsed { event: Some("other"), ..Parsed::ignored() }),
         }
     }
+}
+
+/// The event is that of another callback type.
+fn wrong_route<C: Routed>() -> ParseError {
+    ParseError::WrongRoute { event: C::EVENT, route: C::ROUTES[0] }
 }
 
 /// Why people left, by `Type`. The people themselves may be kicked by somebody else, who is the

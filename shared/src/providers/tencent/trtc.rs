@@ -21,6 +21,9 @@ use crate::{
     providers::{self, Configured},
 };
 
+/// The header that names the app.
+pub(super) const APP: &str = "SdkAppId";
+
 /// TRTC as a [`Provider`].
 #[derive(Debug)]
 pub struct Trtc;
@@ -61,7 +64,12 @@ impl Provider for Trtc {
             let value = value.map_err(|_| FieldError::Damaged(name))?;
             value.filter(|value| !value.is_empty()).ok_or(FieldError::Missing(name))
         };
-        let app = header("SdkAppId")?.parse().map_err(|_| VerifyError::UnknownApp)?;
+        if !request.headers.contains_key(APP) && names_app(&request.query) {
+            let why = "`Room.*` and `Live.*` are sent to /tencent/room, and Chat's callbacks to \
+                       /tencent/chat";
+            return Err(VerifyError::NoCredentials(why));
+        }
+        let app = header(APP)?.parse().map_err(|_| VerifyError::UnknownApp)?;
         let keys = &apps.get(&app).ok_or(VerifyError::UnknownApp)?.trtc_keys;
         if keys.is_empty() {
             return Err(VerifyError::NoSecret);
@@ -79,6 +87,11 @@ impl Provider for Trtc {
     fn reply(_request: &Request, answer: &Result<Outcome, Rejection>) -> Reply {
         coded_reply(answer)
     }
+}
+
+/// Whether a query names an app, as those of Tencent's other callbacks do.
+fn names_app(query: &str) -> bool {
+    Fields::from_query_in_any_case(query, &[APP]).is_named(APP)
 }
 
 #[cfg(test)]

@@ -12,6 +12,9 @@ use crate::{
 /// The group of the room events; others are about media, recording and more.
 const ROOM_EVENTS: u32 = 1;
 
+/// The field that every event of TRTC's has, and no other callback.
+pub(super) const EVENT_GROUP: &str = "EventGroupId";
+
 /// As TRTC's role 20 is stored.
 pub(super) const ANCHOR: Role = Role(1);
 
@@ -27,7 +30,7 @@ impl Callback for TrtcEvent {
 
     fn parse(request: &Verified<Trtc>) -> Result<Parsed, ParseError> {
         let body = request.body();
-        let group: u32 = body.required_integer("EventGroupId")?;
+        let group: u32 = body.required_integer(EVENT_GROUP)?;
         let event: u32 = body.required_integer("EventType")?;
         if group != ROOM_EVENTS {
             return Ok(Parsed { event: Some("other"), ..Parsed::ignored() });
