@@ -26,6 +26,8 @@ macro_rules! callbacks {
                 RoomLogout, "room_logout", "zego-room-logout", ["/zego/room-logout"];
                 RoomCreate, "room_create", "zego-room-create", ["/zego/room-create"];
                 RoomClose, "room_close", "zego-room-close", ["/zego/room-close"];
+                UserAction, "user_action", "zego-user-action", ["/zego/user-action"];
+                RoomEvent, "room_event", "zego-room-event", ["/zego/room-event"];
             }
             OpenIm = openim {
                 UserRegister, "user_register", "openim-user-register", [

@@ -32,7 +32,7 @@ use rollcall_local::{
 use rollcall_players::{
     Callback, Event, Secrets, client, crowd,
     delivery::{Order, Plan, Tally},
-    openim, tencent, zego,
+    openim, tencent, zego, zim,
 };
 
 use super::{Failure, apps};
@@ -59,7 +59,7 @@ fn events() -> String {
 With --count N a plausible history of N different events is sent instead: many people who register,
 come online, enter rooms and leave them. Without an event it has all of them, and
 `send all --count N` those of all providers.",
-        of::<zego::EventName>(),
+        of::<zim::OfZego>(),
         of::<openim::EventName>(),
         of::<tencent::EventName>()
     )
@@ -74,13 +74,15 @@ pub(crate) struct SendArgs {
 
 #[derive(Debug, Subcommand)]
 enum Provider {
-    /// ZEGOCLOUD's room callbacks
+    /// ZEGOCLOUD's callbacks: of RTC's rooms, of ZIM's users and of ZIM's rooms
     Zego {
-        /// The event; with --count, all events if none is given
+        /// The event; with --count, all events of RTC's rooms if none is given
         #[arg(required_unless_present = "count")]
-        event: Option<zego::EventName>,
+        event: Option<zim::OfZego>,
         #[command(flatten)]
         options: zego::Options,
+        #[command(flatten)]
+        of_zim: zim::Options,
         /// The callback secret [default: the app's first one in `ROLLCALL_APPS`, else the
         /// example's]
         #[arg(long)]
@@ -225,15 +227,26 @@ pub(super) fn percent(text: &str) -> Result<f64, String> {
 
 pub(crate) async fn run(args: SendArgs) -> Result<ExitCode, Failure> {
     let is_right = match args.provider {
-        Provider::Zego { event, options, secret, delivery } => {
+        Provider::Zego { event, options, of_zim, secret, delivery } => {
             let zego = Some(zego_secret(secret, &options.app)?);
             let secrets = Secrets { zego, ..Secrets::default() };
-            match event {
+            let provider = match event {
                 Some(event) if delivery.count.is_none() => {
-                    send_zego(event, &options, &secrets, &delivery).await?
+                    let accepted = send_zego(event, &options, &of_zim, &secrets, &delivery).await?;
+                    return Ok(exit_code(accepted));
                 }
-                only => delivery.play(&[crowd::Provider::Zego(only, options)], &secrets).await?,
-            }
+                Some(zim::OfZego::Rtc(name)) => crowd::Provider::Zego(Some(name), options),
+                Some(zim::OfZego::Zim(zim::EventName::UserAction)) => {
+                    crowd::Provider::Zim(options)
+                }
+                Some(zim::OfZego::Zim(_)) => {
+                    return Err("an event in a room of ZIM's has no time but that of its sending, so \
+                         no history can have it: send it without --count"
+                        .into());
+                }
+                None => crowd::Provider::Zego(None, options),
+            };
+            delivery.play(&[provider], &secrets).await?
         }
         Provider::Openim {
             import: Some(OpenImCommand::Import { file, app, secret, basic, url, batch }),
@@ -285,7 +298,11 @@ pub(crate) async fn run(args: SendArgs) -> Result<ExitCode, Failure> {
             delivery.play(&providers, &secrets).await?
         }
     };
-    Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(exit_code(is_right))
+}
+
+fn exit_code(is_right: bool) -> ExitCode {
+    if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Imports a file of OpenIM's users. Returns whether all of them are stored now.
@@ -333,20 +350,34 @@ fn progress(length: usize) -> Result<ProgressBar, Failure> {
 }
 
 async fn send_zego(
-    name: zego::EventName,
+    name: zim::OfZego,
     options: &zego::Options,
+    of_zim: &zim::Options,
     secrets: &Secrets,
     delivery: &Delivery,
 ) -> Result<bool, Failure> {
-    let file = zego::Rooms::file(Path::new(FOLDER));
-    let mut rooms = zego::Rooms::read(&file);
-    let event = rooms.happen(name, options, runtime::now());
-    let event = Event::Zego(event);
-    let is_accepted = delivery.send(&event, secrets).await?;
-    if is_accepted
-        && !delivery.print
-        && let Err(error) = rooms.write(&file)
-    {
+    let (folder, now) = (Path::new(FOLDER), runtime::now());
+    let (event, is_accepted, file, written) = match name {
+        zim::OfZego::Rtc(name) => {
+            let file = zego::Rooms::file(folder);
+            let mut rooms = zego::Rooms::read(&file);
+            let event = Event::Zego(rooms.happen(name, options, now));
+            let is_accepted = delivery.send(&event, secrets).await?;
+            let is_kept = is_accepted && !delivery.print;
+            let written = if is_kept { rooms.write(&file) } else { Ok(()) };
+            (event, is_accepted, file, written)
+        }
+        zim::OfZego::Zim(name) => {
+            let file = zim::Sessions::file(folder);
+            let mut sessions = zim::Sessions::read(&file);
+            let event = Event::Zim(sessions.happen(name, options, of_zim, now));
+            let is_accepted = delivery.send(&event, secrets).await?;
+            let is_kept = is_accepted && !delivery.print;
+            let written = if is_kept { sessions.write(&file) } else { Ok(()) };
+            (event, is_accepted, file, written)
+        }
+    };
+    if let Err(error) = written {
         let file = file.display();
         eprintln!("rollcall: {file} cannot be written ({error}): a later logout will not fit");
     }

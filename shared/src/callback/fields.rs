@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{FieldError, Unreadable, text};
+use super::{FieldError, Unreadable, elements, text};
 use crate::{
     domain::{IdError, MAX_EVENT_TIME_AHEAD, UnixMillis},
     http::{Text, form},
@@ -199,6 +199,33 @@ impl Fields {
     /// [`FieldError::Id`] if it is too long, or as [`Fields::required`].
     pub fn id<I: FromStr<Err = IdError>>(&self, name: &'static str) -> Result<I, FieldError> {
         self.required(name)?.parse().map_err(|error| FieldError::Id(name, error))
+    }
+
+    /// The ids in an array that must be there and have an element: each is read by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError::Missing`], or [`FieldError::NotArray`]. Of an element, as [`Fields::id`].
+    pub fn ids<I: FromStr<Err = IdError>>(
+        &self,
+        name: &'static str,
+    ) -> Result<Vec<Result<I, FieldError>>, FieldError> {
+        let json = match self.0.get(name) {
+            Some(Scalar::Other(json)) => json,
+            // The value in a form.
+            Some(Scalar::Text(json)) if json.starts_with('[') => json,
+            None | Some(Scalar::Null) => return Err(FieldError::Missing(name)),
+            Some(_) => return Err(FieldError::NotArray(name)),
+        };
+        let elements = elements(json).ok_or(FieldError::NotArray(name))?;
+        if elements.is_empty() {
+            return Err(FieldError::Missing(name));
+        }
+        let id = |json| {
+            let element = Scalar::read(json).map_err(|_| FieldError::Damaged(name))?;
+            Self(BTreeMap::from([(name.to_owned(), element)])).id(name)
+        };
+        Ok(elements.into_iter().map(id).collect())
     }
 
     /// The time of an event, in milliseconds, that must be there.

@@ -5,8 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, Connection, Creator, DeviceEvent, LifeId, Mark, Platform, RoomId, Stamp, UnixMillis,
-    UserId,
+    App, Connection, Creator, DeviceEvent, LifeId, Mark, Platform, RoomId, SessionChange, Stamp,
+    UnixMillis, UserId,
 };
 
 /// What a verified callback says has changed.
@@ -21,6 +21,8 @@ pub enum Change {
     Boundary(BoundaryChange),
     /// A person's device came online or went offline.
     Device(DeviceChange),
+    /// A person's session began or ended, where each has an id of its own.
+    Session(SessionChange),
     /// A user was registered.
     Registration(Registration),
 }
@@ -279,6 +281,7 @@ impl Change {
             Self::Life(life) => &life.app,
             Self::Boundary(boundary) => &boundary.app,
             Self::Device(device) => &device.app,
+            Self::Session(session) => &session.app,
             Self::Registration(registration) => &registration.app,
         }
     }
@@ -290,7 +293,7 @@ impl Change {
             Self::Seat(seat) => Some(&seat.room),
             Self::Life(life) => Some(&life.room),
             Self::Boundary(boundary) => Some(&boundary.room),
-            Self::Device(_) | Self::Registration(_) => None,
+            Self::Device(_) | Self::Session(_) | Self::Registration(_) => None,
         }
     }
 
@@ -301,6 +304,7 @@ impl Change {
             Self::Seat(seat) => Some(&seat.user),
             Self::Life(_) | Self::Boundary(_) => None,
             Self::Device(device) => Some(&device.user),
+            Self::Session(session) => Some(&session.user),
             Self::Registration(registration) => Some(&registration.user),
         }
     }

@@ -12,6 +12,7 @@ mod observation;
 mod observed;
 mod outcome;
 mod sample;
+mod session;
 mod settings;
 mod signature_use;
 mod time;
@@ -35,6 +36,9 @@ pub use observation::{
 pub use observed::{Observed, SEEN_ONLINE_HOLDS, SeatStay, is_ended_by, observed, observed_device};
 pub use outcome::{Counts, Outcome};
 pub use sample::{Counted, Sample};
+pub use session::{
+    SessionChange, SessionEvent, SessionMark, SessionState, UNKNOWN_PLATFORM, devices_of_sessions,
+};
 pub use settings::Settings;
 pub use signature_use::SignatureUse;
 pub use time::{MAX_EVENT_TIME_AHEAD, UnixMillis, UnixSeconds};

@@ -11,7 +11,7 @@ use http::{HeaderValue, Method};
 
 use crate::{
     callback::{Callback, Provider, Rejection, Secret},
-    domain::{Change, Mark, Outcome, UnixMillis},
+    domain::{Change, Mark, Outcome, SessionMark, UnixMillis},
     erase,
     http::Request,
     providers::{
@@ -195,6 +195,11 @@ fn check<C: Callback<Provider: Configured>>(request: &Request) -> usize {
                 if let Change::Seat(seat) = change {
                     assert_eq!(Mark::from_bytes(&seat.mark.to_bytes()), Ok(seat.mark.clone()));
                 }
+                if let Change::Session(session) = change {
+                    for mark in session.mark_of_login().into_iter().chain([session.mark()]) {
+                        assert_eq!(SessionMark::from_bytes(&mark.to_bytes()), Ok(mark));
+                    }
+                }
                 let json = serde_json::to_string(change).unwrap_or_default();
                 assert_eq!(serde_json::from_str::<Change>(&json).ok().as_ref(), Some(change));
                 assert!(!json.contains(SECRET));
@@ -226,6 +231,9 @@ fn ids(change: &Change) -> String {
         ),
         Change::Device(device) => {
             (Some(device.platform.to_string()), device.connection.id().map(ToString::to_string))
+        }
+        Change::Session(session) => {
+            (Some(session.platform.to_string()), Some(session.session.to_string()))
         }
         Change::Life(life) => (Some(life.life.to_string()), None),
         Change::Boundary(_) | Change::Registration(_) => (None, None),

@@ -5,6 +5,7 @@ pub mod api;
 #[cfg(feature = "server-api")]
 mod apis;
 mod apps;
+mod boundary;
 pub mod openim;
 mod rules;
 pub mod tencent;
@@ -15,9 +16,10 @@ pub use api::ProviderApisError;
 #[cfg(feature = "server-api")]
 pub use apis::{ApiAccount, ProviderApis};
 pub use apps::AppsError;
+pub use boundary::{AtOnce, BoundaryEffect, boundary_effect};
 pub use rules::{
-    BoundaryEffect, BoundaryEnds, DeviceRules, Lost, Months, NewestMark, Numbered, RoleRules,
-    RoomEnds, RoomRules, Rules, SeatRules, Visits,
+    DeviceItems, DeviceRules, Lost, Months, NewestMark, Numbered, RoleRules, RoomEnds, RoomRules,
+    Rules, SeatRules, Visits,
 };
 
 use apps::AppsJson;
@@ -25,7 +27,7 @@ use serde::Deserialize;
 
 use crate::{
     callback::{AppWarnings, Provider},
-    domain::ProviderName,
+    domain::{ProviderName, RoomId},
     http::read_object,
 };
 
@@ -35,10 +37,16 @@ pub fn rules(provider: ProviderName) -> &'static Rules {
     of(provider, &zego::RULES, &openim::RULES, &tencent::RULES)
 }
 
-/// What the store has to know of a provider's marks.
+/// What the store has to know of the marks of the seats in a provider's room.
 #[must_use]
-pub fn seat_rules(provider: ProviderName) -> &'static SeatRules {
-    of(provider, &zego::SEATS, &openim::SEATS, &tencent::SEATS)
+pub fn seat_rules(provider: ProviderName, room: &RoomId) -> &'static SeatRules {
+    of(provider, zego::seats(room), &openim::SEATS, &tencent::SEATS)
+}
+
+/// How the store keeps a provider's devices.
+#[must_use]
+pub fn device_items(provider: ProviderName) -> DeviceItems {
+    of(provider, DeviceItems::Sessions, DeviceItems::Each, DeviceItems::Each)
 }
 
 fn of<T>(provider: ProviderName, zego: T, openim: T, tencent: T) -> T {

@@ -5,16 +5,20 @@
 
 use std::{borrow::Cow, fmt::Debug};
 
+use super::boundary::AtOnce;
 use crate::domain::{
-    Beginning, Boundary, Device, DeviceVerdict, Ending, Kind, Mark, Register, Role, Stamp,
-    UnixMillis, UserId, Verdicts, Visit,
+    Beginning, Device, DeviceVerdict, Kind, Mark, Register, Role, RoomId, Stamp, UnixMillis,
+    Verdicts, Visit,
 };
 
 /// The rules by which one provider's records are read.
 #[derive(Debug)]
 pub struct Rules {
-    /// Its rooms; `None` if it has none.
-    pub rooms: Option<RoomRules>,
+    /// The rules of a room, by its id: a provider may have rooms of several kinds. `None` if it has
+    /// no rooms.
+    pub rooms: Option<fn(&RoomId) -> &'static RoomRules>,
+    /// What the roles of people in its rooms mean.
+    pub roles: RoleRules,
     /// Its devices; `None` if nobody is online through one.
     pub devices: Option<DeviceRules>,
     /// Whether its active users are counted by month.
@@ -31,8 +35,6 @@ pub struct RoomRules {
     pub of_newest: fn(&[Mark]) -> Vec<Visit>,
     /// How a room ends visits whose own end never came.
     pub ends: RoomEnds,
-    /// What the roles of people mean.
-    pub roles: RoleRules,
     /// What a mark says, in the provider's terms. Its role is given as answers call it.
     pub says: fn(&Mark, &str) -> String,
     /// What counts the lost callbacks of a room's life, of which no mark has come yet; `None` if
@@ -101,6 +103,18 @@ pub struct Lost {
     pub missing: u64,
 }
 
+/// How the store keeps the devices of a provider. Callbacks use it, as they use [`SeatRules`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceItems {
+    /// Each is an item.
+    Each,
+    /// Each is a session: there are many, and all of a user lie together.
+    Sessions,
+}
+
+/// Of a provider without rooms.
+pub(super) const NO_ROLES: RoleRules = RoleRules { names: &[], services: &[] };
+
 /// What the roles in a room mean.
 #[derive(Debug, Clone, Copy)]
 pub struct RoleRules {
@@ -117,30 +131,7 @@ pub enum RoomEnds {
     /// A room has lives with ids, and a visit ends with its life.
     Lives,
     /// A room is created and dismissed, and its lives have no ids.
-    Boundaries(BoundaryEnds),
-}
-
-/// What a creation or dismissal of a room does to the stay of a person who was last known to be in
-/// at a time.
-pub type BoundaryEnds = fn(&Boundary, &UserId, UnixMillis) -> BoundaryEffect;
-
-/// What a creation or dismissal of a room does to a stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BoundaryEffect {
-    /// Nothing: it was before.
-    Nothing,
-    /// It ends the stay.
-    Ends(Ending),
-    /// It would end the stay of anyone but the person who created the room.
-    SparesCreator,
-}
-
-impl BoundaryEffect {
-    /// Whether it ends the stay.
-    #[must_use]
-    pub fn is_end(self) -> bool {
-        matches!(self, Self::Ends(_))
-    }
+    Boundaries(AtOnce),
 }
 
 /// How stays online on devices begin and end.
@@ -199,26 +190,32 @@ impl Visits for NoVisits {
 }
 
 impl Rules {
+    /// The rules of a room; `None` if there are none.
+    #[must_use]
+    pub fn room(&self, room: &RoomId) -> Option<&'static RoomRules> {
+        self.rooms.map(|of| of(room))
+    }
+
     /// What answers call a role.
     #[must_use]
     pub fn role_name(&self, role: Role) -> Cow<'static, str> {
-        let names = self.rooms.map_or(&[][..], |rooms| rooms.roles.names);
+        let names = self.roles.names;
         match names.iter().find(|(named, _)| *named == role) {
             Some((_, name)) => Cow::Borrowed(name),
             None => Cow::Owned(format!("role_{}", role.0)),
         }
     }
 
-    /// What a mark says, in the provider's terms. There are no marks without rooms.
+    /// What a mark on a seat in a room says, in the provider's terms. There are no marks without rooms.
     #[must_use]
-    pub fn says(&self, mark: &Mark) -> Option<String> {
-        Some((self.rooms?.says)(mark, &self.role_name(mark.role)))
+    pub fn says(&self, room: &RoomId, mark: &Mark) -> Option<String> {
+        Some((self.room(room)?.says)(mark, &self.role_name(mark.role)))
     }
 
     /// The role that answers call so; `None` if they call no role so.
     #[must_use]
     pub fn role_named(&self, name: &str) -> Option<Role> {
-        let named = self.rooms.map_or(&[][..], |rooms| rooms.roles.names).iter();
+        let named = self.roles.names.iter();
         let code = name.strip_prefix("role_").and_then(|code| code.parse().ok()).map(Role);
         let mut roles = named.map(|(role, _)| *role).chain(code);
         roles.find(|role| self.role_name(*role) == name)
@@ -227,27 +224,34 @@ impl Rules {
     /// Whether someone with this role counts as a person in a room.
     #[must_use]
     pub fn is_person(&self, role: Role) -> bool {
-        self.rooms.is_none_or(|rooms| !rooms.roles.services.contains(&role))
+        !self.roles.services.contains(&role)
     }
 
-    /// The visits to a seat, of which no mark has come yet.
+    /// The visits to a seat in a room, of which no mark has come yet.
     #[must_use]
-    pub fn visits(&self) -> Box<dyn Visits> {
+    pub fn visits(&self, room: &RoomId) -> Box<dyn Visits> {
         let none = || Box::<NoVisits>::default() as Box<dyn Visits>;
-        self.rooms.map_or_else(none, |rooms| (rooms.visits)())
+        self.room(room).map_or_else(none, |rules| (rules.visits)())
     }
 
-    /// The visits that some marks of one seat show, oldest first.
+    /// The visits that some marks of one seat in a room show, oldest first.
     #[must_use]
-    pub fn visits_of(&self, marks: &[Mark]) -> Vec<Visit> {
-        completed(self.visits(), sorted(marks)).into_iter().flatten().collect()
+    pub fn visits_of(&self, room: &RoomId, marks: &[Mark]) -> Vec<Visit> {
+        completed(self.visits(room), sorted(marks)).into_iter().flatten().collect()
     }
 
-    /// The visits that the newest marks of a seat show, if any number of older marks is not known:
-    /// those that no older mark can change.
+    /// The visits that the newest marks of a seat in a room show, if any number of older marks is not
+    /// known: those that no older mark can change.
     #[must_use]
-    pub fn visits_of_newest(&self, marks: &[Mark]) -> Vec<Visit> {
-        self.rooms.map_or_else(Vec::new, |rooms| (rooms.of_newest)(&sorted(marks)))
+    pub fn visits_of_newest(&self, room: &RoomId, marks: &[Mark]) -> Vec<Visit> {
+        self.room(room).map_or_else(Vec::new, |rules| (rules.of_newest)(&sorted(marks)))
+    }
+
+    /// Counts the lost callbacks of a room's life, of which no mark has come yet; `None` if the
+    /// provider does not number them.
+    #[must_use]
+    pub fn numbered(&self, room: &RoomId) -> Option<Box<dyn Numbered>> {
+        self.room(room)?.numbered.map(|numbered| numbered())
     }
 }
 

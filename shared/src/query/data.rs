@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AppId, Details, Kind, LifeId, Mark, Order, Platform, ProviderName, RoomId, Says, Seen,
-        SessionId, Stamp, UnixMillis, UserId,
+        AppId, Details, Device, Kind, LifeId, Mark, Order, Platform, ProviderName, RoomId, Says,
+        Seen, SessionId, Stamp, UnixMillis, UserId,
     },
     record::{PersonContent, PersonItem, Record},
 };
@@ -56,7 +56,7 @@ enum Content {
     Seat {
         /// The room.
         room: RoomId,
-        /// The life of the room. Null in Tencent's rooms, which have no lives.
+        /// The life of the room. Null in Tencent's rooms and ZIM's, which have no lives.
         life: Option<LifeId>,
         /// The display name of the newest event. Null if the provider sent none.
         name: Option<String>,
@@ -71,7 +71,7 @@ enum Content {
     OlderMarks {
         /// The room.
         room: RoomId,
-        /// The life of the room. Null in Tencent's rooms, which have no lives.
+        /// The life of the room. Null in Tencent's rooms and ZIM's, which have no lives.
         life: Option<LifeId>,
         /// What the events say, in the order in which the rules read them.
         marks: Vec<StoredMark>,
@@ -102,6 +102,15 @@ enum Content {
         /// When the provider last confirmed what is known of it. Null if it was never asked.
         checked_at: Option<UnixMillis>,
     },
+    /// Sessions of the user, each with the newest event of each kind. Of a user with many, older ones
+    /// are another item.
+    Sessions {
+        /// The sessions.
+        sessions: Vec<StoredSession>,
+        /// The newest month in UTC that a login of theirs is counted for, such as `2026-11`. Null if
+        /// none is.
+        counted_month: Option<String>,
+    },
     /// A month in which the user counts as active.
     Month {
         /// The calendar month in UTC, such as `2026-11`.
@@ -116,6 +125,41 @@ enum Content {
     },
 }
 
+/// A session of the user.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct StoredSession {
+    /// The session.
+    session: Option<SessionId>,
+    /// The kind of device.
+    device: Platform,
+    /// When it last logged in. Null if no event says so.
+    online_at: Option<UnixMillis>,
+    /// When its connection was last lost. Null if no event says so.
+    offline_at: Option<UnixMillis>,
+    /// When the user logged out. Null if no event says so.
+    logged_out_at: Option<UnixMillis>,
+    /// When the provider was last asked and said that it is offline. Null if it never did.
+    seen_offline_at: Option<UnixMillis>,
+    /// When the provider last confirmed what is known of it. Null if it was never asked.
+    checked_at: Option<UnixMillis>,
+}
+
+impl From<Device> for StoredSession {
+    fn from(device: Device) -> Self {
+        let at = |stamp: Option<Stamp>| stamp.map(Stamp::at);
+        Self {
+            online_at: at(device.online),
+            offline_at: at(device.offline),
+            logged_out_at: at(device.logged_out),
+            seen_offline_at: device.seen_offline,
+            checked_at: device.checked_at,
+            session: device.connection,
+            device: device.platform,
+        }
+    }
+}
+
 /// What one event says about the user in a room.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -124,11 +168,12 @@ struct StoredMark {
     event: Kind,
     /// When it happened, by the provider's clock.
     at: UnixMillis,
-    /// When the session began. Where sessions have no names (Tencent), when the event happened.
+    /// When the session began. Where sessions have no names (Tencent's rooms, ZIM's rooms), when the
+    /// event happened.
     session_began_at: UnixMillis,
-    /// The provider's session. Null in Tencent's rooms, which have no sessions.
+    /// The provider's session. Null in Tencent's rooms and ZIM's, which have no sessions.
     session: Option<SessionId>,
-    /// ZEGO's `user_update_seq`. In TRTC, the rank of the kind of event at its millisecond.
+    /// RTC's `user_update_seq`. In TRTC and ZIM, the rank of the kind of event at its time.
     sequence: u64,
     /// The role in the event.
     role: RoleName,
@@ -222,6 +267,10 @@ impl Content {
                 checked_at: device.checked_at,
                 device: device.platform,
                 session: device.connection,
+            },
+            PersonContent::Sessions(sessions, month) => Self::Sessions {
+                sessions: sessions.into_iter().map(StoredSession::from).collect(),
+                counted_month: month.map(|month| month.to_string()),
             },
             PersonContent::Month(month, login_at) => {
                 Self::Month { month: month.to_string(), login_at }

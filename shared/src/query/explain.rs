@@ -63,7 +63,7 @@ enum Place {
 struct ExplainedRoom {
     /// The room.
     room: RoomId,
-    /// The life of the room. Null in Tencent's rooms, which have no lives.
+    /// The life of the room. Null in Tencent's rooms and ZIM's, which have no lives.
     life: Option<LifeId>,
     /// What the callbacks left, in the order in which the rules read them.
     marks: Vec<MarkRow>,
@@ -139,7 +139,7 @@ struct MarkRow {
     at: UnixMillis,
     /// The place among the marks of this seat, field by field.
     order: Order,
-    /// ZEGO's session. Null in Tencent's rooms, which have no sessions.
+    /// ZEGO's session. Null in Tencent's rooms and ZIM's, which have no sessions.
     session: Option<SessionId>,
     /// The role in the callback.
     role: RoleName,
@@ -157,9 +157,9 @@ struct MarkRow {
 struct Order {
     /// When the session began. Without sessions, when the event happened.
     time: UnixMillis,
-    /// The session. Null in Tencent's rooms, which have no sessions.
+    /// The session. Null in Tencent's rooms and ZIM's, which have no sessions.
     session: Option<SessionId>,
-    /// ZEGO's `user_update_seq`. In TRTC, the rank of the kind of event at one millisecond.
+    /// RTC's `user_update_seq`. In TRTC and ZIM, the rank of the kind of event at one time.
     sequence: u64,
 }
 

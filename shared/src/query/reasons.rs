@@ -261,6 +261,7 @@ fn decides(rule: RegisterRule) -> bool {
         | RegisterRule::SeenOffline => true,
         RegisterRule::CameOnline
         | RegisterRule::Older
+        | RegisterRule::Outranked
         | RegisterRule::LosesTie
         | RegisterRule::OldClientsLogout => false,
     }
@@ -296,6 +297,9 @@ fn register(device: &ExplainedDevice, rule: RegisterRule) -> String {
             "offline: the provider said so when it was asked".to_owned()
         }
         RegisterRule::Older => format!("stale: `{newest}` at {at} is newer"),
+        RegisterRule::Outranked => {
+            format!("stale: `{newest}` at {at} is final for this session, whatever the times")
+        }
         RegisterRule::LosesTie => {
             format!("stale: `{newest}` at the same millisecond has priority")
         }

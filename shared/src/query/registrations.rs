@@ -51,7 +51,7 @@ enum TimeSource {
     CreateTime,
     /// The time of receipt: the callback has no plausible time.
     Receipt,
-    /// The first login. Tencent's accounts register themselves.
+    /// The first login. Accounts of Tencent's Chat and of ZIM register themselves.
     FirstLogin,
 }
 

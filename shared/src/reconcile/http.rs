@@ -114,7 +114,7 @@ impl From<ReconcileError> for Reply {
     fn from(error: ReconcileError) -> Self {
         let message = error.to_string();
         match error {
-            ReconcileError::NothingToAsk => {
+            ReconcileError::NothingToAsk | ReconcileError::RoomOfZim => {
                 Self::error(StatusCode::NOT_FOUND, ErrorCode::NotFound, message)
             }
             ReconcileError::RoomTooLong => {

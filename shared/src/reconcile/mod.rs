@@ -86,6 +86,11 @@ pub enum ReconcileError {
     /// The provider's server API cannot say that.
     #[error("the provider's server API does not say that")]
     NothingToAsk,
+    /// ZIM's rooms are not asked about.
+    #[error(
+        "who is in a room of ZIM's (`z:...`) is not asked: only RTC's rooms are, and who is online"
+    )]
+    RoomOfZim,
     /// The id of the room is longer than the provider's are.
     #[error("`room` is longer than the ids of this provider's rooms")]
     RoomTooLong,

@@ -15,7 +15,9 @@ use super::{
     run::AppPass,
 };
 use crate::{
-    domain::{App, DeviceName, DeviceSays, DeviceSeen, Outcome, UnixMillis, UserId},
+    domain::{
+        App, DeviceName, DeviceSays, DeviceSeen, Outcome, UNKNOWN_PLATFORM, UnixMillis, UserId,
+    },
     record::{DeviceForCheck, Record},
     server_api::AccountSaid,
     store::{PersonDigest, PersonRow},
@@ -83,9 +85,7 @@ impl Reconcile {
             for seen in compared.differ.iter().map(|(seen, _)| seen).chain(&compared.renewed) {
                 passed.stored += self.add_device(app, user, seen).await?;
             }
-            for device in known {
-                self.observer.set_device_checked(app, user, device, at).await?;
-            }
+            self.observer.set_devices_checked(app, user, known, at).await?;
         }
         Ok(passed)
     }
@@ -105,6 +105,8 @@ impl AppPass<'_> {
     /// Asks about the people of the app, from where the last run has ended.
     pub(super) async fn people(&mut self, api: &DeviceApi) -> Result<(), ReconcileError> {
         let mut slice_ends = self.slice_ends();
+        self.progress.people.begin(self.clock.now());
+        let failed_before = self.passed.failed;
         loop {
             let began = Instant::now();
             let (people, parts) = self.next_people().await?;
@@ -112,8 +114,10 @@ impl AppPass<'_> {
                 self.progress.part += 1;
                 self.progress.after = None;
                 if self.progress.part >= parts {
-                    self.progress.end(self.passed.failed);
-                    self.passed.is_complete = self.passed.failed == 0;
+                    let failed = self.passed.failed - failed_before;
+                    self.progress.people.end(failed);
+                    self.progress.part = 0;
+                    self.passed.is_complete = failed == 0;
                     return Ok(());
                 }
                 continue;
@@ -220,9 +224,7 @@ impl AppPass<'_> {
             for seen in &renewed {
                 reconcile.add_device(app, &user, seen).await?;
             }
-            for device in &confirmed {
-                reconcile.observer.set_device_checked(app, &user, device, at).await?;
-            }
+            reconcile.observer.set_devices_checked(app, &user, &confirmed, at).await?;
         }
         self.passed.braked += u64::from(!held.is_empty());
         if writing == Writing::DryRun {
@@ -259,9 +261,15 @@ async fn compare(record: Record<'_>, said: AccountSaid) -> Result<Compared, Reco
         renewed: Vec::new(),
         confirmed: Vec::new(),
     };
+    let is_online_somewhere = says.is_online_somewhere();
     for device in known.iter().filter(|device| device.is_online) {
         let seen = |online| DeviceSeen { device: device.name.clone(), at, online };
-        match says.says(&device.name.platform) {
+        let says = match says.says(&device.name.platform) {
+            // It is the one device that is known to be.
+            None if is_online_somewhere && compared.online == 1 => Some(DeviceSays::Online),
+            says => says,
+        };
+        match says {
             Some(DeviceSays::Offline) => {
                 let seen = seen(DeviceSays::Offline);
                 if record.is_device_changed_by(user, Some(device), &seen) {
@@ -280,6 +288,10 @@ async fn compare(record: Record<'_>, said: AccountSaid) -> Result<Compared, Reco
             }
             None => {}
         }
+    }
+    // Somebody whose login never arrived: on which device, nobody says.
+    if let (true, 0, Some(device)) = (is_online_somewhere, compared.online, somewhere()) {
+        compared.disagree.push(DeviceSeen { device, at, online: DeviceSays::Online });
     }
     for platform in says.online() {
         let mut devices = known.iter().filter(|device| device.name.platform == *platform);
@@ -303,6 +315,11 @@ async fn compare(record: Record<'_>, said: AccountSaid) -> Result<Compared, Reco
     Ok(compared)
 }
 
+/// A device of which only that it is online is known. No record has it.
+fn somewhere() -> Option<DeviceName> {
+    Some(DeviceName { platform: UNKNOWN_PLATFORM.parse().ok()?, connection: None })
+}
+
 impl Compared {
     fn found(&self) -> Found {
         let mut found = Found::default();
@@ -321,7 +338,7 @@ impl Compared {
 
     /// Leaves to the next pass which of the person's devices disagree, and no others.
     fn remember_disagreements(&self, differed: &mut BTreeSet<PersonDigest>) {
-        for device in &self.known {
+        for device in self.known.iter().chain(&somewhere()) {
             for online in [DeviceSays::Online, DeviceSays::Offline] {
                 let seen = DeviceSeen { device: device.clone(), at: self.at, online };
                 differed.remove(&disagreement(&self.user, &seen));

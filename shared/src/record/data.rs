@@ -51,6 +51,8 @@ pub enum PersonContent {
     },
     /// A device, and the month that its newest login is counted for.
     Device(Device, Option<Month>),
+    /// Sessions, each as a device, and the newest month that a login of theirs is counted for.
+    Sessions(Vec<Device>, Option<Month>),
     /// A month in which they count as active, and the login by which they do.
     Month(Month, Option<UnixMillis>),
     /// Their registration.
@@ -69,6 +71,9 @@ impl From<store::PersonItem> for PersonItem {
                 PersonContent::OlderMarks { room, life, marks }
             }
             store::PersonContent::Device(device, month) => PersonContent::Device(device, month),
+            store::PersonContent::Sessions(sessions, month) => {
+                PersonContent::Sessions(sessions, month)
+            }
             store::PersonContent::Month(month, login_at) => PersonContent::Month(month, login_at),
             store::PersonContent::Registration(registration) => {
                 PersonContent::Registration(registration)

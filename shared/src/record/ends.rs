@@ -14,7 +14,7 @@ use crate::{
         Boundary, By, CLOCKS_DIFFER, EndRule, Ending, Life, LifeId, Moved, Observed, RoomId,
         UnixMillis, UserId, Visit,
     },
-    providers::{BoundaryEffect, BoundaryEnds, RoomEnds as Ends},
+    providers::{AtOnce, BoundaryEffect, RoomEnds as Ends, boundary_effect},
     store::{NEWEST_BOUNDARIES, Seat, StoreError},
 };
 
@@ -165,10 +165,10 @@ impl<'a> RoomEnds<'a> {
         life: Option<&LifeId>,
         mut visit: Visit,
     ) -> Result<Visit, StoreError> {
-        match (self.record.room_ends(), life, visit.ending) {
+        match (self.record.room_ends(&self.room), life, visit.ending) {
             (_, _, Some(ending)) if !ending.is_assumed() => {}
-            (Ends::Boundaries(ends), ..) => {
-                self.boundary_ending(ends, user, &mut visit).await?;
+            (Ends::Boundaries(at_once), ..) => {
+                self.boundary_ending(at_once, user, &mut visit).await?;
             }
             (_, Some(life), None) => self.life_ending(life, &mut visit).await?,
             // A life lasts as long as anybody comes to it.
@@ -190,7 +190,9 @@ impl<'a> RoomEnds<'a> {
         life: Option<&LifeId>,
         visit: &Visit,
     ) -> Result<bool, StoreError> {
-        let (Ends::Lives, Some(life)) = (self.record.room_ends(), life) else { return Ok(false) };
+        let (Ends::Lives, Some(life)) = (self.record.room_ends(&self.room), life) else {
+            return Ok(false);
+        };
         if visit.ending.is_some_and(|ending| !ending.is_assumed()) {
             return Ok(false);
         }
@@ -322,24 +324,23 @@ impl<'a> RoomEnds<'a> {
     /// before.
     async fn boundary_ending(
         &mut self,
-        ends: BoundaryEnds,
+        at_once: AtOnce,
         user: &UserId,
         visit: &mut Visit,
     ) -> Result<(), StoreError> {
-        let Record { store, app, now } = self.record;
-        let newest = || store.boundaries(app, &self.room, now);
+        let newest = || self.record.newest_boundaries(&self.room, at_once);
         let newest = self.boundaries.get_or_try_init(newest).await?;
         let is_before = |boundary: &Boundary| boundary.at() < visit.last_in;
         if newest.len() < NEWEST_BOUNDARIES || newest.last().is_some_and(is_before) {
             let mut oldest_first = newest.iter().rev();
-            oldest_first.find(|boundary| cut(ends, boundary, user, visit));
+            oldest_first.find(|boundary| cut(boundary, user, visit));
             return Ok(());
         }
         let came_again = visit.ending.map(Ending::at);
-        let later = store.boundaries_from(app, &self.room, visit.last_in, now);
+        let later = self.record.boundaries_from(&self.room, visit.last_in, at_once);
         let mut later = pin!(later);
         while let Some(boundary) = later.try_next().await? {
-            if cut(ends, &boundary, user, visit)
+            if cut(&boundary, user, visit)
                 || came_again.is_some_and(|again| boundary.at() > again)
             {
                 break;
@@ -360,13 +361,13 @@ fn end_with_room(visit: &mut Visit, ending: Ending, by: Option<LifeId>) {
 
 /// Whether a boundary ends a visit, because it came before the person came again. At the same
 /// millisecond a creation comes before an entry, and a dismissal after it.
-fn cut(ends: BoundaryEnds, boundary: &Boundary, user: &UserId, visit: &mut Visit) -> bool {
+fn cut(boundary: &Boundary, user: &UserId, visit: &mut Visit) -> bool {
     let is_later = match (visit.ending.map(Ending::at), boundary) {
         (Some(again), Boundary::Created { at, .. }) => *at > again,
         (Some(again), Boundary::Closed { at, .. }) => *at >= again,
         (None, _) => false,
     };
-    match ends(boundary, user, visit.last_in) {
+    match boundary_effect(boundary, user, visit.last_in) {
         BoundaryEffect::Ends(ending) if !is_later => {
             end_with_room(visit, ending, None);
             true

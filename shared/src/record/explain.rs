@@ -200,8 +200,6 @@ impl<'a> PersonSeats<'a> {
     ) -> Result<Option<SeatMarks<'_, 'a>>, RecordError> {
         let Record { store, app, now } = self.record();
         let rules = self.record().rules();
-        let mut visits = rules.visits();
-        visits.verdicts().ask();
         while self
             .next_seat()
             .await?
@@ -209,6 +207,8 @@ impl<'a> PersonSeats<'a> {
         {
         }
         let Some((user, seat, ends, observed)) = self.current() else { return Ok(None) };
+        let mut visits = rules.visits(&seat.room);
+        visits.verdicts().ask();
         let decided = observed.map(|observed| observed::on_seat(observed.clone(), seat));
         let seen = observed.map(|observed| explained_seen(rules, seat, observed));
         Ok(Some(SeatMarks {
@@ -278,7 +278,7 @@ impl SeatMarks<'_, '_> {
             if of_visit.waiting == 0 {
                 self.of_waiting.remove(&number);
             }
-            if let (Some(stay), Some(says), true) = (stay, self.rules.says(&mark), is_wanted) {
+            if let (Some(stay), Some(says), true) = (stay, self.rules.says(&self.seat.room, &mark), is_wanted) {
                 let role = self.rules.role_name(mark.role);
                 return Ok(Some(ExplainedMark { mark, says, role, rule, stay, is_first }));
             }

@@ -3,6 +3,7 @@
 //! [`Record`] decides. What it returns are stays whose ends are decided; `query` writes them down.
 
 mod attendance;
+mod boundaries;
 mod check;
 mod data;
 mod ends;
@@ -36,7 +37,7 @@ pub use self::{
     stay::{DeviceStay, RoomStay, Stay},
 };
 use crate::{
-    domain::{App, ProviderName, Role, UnixMillis},
+    domain::{App, ProviderName, Role, RoomId, UnixMillis},
     providers::{self, Months, RoomEnds, Rules},
     store::{ErasureList, Reader, StoreError},
 };
@@ -122,9 +123,9 @@ impl Record<'_> {
         providers::rules(self.app.provider)
     }
 
-    /// How the app's rooms end visits. Where there are no rooms, nothing is found of their lives.
-    fn room_ends(&self) -> RoomEnds {
-        self.rules().rooms.map_or(RoomEnds::Lives, |rooms| rooms.ends)
+    /// How a room ends visits. Where there are no rooms, nothing is found of their lives.
+    fn room_ends(&self, room: &RoomId) -> RoomEnds {
+        self.rules().room(room).map_or(RoomEnds::Lives, |rules| rules.ends)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
         self, Boundary, CLOCKS_DIFFER, Count, Counting, EndRule, Ending, Life, LifeId,
         MAX_EVENT_TIME_AHEAD, RoomId, SeatStay, UnixMillis, UserId, Visit, is_ended_by,
     },
-    providers::{BoundaryEnds, RoomEnds, Rules},
+    providers::{RoomEnds, Rules, boundary_effect},
     store::{self, IsIn, NewestLives, RosterPage, RosterRow, Seat, SeatsFrom},
 };
 
@@ -34,8 +34,8 @@ pub struct Room {
 enum State {
     /// Its newest life, and what was found with it.
     Life(NewestLives),
-    /// When it was created and dismissed, the newest first, and how that ends stays.
-    Boundaries(Vec<Boundary>, BoundaryEnds),
+    /// When it was created and dismissed, the newest first.
+    Boundaries(Vec<Boundary>),
 }
 
 /// A page of the people in a room, the newest session first.
@@ -64,7 +64,7 @@ impl Room {
     pub fn life(&self) -> Option<&LifeId> {
         match &self.state {
             State::Life(lives) => lives.newest.as_ref().map(|life| &life.id),
-            State::Boundaries(..) => None,
+            State::Boundaries(_) => None,
         }
     }
 
@@ -72,7 +72,7 @@ impl Room {
     pub(super) fn newest(&self) -> Option<&Life> {
         match &self.state {
             State::Life(lives) => lives.newest.as_ref(),
-            State::Boundaries(..) => None,
+            State::Boundaries(_) => None,
         }
     }
 
@@ -86,7 +86,7 @@ impl Room {
     pub fn version(&self) -> String {
         match &self.state {
             State::Life(_) => self.life().map_or_else(String::new, ToString::to_string),
-            State::Boundaries(boundaries, _) => {
+            State::Boundaries(boundaries) => {
                 boundaries.first().map_or_else(String::new, |newest| newest.at().to_string())
             }
         }
@@ -98,7 +98,7 @@ impl Room {
         match &self.state {
             // Of a room without a life nobody knows whether it is open.
             State::Life(lives) => lives.newest.as_ref().is_none_or(|life| life.closed.is_some()),
-            State::Boundaries(boundaries, _) => {
+            State::Boundaries(boundaries) => {
                 matches!(boundaries.first(), Some(Boundary::Closed { .. }))
             }
         }
@@ -110,7 +110,7 @@ impl Room {
     pub fn opened_at(&self) -> Option<UnixMillis> {
         match &self.state {
             State::Life(lives) => lives.newest.as_ref().and_then(|life| life.created),
-            State::Boundaries(boundaries, _) => match boundaries.first() {
+            State::Boundaries(boundaries) => match boundaries.first() {
                 Some(Boundary::Created { at, .. }) => Some(*at),
                 _ => None,
             },
@@ -133,7 +133,7 @@ impl Room {
     pub(super) fn checked(&self) -> Option<UnixMillis> {
         match &self.state {
             State::Life(lives) => lives.newest.as_ref().and_then(|life| life.checked),
-            State::Boundaries(..) => None,
+            State::Boundaries(_) => None,
         }
     }
 
@@ -141,7 +141,7 @@ impl Room {
     pub(super) fn since(&self) -> UnixMillis {
         let began = match &self.state {
             State::Life(lives) => lives.newest.as_ref().and_then(|life| life.created),
-            State::Boundaries(boundaries, _) => boundaries.first().map(Boundary::at),
+            State::Boundaries(boundaries) => boundaries.first().map(Boundary::at),
         };
         began.unwrap_or(UnixMillis(0)).before(MAX_EVENT_TIME_AHEAD)
     }
@@ -164,7 +164,9 @@ impl Room {
         match &self.state {
             State::Life(lives) if member.seat.is_only_seen() => {
                 let (life, visits) = match (&lives.newest, in_life) {
-                    (Some(life), Some(seat)) => (Some(life), rules.visits_of(&seat.marks)),
+                    (Some(life), Some(seat)) => {
+                        (Some(life), rules.visits_of(&self.id, &seat.marks))
+                    }
                     _ => (None, Vec::new()),
                 };
                 let has_own_row = in_life.is_some_and(|seat| self.lasting(rules, seat).is_some());
@@ -176,11 +178,11 @@ impl Room {
                 stay.filter(|_| !has_own_row).map(|stay| stay.visit)
             }
             State::Life(_) => self.lasting(rules, &member.seat),
-            State::Boundaries(boundaries, ends) => {
-                let last = rules.visits_of(&member.seat.marks).pop()?;
+            State::Boundaries(boundaries) => {
+                let last = rules.visits_of(&self.id, &member.seat.marks).pop()?;
                 let is_over = boundaries
                     .iter()
-                    .any(|boundary| ends(boundary, &member.user, last.last_in).is_end());
+                    .any(|boundary| boundary_effect(boundary, &member.user, last.last_in).is_end());
                 Some(last).filter(|last| !is_over && last.ending.is_none())
             }
         }
@@ -190,7 +192,7 @@ impl Room {
     fn lasting(&self, rules: &Rules, seat: &Seat) -> Option<Visit> {
         let State::Life(NewestLives { newest: Some(life), .. }) = &self.state else { return None };
         let is_here = seat.life.as_ref() == Some(&life.id) && life.closed.is_none();
-        let last = rules.visits_of(&seat.marks).pop().filter(|_| is_here)?;
+        let last = rules.visits_of(&self.id, &seat.marks).pop().filter(|_| is_here)?;
         Some(last).filter(|last| last.ending.is_none() && !is_ended_by(last, &seat.seen))
     }
 }
@@ -203,16 +205,16 @@ impl<'a> Record<'a> {
     /// [`RecordError`] if the records cannot be read.
     pub async fn room(self, id: &RoomId) -> Result<Option<Room>, RecordError> {
         let Self { store, app, now } = self;
-        let state = match self.room_ends() {
+        let state = match self.room_ends(id) {
             RoomEnds::Lives => {
                 let lives = store.newest_lives(app, id, [], now).await?;
                 let is_known = lives.newest.is_some() || lives.is_anyone_seen;
                 is_known.then_some(State::Life(lives))
             }
-            RoomEnds::Boundaries(ends) => {
-                let boundaries = store.boundaries(app, id, now).await?;
+            RoomEnds::Boundaries(at_once) => {
+                let boundaries = self.newest_boundaries(id, at_once).await?;
                 let is_known = !boundaries.is_empty() || store.is_room_known(app, id, now).await?;
-                is_known.then_some(State::Boundaries(boundaries, ends))
+                is_known.then_some(State::Boundaries(boundaries))
             }
         };
         Ok(state.map(|state| Room { id: id.clone(), state }))
@@ -350,13 +352,12 @@ impl<'a> Record<'a> {
         at_most: usize,
     ) -> Result<Option<Changes>, RecordError> {
         let Self { store, app, now } = self;
-        let numbered = self.rules().rooms.and_then(|rooms| rooms.numbered);
-        let (State::Life(NewestLives { newest: Some(life), .. }), Some(numbered)) =
+        let numbered = self.rules().numbered(&room.id);
+        let (State::Life(NewestLives { newest: Some(life), .. }), Some(mut changes)) =
             (&room.state, numbered)
         else {
             return Ok(None);
         };
-        let mut changes = numbered();
         let mut read = 0;
         let from = SeatsFrom::Time(room.since());
         let mut seats = pin!(store.seats_of_room(app, &room.id, from, SEATS_PER_READ, now));

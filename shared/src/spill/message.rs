@@ -98,7 +98,7 @@ mod tests {
     use crate::domain::{
         Account, App, Boundary, BoundaryChange, Connection, Creator, Detail, Details, DeviceChange,
         DeviceEvent, Kind, LeaveReason, LifeChange, Mark, Order, ProviderName, Registration,
-        RegistrationSource, Role, Roster, SeatChange,
+        RegistrationSource, Role, RoomId, Roster, SeatChange, SessionChange, SessionEvent,
     };
 
     fn app() -> App {
@@ -131,9 +131,9 @@ mod tests {
         let at = any::<u64>().prop_map(UnixMillis);
         let reason =
             prop_oneof![Just(LeaveReason::Kicked), any::<u8>().prop_map(LeaveReason::Other)];
-        (id(), id(), texts, at, any::<u16>(), reason, any::<Option<i32>>(), 0..9_u8).prop_map(
+        (id(), id(), texts, at, any::<u16>(), reason, any::<Option<i32>>(), 0..10_u8).prop_map(
             |(user, room, text, at, number, reason, integer, which)| {
-                let (user, room) = (user.parse().unwrap(), room.parse().unwrap());
+                let (user, room) = (user.parse().unwrap(), room.parse::<RoomId>().unwrap());
                 let connection = match number % 3 {
                     0 => Connection::Leased,
                     1 => Connection::Unnamed,
@@ -183,6 +183,16 @@ mod tests {
                     5 => device(DeviceEvent::LoggedOut),
                     6 => device(DeviceEvent::Kicked),
                     7 => device(DeviceEvent::KickedByItself),
+                    8 => Change::Session(SessionChange {
+                        app: app(),
+                        user,
+                        session: "9".parse().unwrap(),
+                        platform: room.as_str().parse().unwrap(),
+                        event: [SessionEvent::LoggedIn, SessionEvent::Offline, SessionEvent::LoggedOut]
+                            [usize::from(number % 3)],
+                        at,
+                        login_at: integer.map(|_| at),
+                    }),
                     _ => Change::Registration(registration("u", text, integer)),
                 }
             },

@@ -7,6 +7,8 @@
 //! | moved marks of a seat | user | `moved#ROOM#LIFE#MARK` | |
 //! | life | room | `life#LIFE` | lives of the room | `TIME#LIFE` |
 //! | device | user | `device#PLATFORM#CONNECTION` | | |
+//! | sessions | user | `sessions#` | | |
+//! | moved marks of sessions | user | `sessions#MARK` | | |
 //! | boundary | room | `boundary#TIME#...` | lives of the room | `TIME#1#CREATOR` or `TIME#2` |
 //! | live room | room | `live` | shard of the app's live rooms | `HOUR#ROOM` |
 //! | app with rooms | `rollcall#apps` | `app#PROVIDER#APP` | | |
@@ -113,6 +115,9 @@ pub(super) const MOVED: &str = "moved#";
 /// The prefix of the sort keys of devices.
 pub(super) const DEVICE: &str = "device#";
 
+/// The sort key of a user's sessions, and the prefix of those of the marks that were moved from there.
+pub(super) const SESSIONS: &str = "sessions#";
+
 /// The prefix of the sort keys of lives.
 pub(super) const LIFE: &str = "life#";
 
@@ -185,6 +190,11 @@ pub(super) fn moved(room: &RoomId, life: Option<&LifeId>, oldest: &[u8]) -> Stri
 /// oldest mark of each.
 pub(super) fn moved_of(room: &RoomId, life: Option<&LifeId>) -> String {
     format!("{MOVED}{}#{}#", escape(room.as_str()), life_part(life))
+}
+
+/// `oldest` is the oldest of the marks of sessions that are moved.
+pub(super) fn moved_sessions(oldest: &[u8]) -> String {
+    format!("{SESSIONS}{}", hex::encode(oldest))
 }
 
 pub(super) fn life(life: &LifeId) -> String {

@@ -146,6 +146,16 @@ fn promise_3_convergent_openim_answers_are_the_models_and_the_truth() {
 }
 
 #[test]
+fn promise_3_convergent_zim_devices_are_the_models_and_the_truth() {
+    hold_simulated(200, "zim-user");
+}
+
+#[test]
+fn promise_3_convergent_zim_rooms_are_the_models_and_the_truth() {
+    hold_simulated(200, "zim-room");
+}
+
+#[test]
 fn promise_3_convergent_all_providers_at_once_disturb_nobody() {
     hold_simulated(50, "");
 }

@@ -16,6 +16,7 @@ use rollcall_players::{
     answers::{Answers, Registration, Room, User, compare, is_same_visit, overlap, read_visits},
     model::{Arrived, model},
     world::{Reported, START, Truth, live},
+    zim,
 };
 use serde_json::Value;
 
@@ -180,7 +181,7 @@ impl System {
                 let registration = Registration::read(one).unwrap();
                 assert_eq!(answers.registrations.insert(user, registration), None, "{list}");
             }
-            if app.starts_with("tencent") {
+            if !app.starts_with("openim") {
                 for month in ["2026-08", "2026-09"] {
                     let month_query = format!("month={month}");
                     let usage =
@@ -236,19 +237,28 @@ impl Asked {
     pub(super) fn about(reported: &[Reported], truth: &Truth) -> Self {
         let mut asked = Self::default();
         for reported in reported {
+            let of_zim;
             let (app, users) = match &reported.event {
                 Event::Zego(event) => ("zego/1", std::slice::from_ref(&event.user)),
                 Event::Tencent(event) => {
                     ("tencent/1400000000", std::slice::from_ref(&event.options.user))
                 }
+                Event::Zim(event) => {
+                    of_zim = event.users().cloned().collect::<Vec<_>>();
+                    ("zego/1", of_zim.as_slice())
+                }
                 Event::OpenIm(event) => ("openim/main", event.options.users.as_slice()),
             };
             asked.users.extend(users.iter().map(|user| format!("{app}/{user}")));
-            if app != "zego/1" {
+            if !matches!(&reported.event, Event::Zego(_)) {
                 asked.registering_apps.insert(app);
             }
-            let has_rooms = !matches!(&reported.event, Event::OpenIm(_))
-                && !matches!(&reported.event, Event::Tencent(event) if event.name.is_chat());
+            let has_rooms = match &reported.event {
+                Event::Zego(_) => true,
+                Event::Zim(event) => event.name != zim::EventName::UserAction,
+                Event::Tencent(event) => !event.name.is_chat(),
+                Event::OpenIm(_) => false,
+            };
             let rooms = truth.rooms.keys().filter(|room| has_rooms && room.starts_with(app));
             asked.rooms.extend(rooms.cloned());
         }

@@ -770,6 +770,17 @@ impl Parser {
             self.expect(")");
             return holds;
         }
+        if self.skip("NOT") {
+            return !self.condition(item);
+        }
+        if self.skip("contains") {
+            self.expect("(");
+            let set = item.get(&self.name()).map(|set| sets(Some(set), set).1);
+            self.expect(",");
+            let member = self.value()["B"].as_str().unwrap().to_owned();
+            self.expect(")");
+            return set.is_some_and(|set| set.contains(&member));
+        }
         for function in ["attribute_exists", "attribute_not_exists", "begins_with"] {
             if !self.skip(function) {
                 continue;

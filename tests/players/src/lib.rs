@@ -14,6 +14,7 @@ pub mod servers;
 pub mod tencent;
 pub mod world;
 pub mod zego;
+pub mod zim;
 
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ const PATIENCE: Duration = Duration::from_mins(5);
 pub enum Event {
     /// ZEGO's.
     Zego(zego::Event),
+    /// ZIM's, which is ZEGO's, too.
+    Zim(zim::Event),
     /// `OpenIM`'s.
     OpenIm(openim::Event),
     /// Tencent's.
@@ -73,6 +76,7 @@ impl Event {
         match self {
             Self::Zego(event) if event.name.is_seat() => vec![event.login_time.0, event.at.0],
             Self::Zego(event) => vec![event.at.0],
+            Self::Zim(event) => vec![event.login_time.0, event.told_at()],
             Self::OpenIm(event) => vec![event.at()],
             Self::Tencent(event) => vec![event.at()],
         }
@@ -86,6 +90,10 @@ impl Event {
     pub fn callback(&self, secrets: &Secrets, now: UnixMillis) -> Result<Callback, NoSecret> {
         match self {
             Self::Zego(event) => {
+                let secret = secrets.zego.as_ref().ok_or(NoSecret("ZEGO"))?;
+                Ok(event.callback(secret, now.seconds(), &zego::nonce(now.seconds())))
+            }
+            Self::Zim(event) => {
                 let secret = secrets.zego.as_ref().ok_or(NoSecret("ZEGO"))?;
                 Ok(event.callback(secret, now.seconds(), &zego::nonce(now.seconds())))
             }
@@ -221,6 +229,11 @@ mod tests {
         let mut routes = BTreeSet::new();
         for name in zego::EventName::value_variants() {
             let event = zego::Rooms::default().happen(*name, &zego::Options::default(), now);
+            routes.insert(event.callback(&secret, now.seconds(), "17").route);
+        }
+        for name in zim::EventName::value_variants() {
+            let options = (zego::Options::default(), zim::Options::default());
+            let event = zim::Sessions::default().happen(*name, &options.0, &options.1, now);
             routes.insert(event.callback(&secret, now.seconds(), "17").route);
         }
         for (name, documented) in openim::EventName::value_variants()

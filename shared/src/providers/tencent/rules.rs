@@ -7,24 +7,31 @@ use super::{
 };
 use crate::{
     domain::{Beginning, Kind, Role, Stamp},
-    providers::rules::{
-        self, DeviceRules, Months, NewestMark, RoleRules, RoomEnds, RoomRules, Rules, SeatRules,
+    providers::{
+        AtOnce,
+        rules::{
+            self, DeviceRules, Months, NewestMark, RoleRules, RoomEnds, RoomRules, Rules,
+            SeatRules,
+        },
     },
 };
 
-/// TRTC has rooms whose lives have no ids, and Chat has devices. Tencent counts its users by month.
+/// TRTC's rooms: their lives have no ids.
+static ROOMS: RoomRules = RoomRules {
+    visits: || Box::<Visits>::default(),
+    of_newest: Visits::of_newest,
+    ends: RoomEnds::Boundaries(AtOnce::DismissedLast),
+    says: says::mark,
+    numbered: None,
+};
+
+/// TRTC has rooms, and Chat has devices. Tencent counts its users by month.
 pub static RULES: Rules = Rules {
-    rooms: Some(RoomRules {
-        visits: || Box::<Visits>::default(),
-        of_newest: Visits::of_newest,
-        ends: RoomEnds::Boundaries(visits::ends),
-        roles: RoleRules {
-            names: &[(Role(0), "unspecified"), (ANCHOR, "anchor"), (AUDIENCE, "audience")],
-            services: &[],
-        },
-        says: says::mark,
-        numbered: None,
-    }),
+    rooms: Some(|_| &ROOMS),
+    roles: RoleRules {
+        names: &[(Role(0), "unspecified"), (ANCHOR, "anchor"), (AUDIENCE, "audience")],
+        services: &[],
+    },
     devices: Some(DeviceRules {
         beginning: |device| {
             device.online.map_or(Beginning::Unknown, |online: Stamp| Beginning::Known(online.at()))

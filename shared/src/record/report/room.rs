@@ -99,7 +99,7 @@ impl Occupants<'_> {
             }
             let marks: Vec<Mark> = store.marks(app, &user, &seat, now).try_collect().await?;
             let mut visits = Vec::new();
-            for visit in self.record.rules().visits_of(&marks) {
+            for visit in self.record.rules().visits_of(&seat.room, &marks) {
                 visits.push(self.ends.decide_on(&user, &seat, visit).await?);
             }
             let (name, is_again) = (seat.name, false);
@@ -214,7 +214,7 @@ impl<'a> Record<'a> {
         let RoomQuestion { life, window, settle } = question;
         let occupants = self.occupants(room, life, window, &[]).await?;
         Ok(RoomReport {
-            changes: self.rules().rooms.and_then(|rooms| rooms.numbered).map(|numbered| numbered()),
+            changes: self.rules().numbered(room),
             occupants,
             window,
             first_visit: None,

@@ -38,13 +38,13 @@ impl Reader {
     }
 
     /// The boundaries of a room from a time on, the oldest first.
-    pub fn boundaries_from<'a>(
-        &'a self,
+    pub fn boundaries_from(
+        &self,
         app: &App,
         room: &RoomId,
         from: UnixMillis,
         now: UnixMillis,
-    ) -> impl Stream<Item = Result<Boundary, StoreError>> + Send + 'a {
+    ) -> impl Stream<Item = Result<Boundary, StoreError>> + Send + use<> {
         let query = self
             .query_index(keys::lives(app, room))
             .scan_index_forward(true)

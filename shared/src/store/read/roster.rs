@@ -267,7 +267,7 @@ impl Reader {
         now: UnixMillis,
     ) -> Result<Option<Member>, StoreError> {
         let Some(Member { user, seat }) = self.read_member(app, item)? else { return Ok(None) };
-        let says = seat_rules(app.provider).newest;
+        let says = seat_rules(app.provider, &seat.room).newest;
         let is_unclear = |newest: &Mark| says(newest) == NewestMark::Unclear;
         if seat.moved_to.is_none() || !seat.marks.iter().max().is_some_and(is_unclear) {
             return Ok(Some(Member { user, seat }));

@@ -12,15 +12,17 @@ use super::{
             OFFLINE_STAMP, ONLINE_STAMP, RECORDED_AT, SEEN_IN, SEEN_OFFLINE, SEEN_ONLINE, SEEN_OUT,
             SOURCE,
         },
-        keys::{self, BOUNDARY, DEVICE, EMPTIED, LIFE, Owner, REGISTRATION, SEAT, SETTLED},
+        keys::{
+            self, BOUNDARY, DEVICE, EMPTIED, LIFE, Owner, REGISTRATION, SEAT, SESSIONS, SETTLED,
+        },
         settled::{EmptiedRoom, SettledLife},
         table::{PK, SK},
     },
     Images, StreamRecord,
 };
 use crate::domain::{
-    App, DeviceName, DeviceSays, DeviceSeen, LifeId, Mark, Platform, RegistrationSource, RoomId,
-    Seen, SessionId, Stamp, UnixMillis, UserId,
+    App, DeviceName, DeviceSays, DeviceSeen, LifeId, Mark, Platform, Register, RegistrationSource,
+    RoomId, Seen, SessionId, SessionMark, SessionState, Stamp, UnixMillis, UserId,
 };
 
 /// A fact that a write added.
@@ -204,6 +206,7 @@ pub(super) fn of(record: &StreamRecord) -> Result<Vec<NewFact>, StoreError> {
             facts.extend(subject.seen_device(&user)?);
             Ok(facts)
         }
+        Owner::User(user) if sk == SESSIONS => subject.sessions(&user),
         Owner::User(user) if sk == REGISTRATION => subject.registration(user),
         Owner::Room(room) if sk.starts_with(LIFE) => subject.ends_of_life(&room),
         Owner::Room(room) if sk.starts_with(BOUNDARY) => subject.boundary(&room),
@@ -362,6 +365,38 @@ impl Subject<'_> {
             facts.push(self.fact(register, stamp.at(), Some(stamp) < newest, fact));
         }
         Ok(facts)
+    }
+
+    /// What is new of a user's sessions. Marks that were moved lie on other items.
+    fn sessions(&self, user: &UserId) -> Result<Vec<NewFact>, StoreError> {
+        let known: HashSet<&[u8]> = self
+            .old
+            .map(|old| item::session_bytes(old).iter().map(AsRef::as_ref).collect())
+            .unwrap_or_default();
+        let marks = item::sessions(self.new)?;
+        let bytes = item::session_bytes(self.new).iter().map(AsRef::as_ref);
+        let mut added: Vec<(&[u8], &SessionMark)> =
+            bytes.zip(&marks).filter(|(bytes, _)| !known.contains(bytes)).collect();
+        added.sort_unstable_by_key(|(bytes, _)| *bytes);
+        let fact = |(bytes, mark): (&[u8], &SessionMark)| {
+            let SessionMark { at, state, session, platform } = mark.clone();
+            let is_newer = |other: &SessionMark| other.session == session && other.at > at;
+            let is_late = marks.iter().any(is_newer);
+            let (user, name) = (user.clone(), mark_name(bytes));
+            let connection = Some(session.clone());
+            let fact = match mark.stamp() {
+                Some((Register::Online, stamp)) => Fact::Online { user, platform, connection, stamp },
+                Some((_, stamp)) => Fact::Offline { user, platform, connection, stamp },
+                None => {
+                    let device = DeviceName { platform, connection };
+                    let seen = DeviceSeen { device, at, online: DeviceSays::Offline };
+                    Fact::SeenDevice { user, seen }
+                }
+            };
+            let is_late = is_late && state != SessionState::SeenOffline;
+            self.fact(name, at, is_late, fact)
+        };
+        Ok(added.into_iter().map(fact).collect())
     }
 
     /// A registration, when it is inserted. An earlier receipt that replaces it is no other

@@ -109,6 +109,12 @@ impl Update {
         Self { condition: Some(condition), ..self }
     }
 
+    /// A further condition.
+    pub(super) fn and_if(self, further: &str) -> Self {
+        let condition = self.condition.map(|condition| format!("{condition} AND {further}"));
+        Self { condition: condition.or_else(|| Some(further.to_owned())), ..self }
+    }
+
     /// A value that only the condition names.
     pub(super) fn given(self, name: &str, value: AttributeValue) -> Self {
         self.value(name, value)

@@ -1,9 +1,9 @@
 //! A person who was erased: what is known of them is what began since.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Arrived;
-use crate::{Event, openim, tencent, zego};
+use crate::{Event, openim, tencent, zego, zim};
 
 /// Somebody who was erased.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub fn without(arrived: &[Arrived], erased: &Erased) -> Vec<Arrived> {
     let mut left: Vec<Arrived> =
         arrived.iter().filter_map(|arrived| left_of(arrived, erased)).collect();
     let (rooms, devices) = (rooms_entered(&left, erased), devices_online(&left, erased));
+    let of_zim = OfZim::new(&left, erased);
     left.retain_mut(|arrived| {
         match &mut arrived.event {
             Event::Tencent(event) if is_own_exit(event, erased) => {
@@ -37,6 +38,7 @@ pub fn without(arrived: &[Arrived], erased: &Erased) -> Vec<Arrived> {
             {
                 devices.contains(&device_of(event))
             }
+            Event::Zim(event) => of_zim.has(event),
             _ => true,
         }
     });
@@ -52,6 +54,13 @@ fn left_of(arrived: &Arrived, erased: &Erased) -> Option<Arrived> {
             let is_own =
                 event.name.is_seat() && erased.path == format!("zego/{}/{}", event.app, event.user);
             !is_own || began(event) > erased.at
+        }
+        Event::Zim(event) => {
+            // Of a session that began before, an end names nothing that is left.
+            if is_own_zim(event, erased) && event.login_time.0 / 1000 * 1000 <= erased.at {
+                event.spelling.login_time_missing = true;
+            }
+            event.told_at() > erased.at || without_user(event, erased)
         }
         Event::Tencent(event) => {
             let is_own = is_own_seat(event, erased) || is_own_chat(event, erased);
@@ -72,6 +81,78 @@ fn left_of(arrived: &Arrived, erased: &Erased) -> Option<Arrived> {
         }
     };
     is_left.then_some(arrived)
+}
+
+fn is_own_zim(event: &zim::Event, erased: &Erased) -> bool {
+    let is_of_people = event.name == zim::EventName::UserAction || event.name.is_seat();
+    is_of_people && event.users().any(|user| erased.path == format!("zego/{}/{user}", event.app))
+}
+
+/// Removes somebody from an event. Whether anybody is left.
+fn without_user(event: &mut zim::Event, erased: &Erased) -> bool {
+    if !is_own_zim(event, erased) {
+        return true;
+    }
+    let path = |user: &String| format!("zego/{}/{user}", event.app);
+    let mut left: Vec<String> =
+        event.users().filter(|user| path(user) != erased.path).cloned().collect();
+    if left.is_empty() {
+        return false;
+    }
+    event.user = left.remove(0);
+    event.others = left;
+    true
+}
+
+/// What somebody did in ZIM since.
+struct OfZim<'e> {
+    erased: &'e Erased,
+    /// The sessions that logged in.
+    sessions: BTreeSet<String>,
+    /// The rooms that they entered, and when first.
+    rooms: BTreeMap<String, u64>,
+}
+
+impl<'e> OfZim<'e> {
+    fn new(left: &[Arrived], erased: &'e Erased) -> Self {
+        let (mut sessions, mut rooms) = (BTreeSet::new(), BTreeMap::<String, u64>::new());
+        for arrived in left {
+            let Event::Zim(event) = &arrived.event else { continue };
+            if !is_own_zim(event, erased) {
+                continue;
+            }
+            match event.name {
+                zim::EventName::RoomEnter => {
+                    let first = rooms.entry(event.room.clone()).or_insert(u64::MAX);
+                    *first = event.told_at().min(*first);
+                }
+                zim::EventName::UserAction
+                    if event.action == zim::Action::Login
+                        || !event.spelling.login_time_missing =>
+                {
+                    sessions.insert(event.session.clone());
+                }
+                _ => {}
+            }
+        }
+        Self { erased, sessions, rooms }
+    }
+
+    /// Whether an event is left. An end needs a beginning; of one second, an exit is of before.
+    fn has(&self, event: &mut zim::Event) -> bool {
+        if !is_own_zim(event, self.erased) {
+            return true;
+        }
+        match event.name {
+            zim::EventName::UserAction => self.sessions.contains(&event.session),
+            zim::EventName::RoomExit => {
+                let entered = self.rooms.get(&event.room);
+                entered.is_some_and(|entered| *entered < event.told_at())
+                    || without_user(event, self.erased)
+            }
+            _ => true,
+        }
+    }
 }
 
 fn began(event: &zego::Event) -> u64 {

@@ -7,6 +7,7 @@ mod openim;
 mod seen;
 mod trtc;
 mod zego;
+mod zim;
 
 pub use erased::{Erased, without};
 pub use seen::{Observation, Word};
@@ -33,6 +34,7 @@ pub fn model(arrived: &[Arrived], now: u64) -> Answers {
 pub fn model_with(arrived: &[Arrived], seen: &[Observation], now: u64) -> Answers {
     let mut answers = Answers::default();
     zego::know(arrived, seen, &mut answers);
+    zim::know(arrived, &mut answers);
     trtc::know(arrived, &mut answers);
     chat::know(arrived, &mut answers);
     openim::know(arrived, now, &mut answers);

@@ -10,6 +10,7 @@ mod chat;
 mod openim;
 mod trtc;
 mod zego;
+mod zim;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,10 +39,17 @@ pub enum Act {
     OpenImRegister,
     OpenImOnline,
     OpenImOffline,
+    ZimUserLogin,
+    ZimUserLogout,
+    ZimUserOffline,
+    ZimRoomEnter,
+    ZimRoomExit,
+    ZimRoomKick,
+    ZimRoomDestroy,
 }
 
 /// All of it, with its name and how often it is done.
-pub const ACTS: [(Act, &str, u32); 13] = [
+pub const ACTS: [(Act, &str, u32); 20] = [
     (Act::ZegoLogin, "zego-login", 6),
     (Act::ZegoLogout, "zego-logout", 3),
     (Act::ZegoClose, "zego-close", 1),
@@ -55,6 +63,13 @@ pub const ACTS: [(Act, &str, u32); 13] = [
     (Act::OpenImRegister, "openim-register", 2),
     (Act::OpenImOnline, "openim-online", 4),
     (Act::OpenImOffline, "openim-offline", 3),
+    (Act::ZimUserLogin, "zim-user-login", 6),
+    (Act::ZimUserLogout, "zim-user-logout", 2),
+    (Act::ZimUserOffline, "zim-user-offline", 3),
+    (Act::ZimRoomEnter, "zim-room-enter", 6),
+    (Act::ZimRoomExit, "zim-room-exit", 3),
+    (Act::ZimRoomKick, "zim-room-kick", 1),
+    (Act::ZimRoomDestroy, "zim-room-destroy", 1),
 ];
 
 /// One thing that somebody does.
@@ -129,6 +144,7 @@ pub fn live(steps: &[Step]) -> (Vec<Reported>, Truth, u64) {
     let mut timeline = Timeline { now: START + 1, reported: Vec::new() };
     let (mut zego, mut trtc) = (zego::Zego::default(), trtc::Trtc::default());
     let (mut chat, mut openim) = (chat::Chat::default(), openim::OpenIm::default());
+    let (mut devices, mut rooms) = (zim::Devices::default(), zim::Rooms::default());
     for step in steps {
         timeline.now += step.wait;
         openim.repeat(&mut timeline);
@@ -141,6 +157,12 @@ pub fn live(steps: &[Step]) -> (Vec<Reported>, Truth, u64) {
             Act::OpenImRegister | Act::OpenImOnline | Act::OpenImOffline => {
                 openim.act(step, &mut timeline);
             }
+            Act::ZimUserLogin | Act::ZimUserLogout | Act::ZimUserOffline => {
+                devices.act(step, &mut timeline);
+            }
+            Act::ZimRoomEnter | Act::ZimRoomExit | Act::ZimRoomKick | Act::ZimRoomDestroy => {
+                rooms.act(step, &mut timeline);
+            }
         }
     }
     let mut truth = Truth::default();
@@ -148,6 +170,8 @@ pub fn live(steps: &[Step]) -> (Vec<Reported>, Truth, u64) {
     trtc.know(&mut truth);
     chat.know(&mut truth);
     openim.know(&mut truth);
+    devices.know(&mut truth);
+    rooms.know(&mut truth);
     (timeline.reported, truth, timeline.now)
 }
 

@@ -1,0 +1,53 @@
+//! The creations and dismissals of a room whose lives have no names, as far as they count.
+
+use futures::{Stream, TryStreamExt};
+
+use super::Record;
+use crate::{
+    domain::{Boundary, RoomId, UnixMillis},
+    providers::AtOnce,
+    store::StoreError,
+};
+
+impl<'a> Record<'a> {
+    /// The newest boundaries of a room, the newest first.
+    pub(super) async fn newest_boundaries(
+        self,
+        room: &RoomId,
+        at_once: AtOnce,
+    ) -> Result<Vec<Boundary>, StoreError> {
+        let Self { store, app, now } = self;
+        let mut newest = store.boundaries(app, room, now).await?;
+        let created: Vec<UnixMillis> = newest.iter().filter_map(created_at).collect();
+        newest.retain(|boundary| counts(boundary, &created, at_once));
+        Ok(newest)
+    }
+
+    /// The boundaries of a room from a time on, the oldest first.
+    pub(super) fn boundaries_from(
+        self,
+        room: &RoomId,
+        from: UnixMillis,
+        at_once: AtOnce,
+    ) -> impl Stream<Item = Result<Boundary, StoreError>> + Send + use<'a> {
+        let Self { store, app, now } = self;
+        // At one time the creations come first.
+        let mut created = None;
+        store.boundaries_from(app, room, from, now).try_filter(move |boundary| {
+            created = created_at(boundary).or(created);
+            std::future::ready(counts(boundary, created.as_slice(), at_once))
+        })
+    }
+}
+
+fn created_at(boundary: &Boundary) -> Option<UnixMillis> {
+    if let Boundary::Created { at, .. } = boundary { Some(*at) } else { None }
+}
+
+/// Whether a boundary counts, given when the room was created about that time.
+fn counts(boundary: &Boundary, created: &[UnixMillis], at_once: AtOnce) -> bool {
+    match (at_once, boundary) {
+        (AtOnce::CreatedLast, Boundary::Closed { at, .. }) => !created.contains(at),
+        _ => true,
+    }
+}
