@@ -91,6 +91,8 @@ pub enum LeaveReason {
     Kicked,
     /// Their token expired.
     TokenExpired,
+    /// The room was closed, and the provider named them as one of those who were in it.
+    RoomClosed,
     /// A code of the provider that has no name here.
     Other(u8),
 }
@@ -106,6 +108,7 @@ impl LeaveReason {
             Self::Disconnected => 3,
             Self::Kicked => 4,
             Self::TokenExpired => 5,
+            Self::RoomClosed => 6,
             Self::Other(code) => Self::OTHER + u16::from(code),
         }
     }
@@ -118,6 +121,7 @@ impl LeaveReason {
             3 => Self::Disconnected,
             4 => Self::Kicked,
             5 => Self::TokenExpired,
+            6 => Self::RoomClosed,
             other => Self::Other(u8::try_from(other.checked_sub(Self::OTHER)?).ok()?),
         })
     }
@@ -132,6 +136,7 @@ impl fmt::Display for LeaveReason {
             Self::Disconnected => f.write_str("disconnected"),
             Self::Kicked => f.write_str("kicked"),
             Self::TokenExpired => f.write_str("token_expired"),
+            Self::RoomClosed => f.write_str("room_closed"),
             Self::Other(code) => write!(f, "reason_{code}"),
         }
     }

@@ -6,21 +6,35 @@ use super::Record;
 use crate::{
     domain::{Boundary, RoomId, UnixMillis},
     providers::AtOnce,
-    store::StoreError,
+    store::{NEWEST_BOUNDARIES, StoreError},
 };
 
+/// The newest boundaries of a room.
+#[derive(Debug)]
+pub(super) struct Boundaries {
+    /// The newest first.
+    pub(super) newest: Vec<Boundary>,
+    /// Whether there are no others.
+    pub(super) are_all: bool,
+}
+
 impl<'a> Record<'a> {
-    /// The newest boundaries of a room, the newest first.
+    /// The newest boundaries of a room.
     pub(super) async fn newest_boundaries(
         self,
         room: &RoomId,
         at_once: AtOnce,
-    ) -> Result<Vec<Boundary>, StoreError> {
+    ) -> Result<Boundaries, StoreError> {
         let Self { store, app, now } = self;
         let mut newest = store.boundaries(app, room, now).await?;
+        let are_all = newest.len() < NEWEST_BOUNDARIES;
+        if at_once == AtOnce::CreatedLast && !are_all {
+            // Whether the room was created at the time of the last dismissal was not read.
+            newest.pop_if(|last| created_at(last).is_none());
+        }
         let created: Vec<UnixMillis> = newest.iter().filter_map(created_at).collect();
         newest.retain(|boundary| counts(boundary, &created, at_once));
-        Ok(newest)
+        Ok(Boundaries { newest, are_all })
     }
 
     /// The boundaries of a room from a time on, the oldest first.

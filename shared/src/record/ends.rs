@@ -8,14 +8,14 @@ use std::{
 use futures::TryStreamExt;
 use tokio::sync::OnceCell;
 
-use super::{Record, Room};
+use super::{Record, Room, boundaries::Boundaries};
 use crate::{
     domain::{
         Boundary, By, CLOCKS_DIFFER, EndRule, Ending, Life, LifeId, Moved, Observed, RoomId,
         UnixMillis, UserId, Visit,
     },
     providers::{AtOnce, BoundaryEffect, RoomEnds as Ends, boundary_effect},
-    store::{NEWEST_BOUNDARIES, Seat, StoreError},
+    store::{Seat, StoreError},
 };
 
 /// How many lives of a room are remembered while its visits are read.
@@ -30,7 +30,7 @@ pub(super) struct RoomEnds<'a> {
     logins: Vec<(LifeId, UnixMillis)>,
     newest: OnceCell<Option<Life>>,
     lives: HashMap<LifeId, Life>,
-    boundaries: OnceCell<Vec<Boundary>>,
+    boundaries: OnceCell<Boundaries>,
     person: Option<Person>,
     /// When the provider last had somebody in the room, if that was read.
     seen_at: Option<UnixMillis>,
@@ -329,9 +329,9 @@ impl<'a> RoomEnds<'a> {
         visit: &mut Visit,
     ) -> Result<(), StoreError> {
         let newest = || self.record.newest_boundaries(&self.room, at_once);
-        let newest = self.boundaries.get_or_try_init(newest).await?;
+        let Boundaries { newest, are_all } = self.boundaries.get_or_try_init(newest).await?;
         let is_before = |boundary: &Boundary| boundary.at() < visit.last_in;
-        if newest.len() < NEWEST_BOUNDARIES || newest.last().is_some_and(is_before) {
+        if *are_all || newest.last().is_some_and(is_before) {
             let mut oldest_first = newest.iter().rev();
             oldest_first.find(|boundary| cut(boundary, user, visit));
             return Ok(());

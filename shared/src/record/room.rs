@@ -212,7 +212,7 @@ impl<'a> Record<'a> {
                 is_known.then_some(State::Life(lives))
             }
             RoomEnds::Boundaries(at_once) => {
-                let boundaries = self.newest_boundaries(id, at_once).await?;
+                let boundaries = self.newest_boundaries(id, at_once).await?.newest;
                 let is_known = !boundaries.is_empty() || store.is_room_known(app, id, now).await?;
                 is_known.then_some(State::Boundaries(boundaries))
             }

@@ -104,7 +104,7 @@ pub struct Event {
     pub app: String,
     /// `user_id`, `operator_account`, `exit_user_ids`.
     pub user: String,
-    /// The other `exit_user_ids`.
+    /// The other `exit_user_ids`, and all `user_ids`.
     pub others: Vec<String>,
     /// `room_id`.
     pub room: String,
@@ -146,11 +146,6 @@ impl EventName {
         }
     }
 
-    /// Whether it is about people in a room.
-    #[must_use]
-    pub fn is_seat(self) -> bool {
-        matches!(self, Self::RoomEnter | Self::RoomExit)
-    }
 }
 
 impl Event {
@@ -169,10 +164,25 @@ impl Event {
         }
     }
 
-    /// The people whom it is about.
+    /// The people to whom it happens. To nobody happens that a room is created.
     pub fn users(&self) -> impl Iterator<Item = &String> {
-        let others = self.others.iter().filter(|_| self.name == EventName::RoomExit);
-        std::iter::once(&self.user).chain(others)
+        let own = match self.name {
+            EventName::UserAction | EventName::RoomEnter | EventName::RoomExit => Some(&self.user),
+            EventName::ZimRoomCreate | EventName::RoomDestroy => None,
+        };
+        let has_others = matches!(self.name, EventName::RoomExit | EventName::RoomDestroy);
+        own.into_iter().chain(self.others.iter().filter(move |_| has_others))
+    }
+
+    /// Why those leave to whom it happens, as answers call it; none if they enter.
+    #[must_use]
+    pub fn leave_reason(&self) -> Option<&'static str> {
+        match self.name {
+            EventName::RoomExit if self.is_kicked => Some("kicked"),
+            EventName::RoomExit => Some("normal"),
+            EventName::RoomDestroy => Some("room_closed"),
+            _ => None,
+        }
     }
 
     /// The room, as Rollcall writes it.
@@ -272,7 +282,7 @@ pub struct Options {
     /// `os`: PC, `IOS_PHONE`, ANDROID, MAC, LINUX, WEB, MINIPROGRAM, `ANDROID_TV` (of user-action)
     #[arg(long, default_value = "ANDROID")]
     pub os: String,
-    /// Others who leave in the same callback (of room-exit)
+    /// Others who leave in the same callback (of room-exit), or who are still in (of room-destroy)
     #[arg(long)]
     pub other: Vec<String>,
     /// Those who leave were kicked out (of room-exit)

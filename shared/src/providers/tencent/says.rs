@@ -29,7 +29,10 @@ fn reason(reason: LeaveReason) -> String {
         LeaveReason::Kicked => (3, "removed"),
         LeaveReason::Other(code) => return code.to_string(),
         // No exit of TRTC's is read as one of these.
-        LeaveReason::Unspecified | LeaveReason::Disconnected | LeaveReason::TokenExpired => {
+        LeaveReason::Unspecified
+        | LeaveReason::Disconnected
+        | LeaveReason::TokenExpired
+        | LeaveReason::RoomClosed => {
             return "none".to_owned();
         }
     };

@@ -25,7 +25,8 @@ pub(super) fn says(mark: &Mark, role: &str) -> String {
 /// The code of `room_logout`, and what it means.
 fn reason(reason: LeaveReason) -> String {
     let (code, meaning) = match reason {
-        LeaveReason::Unspecified => return "none".to_owned(),
+        // No logout is read as the end of its room.
+        LeaveReason::Unspecified | LeaveReason::RoomClosed => return "none".to_owned(),
         LeaveReason::Other(code) => return code.to_string(),
         LeaveReason::Normal => (0, "normal"),
         LeaveReason::HeartbeatTimeout => (1, "heartbeat timeout"),

@@ -84,11 +84,10 @@ fn left_of(arrived: &Arrived, erased: &Erased) -> Option<Arrived> {
 }
 
 fn is_own_zim(event: &zim::Event, erased: &Erased) -> bool {
-    let is_of_people = event.name == zim::EventName::UserAction || event.name.is_seat();
-    is_of_people && event.users().any(|user| erased.path == format!("zego/{}/{user}", event.app))
+    event.users().any(|user| erased.path == format!("zego/{}/{user}", event.app))
 }
 
-/// Removes somebody from an event. Whether anybody is left.
+/// Removes somebody from an event. Whether anything is left of it.
 fn without_user(event: &mut zim::Event, erased: &Erased) -> bool {
     if !is_own_zim(event, erased) {
         return true;
@@ -96,10 +95,12 @@ fn without_user(event: &mut zim::Event, erased: &Erased) -> bool {
     let path = |user: &String| format!("zego/{}/{user}", event.app);
     let mut left: Vec<String> =
         event.users().filter(|user| path(user) != erased.path).cloned().collect();
-    if left.is_empty() {
-        return false;
+    if event.name != zim::EventName::RoomDestroy {
+        if left.is_empty() {
+            return false;
+        }
+        event.user = left.remove(0);
     }
-    event.user = left.remove(0);
     event.others = left;
     true
 }
@@ -145,7 +146,7 @@ impl<'e> OfZim<'e> {
         }
         match event.name {
             zim::EventName::UserAction => self.sessions.contains(&event.session),
-            zim::EventName::RoomExit => {
+            zim::EventName::RoomExit | zim::EventName::RoomDestroy => {
                 let entered = self.rooms.get(&event.room);
                 entered.is_some_and(|entered| *entered < event.told_at())
                     || without_user(event, self.erased)

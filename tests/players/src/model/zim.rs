@@ -7,7 +7,7 @@ use crate::{
     answers::{Answers, End, Registration, Room, Stay, User},
     zim::{
         Action, Event,
-        EventName::{RoomDestroy, RoomEnter, RoomExit, UserAction, ZimRoomCreate},
+        EventName::{RoomDestroy, UserAction, ZimRoomCreate},
     },
 };
 
@@ -101,8 +101,7 @@ fn know_rooms(events: &[&Event], answers: &mut Answers) {
     }
     for ((app, name), events) in rooms {
         let mut members = BTreeMap::new();
-        let seats = events.iter().filter(|event| event.name.is_seat());
-        let users: BTreeSet<&String> = seats.flat_map(|event| event.users()).collect();
+        let users: BTreeSet<&String> = events.iter().flat_map(|event| event.users()).collect();
         for user in users {
             let known = answers.users.entry(format!("zego/{app}/{user}")).or_default();
             let own = events.iter().filter(|event| is_about(event, user));
@@ -124,7 +123,7 @@ fn know_rooms(events: &[&Event], answers: &mut Answers) {
 }
 
 fn is_about(event: &Event, user: &String) -> bool {
-    event.name.is_seat() && event.users().any(|of| of == user)
+    event.users().any(|of| of == user)
 }
 
 /// When a room was created, and by whom; and when it was destroyed. Of one second, it was created last.
@@ -166,14 +165,15 @@ fn visits(room: &str, user: &String, events: &[&Event]) -> Vec<(Stay, Option<End
             }
         }
         let now = || own().filter(|event| event.told_at() == at);
-        let mut has_entry = now().any(|event| event.name == RoomEnter);
-        let mut exit = now().find(|event| event.name == RoomExit);
-        while has_entry || exit.is_some() {
+        let mut has_entry = now().any(|event| event.leave_reason().is_none());
+        // The end of a room comes first, and a kick before an exit.
+        let reasons: BTreeSet<&str> = now().filter_map(|event| event.leave_reason()).collect();
+        let ranked = ["room_closed", "kicked", "normal"].into_iter();
+        let mut exits = ranked.filter(|reason| reasons.contains(reason)).peekable();
+        while has_entry || exits.peek().is_some() {
             // Who is in leaves, and then enters again; who is not in enters first.
-            if let Some(event) = exit.filter(|_| open.is_some() || !has_entry) {
-                exit = None;
+            if let Some(reason) = exits.next_if(|_| open.is_some() || !has_entry) {
                 let (stay, _) = open.take().unwrap_or_else(|| (begin(None), None));
-                let reason = if event.is_kicked { "kicked" } else { "normal" };
                 visits.push((stay, Some(End::reported(at, reason))));
             } else {
                 has_entry = false;

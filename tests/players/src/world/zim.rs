@@ -198,11 +198,11 @@ impl Rooms {
         self.report(EventName::RoomExit, step, &users, timeline);
     }
 
-    /// Ends a room: those who are in are not reported as leaving, or have left before.
+    /// Ends a room: no other callback says that those leave who are in, or they have left before.
     fn destroy(&mut self, step: &Step, timeline: &mut Timeline) {
         let Some(room) = self.open.get(&step.place) else { return };
-        let users: Vec<usize> = room.inside.keys().copied().collect();
         if step.is_even(0) {
+            let users: Vec<usize> = room.inside.keys().copied().collect();
             self.exit(step, &users, timeline);
         }
         let Some(room) = self.open.remove(&step.place) else { return };
@@ -210,10 +210,13 @@ impl Rooms {
         if !room.inside.is_empty() {
             timeline.now = timeline.now.max((room.created + 1) * 1000);
         }
+        // To those who are in, it is as an exit.
+        let inside: Vec<usize> = room.inside.keys().copied().collect();
+        self.take_turn(&inside, step.place, timeline);
         let second = timeline.now / 1000;
         let has_just_entered = room.inside.values().any(|entered| *entered == second);
         self.destroyed.insert(step.place, (second, has_just_entered));
-        self.report(EventName::RoomDestroy, step, &users, timeline);
+        self.report(EventName::RoomDestroy, step, &inside, timeline);
     }
 
     fn is_in(&self, user: usize, place: usize) -> bool {
@@ -236,12 +239,15 @@ impl Rooms {
     }
 
     fn report(&self, name: EventName, step: &Step, users: &[usize], timeline: &mut Timeline) {
-        let names: Vec<String> = users.iter().map(|user| USERS[*user].to_owned()).collect();
-        let user = names.first().cloned().unwrap_or_else(|| USERS[step.user].to_owned());
+        let mut others: Vec<String> = users.iter().map(|user| USERS[*user].to_owned()).collect();
+        let user = match name {
+            EventName::RoomDestroy => USERS[step.user].to_owned(),
+            _ => others.remove(0),
+        };
         let event = Event {
             name,
             app: "1".to_owned(),
-            others: names.into_iter().filter(|other| *other != user).collect(),
+            others,
             user,
             room: ROOMS[step.place].to_owned(),
             label: "A room".to_owned(),

@@ -1,6 +1,8 @@
 //! `room_create`, `room_enter`, `room_exit` and `room_destroy` of ZIM's rooms (ZIM Server API,
 //! "Callbacks", "Room").
 
+use std::collections::BTreeSet;
+
 use super::{
     super::{Zego, event, room},
     sent_at,
@@ -14,6 +16,10 @@ use crate::{
 };
 
 const OPERATOR: &str = "operator_account";
+
+/// Of how many people who were in a room when it was destroyed the end is written. Of more, the room's
+/// end alone decides: there would be no time for so many writes.
+const MAX_NAMED: usize = 1000;
 
 /// The callback of the events in ZIM's rooms.
 #[derive(Debug)]
@@ -77,9 +83,7 @@ impl Callback for RoomEvent {
                 };
                 boundary(request, Boundary::Created { at, creator })?.into()
             }
-            RoomEventName::Destroy => {
-                boundary(request, Boundary::Closed { at, reason: None })?.into()
-            }
+            RoomEventName::Destroy => destruction(request, at)?,
             RoomEventName::Enter => seat(request, at, &SeatEvent::Enter, body.id(OPERATOR)?)?.into(),
             RoomEventName::Exit => exits(request, at)?,
         };
@@ -98,14 +102,29 @@ fn exits(request: &Verified<Zego>, at: UnixMillis) -> Result<Parsed, ParseError>
         Some(how) if how.eq_ignore_ascii_case("kickout") => LeaveReason::Kicked,
         _ => LeaveReason::Unspecified,
     };
-    let mut users: Vec<Result<UserId, FieldError>> = body.ids(USERS)?;
-    users.sort_by(|a, b| a.as_ref().ok().cmp(&b.as_ref().ok()));
-    users.dedup_by(|a, b| a.is_ok() && a == b);
-    let batch = Batch::read("users", users)?;
+    let batch = Batch::read("users", body.ids::<UserId>(USERS)?)?;
     let exit = SeatEvent::Exit(reason);
-    let changes = batch.read.into_iter().map(|user| seat(request, at, &exit, user));
+    let users: BTreeSet<UserId> = batch.read.into_iter().collect();
+    let changes = users.into_iter().map(|user| seat(request, at, &exit, user));
     let changes = changes.collect::<Result<_, _>>()?;
     Ok(Parsed { event: None, changes, left_out: batch.left_out })
+}
+
+/// The end of a room, and of those who were in it: no other callback names them. That one of them cannot
+/// be read does not matter: the end of the room ends their stays, too.
+fn destruction(request: &Verified<Zego>, at: UnixMillis) -> Result<Parsed, ParseError> {
+    let users: Vec<Result<UserId, FieldError>> =
+        request.body().ids("user_ids").unwrap_or_default();
+    let users: BTreeSet<UserId> = users.into_iter().flatten().collect();
+    let mut parsed: Parsed =
+        boundary(request, Boundary::Closed { at, reason: None })?.into();
+    if users.len() <= MAX_NAMED {
+        let exit = SeatEvent::Exit(LeaveReason::RoomClosed);
+        for user in users {
+            parsed.changes.push(seat(request, at, &exit, user)?);
+        }
+    }
+    Ok(parsed)
 }
 
 /// What happens to a person in a room.
