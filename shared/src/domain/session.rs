@@ -42,7 +42,9 @@ pub struct SessionChange {
     /// When, by the provider's clock.
     pub at: UnixMillis,
     /// When the session's login was, if the event names that. An end may name it, too: then the
-    /// session is known as a whole, though the callback of its login was lost.
+    /// session is known as a whole, though the callback of its login was lost. But such a login
+    /// registers nobody, and counts nobody for a month: a session may end long after its user was
+    /// erased.
     pub login_at: Option<UnixMillis>,
 }
 
@@ -63,23 +65,23 @@ impl SessionChange {
     #[must_use]
     pub fn mark_of_login(&self) -> Option<SessionMark> {
         let login_at = self.login_at.filter(|_| self.event != SessionEvent::LoggedIn)?;
-        Some(self.left(login_at, SessionState::LoggedIn))
+        Some(self.left(login_at, SessionState::LoginNamed))
     }
 
-    /// When the login was that the event reports or names.
+    /// When the session began, if that is known; otherwise when the event happened.
     #[must_use]
-    pub fn login(&self) -> Option<UnixMillis> {
-        self.login_at.or_else(|| (self.event == SessionEvent::LoggedIn).then_some(self.at))
+    pub fn age(&self) -> UnixMillis {
+        self.login_at.unwrap_or(self.at)
     }
 
     /// The registration that a login is, if it is the user's first.
     #[must_use]
-    pub fn first_login(&self, login: UnixMillis, received_at: UnixMillis) -> Registration {
+    pub fn first_login(&self, received_at: UnixMillis) -> Registration {
         Registration {
             app: self.app.clone(),
             user: self.user.clone(),
             source: RegistrationSource::FirstLogin,
-            create_time: Some(login),
+            create_time: Some(self.at),
             recorded_at: received_at,
             name: None,
             details: Details::new(),
@@ -104,6 +106,8 @@ pub enum SessionState {
     LoggedOut = 4,
     /// The provider was asked, and said that it is offline. The time is by our clock.
     SeenOffline = 5,
+    /// It was online then, as its end says. Its login itself was not reported, or not yet.
+    LoginNamed = 6,
 }
 
 /// What one event leaves of a session: its idempotency key, and everything that a reader needs.
@@ -125,6 +129,12 @@ impl SessionMark {
     /// Whether it says when the session logged in.
     #[must_use]
     pub fn is_login(&self) -> bool {
+        self.is_reported_login() || self.state == SessionState::LoginNamed
+    }
+
+    /// Whether it is a login that was reported: then it counts its user for its month.
+    #[must_use]
+    pub fn is_reported_login(&self) -> bool {
         matches!(self.state, SessionState::LoggedIn | SessionState::LoggedInAbout)
     }
 
@@ -133,7 +143,9 @@ impl SessionMark {
     pub fn stamp(&self) -> Option<(Register, Stamp)> {
         let of = |event| Stamp::new(self.at, event, &Connection::Named(self.session.clone()));
         Some(match self.state {
-            SessionState::LoggedIn => (Register::Online, Stamp::login(self.at)),
+            SessionState::LoggedIn | SessionState::LoginNamed => {
+                (Register::Online, Stamp::login(self.at))
+            }
             SessionState::LoggedInAbout => (Register::Online, Stamp::login_about(self.at)),
             SessionState::Offline => {
                 (Register::Offline, of(DeviceEvent::Offline(LeaveReason::Disconnected)))
@@ -185,6 +197,7 @@ impl SessionMark {
             3 => SessionState::Offline,
             4 => SessionState::LoggedOut,
             5 => SessionState::SeenOffline,
+            6 => SessionState::LoginNamed,
             _ => return Err(MarkError),
         };
         let (session, platform) = rest.split_at_checked((*length).into()).ok_or(MarkError)?;
@@ -252,12 +265,13 @@ mod tests {
 
     use super::*;
 
-    const STATES: [SessionState; 5] = [
+    const STATES: [SessionState; 6] = [
         SessionState::LoggedIn,
         SessionState::LoggedInAbout,
         SessionState::Offline,
         SessionState::LoggedOut,
         SessionState::SeenOffline,
+        SessionState::LoginNamed,
     ];
 
     fn mark() -> impl Strategy<Value = SessionMark> {

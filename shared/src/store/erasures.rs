@@ -108,8 +108,7 @@ impl Erasures {
         match change {
             Change::Seat(change) => erased.covers_mark(&change.mark),
             Change::Device(change) => erased.covers(change.at),
-            // An end may name the login of its session, and is as old as that.
-            Change::Session(change) => erased.covers(change.login().unwrap_or(change.at)),
+            Change::Session(change) => erased.covers(change.age()),
             Change::Registration(registration) => erased.covers(registration.registered_at()),
             Change::Life(_) | Change::Boundary(_) => false,
         }

@@ -13,7 +13,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestError, TestRunner},
 };
 use rollcall::{
-    domain::{MAX_EVENT_TIME_AHEAD, Mark, UnixMillis},
+    domain::{MAX_EVENT_TIME_AHEAD, Mark, SessionMark, UnixMillis},
     erase::{Repeat, SECOND_PASS_AFTER},
     store::Eraser,
 };
@@ -60,7 +60,7 @@ fn an_erased_person_is_gone_whatever_arrives_and_in_whatever_order() {
     let system = System::simulated();
     let runtime = simulated_runtime();
     let _unlogged = unlogged();
-    for acts in ["zego", "trtc", "chat", "openim", ""] {
+    for acts in ["zego", "trtc", "chat", "openim", "zim-user", "zim-room", ""] {
         for loses in [false, true] {
             let config = Config {
                 cases: share(20),
@@ -320,10 +320,22 @@ impl Play<'_> {
     /// Whether a login is older than the erasure: it may have kept newer ones from registering
     /// their user, and from counting them for their month.
     fn is_old_login(&self, arrived: &Arrived, erased_at: u64) -> bool {
-        matches!(&arrived.event, Event::Tencent(event)
-            if event.name == tencent::EventName::ChatLogin
-                && event.at() <= erased_at
-                && self.path == format!("tencent/{}/{}", event.options.app, event.options.user))
+        self.login_of(arrived).is_some_and(|at| at <= erased_at)
+    }
+
+    /// When the person logged in, if the callback says that they did.
+    fn login_of(&self, arrived: &Arrived) -> Option<u64> {
+        let (path, at) = match &arrived.event {
+            Event::Tencent(event) if event.name == tencent::EventName::ChatLogin => {
+                let path = format!("tencent/{}/{}", event.options.app, event.options.user);
+                (path, event.at())
+            }
+            Event::Zim(event) if event.is_login() => {
+                (format!("zego/{}/{}", event.app, event.user), event.told_at())
+            }
+            _ => return None,
+        };
+        (path == self.path).then_some(at)
     }
 
     /// Everything that is stored about the person is in the answer that says what is stored.
@@ -414,14 +426,8 @@ impl Play<'_> {
         expected: &mut Answers,
         passes: Passes,
     ) -> Result<(), String> {
-        let logins: BTreeSet<u64> = known
-            .iter()
-            .filter(|arrived| self.is_old_login(arrived, u64::MAX))
-            .map(|arrived| match &arrived.event {
-                Event::Tencent(event) => event.at(),
-                _ => 0,
-            })
-            .collect();
+        let logins: BTreeSet<u64> =
+            known.iter().filter_map(|arrived| self.login_of(arrived)).collect();
         let found = answers.registrations.remove(&self.path);
         let wanted = expected.registrations.remove(&self.path);
         if let Some(found) = &found
@@ -481,13 +487,21 @@ impl Play<'_> {
                 let mark = Mark::from_bytes(&bytes).unwrap();
                 if is_return(&mark) { u64::MAX } else { mark.order.time.max(mark.at).0 }
             });
+            let sessions = item["sessions"].as_array().into_iter().flatten().map(|mark| {
+                let bytes = hex::decode(mark.as_str().unwrap()).unwrap();
+                SessionMark::from_bytes(&bytes).unwrap().at.0
+            });
             let number = |name: &str| item[name].as_str().and_then(|text| text.parse::<u64>().ok());
             let stamps = ["online_stamp", "offline_stamp", "logout_stamp", "kicked_stamp"]
                 .into_iter()
                 .filter_map(|name| number(name).map(|stamp| stamp / 32));
             let registered = number("create_time").or(number("recorded_at"));
-            let times: Vec<u64> =
-                marks.chain(stamps).chain(registered).chain(number("login_at")).collect();
+            let times: Vec<u64> = marks
+                .chain(sessions)
+                .chain(stamps)
+                .chain(registered)
+                .chain(number("login_at"))
+                .collect();
             if times.is_empty() || times.iter().any(|time| *time <= erased.at) {
                 return Err(format!("{key}, erased at {}: {item:#}", erased.at));
             }

@@ -228,12 +228,21 @@ fn check_events(stream: &[Value], events: &BTreeMap<String, Value>) -> Result<()
         let changed = |names: &[&str]| {
             names.iter().filter(|name| !new[**name].is_null() && new[**name] != old[**name]).count()
         };
+        // A login that only its end names is part of that end.
+        let of_sessions = |image: &Value| -> BTreeSet<Vec<u8>> {
+            let marks = image["sessions"]["BS"].as_array().into_iter().flatten();
+            let marks = marks.map(|mark| BASE64_STANDARD.decode(text(mark)).unwrap());
+            marks.filter(|mark| mark[8] != SessionState::LoginNamed as u8).collect()
+        };
         let sk = text(&images["Keys"]["sk"]["S"]);
         let facts = match sk.split('#').next().unwrap() {
             _ if new.is_null() => usize::from(record["userIdentity"].is_null()),
             "seat" => marks(new).difference(&marks(old)).count(),
             "life" | "boundary" => changed(&["created_at", "closed_at"]),
             "device" => changed(&["online_stamp", "offline_stamp", "logout_stamp", "kicked_stamp"]),
+            // Those that are moved there are known.
+            "sessions" if sk != "sessions#" => 0,
+            "sessions" => of_sessions(new).difference(&of_sessions(old)).count(),
             "registration" | "settled" | "emptied" => usize::from(old.is_null()),
             "moved" | "month" | "live" | "app" | "check" => 0,
             other => panic!("{other} is new: does it have events?"),

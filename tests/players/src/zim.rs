@@ -164,6 +164,23 @@ impl Event {
         }
     }
 
+    /// Whether a user logs in.
+    #[must_use]
+    pub fn is_login(&self) -> bool {
+        self.name == EventName::UserAction && self.action == Action::Login
+    }
+
+    /// When its session logged in, in ms, if the callback says so: at a login and at most ends.
+    #[must_use]
+    pub fn told_login_at(&self) -> Option<u64> {
+        match self.action {
+            _ if self.name != EventName::UserAction => None,
+            Action::Login => Some(self.told_at()),
+            _ if self.spelling.login_time_missing => None,
+            _ => Some(self.login_time.0 / 1000 * 1000),
+        }
+    }
+
     /// The people to whom it happens. To nobody happens that a room is created.
     pub fn users(&self) -> impl Iterator<Item = &String> {
         let own = match self.name {

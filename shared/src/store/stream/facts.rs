@@ -377,6 +377,8 @@ impl Subject<'_> {
         let bytes = item::session_bytes(self.new).iter().map(AsRef::as_ref);
         let mut added: Vec<(&[u8], &SessionMark)> =
             bytes.zip(&marks).filter(|(bytes, _)| !known.contains(bytes)).collect();
+        // A login that only its end names is part of that end.
+        added.retain(|(_, mark)| mark.state != SessionState::LoginNamed);
         added.sort_unstable_by_key(|(bytes, _)| *bytes);
         let fact = |(bytes, mark): (&[u8], &SessionMark)| {
             let SessionMark { at, state, session, platform } = mark.clone();

@@ -21,7 +21,7 @@ use super::{
     Writer, seat,
     update::{Update, WriteUnits, Written},
 };
-use crate::domain::{App, Month, Outcome, SessionChange, UnixMillis, UserId};
+use crate::domain::{App, Month, Outcome, SessionChange, SessionEvent, UnixMillis, UserId};
 
 /// What a write of sessions of at most a kilobyte consumes.
 const MAX_UNITS: WriteUnits = WriteUnits(1.0);
@@ -35,9 +35,6 @@ const ATTEMPTS: usize = 5;
 /// The value of the event's own mark in conditions.
 const EVENT: &str = "event";
 
-/// The value of the mark of the login that an end names.
-const LOGIN: &str = "login";
-
 impl Writer {
     pub(super) async fn apply_session(
         &self,
@@ -45,26 +42,20 @@ impl Writer {
         received_at: UnixMillis,
     ) -> Result<Outcome, StoreError> {
         let is_new = format!("NOT contains({SESSIONS}, :{EVENT})");
-        let Some(login) = change.login() else {
-            // It names no login, so it counts nobody.
+        if change.event != SessionEvent::LoggedIn {
             let update = self.update_sessions(change, received_at).only_if(is_new);
             return Ok(match self.write_sessions(change, update, received_at).await? {
                 Written::Yes(_) => Outcome::Applied,
                 Written::No(_) => Outcome::Duplicate,
             });
-        };
-        let month = Month::from(login);
-        let mut is_counted =
-            format!("({COUNTED_MONTH} = :{COUNTED_MONTH} AND {LOGIN_AT} <= :{LOGIN_AT})");
-        let mut common = self
+        }
+        let (login, month) = (change.at, Month::from(change.at));
+        let is_counted = format!("{COUNTED_MONTH} = :{COUNTED_MONTH} AND {LOGIN_AT} <= :{LOGIN_AT}");
+        let common = self
             .update_sessions(change, received_at)
             .given(COUNTED_MONTH, item::string(month.to_string()))
-            .given(LOGIN_AT, item::number(login.0));
-        if let Some(mark) = change.mark_of_login() {
-            common = common.given(LOGIN, item::session_mark(&mark));
-            is_counted = format!("({is_counted} OR contains({SESSIONS}, :{LOGIN}))");
-        }
-        let common = common.only_if(format!("{is_new} AND {is_counted}"));
+            .given(LOGIN_AT, item::number(login.0))
+            .only_if(format!("{is_new} AND {is_counted}"));
         let mut known = match self.write_sessions(change, common, received_at).await? {
             Written::Yes(_) => return Ok(Outcome::Applied),
             Written::No(known) => known,
@@ -73,7 +64,7 @@ impl Writer {
         if item::session_bytes(&known).contains(&event) {
             return Ok(Outcome::Duplicate);
         }
-        let registration = change.first_login(login, received_at);
+        let registration = change.first_login(received_at);
         tokio::try_join!(
             self.register(&registration),
             self.count_for_month(&change.app, &change.user, login, received_at),

@@ -57,7 +57,8 @@ fn left_of(arrived: &Arrived, erased: &Erased) -> Option<Arrived> {
         }
         Event::Zim(event) => {
             // Of a session that began before, an end names nothing that is left.
-            if is_own_zim(event, erased) && event.login_time.0 / 1000 * 1000 <= erased.at {
+            let is_old = event.told_login_at().is_some_and(|at| at <= erased.at);
+            if is_own_zim(event, erased) && is_old {
                 event.spelling.login_time_missing = true;
             }
             event.told_at() > erased.at || without_user(event, erased)
@@ -127,10 +128,7 @@ impl<'e> OfZim<'e> {
                     let first = rooms.entry(event.room.clone()).or_insert(u64::MAX);
                     *first = event.told_at().min(*first);
                 }
-                zim::EventName::UserAction
-                    if event.action == zim::Action::Login
-                        || !event.spelling.login_time_missing =>
-                {
+                zim::EventName::UserAction if event.told_login_at().is_some() => {
                     sessions.insert(event.session.clone());
                 }
                 _ => {}

@@ -33,7 +33,9 @@ fn know_devices(events: &[&Event], answers: &mut Answers) {
     }
     let mut months = BTreeMap::<String, BTreeSet<&str>>::new();
     for ((app, user, session), events) in sessions {
-        for (at, _) in logins(&events) {
+        // A login that only its end names counts nobody.
+        let logins = events.iter().filter(|event| event.is_login());
+        for at in logins.map(|event| event.told_at()) {
             let (year, month) = month(at);
             months.entry(format!("zego/{app}/{year}-{month:02}")).or_default().insert(user);
             let from = "first_login".to_owned();
@@ -51,12 +53,8 @@ fn know_devices(events: &[&Event], answers: &mut Answers) {
 /// When a session logged in, and whether ZIM did not say when exactly. An end may name its login.
 fn logins(events: &[&Event]) -> BTreeSet<(u64, bool)> {
     let login = |event: &&Event| {
-        let is_about = event.spelling.own_time_missing;
-        match event.action {
-            Action::Login => Some((event.told_at(), is_about)),
-            _ if event.spelling.login_time_missing => None,
-            _ => Some((event.login_time.0 / 1000 * 1000, false)),
-        }
+        let is_about = event.action == Action::Login && event.spelling.own_time_missing;
+        event.told_login_at().map(|at| (at, is_about))
     };
     events.iter().filter_map(login).collect()
 }

@@ -33,7 +33,7 @@ impl Callback for UserAction {
             // An action of a later version.
             _ => return Ok(Parsed::ignored()),
         };
-        let sent_at = sent_at(body, now)?;
+        let at = own.unwrap_or(sent_at(body, now)?);
         // ZEGO's own sample has a blank at its end.
         let os = body.text(OS)?.map(str::trim).filter(|os| !os.is_empty());
         let platform = os.unwrap_or(UNKNOWN_PLATFORM).parse();
@@ -43,8 +43,9 @@ impl Callback for UserAction {
             session: body.id("session_id")?,
             platform: platform.map_err(|error| FieldError::Id(OS, error))?,
             event,
-            at: own.unwrap_or(sent_at),
-            login_at,
+            at,
+            // No session ends before it begins: then one of the two times is wrong.
+            login_at: login_at.filter(|login_at| *login_at <= at),
         })))
     }
 }

@@ -67,7 +67,9 @@ pub(super) struct PassAt<'a> {
 /// The logins of a person's sessions since the erasure, on whatever items they lie.
 #[derive(Debug, Default)]
 pub(super) struct LoginsSince {
+    /// The sessions that they began.
     sessions: BTreeSet<SessionId>,
+    /// Those that were reported.
     logins: Vec<UnixMillis>,
 }
 
@@ -84,7 +86,9 @@ impl LoginsSince {
     fn add(&mut self, marks: &[SessionMark], erased: ErasedAt) {
         for mark in marks.iter().filter(|mark| mark.is_login() && !erased.covers(mark.at)) {
             self.sessions.insert(mark.session.clone());
-            self.logins.push(mark.at);
+            if mark.is_reported_login() {
+                self.logins.push(mark.at);
+            }
         }
     }
 }
