@@ -34,6 +34,7 @@ mod relay;
 mod replay_guard;
 mod reports;
 mod resync;
+mod robots;
 mod rooms;
 mod seats;
 mod secrets;

@@ -361,7 +361,7 @@ impl Delivery {
     }
 
     async fn check(&self, event: &Event) -> Result<bool, Failure> {
-        Ok(!self.verify || self.verify(&client()?, Sent::Alone(event)).await)
+        Ok(!self.verify || self.verify(&client()?, Sent::Alone(event)).await?)
     }
 
     /// Sends or prints one callback. Returns whether it was accepted every time.
@@ -451,7 +451,7 @@ impl Delivery {
         let is_recorded = !self.verify || {
             let sent = events.into_iter().zip(&tally.accepted);
             let accepted = sent.filter_map(|(event, is_accepted)| is_accepted.then_some(event));
-            self.verify(&client, Sent::History(&accepted.collect::<Vec<_>>())).await
+            self.verify(&client, Sent::History(&accepted.collect::<Vec<_>>())).await?
         };
         Ok(tally.is_success() && is_recorded)
     }
@@ -464,18 +464,18 @@ impl Delivery {
         println!("{}", callback.body);
     }
 
-    async fn verify(&self, client: &Client, sent: Sent<'_>) -> bool {
-        let verdict = verify(sent, client, &self.url).await;
+    async fn verify(&self, client: &Client, sent: Sent<'_>) -> Result<bool, Failure> {
+        let verdict = verify(sent, &apps()?.robots, client, &self.url).await;
         if verdict.wrong.is_empty() {
             println!("the record is what was sent: {verdict}");
-            return true;
+            return Ok(true);
         }
         let wrong = &verdict.wrong;
         println!("the record is not what was sent: {} differences in {verdict}", wrong.len());
         for line in wrong.iter().take(DIFFERENCES) {
             println!("  {line}");
         }
-        false
+        Ok(false)
     }
 }
 

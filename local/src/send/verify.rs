@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 use futures::{StreamExt, stream};
-use rollcall::runtime;
+use rollcall::{
+    domain::{App, ProviderName},
+    providers::AllRobots,
+    runtime,
+};
 use rollcall_players::{
     Event,
     answers::{
@@ -61,15 +65,26 @@ impl fmt::Display for Verdict {
 }
 
 /// Queries every user and every room that the events name, and compares with the model.
-pub async fn verify(sent: Sent<'_>, client: &reqwest::Client, url: &str) -> Verdict {
+///
+/// `robots` are those of the apps, as far as they are known.
+pub async fn verify(
+    sent: Sent<'_>,
+    robots: &AllRobots,
+    client: &reqwest::Client,
+    url: &str,
+) -> Verdict {
     let events = match sent {
         Sent::History(events) => events,
         Sent::Alone(event) => std::slice::from_ref(event),
     };
     // When each arrived is not known. The model says what depends on it.
     let now = runtime::now().0;
-    let arrived: Vec<Arrived> =
-        events.iter().map(|event| Arrived { event: event.clone(), received_at: now }).collect();
+    let arrived = |event: &Event| Arrived {
+        event: event.clone(),
+        received_at: now,
+        is_robot: is_robot(event, robots),
+    };
+    let arrived: Vec<Arrived> = events.iter().map(arrived).collect();
     let model = model(&arrived, now);
     let times = || events.iter().flat_map(Event::times);
     let span = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
@@ -108,6 +123,19 @@ pub async fn verify(sent: Sent<'_>, client: &reqwest::Client, url: &str) -> Verd
     let wrong: Vec<Vec<String>> = queries.buffer_unordered(CONCURRENT_QUERIES).collect().await;
     verdict.wrong = wrong.concat();
     verdict
+}
+
+/// Whether an app's patterns name the user of an event.
+fn is_robot(event: &Event, robots: &AllRobots) -> bool {
+    let (provider, id) = match event {
+        Event::Zego(event) => (ProviderName::Zego, &event.app),
+        Event::OpenIm(event) => (ProviderName::OpenIm, &event.options.app),
+        Event::Tencent(event) => (ProviderName::Tencent, &event.options.app),
+    };
+    let Some(robots) = id.parse().ok().and_then(|id| robots.get(&App { provider, id })) else {
+        return false;
+    };
+    event.people().iter().filter_map(|user| user.parse().ok()).any(|user| robots.have(&user))
 }
 
 /// Repeats a query until nothing is wrong, or until it takes too long for a lag.

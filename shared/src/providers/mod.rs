@@ -6,6 +6,7 @@ pub mod api;
 mod apis;
 mod apps;
 pub mod openim;
+mod robots;
 mod rules;
 pub mod tencent;
 pub mod zego;
@@ -15,6 +16,7 @@ pub use api::ProviderApisError;
 #[cfg(feature = "server-api")]
 pub use apis::{ApiAccount, ProviderApis};
 pub use apps::AppsError;
+pub use robots::{AllRobots, MAX_PATTERNS, Robots};
 pub use rules::{
     BoundaryEffect, BoundaryEnds, DeviceRules, Lost, Months, NewestMark, Numbered, RoleRules,
     RoomEnds, RoomRules, Rules, SeatRules, Visits,
@@ -25,7 +27,7 @@ use serde::Deserialize;
 
 use crate::{
     callback::{AppWarnings, Provider},
-    domain::ProviderName,
+    domain::{Change, ProviderName},
     http::read_object,
 };
 
@@ -58,6 +60,8 @@ pub struct Apps {
     pub openim: openim::Apps,
     /// Tencent's.
     pub tencent: tencent::Apps,
+    /// Which users of each app are no people.
+    pub robots: AllRobots,
 }
 
 /// A provider whose apps are among those that are configured.
@@ -93,13 +97,23 @@ impl Apps {
         })?;
         // They are logged once it is certain that these apps are the ones.
         let mut warnings = Vec::new();
+        let mut robots = AllRobots::new();
+        let zego = zego::read_apps(apps.zego, &mut warnings)?;
+        let tencent = tencent::read_apps(apps.tencent, &mut warnings)?;
         let apps = Self {
-            zego: zego::read_apps(apps.zego, &mut warnings)?,
+            zego: robots::split(ProviderName::Zego, zego, &mut robots),
             openim: openim::read_apps(apps.openim, &mut warnings)?,
-            tencent: tencent::read_apps(apps.tencent, &mut warnings)?,
+            tencent: robots::split(ProviderName::Tencent, tencent, &mut robots),
+            robots,
         };
         warnings.iter().for_each(AppWarnings::log);
         Ok(apps)
+    }
+
+    /// Gives each seat of a robot the role of a service. Every verified callback passes here once,
+    /// before anything of it is stored or spilled.
+    pub fn mark_robots(&self, changes: &mut [Change]) {
+        robots::mark(&self.robots, changes);
     }
 }
 

@@ -15,6 +15,7 @@ use rollcall_players::{
     Event, Secrets,
     answers::{Answers, Registration, Room, User, compare, is_same_visit, overlap, read_visits},
     model::{Arrived, model},
+    robots,
     world::{Reported, START, Truth, live},
 };
 use serde_json::Value;
@@ -236,13 +237,12 @@ impl Asked {
     pub(super) fn about(reported: &[Reported], truth: &Truth) -> Self {
         let mut asked = Self::default();
         for reported in reported {
-            let (app, users) = match &reported.event {
-                Event::Zego(event) => ("zego/1", std::slice::from_ref(&event.user)),
-                Event::Tencent(event) => {
-                    ("tencent/1400000000", std::slice::from_ref(&event.options.user))
-                }
-                Event::OpenIm(event) => ("openim/main", event.options.users.as_slice()),
+            let app = match &reported.event {
+                Event::Zego(_) => "zego/1",
+                Event::Tencent(_) => "tencent/1400000000",
+                Event::OpenIm(_) => "openim/main",
             };
+            let users = reported.event.people();
             asked.users.extend(users.iter().map(|user| format!("{app}/{user}")));
             if app != "zego/1" {
                 asked.registering_apps.insert(app);
@@ -279,8 +279,9 @@ impl Played {
         let (mut arrived, mut known) = (Vec::new(), Vec::new());
         for (index, Reported { at, event }) in reported.iter().enumerate() {
             let arrivals = history.fate(index).iter();
-            let arrivals =
-                arrivals.map(|delay| Arrived { event: event.clone(), received_at: at + delay });
+            let is_robot = event.people().iter().any(|user| robots::is_robot(user));
+            let arrived_at = |received_at| Arrived { event: event.clone(), received_at, is_robot };
+            let arrivals = arrivals.map(|delay| arrived_at(at + delay));
             known.extend(arrivals.clone().min_by_key(|arrived| arrived.received_at));
             arrived.extend(arrivals);
         }

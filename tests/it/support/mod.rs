@@ -61,7 +61,7 @@ use rollcall::{
     user_sig::UserSigs,
 };
 use rollcall_local::{dynamodb::Embedded, gateway::Gateway};
-use rollcall_players::{Answer, Callback, Secrets, zego::Event};
+use rollcall_players::{Answer, Callback, Secrets, robots, zego::Event};
 pub(crate) use secrets_manager::{Mood, SecretsManager};
 use serde_json::Value;
 pub(crate) use servers::{Known, ServersOnAPort};
@@ -147,9 +147,10 @@ pub(crate) fn apps_json() -> String {
     let blank = serde_json::json!(BLANK);
     let password = |password| serde_json::json!({ "user": "x", "password": password });
     let basic = serde_json::json!(BLANK.map(password));
+    let robots = serde_json::json!(robots::PATTERNS);
     format!(
         r#"{{"zego":{{
-            "1":{{"callback_secrets":["{SECRET}","{PREVIOUS_SECRET}"]}},
+            "1":{{"callback_secrets":["{SECRET}","{PREVIOUS_SECRET}"],"robots":{robots}}},
             "2":{{"callback_secrets":["{OTHER_SECRET}"]}},
             "3":{{"callback_secrets":{blank}}},
             "4":{{"callback_secrets":[]}}}},
@@ -160,7 +161,8 @@ pub(crate) fn apps_json() -> String {
             "none":{{"secrets":{blank},"basic":{basic}}}}},
         "tencent":{{
             "1400000000":{{"secret_keys":["{TENCENT_KEY}","{PREVIOUS_TENCENT_KEY}"],
-                           "chat_tokens":["{CHAT_TOKEN}"],"trtc_keys":["{TRTC_KEY}","{SECRET}"]}},
+                           "chat_tokens":["{CHAT_TOKEN}"],"trtc_keys":["{TRTC_KEY}","{SECRET}"],
+                           "robots":{robots}}},
             "1400000001":{{"secret_keys":["{OTHER_TENCENT_KEY}"],
                            "chat_tokens":["{OTHER_SECRET}"],"trtc_keys":["{OTHER_SECRET}"]}},
             "1400000002":{{"secret_keys":{blank},"chat_tokens":{blank},"trtc_keys":{blank}}}}}}}"#

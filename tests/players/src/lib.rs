@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod model;
 pub mod openim;
 pub mod report;
+pub mod robots;
 pub mod servers;
 pub mod tencent;
 pub mod world;
@@ -75,6 +76,16 @@ impl Event {
             Self::Zego(event) => vec![event.at.0],
             Self::OpenIm(event) => vec![event.at()],
             Self::Tencent(event) => vec![event.at()],
+        }
+    }
+
+    /// Whom it is about, or who is named as its creator.
+    #[must_use]
+    pub fn people(&self) -> &[String] {
+        match self {
+            Self::Zego(event) => std::slice::from_ref(&event.user),
+            Self::Tencent(event) => std::slice::from_ref(&event.options.user),
+            Self::OpenIm(event) => &event.options.users,
         }
     }
 

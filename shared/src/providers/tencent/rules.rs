@@ -19,8 +19,14 @@ pub static RULES: Rules = Rules {
         of_newest: Visits::of_newest,
         ends: RoomEnds::Boundaries(visits::ends),
         roles: RoleRules {
-            names: &[(Role(0), "unspecified"), (ANCHOR, "anchor"), (AUDIENCE, "audience")],
-            services: &[],
+            names: &[
+                (Role(0), "unspecified"),
+                (ANCHOR, "anchor"),
+                (AUDIENCE, "audience"),
+                // TRTC has no such role: it is that of robots.
+                (Role::ADMIN, "admin"),
+            ],
+            services: &[Role::ADMIN],
         },
         says: says::mark,
         numbered: None,

@@ -81,6 +81,8 @@ fn seat(request: &Verified<Trtc>, event: RoomEvent) -> Result<Change, FieldError
         None => Role::default(),
         Some(20) => ANCHOR,
         Some(21) => AUDIENCE,
+        // As a robot's role is stored, which no callback says.
+        Some(code) if Role(code) == Role::ADMIN => Role::default(),
         Some(other) => Role(other),
     };
     let order = Order { time: at, session: None, sequence: event.rank() };

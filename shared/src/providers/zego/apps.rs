@@ -9,7 +9,7 @@ use crate::{
     callback::{AppWarning, AppWarnings, Provider, Secret, SecretKind},
     domain::AppId,
     providers::{
-        self, Configured,
+        self, Configured, Robots,
         apps::{self, AppsError, AppsJson},
     },
 };
@@ -30,19 +30,21 @@ impl Configured for Zego {
 #[serde(deny_unknown_fields)]
 pub(in crate::providers) struct AppJson {
     callback_secrets: Vec<String>,
+    #[serde(default)]
+    robots: Vec<String>,
 }
 
-/// Reads the apps, and adds what is odd about them.
+/// Reads the apps, each with its robots, and adds what is odd about them.
 pub(in crate::providers) fn read_apps(
     apps: AppsJson<AppJson>,
     all_warnings: &mut Vec<AppWarnings>,
-) -> Result<Apps, AppsError> {
+) -> Result<HashMap<AppId, (Vec<Secret>, Robots)>, AppsError> {
     apps::read_apps(Zego::NAME, apps, all_warnings, |_, app, warnings| {
         warnings.expect_number();
         let secrets = CALLBACK_SECRETS.take_all(app.callback_secrets, warnings);
         if secrets.is_empty() {
             warnings.add(AppWarning::NoSecret);
         }
-        Ok(secrets)
+        Ok((secrets, Robots::read(app.robots, warnings)))
     })
 }

@@ -1,10 +1,6 @@
 //! How ZEGO's records are read.
 
-use super::{
-    changes::Changes,
-    says::{ADMIN, says},
-    visits::Visits,
-};
+use super::{changes::Changes, says::says, visits::Visits};
 use crate::{
     domain::{Kind, Mark, Role, Visit},
     providers::rules::{
@@ -23,9 +19,10 @@ pub static RULES: Rules = Rules {
                 (Role(0), "unspecified"),
                 (Role(1), "anchor"),
                 (Role(2), "audience"),
-                (ADMIN, "admin"),
+                // Cloud recording, moderation, and robots.
+                (Role::ADMIN, "admin"),
             ],
-            services: &[ADMIN],
+            services: &[Role::ADMIN],
         },
         says,
         numbered: Some(|| Box::<Changes>::default()),

@@ -13,11 +13,12 @@ mod zego;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::Event;
+use crate::{Event, robots::is_robot};
 
 /// 2026-08-31T23:59:30Z: a month is about to end.
 pub const START: u64 = 1_788_220_770_000;
 
+/// Who acts. In rooms, `cy#d` is a [robot](crate::robots).
 const USERS: [&str; 6] = ["ada", "bob", "cy#d", "dée", "e%41", "f/g"];
 
 /// What a person does. Each world plays the acts of its own provider, if they are possible at that
