@@ -38,6 +38,11 @@ macro_rules! callbacks {
                 UserOffline, "user_offline", "openim-user-offline", [
                     "/openim/callbackAfterUserOfflineCommand", "/openim/callbackUserOfflineCommand"
                 ];
+                // Two APIs do the same, of which one is deprecated.
+                UserUpdate, "user_update", "openim-user-update", [
+                    "/openim/callbackAfterUpdateUserInfoCommand",
+                    "/openim/callbackAfterUpdateUserInfoExCommand"
+                ];
                 Any, "any", "openim-any", ["/openim", "/openim/{proxy+}"];
             }
             Tencent = tencent {

@@ -5,8 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, Connection, Creator, DeviceEvent, LifeId, Mark, Platform, RoomId, Stamp, UnixMillis,
-    UserId,
+    App, Connection, Creator, DeviceEvent, LifeId, Mark, Platform, ProfileChange, RoomId, Stamp,
+    UnixMillis, UserId,
 };
 
 /// What a verified callback says has changed.
@@ -23,6 +23,8 @@ pub enum Change {
     Device(DeviceChange),
     /// A user was registered.
     Registration(Registration),
+    /// A user's profile changed.
+    Profile(ProfileChange),
 }
 
 /// Somebody took or left a seat: a person's place in one life of a room.
@@ -280,6 +282,7 @@ impl Change {
             Self::Boundary(boundary) => &boundary.app,
             Self::Device(device) => &device.app,
             Self::Registration(registration) => &registration.app,
+            Self::Profile(profile) => &profile.app,
         }
     }
 
@@ -290,7 +293,7 @@ impl Change {
             Self::Seat(seat) => Some(&seat.room),
             Self::Life(life) => Some(&life.room),
             Self::Boundary(boundary) => Some(&boundary.room),
-            Self::Device(_) | Self::Registration(_) => None,
+            Self::Device(_) | Self::Registration(_) | Self::Profile(_) => None,
         }
     }
 
@@ -302,6 +305,7 @@ impl Change {
             Self::Life(_) | Self::Boundary(_) => None,
             Self::Device(device) => Some(&device.user),
             Self::Registration(registration) => Some(&registration.user),
+            Self::Profile(profile) => Some(&profile.user),
         }
     }
 }

@@ -11,6 +11,7 @@ mod month;
 mod observation;
 mod observed;
 mod outcome;
+mod profile;
 mod sample;
 mod settings;
 mod signature_use;
@@ -34,6 +35,7 @@ pub use observation::{
 };
 pub use observed::{Observed, SEEN_ONLINE_HOLDS, SeatStay, is_ended_by, observed, observed_device};
 pub use outcome::{Counts, Outcome};
+pub use profile::{Profile, ProfileChange, Registered};
 pub use sample::{Counted, Sample};
 pub use settings::Settings;
 pub use signature_use::SignatureUse;

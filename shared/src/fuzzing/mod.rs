@@ -228,7 +228,7 @@ fn ids(change: &Change) -> String {
             (Some(device.platform.to_string()), device.connection.id().map(ToString::to_string))
         }
         Change::Life(life) => (Some(life.life.to_string()), None),
-        Change::Boundary(_) | Change::Registration(_) => (None, None),
+        Change::Boundary(_) | Change::Registration(_) | Change::Profile(_) => (None, None),
     };
     [user, room, place, session].into_iter().flatten().collect()
 }

@@ -35,6 +35,7 @@ pub use self::{
     samples::{utc_day, utc_hour},
     stay::{DeviceStay, RoomStay, Stay},
 };
+pub use crate::store::Account;
 use crate::{
     domain::{App, ProviderName, Role, UnixMillis},
     providers::{self, Months, RoomEnds, Rules},

@@ -109,6 +109,7 @@ impl Erasures {
             Change::Seat(change) => erased.covers_mark(&change.mark),
             Change::Device(change) => erased.covers(change.at),
             Change::Registration(registration) => erased.covers(registration.registered_at()),
+            Change::Profile(profile) => erased.covers(profile.changed_at),
             Change::Life(_) | Change::Boundary(_) => false,
         }
     }

@@ -12,6 +12,7 @@ mod live;
 mod month;
 mod observation;
 mod pass;
+mod profile;
 mod registration;
 mod seat;
 mod settle;
@@ -93,6 +94,7 @@ impl Writer {
             Change::Boundary(change) => self.apply_boundary(change, received_at).await,
             Change::Device(change) => self.apply_device(change, received_at).await,
             Change::Registration(registration) => self.register(registration).await,
+            Change::Profile(change) => self.note_profile(change).await,
         }
     }
 

@@ -242,6 +242,10 @@ impl Eraser {
                 Step::Update(update) => {
                     matches!(self.writer.table.update(update).await?, Written::Yes(_))
                 }
+                Step::Replace(new, unchanged) => {
+                    let written = self.writer.table.replace(&item, new, unchanged).await?;
+                    matches!(written, Written::Yes(_))
+                }
             };
             if is_done {
                 return Ok(Erased::Gone { is_waiting });
