@@ -190,6 +190,10 @@ impl Callbacks {
                 self.happen(self.openim(OpenImName::UserOnline, &user, at, false)?).await?;
                 self.openim(OpenImName::UserOffline, &user, later, false)?
             }
+            Common::OpenImUpdate => {
+                self.happen(self.openim(OpenImName::UserRegister, &user, at, false)?).await?;
+                self.openim(OpenImName::UserUpdateEx, &user, later, false)?
+            }
             Common::ChatLaterLogin => {
                 self.happen(self.tencent(Tencent::ChatLogin, &user, at)?).await?;
                 self.tencent(Tencent::ChatLogin, &user, later)?
@@ -269,6 +273,12 @@ impl Callbacks {
                 "openim-user-offline",
                 openim(OpenImName::UserOffline, t(2))?,
                 1.0,
+            ),
+            stated(
+                "OpenIM: a profile changes",
+                "openim-user-update",
+                openim(OpenImName::UserUpdateEx, t(3))?,
+                2.0,
             ),
             stated(
                 "Chat: a later login",

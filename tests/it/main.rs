@@ -27,6 +27,7 @@ mod openim;
 mod pages;
 mod panics;
 mod policies;
+mod profiles;
 mod provider;
 mod queries;
 mod reconcile;

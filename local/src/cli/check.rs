@@ -416,6 +416,15 @@ impl Check {
         let path = format!("/registrations/{of}?limit=1");
         let any = [("/registrations/0/user", Part::Text)];
         self.ask("openim registrations", Query::get(path), &any).await;
+        for (name, what) in [
+            (openim::EventName::UserUpdate, "openim user-update"),
+            (openim::EventName::UserUpdateEx, "openim user-update, by the other API"),
+        ] {
+            self.send(what, &event(name, &options), "200").await?;
+        }
+        let changed = [("/profile_changed_at", Part::AtLeast(1))];
+        let path = format!("/registrations/{of}/users/{ada}");
+        self.ask("openim registration, changed", Query::get(path), &changed).await;
         let online = event(openim::EventName::UserOnline, &options);
         self.send("openim user-online", &online, "200 applied").await?;
         let device = [("/online", true.into()), ("/sessions/0/device", "IOS".into())];

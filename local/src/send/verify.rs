@@ -250,16 +250,33 @@ impl Asker<'_> {
     }
 
     async fn registration(&self, path: &str) -> Result<Vec<String>, String> {
-        let Some(model) = self.model.registrations.get(path) else { return Ok(Vec::new()) };
+        let model = self.model.registrations.get(path);
+        let is_update = matches!(self.sent, Sent::Alone(Event::OpenIm(event)) if event.name.is_update());
+        if model.is_none() && !is_update {
+            return Ok(Vec::new());
+        }
         let (app, user) = split(path);
         let asked = Query::get(format!("/registrations/{app}/users")).with("user", user);
-        let Some(answer) = self.get(&asked).await? else {
-            return Ok(vec!["is not registered".to_owned()]);
+        let answer = self.get(&asked).await?;
+        let is_read = |answer: &Value| !answer["profile_read_at"].is_null();
+        let Some(model) = model else {
+            // Whether they are registered is known from other events.
+            let is_told = answer.is_none_or(|answer| {
+                !answer["profile_changed_at"].is_null() || is_read(&answer)
+            });
+            let wrong = (!is_told).then(|| "the profile has not changed".to_owned());
+            return Ok(wrong.into_iter().collect());
         };
+        let Some(answer) = answer else { return Ok(vec!["is not registered".to_owned()]) };
         let found = Registration::read(&answer)?;
+        let is_changed = model.profile_changed_at.is_some();
+        if is_changed && found.profile_changed_at.is_none() && !is_read(&answer) {
+            return Ok(vec![format!("the profile has changed, and is not read: {answer}")]);
+        }
         // The earliest one stays, so an earlier one may be there already.
         let is_earlier = self.is_alone() && found.at < model.at;
-        let is_right = found.name == model.name
+        // A profile that was read is the provider's.
+        let is_right = (found.name == model.name || is_read(&answer))
             && (is_earlier
                 || found.from == model.from && (found.at == model.at || model.from == "receipt"));
         Ok(if is_right { Vec::new() } else { vec![format!("is registered otherwise: {answer}")] })

@@ -256,6 +256,11 @@ impl Asked {
     }
 }
 
+/// Whether the callback has no time of its own, and not even the first arrival's counts.
+fn is_known_by_each_arrival(event: &Event) -> bool {
+    matches!(event, Event::OpenIm(event) if event.name.is_update())
+}
+
 /// The people in the rooms, by the path of the query.
 pub(super) type Rosters = BTreeMap<String, BTreeSet<String>>;
 
@@ -266,7 +271,7 @@ pub(super) struct Played {
     pub(super) ended_at: u64,
     /// Every arrival.
     pub(super) arrived: Vec<Arrived>,
-    /// The events that arrived at all, each once.
+    /// The events that arrived at all: each once, unless each arrival says something new.
     pub(super) known: Vec<Arrived>,
     /// When the queries are sent.
     pub(super) now: u64,
@@ -282,7 +287,11 @@ impl Played {
             let is_robot = event.people().iter().any(|user| robots::is_robot(user));
             let arrived_at = |received_at| Arrived { event: event.clone(), received_at, is_robot };
             let arrivals = arrivals.map(|delay| arrived_at(at + delay));
-            known.extend(arrivals.clone().min_by_key(|arrived| arrived.received_at));
+            if is_known_by_each_arrival(event) {
+                known.extend(arrivals.clone());
+            } else {
+                known.extend(arrivals.clone().min_by_key(|arrived| arrived.received_at));
+            }
             arrived.extend(arrivals);
         }
         let last = arrived.iter().map(|arrived| arrived.received_at).max().unwrap_or(ended_at);

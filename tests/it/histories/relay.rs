@@ -234,7 +234,16 @@ fn check_events(stream: &[Value], events: &BTreeMap<String, Value>) -> Result<()
             "seat" => marks(new).difference(&marks(old)).count(),
             "life" | "boundary" => changed(&["created_at", "closed_at"]),
             "device" => changed(&["online_stamp", "offline_stamp", "logout_stamp", "kicked_stamp"]),
-            "registration" | "settled" | "emptied" => usize::from(old.is_null()),
+            // A change of the profile may come before the registration, and a profile that was
+            // read comes after it.
+            "registration" => {
+                let [was_registered, is_registered] = [old, new].map(|image| !image["k"].is_null());
+                let read = if was_registered { changed(&["profile_read_at"]) } else { 0 };
+                usize::from(was_registered != is_registered)
+                    + changed(&["profile_changed_at"])
+                    + read
+            }
+            "settled" | "emptied" => usize::from(old.is_null()),
             "moved" | "month" | "live" | "app" | "check" => 0,
             other => panic!("{other} is new: does it have events?"),
         };

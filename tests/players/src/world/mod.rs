@@ -39,10 +39,11 @@ pub enum Act {
     OpenImRegister,
     OpenImOnline,
     OpenImOffline,
+    OpenImUpdate,
 }
 
 /// All of it, with its name and how often it is done.
-pub const ACTS: [(Act, &str, u32); 13] = [
+pub const ACTS: [(Act, &str, u32); 14] = [
     (Act::ZegoLogin, "zego-login", 6),
     (Act::ZegoLogout, "zego-logout", 3),
     (Act::ZegoClose, "zego-close", 1),
@@ -56,6 +57,7 @@ pub const ACTS: [(Act, &str, u32); 13] = [
     (Act::OpenImRegister, "openim-register", 2),
     (Act::OpenImOnline, "openim-online", 4),
     (Act::OpenImOffline, "openim-offline", 3),
+    (Act::OpenImUpdate, "openim-update", 2),
 ];
 
 /// One thing that somebody does.
@@ -139,9 +141,10 @@ pub fn live(steps: &[Step]) -> (Vec<Reported>, Truth, u64) {
                 trtc.act(step, &mut timeline);
             }
             Act::ChatLogin | Act::ChatLogout | Act::ChatDisconnect => chat.act(step, &mut timeline),
-            Act::OpenImRegister | Act::OpenImOnline | Act::OpenImOffline => {
-                openim.act(step, &mut timeline);
-            }
+            Act::OpenImRegister
+            | Act::OpenImOnline
+            | Act::OpenImOffline
+            | Act::OpenImUpdate => openim.act(step, &mut timeline),
         }
     }
     let mut truth = Truth::default();
