@@ -103,7 +103,7 @@ async fn the_pages_example_is_applied_and_answered_with_the_pages_answer() {
             "avatar_url": "http://example.com/path/to/face/image.png", "extra": "Extra data",
             "extra_truncated": false, "manager_level": 1, "receive_option": 1,
             "registered_at": 1_673_048_592_000_u64, "registered_at_from": "create_time",
-            "source": "callback"
+            "source": "callback", "profile_changed_at": null, "profile_read_at": null
         });
         assert_eq!(user, expected);
     }
@@ -299,7 +299,8 @@ async fn other_commands_are_acknowledged_and_stored_nowhere() {
         "callbackBeforeUserRegisterCommand",
         "userRegisterBeforeCommand",
         "callbackAfterUserKickOffCommand",
-        "callbackAfterUpdateUserInfoExCommand",
+        "callbackBeforeUpdateUserInfoExCommand",
+        "callbackBeforeUpdateUserInfoCommand",
         "callbackBeforeSendSingleMsgCommand",
         "callbackAfterSendGroupMsgCommand",
         "callbackBeforeAfterMsgCommand",

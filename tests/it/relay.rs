@@ -104,6 +104,7 @@ async fn promise_9_reported_each_fact_goes_to_the_bus_as_one_entry() {
         "presence.left",
         "room.closed",
         "room.opened",
+        "user.changed",
         "user.registered",
     ];
     assert_eq!(

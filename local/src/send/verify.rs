@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use futures::{StreamExt, stream};
 use rollcall::{
-    domain::{App, ProviderName},
-    providers::AllRobots,
+    callback::Provider,
+    domain::App,
+    providers::{AllRobots, openim::OpenIm, tencent::Chat, zego::Zego},
     runtime,
 };
 use rollcall_players::{
@@ -128,9 +129,9 @@ pub async fn verify(
 /// Whether an app's patterns name the user of an event.
 fn is_robot(event: &Event, robots: &AllRobots) -> bool {
     let (provider, id) = match event {
-        Event::Zego(event) => (ProviderName::Zego, &event.app),
-        Event::OpenIm(event) => (ProviderName::OpenIm, &event.options.app),
-        Event::Tencent(event) => (ProviderName::Tencent, &event.options.app),
+        Event::Zego(event) => (Zego::NAME, &event.app),
+        Event::OpenIm(event) => (OpenIm::NAME, &event.options.app),
+        Event::Tencent(event) => (Chat::NAME, &event.options.app),
     };
     let Some(robots) = id.parse().ok().and_then(|id| robots.get(&App { provider, id })) else {
         return false;

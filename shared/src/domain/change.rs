@@ -5,8 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, Connection, Creator, DeviceEvent, LifeId, Mark, Platform, ProfileChange, RoomId, Stamp,
-    UnixMillis, UserId,
+    App, Connection, Creator, DeviceEvent, LifeId, Mark, Platform, Profile, ProfileChange, RoomId,
+    Stamp, UnixMillis, UserId,
 };
 
 /// What a verified callback says has changed.
@@ -232,6 +232,15 @@ impl Registration {
             RegistrationSource::FirstLogin => self.registered_at(),
         }
     }
+}
+
+/// A registration as it is known now: with the profile as it was read last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// The registration.
+    pub registration: Registration,
+    /// What became of the profile.
+    pub profile: Profile,
 }
 
 /// What a log line can name of the changes of one callback: a batch is about more people than a line

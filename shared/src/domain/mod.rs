@@ -21,7 +21,7 @@ mod visit;
 
 pub use change::{
     Boundary, BoundaryChange, Change, Detail, Details, DeviceChange, LifeChange, Named,
-    Registration, RegistrationSource, Roster, SeatChange,
+    Registered, Registration, RegistrationSource, Roster, SeatChange,
 };
 pub use count::{Count, Counting};
 pub use creator::{Creator, CreatorHash};
@@ -35,7 +35,7 @@ pub use observation::{
 };
 pub use observed::{Observed, SEEN_ONLINE_HOLDS, SeatStay, is_ended_by, observed, observed_device};
 pub use outcome::{Counts, Outcome};
-pub use profile::{Profile, ProfileChange, Registered};
+pub use profile::{Profile, ProfileChange};
 pub use sample::{Counted, Sample};
 pub use settings::Settings;
 pub use signature_use::SignatureUse;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{App, Registration, UnixMillis, UserId};
+use super::{App, UnixMillis, UserId};
 
 /// A user's profile changed, and the provider does not say when, nor to what as a whole. So it is a
 /// hint: somebody has to ask. The user and the time are its idempotency key, and of two times the
@@ -44,13 +44,4 @@ impl Profile {
     pub fn unread_change(self) -> Option<UnixMillis> {
         self.changed_at.filter(|changed_at| Some(*changed_at) >= self.read_at)
     }
-}
-
-/// A registration as it is known now: with the profile as it was read last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registered {
-    /// The registration.
-    pub registration: Registration,
-    /// What became of the profile.
-    pub profile: Profile,
 }

@@ -101,9 +101,9 @@ impl Apps {
         let zego = zego::read_apps(apps.zego, &mut warnings)?;
         let tencent = tencent::read_apps(apps.tencent, &mut warnings)?;
         let apps = Self {
-            zego: robots::split(ProviderName::Zego, zego, &mut robots),
+            zego: robots::split(zego::Zego::NAME, zego, &mut robots),
             openim: openim::read_apps(apps.openim, &mut warnings)?,
-            tencent: robots::split(ProviderName::Tencent, tencent, &mut robots),
+            tencent: robots::split(tencent::Chat::NAME, tencent, &mut robots),
             robots,
         };
         warnings.iter().for_each(AppWarnings::log);

@@ -113,10 +113,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::providers::Apps;
+    use crate::{
+        callback::Provider,
+        providers::{Apps, tencent::Chat, zego::Zego},
+    };
 
     fn read(patterns: &[&str]) -> (Robots, Vec<AppWarning>) {
-        let mut warnings = AppWarnings::new(ProviderName::Zego, "1".parse().unwrap());
+        let mut warnings = AppWarnings::new(Zego::NAME, "1".parse().unwrap());
         let patterns = patterns.iter().map(|text| (*text).to_owned()).collect();
         let robots = Robots::read(patterns, &mut warnings);
         (robots, warnings.list().to_vec())
@@ -203,7 +206,7 @@ mod tests {
         let mut with_robots: Vec<&App> = apps.robots.keys().collect();
         with_robots.sort();
         let app = |provider| App { provider, id: "1".parse().unwrap() };
-        let [zego, tencent] = [ProviderName::Zego, ProviderName::Tencent].map(app);
+        let [zego, tencent] = [Zego::NAME, Chat::NAME].map(app);
         assert_eq!(with_robots, [&zego, &tencent]);
         let user = "recorder".parse().unwrap();
         assert!(apps.robots[&zego].have(&user) && !apps.robots[&tencent].have(&user));
