@@ -61,11 +61,9 @@ impl World {
     fn events(&self) -> Vec<(&'static str, String)> {
         let records = self.store.stream(0).into_iter();
         let records = records.map(|record| serde_json::from_value::<StreamRecord>(record).unwrap());
-        let events: Vec<RelayEvent> =
-            records.flat_map(|record| events(&record).unwrap()).collect();
-        let named = |event: &RelayEvent| {
-            (event.name(), event.id().split_once('-').unwrap().1.to_owned())
-        };
+        let events: Vec<RelayEvent> = records.flat_map(|record| events(&record).unwrap()).collect();
+        let named =
+            |event: &RelayEvent| (event.name(), event.id().split_once('-').unwrap().1.to_owned());
         events.iter().map(named).collect()
     }
 }
@@ -130,7 +128,10 @@ async fn a_user_of_whom_only_an_update_arrived_has_no_registration() {
     assert_eq!(list["registrations"], json!([]));
     // The server knows her.
     let (status, ada) = world.get("/presence/openim/main/users/ada").await;
-    assert_eq!((status, &ada["online"], &ada["last_seen_at"]), (StatusCode::OK, &json!(false), &Value::Null));
+    assert_eq!(
+        (status, &ada["online"], &ada["last_seen_at"]),
+        (StatusCode::OK, &json!(false), &Value::Null)
+    );
     let (_, stored) = world.get("/users/openim/main/ada").await;
     let item = json!({ "kind": "profile_change", "changed_at": NOW.0 + 5, "expires_at": null });
     assert_eq!(stored["items"], json!([item]));
@@ -177,8 +178,8 @@ async fn promise_3_convergent_updates_and_registrations_in_any_order_leave_the_s
         assert_eq!(registered.count(), 1, "{order:?}: {events:?}");
         let changed = events.iter().filter(|(name, _)| *name == "user.changed");
         // An update that is overtaken says nothing new.
-        let newest_first = order.iter().position(|index| *index == 3)
-            < order.iter().position(|index| *index == 2);
+        let newest_first =
+            order.iter().position(|index| *index == 3) < order.iter().position(|index| *index == 2);
         assert_eq!(changed.count(), if newest_first { 1 } else { 2 }, "{order:?}: {events:?}");
     }
 }
@@ -217,7 +218,15 @@ fn malformed() -> Vec<(String, &'static str)> {
     let command = "callbackAfterUpdateUserInfoCommand";
     let mut bodies = Vec::new();
     for user in [
-        "null", "\"\"", "{}", "[]", "[\"ada\"]", "true", "false", "\"\\ud83d\"", "\"ada\\udfff\"",
+        "null",
+        "\"\"",
+        "{}",
+        "[]",
+        "[\"ada\"]",
+        "true",
+        "false",
+        "\"\\ud83d\"",
+        "\"ada\\udfff\"",
         "{\"userID\":\"ada\"}",
     ] {
         for name in ["\"Ada\"", "null", "\"\"", "17", "{}"] {
@@ -245,7 +254,10 @@ fn malformed() -> Vec<(String, &'static str)> {
         bodies.push((body, "`userID`"));
     }
     for named in ["[]", "{}", "true", "\"\\ud83d\""] {
-        bodies.push((format!(r#"{{"callbackCommand":{named},"userID":"ada"}}"#), "`callbackCommand`"));
+        bodies.push((
+            format!(r#"{{"callbackCommand":{named},"userID":"ada"}}"#),
+            "`callbackCommand`",
+        ));
     }
     bodies
 }
@@ -256,9 +268,9 @@ async fn malformed_updates_are_refused_and_change_nothing() {
     let bodies = malformed();
     assert!(bodies.len() >= 100, "{}", bodies.len());
     let header = [("authorization", basic(OPENIM_PASSWORD))];
-    let answers = bodies.iter().flat_map(|(body, wrong)| {
-        [UPDATE, UPDATE_EX].map(|route| (route, body.clone(), *wrong))
-    });
+    let answers = bodies
+        .iter()
+        .flat_map(|(body, wrong)| [UPDATE, UPDATE_EX].map(|route| (route, body.clone(), *wrong)));
     join_all(answers.map(async |(route, body, wrong)| {
         let answer = app.post_with(route, &header, body.clone()).await;
         assert_eq!(answer.status, 400, "{body}: {}", answer.body);

@@ -252,7 +252,8 @@ impl Asker<'_> {
 
     async fn registration(&self, path: &str) -> Result<Vec<String>, String> {
         let model = self.model.registrations.get(path);
-        let is_update = matches!(self.sent, Sent::Alone(Event::OpenIm(event)) if event.name.is_update());
+        let is_update =
+            matches!(self.sent, Sent::Alone(Event::OpenIm(event)) if event.name.is_update());
         if model.is_none() && !is_update {
             return Ok(Vec::new());
         }
@@ -262,9 +263,8 @@ impl Asker<'_> {
         let is_read = |answer: &Value| !answer["profile_read_at"].is_null();
         let Some(model) = model else {
             // Whether they are registered is known from other events.
-            let is_told = answer.is_none_or(|answer| {
-                !answer["profile_changed_at"].is_null() || is_read(&answer)
-            });
+            let is_told = answer
+                .is_none_or(|answer| !answer["profile_changed_at"].is_null() || is_read(&answer));
             let wrong = (!is_told).then(|| "the profile has not changed".to_owned());
             return Ok(wrong.into_iter().collect());
         };

@@ -20,8 +20,8 @@ mod verdict;
 mod visit;
 
 pub use change::{
-    Boundary, BoundaryChange, Change, Detail, Details, DeviceChange, LifeChange, Named,
-    Registered, Registration, RegistrationSource, Roster, SeatChange,
+    Boundary, BoundaryChange, Change, Detail, Details, DeviceChange, LifeChange, Named, Registered,
+    Registration, RegistrationSource, Roster, SeatChange,
 };
 pub use count::{Count, Counting};
 pub use creator::{Creator, CreatorHash};

@@ -153,9 +153,10 @@ mod tests {
             assert_eq!(warnings, [], "{pattern}");
         }
         let (robots, _) = read(&["a", "b*"]);
-        assert_eq!(["a", "bob", "cyd"].map(|user| robots.have(&user.parse().unwrap())), [
-            true, true, false
-        ]);
+        assert_eq!(
+            ["a", "bob", "cyd"].map(|user| robots.have(&user.parse().unwrap())),
+            [true, true, false]
+        );
     }
 
     #[test]
@@ -165,14 +166,17 @@ mod tests {
         let number = |number, fault| AppWarning::Robots(number, fault);
         let why = "wildcards are either regular `*` or recursive `**`";
         let (range, wildcards) = ("invalid range pattern", why);
-        assert_eq!(warnings, [
-            number(1, RobotsFault::Blank),
-            number(2, RobotsFault::Blank),
-            number(3, RobotsFault::TooLong(255)),
-            number(4, RobotsFault::NoPattern { at: 4, why: range }),
-            number(5, RobotsFault::NoPattern { at: 4, why: wildcards }),
-            number(6, RobotsFault::Surrounded),
-        ]);
+        assert_eq!(
+            warnings,
+            [
+                number(1, RobotsFault::Blank),
+                number(2, RobotsFault::Blank),
+                number(3, RobotsFault::TooLong(255)),
+                number(4, RobotsFault::NoPattern { at: 4, why: range }),
+                number(5, RobotsFault::NoPattern { at: 4, why: wildcards }),
+                number(6, RobotsFault::Surrounded),
+            ]
+        );
         assert_eq!(
             warnings[3].to_string(),
             "number 4 of an app's `robots` is left out: it is no pattern, by its character 4: \

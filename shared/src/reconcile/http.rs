@@ -147,7 +147,8 @@ impl From<ReconcileError> for Reply {
 
 impl From<RoomPassed> for Checked {
     fn from(passed: RoomPassed) -> Self {
-        let RoomPassed { checked_at, found, stored, is_braked, disagreements, profiles, .. } = passed;
+        let RoomPassed { checked_at, found, stored, is_braked, disagreements, profiles, .. } =
+            passed;
         Self { checked_at, found, stored, braked: is_braked, disagreements, profiles }
     }
 }

@@ -256,11 +256,7 @@ impl AppPass<'_> {
 
 /// Whose profile is asked for of one person, if any is: one that changed, or one whose registration is
 /// not known.
-async fn due(
-    record: Record<'_>,
-    api: &DeviceApi,
-    user: &UserId,
-) -> Result<AllDue, ReconcileError> {
+async fn due(record: Record<'_>, api: &DeviceApi, user: &UserId) -> Result<AllDue, ReconcileError> {
     let DeviceApi::OpenIm(_) = api else { return Ok(AllDue::new()) };
     let due = Due::of(record.account(user).await?.as_ref());
     Ok(due.map(|due| (user.clone(), due)).into_iter().collect())

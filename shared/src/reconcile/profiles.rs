@@ -51,7 +51,9 @@ impl Due {
     /// Why the profile of a user with this account is asked for; `None` if it is current.
     pub(super) fn of(account: Option<&Account>) -> Option<Self> {
         match account {
-            Some(Account::Registered(known)) => known.profile.unread_change().map(|_| Self::Changed),
+            Some(Account::Registered(known)) => {
+                known.profile.unread_change().map(|_| Self::Changed)
+            }
             Some(Account::Changed(at)) => Some(Self::Unregistered(*at)),
             None => Some(Self::Unknown),
         }

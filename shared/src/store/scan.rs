@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     NewFact, StoreError,
-    item::{
-        self, ERASED_AT, EXPIRES_AT, Item, PROFILE_CHANGED_AT, PROFILE_READ_AT, RECORDED_AT,
-    },
+    item::{self, ERASED_AT, EXPIRES_AT, Item, PROFILE_CHANGED_AT, PROFILE_READ_AT, RECORDED_AT},
     keys, stream,
     table::{PK, SK, Table},
 };

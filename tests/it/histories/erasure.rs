@@ -399,7 +399,11 @@ impl Play<'_> {
             expected.registrations.remove(&self.path);
             let is_update = |arrived: &Arrived| {
                 arrived.received_at > erased.at
-                    && arrived.event.people().iter().any(|user| self.path.ends_with(&format!("/{user}")))
+                    && arrived
+                        .event
+                        .people()
+                        .iter()
+                        .any(|user| self.path.ends_with(&format!("/{user}")))
                     && matches!(&arrived.event, Event::OpenIm(event) if event.name.is_update())
             };
             let is_known = self.known().iter().any(is_update);

@@ -54,8 +54,7 @@ async fn pass(
         Patience::default(),
     );
     let reconcile = reconcile_on(system.store().client(), APIS.clone(), clock, transport);
-    let request =
-        Request { method: Method::POST, ..Request::get(path, query, UnixMillis(at)) };
+    let request = Request { method: Method::POST, ..Request::get(path, query, UnixMillis(at)) };
     let id = format!("{path}-{at}-{seed}");
     let reply = iam::acting_as(RECONCILE, Box::pin(reconcile.answer(&request, &id))).await;
     assert!([200, 502].contains(&reply.status.as_u16()), "{} {}", reply.status, reply.body);

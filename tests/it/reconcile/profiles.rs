@@ -75,11 +75,19 @@ async fn a_profile_that_changed_is_read_again_and_then_it_is_current() {
     let shown = ["name", "avatar_url", "extra", "profile_changed_at"].map(|name| &ada[name]);
     assert_eq!(
         shown,
-        [&json!("Ada Lovelace"), &json!("Ada Lovelace.png"), &json!("of Ada Lovelace"), &Value::Null]
+        [
+            &json!("Ada Lovelace"),
+            &json!("Ada Lovelace.png"),
+            &json!("of Ada Lovelace"),
+            &Value::Null
+        ]
     );
     assert_eq!(ada["profile_read_at"], world.start.0 + 200);
     // The registration is what it was.
-    assert_eq!((&ada["registered_at"], &ada["source"]), (&json!(world.start.0), &json!("callback")));
+    assert_eq!(
+        (&ada["registered_at"], &ada["source"]),
+        (&json!(world.start.0), &json!("callback"))
+    );
     let list = world.get("/registrations/openim/main").await;
     assert_eq!(list["registrations"], json!([ada]));
     // And nothing more has to be done.
@@ -110,7 +118,10 @@ async fn a_change_that_arrives_meanwhile_stays() {
     let asks = world.asks_after(200).await;
     assert_eq!(profiles(&asks, "openim/main/users/ada", "").await, (1, 1));
     let ada = world.registered("ada").await;
-    assert_eq!((&ada["name"], &ada["profile_read_at"]), (&json!("Ada"), &json!(world.start.0 + 200)));
+    assert_eq!(
+        (&ada["name"], &ada["profile_read_at"]),
+        (&json!("Ada"), &json!(world.start.0 + 200))
+    );
     assert_eq!(ada["profile_changed_at"], world.start.0 + 300);
     // An answer to an older question does not replace a newer one.
     let newer = world.asks_after(400).await;
@@ -161,7 +172,10 @@ async fn a_user_of_whom_only_an_update_arrived_is_recorded_as_the_provider_has_t
         let (status, answer) = post_at(&asks.0, path, "", asks.1).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
         let eve = world.registered("eve").await;
-        assert_eq!((&eve["registered_at"], &eve["source"]), (&json!(created), &json!("reconciled")));
+        assert_eq!(
+            (&eve["registered_at"], &eve["source"]),
+            (&json!(created), &json!("reconciled"))
+        );
         assert_eq!((&eve["name"], &eve["profile_changed_at"]), (&json!("Eve"), &Value::Null));
         assert_eq!(eve["profile_read_at"], world.start.0 + 200);
         let list = world.get("/registrations/openim/main").await;
@@ -169,7 +183,10 @@ async fn a_user_of_whom_only_an_update_arrived_is_recorded_as_the_provider_has_t
         // Her own callback was only late: the time is its own, and the profile the newer one.
         world.openim(EventName::UserRegister, "eve", 50).await;
         let eve = world.registered("eve").await;
-        assert_eq!((&eve["registered_at"], &eve["source"]), (&json!(world.start.0 + 50), &json!("callback")));
+        assert_eq!(
+            (&eve["registered_at"], &eve["source"]),
+            (&json!(world.start.0 + 50), &json!("callback"))
+        );
         assert_eq!(eve["name"], "Eve", "{path}");
     }
 }

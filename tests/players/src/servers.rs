@@ -201,10 +201,9 @@ impl Servers {
                 if let Some(name) = &options.name {
                     profile.nickname.clone_from(name);
                 }
-                for (new, known) in [
-                    (&options.face_url, &mut profile.face_url),
-                    (&options.ex, &mut profile.ex),
-                ] {
+                for (new, known) in
+                    [(&options.face_url, &mut profile.face_url), (&options.ex, &mut profile.ex)]
+                {
                     if !new.is_empty() {
                         known.clone_from(new);
                     }

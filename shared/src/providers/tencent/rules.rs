@@ -2,7 +2,7 @@
 
 use super::{
     device, says,
-    trtc_event::{ANCHOR, AUDIENCE},
+    trtc_event::{ANCHOR, AUDIENCE, FOUR},
     visits::{self, Visits},
 };
 use crate::{
@@ -25,6 +25,7 @@ pub static RULES: Rules = Rules {
                 (AUDIENCE, "audience"),
                 // TRTC has no such role: it is that of robots.
                 (Role::ADMIN, "admin"),
+                (FOUR, "role_4"),
             ],
             services: &[Role::ADMIN],
         },

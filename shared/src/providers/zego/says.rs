@@ -7,7 +7,8 @@ pub(super) fn says(mark: &Mark, role: &str) -> String {
     let Order { time, session, sequence } = &mark.order;
     let session = session.as_ref().map_or("-", SessionId::as_str);
     let place = format!("login_time {time}, session_id {session}, user_update_seq {sequence}");
-    let not_counted = if mark.role == Role::ADMIN { ", which does not count as a person" } else { "" };
+    let not_counted =
+        if mark.role == Role::ADMIN { ", which does not count as a person" } else { "" };
     let role = format!("{role}{not_counted}");
     if mark.kind == Kind::Leave {
         let reason = reason(mark.reason);

@@ -18,8 +18,7 @@ use super::{
     seat::Seat,
 };
 use crate::domain::{
-    App, Details, Device, LifeId, Mark, Month, Registered, RoomId, UnixMillis, UnixSeconds,
-    UserId,
+    App, Details, Device, LifeId, Mark, Month, Registered, RoomId, UnixMillis, UnixSeconds, UserId,
 };
 
 /// One of the items that are stored about a person.

@@ -8,9 +8,9 @@ use super::{
     super::{
         StoreError,
         item::{
-            self, CLOSED_AT, CREATED_AT, Item, KICKED_STAMP, LOGOUT_STAMP,
-            OFFLINE_STAMP, ONLINE_STAMP, PROFILE_CHANGED_AT, PROFILE_READ_AT, SEEN_IN,
-            SEEN_OFFLINE, SEEN_ONLINE, SEEN_OUT, SOURCE,
+            self, CLOSED_AT, CREATED_AT, Item, KICKED_STAMP, LOGOUT_STAMP, OFFLINE_STAMP,
+            ONLINE_STAMP, PROFILE_CHANGED_AT, PROFILE_READ_AT, SEEN_IN, SEEN_OFFLINE, SEEN_ONLINE,
+            SEEN_OUT, SOURCE,
         },
         keys::{self, BOUNDARY, DEVICE, EMPTIED, LIFE, Owner, REGISTRATION, SEAT, SETTLED},
         settled::{EmptiedRoom, SettledLife},

@@ -48,8 +48,7 @@ impl Writer {
              AND attribute_not_exists({PROFILE_CHANGED_AT}) \
              AND attribute_not_exists({PROFILE_READ_AT})"
         );
-        let mut written =
-            self.table.put_if(write(registration), condition, &[EARLIEST]).await?;
+        let mut written = self.table.put_if(write(registration), condition, &[EARLIEST]).await?;
         for _ in 0..ATTEMPTS {
             let Written::No(known) = written else { return Ok(Outcome::Applied) };
             let new = write(registration);
@@ -73,8 +72,7 @@ fn with_profile_of(mut new: Item, known: &Item) -> Item {
     if let Some(changed_at) = known.get(PROFILE_CHANGED_AT) {
         new.insert(PROFILE_CHANGED_AT.to_owned(), changed_at.clone());
     }
-    let [of_new, of_known] =
-        [&new, known].map(|item| item::optional_number(item, PROFILE_READ_AT));
+    let [of_new, of_known] = [&new, known].map(|item| item::optional_number(item, PROFILE_READ_AT));
     if of_known > of_new {
         for name in PROFILE_DETAILS.into_iter().chain([DISPLAY_NAME, PROFILE_READ_AT]) {
             match known.get(name) {

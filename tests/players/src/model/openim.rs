@@ -4,9 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::openim::EventName::{
-    UserOffline, UserOnline, UserRegister, UserUpdate, UserUpdateEx,
-};
+use crate::openim::EventName::{UserOffline, UserOnline, UserRegister, UserUpdate, UserUpdateEx};
 
 use super::Arrived;
 use crate::answers::{Answers, End, Registration, Stay};

@@ -141,10 +141,9 @@ pub fn live(steps: &[Step]) -> (Vec<Reported>, Truth, u64) {
                 trtc.act(step, &mut timeline);
             }
             Act::ChatLogin | Act::ChatLogout | Act::ChatDisconnect => chat.act(step, &mut timeline),
-            Act::OpenImRegister
-            | Act::OpenImOnline
-            | Act::OpenImOffline
-            | Act::OpenImUpdate => openim.act(step, &mut timeline),
+            Act::OpenImRegister | Act::OpenImOnline | Act::OpenImOffline | Act::OpenImUpdate => {
+                openim.act(step, &mut timeline)
+            }
         }
     }
     let mut truth = Truth::default();
