@@ -289,13 +289,11 @@ impl Check {
         } else {
             self.tickets(&ZEGO_TOKEN, app.id).await;
         }
-        match app.secret.callback_secrets.first() {
-            Some(secret) => self.zego_rooms(&App { id: app.id, secret }).await,
-            None => {
-                println!("none   zego: ROLLCALL_APPS has no \"callback_secrets\" of it");
-                Err(Refused)
-            }
-        }
+        let Some(secret) = app.secret.callback_secrets.first() else {
+            println!("none   zego: ROLLCALL_APPS has no \"callback_secrets\" of it");
+            return Err(Refused);
+        };
+        self.zego_rooms(&App { id: app.id, secret }).await
     }
 
     async fn zego_rooms(&mut self, app: &App<'_, Secret>) -> Result<(), Refused> {

@@ -115,8 +115,7 @@ fn mint<K: Kind>(apps: &Apps, request: &Request) -> Result<Answer, Error> {
 
 fn verify<K: Kind>(apps: &Apps, request: &Request) -> Result<Answer, Error> {
     let verdict = K::verify(apps, read(&request.body)?, request.received_at.seconds())?;
-    let might_match_another_key =
-        verdict.as_ref().is_err_and(|invalid| invalid.might_be_by_a_new_key());
+    let might_match_another_key = verdict.as_ref().is_err_and(Refusal::might_be_by_a_new_key);
     let verdict: Verdict<K::Code> = match verdict {
         Ok(valid) => Verdict::Valid { valid: true, code: 0, expires_at: valid.expires_at },
         Err(invalid) => Verdict::Refused {
@@ -194,7 +193,7 @@ pub(crate) fn required_number(
     Ok(required(name, value)?.as_u64())
 }
 
-/// How long a ticket is to be valid.
+/// The lifetime that `expire_seconds` asks for.
 pub(crate) fn valid_for<const MIN_S: u64, const MAX_S: u64, const DEFAULT_S: u64>(
     value: Option<Value>,
 ) -> Result<Lifetime<MIN_S, MAX_S, DEFAULT_S>, Error> {

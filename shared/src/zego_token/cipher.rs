@@ -22,7 +22,7 @@ pub(super) fn encrypt_cbc(content: &[u8], iv: &[u8; BLOCK_BYTES], key: &ServerSe
 ///
 /// If the padding is wrong, the bytes are all that was decrypted, and the caller reads them as it
 /// reads any others before it asks whether they are whole. So neither an answer nor its time says
-/// whether a padding was right: whoever learned that could decrypt a token byte by byte.
+/// whether a padding was right. With that, an attacker could decrypt a token byte by byte.
 pub(super) fn decrypted(sealed: &Sealed, key: &ServerSecret) -> Candidate {
     match sealed.mode {
         Mode::Cbc => {
@@ -61,7 +61,7 @@ impl Candidate {
                 let is_padding = 0_u8.wrapping_sub(u8::from(at < padding));
                 wrong | ((byte ^ length) & is_padding)
             });
-        let is_whole = (wrong == 0) & (padding != 0) & (padding <= BLOCK_BYTES);
+        let is_whole = wrong | u8::from(!(1..=BLOCK_BYTES).contains(&padding)) == 0;
         bytes.truncate(bytes.len() - if is_whole { padding } else { 0 });
         Self { bytes, is_whole }
     }

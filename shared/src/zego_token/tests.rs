@@ -174,6 +174,16 @@ fn a_token_is_valid_in_its_last_second_and_not_in_the_next() {
 }
 
 #[test]
+fn a_token_of_another_user_is_reported_as_such_whether_it_has_expired_or_not() {
+    let token = claims("ada").token(&key(SECRET)).unwrap();
+    for other in ["bob", "Ada", "ada ", "ad"] {
+        for now in [NOW, UnixSeconds(END.0 + 1)] {
+            assert_eq!(check(token.expose(), other, now), Err(Invalid::OtherUser), "{other}");
+        }
+    }
+}
+
+#[test]
 fn two_tokens_of_one_second_have_nothing_in_common_but_their_end() {
     let key = key(SECRET);
     let tokens: Vec<Sealed> = (0..50)
@@ -276,9 +286,9 @@ fn a_wrong_padding_is_not_distinguished_from_a_wrong_key() {
         let found = changed(token.expose(), |bytes| bytes[at] ^= mask);
         let candidate = decrypted(&Sealed::read(&found).unwrap(), &key(SECRET));
         if candidate.is_whole {
-            right += 1
+            right += 1;
         } else {
-            wrong += 1
+            wrong += 1;
         }
         let invalid = check(&found, "ada", NOW).unwrap_err();
         assert_eq!((invalid, invalid.to_string()), (wanted, wanted.to_string()), "{mask}");

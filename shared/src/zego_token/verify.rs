@@ -43,15 +43,16 @@ pub fn verify<'k>(
     let sealed = Sealed::read(token).map_err(Invalid::Undecodable)?;
     let contents = keys.into_iter().map(|(app, key)| {
         let candidate = decrypted(&sealed, key);
-        // Both are always looked at.
-        let is_content = is_object(&candidate.bytes) & candidate.is_whole;
-        let content = is_content.then(|| Content::read(&candidate.bytes, sealed.expires_at));
+        // Both are asked, whatever the first one says.
+        let (is_object, is_whole) = (is_object(&candidate.bytes), candidate.is_whole);
+        let content =
+            (is_object && is_whole).then(|| Content::read(&candidate.bytes, sealed.expires_at));
         // Another app's key proves nothing about this app.
         content.filter(|content| {
             let is_its_own = content.as_ref().is_ok_and(|content| content.is_of(app));
             app == expected.app || is_its_own
         })
     });
-    let content = contents.fold(None, |found, content| found.or(content));
+    let content = contents.fold(None, Option::or);
     content.ok_or(Invalid::Undecryptable)??.check(expected.app, &expected.user, now)
 }
