@@ -248,6 +248,29 @@ async fn the_answer_to_a_bad_request_says_what_is_bad() {
     assert_eq!(ask(&app, MINT, &deep).await.0, 400);
 }
 
+/// A body that was cut anywhere, or that lost any of its bytes: refused, or what is left is asked for.
+#[tokio::test]
+async fn hundreds_of_damaged_bodies_are_refused() {
+    let app = TestApp::start().await;
+    let room = json!({ "id": "lobby", "login": true, "publish": false, "streams": ["s"] });
+    let mint = json!({ "app_id": 1, "user_id": "ada", "expire_seconds": 3600, "room": room });
+    let good = token(1, SERVER_SECRET, runtime::now().seconds());
+    let verify = json!({ "app_id": 1, "user_id": "ada", "token": &good[..40] });
+    let mut refused = 0;
+    for (path, body) in [(MINT, mint.to_string()), (VERIFY, verify.to_string())] {
+        for at in 0..body.len() {
+            let (status, answer) = ask(&app, path, &body[..at]).await;
+            assert_eq!((status.as_u16(), &answer["error"]["code"]), (400, &json!("bad_parameter")));
+            let mut without = body.clone();
+            without.remove(at);
+            let (status, answer) = ask(&app, path, &without).await;
+            assert!([200, 400, 404].contains(&status.as_u16()), "{without}: {answer}");
+            refused += 1 + u32::from(status != 200);
+        }
+    }
+    assert!(refused > 300, "{refused}");
+}
+
 #[tokio::test]
 async fn apps_that_cannot_mint_and_routes_that_are_not_there_are_not_found() {
     let app = TestApp::start().await;
