@@ -17,7 +17,10 @@ pub mod send;
 /// The apps that are served when `ROLLCALL_APPS` is not set, with the secrets that the providers
 /// publish in their own examples.
 pub const EXAMPLE_APPS: &str = r#"{
-    "zego": {"1": {"callback_secrets": ["secret"]}},
+    "zego": {"1": {
+        "callback_secrets": ["secret"],
+        "server_secrets": ["9193cc662a4c0ec135ec71fb57194b38"]
+    }},
     "openim": {"main": {
         "secrets": ["openIM123"],
         "basic": [{"user": "openim", "password": "openIM123"}]
