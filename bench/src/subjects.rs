@@ -11,6 +11,7 @@ use rollcall::{
     handler::Receiver,
     http::Request,
     providers::{openim::AppCredentials, tencent},
+    routes::{MINT_USER_SIG, MINT_ZEGO_TOKEN},
     runtime,
     store::Writer,
 };
@@ -203,9 +204,13 @@ impl Callbacks {
                 self.happen(self.zego(Zego::RoomLogin, &user, at, 1)?).await?;
                 return Ok(event("GET", &format!("/presence/zego/1/users/{user}"), &[], "", ""));
             }
-            Common::Mint => {
+            Common::MintUserSig => {
                 let body = json!({"sdk_app_id": 1_400_000_000, "user_id": user}).to_string();
-                return Ok(event("POST", "/tencent/user-sig", &[], "", &body));
+                return Ok(event("POST", MINT_USER_SIG, &[], "", &body));
+            }
+            Common::MintZegoToken => {
+                let body = json!({"app_id": 1, "user_id": user}).to_string();
+                return Ok(event("POST", MINT_ZEGO_TOKEN, &[], "", &body));
             }
         };
         Ok(as_event(&callback))
@@ -334,7 +339,7 @@ impl Callbacks {
 
     fn zego_callback(&self, event: &zego::Event) -> Result<Callback, Failure> {
         let app = "1".parse()?;
-        let secret = self.apps.zego[&app].first().ok_or("no secret")?;
+        let secret = self.apps.zego[&app].callback_secrets.first().ok_or("no secret")?;
         let now: UnixSeconds = runtime::now().seconds();
         Ok(event.callback(secret, now, &zego::nonce(now)))
     }

@@ -17,7 +17,11 @@ pub mod send;
 /// The apps that are served when `ROLLCALL_APPS` is not set, with the secrets that the providers
 /// publish in their own examples, and users whose names begin with `recorder_` as robots.
 pub const EXAMPLE_APPS: &str = r#"{
-    "zego": {"1": {"callback_secrets": ["secret"], "robots": ["recorder_*"]}},
+    "zego": {"1": {
+        "callback_secrets": ["secret"],
+        "server_secrets": ["9193cc662a4c0ec135ec71fb57194b38"],
+        "robots": ["recorder_*"]
+    }},
     "openim": {"main": {
         "secrets": ["openIM123"],
         "basic": [{"user": "openim", "password": "openIM123"}]

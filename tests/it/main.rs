@@ -47,3 +47,4 @@ mod template;
 mod tencent;
 mod user_sig;
 mod wire;
+mod zego_token;

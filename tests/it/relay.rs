@@ -416,7 +416,7 @@ fn the_patterns_of_the_docs_select_what_they_say() {
                 &again,
                 &["room.emptied", "room.settled"],
                 &["device.online", "device.offline"],
-                &["user.registered", "user.erased"]
+                &["user.registered", "user.changed", "user.erased"]
             ]
             .concat(),
         ]

@@ -512,8 +512,8 @@ fn zego_secret(given: Option<String>, app: &str) -> Result<Secret, Failure> {
         return super::secret("--secret", given, CALLBACK_SECRETS);
     }
     let apps = apps()?;
-    let secrets = app.parse().ok().and_then(|id: AppId| apps.zego.get(&id).cloned());
-    let first = secrets.and_then(|secrets| secrets.into_iter().next());
+    let app_of_it = app.parse().ok().and_then(|id: AppId| apps.zego.get(&id).cloned());
+    let first = app_of_it.and_then(|app| app.callback_secrets.into_iter().next());
     first.ok_or_else(|| {
         format!("no secret is known for ZEGO app {app}: give one with --secret").into()
     })

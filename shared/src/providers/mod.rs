@@ -77,7 +77,7 @@ impl Apps {
     /// use rollcall::providers::Apps;
     ///
     /// let apps = Apps::from_json(r#"{"zego":{"1":{"callback_secrets":["current","previous"]}}}"#)?;
-    /// assert_eq!(apps.zego[&"1".parse().unwrap()].len(), 2);
+    /// assert_eq!(apps.zego[&"1".parse().unwrap()].callback_secrets.len(), 2);
     /// # Ok::<(), rollcall::providers::AppsError>(())
     /// ```
     ///
@@ -155,7 +155,7 @@ mod tests {
             let blank = serde_json::Value::from(blank);
             let json = format!(
                 r#"{{
-                    "zego": {{"1": {{"callback_secrets": [{blank}, "x"]}}, "2": {{"callback_secrets": [{blank}]}}}},
+                    "zego": {{"1": {{"callback_secrets": [{blank}, "x"]}}, "2": {{"callback_secrets": [{blank}], "server_secrets": [{blank}]}}}},
                     "openim": {{"main": {{"secrets": [{blank}], "basic": [
                         {{"user": "openim", "password": {blank}}}, {{"user": {blank}, "password": "x"}}
                     ]}}}},
@@ -163,8 +163,9 @@ mod tests {
                 }}"#
             );
             let apps = Apps::from_json(&json).unwrap();
-            assert_eq!(apps.zego[&"1".parse().unwrap()].len(), 1);
-            assert!(apps.zego[&"2".parse().unwrap()].is_empty());
+            assert_eq!(apps.zego[&"1".parse().unwrap()].callback_secrets.len(), 1);
+            let zego = &apps.zego[&"2".parse().unwrap()];
+            assert!(zego.callback_secrets.is_empty() && zego.server_secrets.is_empty());
             let openim = &apps.openim[&"main".parse().unwrap()];
             assert!(openim.secrets.is_empty() && openim.basic.is_empty());
             let tencent = &apps.tencent[&"3".parse().unwrap()];
@@ -177,14 +178,17 @@ mod tests {
     fn what_surrounds_a_secret_of_any_kind_is_trimmed() {
         let apps = Apps::from_json(
             r#"{
-                "zego": {"1": {"callback_secrets": [" a\n"]}},
+                "zego": {"1": {"callback_secrets": [" a\n"],
+                               "server_secrets": ["\ufefffa94dd0f974cf2e293728a526b028271 "]}},
                 "openim": {"main": {"secrets": ["\tb"], "basic": [{"user": " u ", "password": "c\u00a0"}]}},
                 "tencent": {"3": {"secret_keys": ["d\r\n"], "chat_tokens": ["\ufeffe"], "trtc_keys": ["f "]}}
             }"#,
         )
         .unwrap();
         let text = |secrets: &[Secret]| secrets[0].expose().to_owned();
-        assert_eq!(text(&apps.zego[&"1".parse().unwrap()]), "a");
+        assert_eq!(text(&apps.zego[&"1".parse().unwrap()].callback_secrets), "a");
+        let server_secrets = &apps.zego[&"1".parse().unwrap()].server_secrets;
+        assert_eq!(server_secrets[0].bytes(), b"fa94dd0f974cf2e293728a526b028271");
         let openim = &apps.openim[&"main".parse().unwrap()];
         assert_eq!(text(&openim.secrets), "b");
         assert_eq!(openim.basic[0].user_pass(), "u:c");
@@ -192,6 +196,15 @@ mod tests {
         assert_eq!(text(&tencent.secret_keys), "d");
         assert_eq!(text(&tencent.chat_tokens), "e");
         assert_eq!(text(&tencent.trtc_keys), "f");
+    }
+
+    #[test]
+    fn a_server_secret_that_cannot_be_a_key_is_left_out() {
+        let json = r#"{"zego":{"1":{"server_secrets":
+            ["hunter2", "fa94dd0f974cf2e293728a526b028271", "\u00e9a94dd0f974cf2e293728a526b028271"]}}}"#;
+        let app = &Apps::from_json(json).unwrap().zego[&"1".parse().unwrap()];
+        assert_eq!(app.server_secrets.len(), 1);
+        assert!(!format!("{app:?}").contains("fa94dd0f"));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use super::Zego;
+use super::{Zego, apps::SERVER_SECRET_FORM};
 use crate::{
-    callback::{AppWarning, AppWarnings, Provider, Secret, SecretForm, SecretKind},
+    callback::{AppWarning, AppWarnings, Provider, Secret, SecretKind},
     domain::AppId,
     providers::{
         Robots,
@@ -13,10 +13,8 @@ use crate::{
 };
 
 /// The secret that signs requests to the Server API. It is not the one of callbacks.
-pub const SERVER_SECRET: SecretKind = SecretKind {
-    name: "server_secret",
-    form: Some(SecretForm { words: "32 characters", fits: |text| text.len() == 32 }),
-};
+pub const SERVER_SECRET: SecretKind =
+    SecretKind { name: "server_secret", form: Some(SERVER_SECRET_FORM) };
 
 /// The Server API of RTC that is nearest to most.
 const URL: &str = "https://rtc-api.zego.im";

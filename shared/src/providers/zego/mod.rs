@@ -26,8 +26,8 @@ use std::time::Duration;
 pub use api_account::{ApiAccount, SERVER_SECRET};
 #[cfg(feature = "server-api")]
 pub(super) use api_account::{ApiAccountJson, read_api_account};
+pub use apps::{AppCredentials, Apps, CALLBACK_SECRETS, SERVER_SECRETS, ServerSecret};
 pub(super) use apps::{AppJson, read_apps};
-pub use apps::{Apps, CALLBACK_SECRETS};
 pub use room_close::RoomClose;
 pub use room_create::RoomCreate;
 pub use room_login::RoomLogin;
