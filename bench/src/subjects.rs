@@ -11,6 +11,7 @@ use rollcall::{
     handler::Receiver,
     http::Request,
     providers::{openim::AppCredentials, tencent},
+    routes::{MINT_USER_SIG, MINT_ZEGO_TOKEN},
     runtime,
     store::Writer,
 };
@@ -190,6 +191,10 @@ impl Callbacks {
                 self.happen(self.openim(OpenImName::UserOnline, &user, at, false)?).await?;
                 self.openim(OpenImName::UserOffline, &user, later, false)?
             }
+            Common::OpenImUpdate => {
+                self.happen(self.openim(OpenImName::UserRegister, &user, at, false)?).await?;
+                self.openim(OpenImName::UserUpdateEx, &user, later, false)?
+            }
             Common::ChatLaterLogin => {
                 self.happen(self.tencent(Tencent::ChatLogin, &user, at)?).await?;
                 self.tencent(Tencent::ChatLogin, &user, later)?
@@ -199,9 +204,13 @@ impl Callbacks {
                 self.happen(self.zego(Zego::RoomLogin, &user, at, 1)?).await?;
                 return Ok(event("GET", &format!("/presence/zego/1/users/{user}"), &[], "", ""));
             }
-            Common::Mint => {
+            Common::MintUserSig => {
                 let body = json!({"sdk_app_id": 1_400_000_000, "user_id": user}).to_string();
-                return Ok(event("POST", "/tencent/user-sig", &[], "", &body));
+                return Ok(event("POST", MINT_USER_SIG, &[], "", &body));
+            }
+            Common::MintZegoToken => {
+                let body = json!({"app_id": 1, "user_id": user}).to_string();
+                return Ok(event("POST", MINT_ZEGO_TOKEN, &[], "", &body));
             }
         };
         Ok(as_event(&callback))
@@ -271,6 +280,12 @@ impl Callbacks {
                 1.0,
             ),
             stated(
+                "OpenIM: a profile changes",
+                "openim-user-update",
+                openim(OpenImName::UserUpdateEx, t(3))?,
+                2.0,
+            ),
+            stated(
                 "Chat: a later login",
                 "tencent-chat-state",
                 chat(Tencent::ChatLogin, t(1))?,
@@ -324,7 +339,7 @@ impl Callbacks {
 
     fn zego_callback(&self, event: &zego::Event) -> Result<Callback, Failure> {
         let app = "1".parse()?;
-        let secret = self.apps.zego[&app].first().ok_or("no secret")?;
+        let secret = self.apps.zego[&app].callback_secrets.first().ok_or("no secret")?;
         let now: UnixSeconds = runtime::now().seconds();
         Ok(event.callback(secret, now, &zego::nonce(now)))
     }

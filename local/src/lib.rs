@@ -15,9 +15,13 @@ pub mod ring;
 pub mod send;
 
 /// The apps that are served when `ROLLCALL_APPS` is not set, with the secrets that the providers
-/// publish in their own examples.
+/// publish in their own examples, and users whose names begin with `recorder_` as robots.
 pub const EXAMPLE_APPS: &str = r#"{
-    "zego": {"1": {"callback_secrets": ["secret"]}},
+    "zego": {"1": {
+        "callback_secrets": ["secret"],
+        "server_secrets": ["9193cc662a4c0ec135ec71fb57194b38"],
+        "robots": ["recorder_*"]
+    }},
     "openim": {"main": {
         "secrets": ["openIM123"],
         "basic": [{"user": "openim", "password": "openIM123"}]
@@ -25,6 +29,7 @@ pub const EXAMPLE_APPS: &str = r#"{
     "tencent": {"1400000000": {
         "secret_keys": ["5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e"],
         "chat_tokens": ["xxxxyyyy"],
-        "trtc_keys": ["123654"]
+        "trtc_keys": ["123654"],
+        "robots": ["recorder_*"]
     }}
 }"#;

@@ -40,6 +40,11 @@ macro_rules! callbacks {
                 UserOffline, "user_offline", "openim-user-offline", [
                     "/openim/callbackAfterUserOfflineCommand", "/openim/callbackUserOfflineCommand"
                 ];
+                // Two APIs do the same, of which one is deprecated.
+                UserUpdate, "user_update", "openim-user-update", [
+                    "/openim/callbackAfterUpdateUserInfoCommand",
+                    "/openim/callbackAfterUpdateUserInfoExCommand"
+                ];
                 Any, "any", "openim-any", ["/openim", "/openim/{proxy+}"];
             }
             Tencent = tencent {
@@ -57,6 +62,9 @@ pub const QUERY: &str = "query";
 /// The function that mints and verifies Tencent's UserSigs.
 pub const USER_SIG: &str = "tencent-user-sig";
 
+/// The function that mints and verifies ZEGO's tokens.
+pub const ZEGO_TOKEN: &str = "zego-token";
+
 /// The function that stores what was spilled. It has no route.
 pub const SPILL_REPLAY: &str = "spill-replay";
 
@@ -70,10 +78,16 @@ pub const SETTLE: &str = "settle";
 pub const SWEEP: &str = "sweep";
 
 /// Where a UserSig is minted.
-pub const MINT: &str = "/tencent/user-sig";
+pub const MINT_USER_SIG: &str = "/tencent/user-sig";
 
 /// Where a UserSig is verified.
-pub const VERIFY: &str = "/tencent/user-sig/verify";
+pub const VERIFY_USER_SIG: &str = "/tencent/user-sig/verify";
+
+/// Where a token of ZEGO's is minted.
+pub const MINT_ZEGO_TOKEN: &str = "/zego/token";
+
+/// Where a token of ZEGO's is verified.
+pub const VERIFY_ZEGO_TOKEN: &str = "/zego/token/verify";
 
 /// The function that erases people.
 pub const ERASE: &str = "erase";
@@ -114,7 +128,10 @@ const DATA_OF_ANY: &str = "/users/{provider}/{app}";
 const ERASED: [&str; 2] = [DATA, DATA_OF_ANY];
 
 /// The paths that are posted to [`USER_SIG`].
-const USER_SIGS: [&str; 2] = [MINT, VERIFY];
+const USER_SIGS: [&str; 2] = [MINT_USER_SIG, VERIFY_USER_SIG];
+
+/// The paths that are posted to [`ZEGO_TOKEN`].
+const ZEGO_TOKENS: [&str; 2] = [MINT_ZEGO_TOKEN, VERIFY_ZEGO_TOKEN];
 
 /// The routes of [`QUERY`]. The names in braces are those of [`MatchedQuery`].
 static QUERIES: [(Method, &str, Query); 26] = [
@@ -332,7 +349,7 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// The policy that allows a route or a path, if one does: minting UserSigs is in none.
+    /// The policy that allows a route or a path, if one does: minting UserSigs and tokens is in none.
     #[must_use]
     pub fn of(path: &str) -> Option<Self> {
         match path.trim_start_matches('/').split('/').next()? {
@@ -373,16 +390,20 @@ pub fn all() -> impl Iterator<Item = Route> {
     };
     let queries = QUERIES.iter().map(move |(method, path, _)| of_backend(method, path, QUERY));
     let user_sigs = USER_SIGS.iter().map(move |path| of_backend(&Method::POST, path, USER_SIG));
+    let zego_tokens =
+        ZEGO_TOKENS.iter().map(move |path| of_backend(&Method::POST, path, ZEGO_TOKEN));
     let erased = ERASED.iter().map(move |path| of_backend(&Method::DELETE, path, ERASE));
     let reconciled =
         RECONCILED.iter().map(move |(path, _)| of_backend(&Method::POST, path, RECONCILE));
-    callbacks.chain(queries).chain(user_sigs).chain(erased).chain(reconciled)
+    callbacks.chain(queries).chain(user_sigs).chain(zego_tokens).chain(erased).chain(reconciled)
 }
 
 /// The functions of all routes, and those that have no route, each once.
 pub fn functions() -> impl Iterator<Item = &'static str> {
     let callbacks = CALLBACKS.iter().map(|names| names.function);
-    callbacks.chain([QUERY, USER_SIG, ERASE, RECONCILE, SPILL_REPLAY, RELAY, SETTLE, SWEEP])
+    let others =
+        [QUERY, USER_SIG, ZEGO_TOKEN, ERASE, RECONCILE, SPILL_REPLAY, RELAY, SETTLE, SWEEP];
+    callbacks.chain(others)
 }
 
 /// A function that a backend calls.
@@ -392,6 +413,8 @@ pub enum BackendFunction {
     Query,
     /// [`USER_SIG`].
     UserSig,
+    /// [`ZEGO_TOKEN`].
+    ZegoToken,
     /// [`ERASE`].
     Erase,
     /// [`RECONCILE`].
@@ -405,6 +428,7 @@ impl BackendFunction {
         match self {
             Self::Query => QUERY,
             Self::UserSig => USER_SIG,
+            Self::ZegoToken => ZEGO_TOKEN,
             Self::Erase => ERASE,
             Self::Reconcile => RECONCILE,
         }
@@ -418,6 +442,8 @@ pub fn backend_function(method: &Method, path: &str) -> Option<BackendFunction> 
     let root = |of: &str| of.find("{provider}").is_some_and(|end| path.starts_with(&of[..end]));
     if USER_SIGS.contains(&path) {
         Some(BackendFunction::UserSig)
+    } else if ZEGO_TOKENS.contains(&path) {
+        Some(BackendFunction::ZegoToken)
     } else if *method == Method::DELETE && root(DATA) {
         Some(BackendFunction::Erase)
     } else if RECONCILED.iter().any(|(of, _)| root(of)) {

@@ -518,7 +518,8 @@ async fn a_spilled_callback_does_not_bring_an_erased_person_back() {
     outage.replay_all().await;
     let named = naming(&outage.database, "ada").await;
     assert_eq!(named, ["zego#1#user#ada seat#library#7"]);
-    assert_eq!(naming(&outage.database, "bob").await.len(), 1);
+    // His seat, and that his profile changed.
+    assert_eq!(naming(&outage.database, "bob").await.len(), 2);
 }
 
 /// Items from before creators were hashed, and from before a month said which login it is about.

@@ -236,13 +236,13 @@ pub(crate) async fn run(args: SendArgs) -> Result<ExitCode, Failure> {
                     return Ok(exit_code(accepted));
                 }
                 Some(zim::OfZego::Rtc(name)) => crowd::Provider::Zego(Some(name), options),
-                Some(zim::OfZego::Zim(zim::EventName::UserAction)) => {
-                    crowd::Provider::Zim(options)
-                }
+                Some(zim::OfZego::Zim(zim::EventName::UserAction)) => crowd::Provider::Zim(options),
                 Some(zim::OfZego::Zim(_)) => {
-                    return Err("an event in a room of ZIM's has no time but that of its sending, so \
+                    return Err(
+                        "an event in a room of ZIM's has no time but that of its sending, so \
                          no history can have it: send it without --count"
-                        .into());
+                            .into(),
+                    );
                 }
                 None => crowd::Provider::Zego(None, options),
             };
@@ -392,7 +392,7 @@ impl Delivery {
     }
 
     async fn check(&self, event: &Event) -> Result<bool, Failure> {
-        Ok(!self.verify || self.verify(&client()?, Sent::Alone(event)).await)
+        Ok(!self.verify || self.verify(&client()?, Sent::Alone(event)).await?)
     }
 
     /// Sends or prints one callback. Returns whether it was accepted every time.
@@ -482,7 +482,7 @@ impl Delivery {
         let is_recorded = !self.verify || {
             let sent = events.into_iter().zip(&tally.accepted);
             let accepted = sent.filter_map(|(event, is_accepted)| is_accepted.then_some(event));
-            self.verify(&client, Sent::History(&accepted.collect::<Vec<_>>())).await
+            self.verify(&client, Sent::History(&accepted.collect::<Vec<_>>())).await?
         };
         Ok(tally.is_success() && is_recorded)
     }
@@ -495,18 +495,18 @@ impl Delivery {
         println!("{}", callback.body);
     }
 
-    async fn verify(&self, client: &Client, sent: Sent<'_>) -> bool {
-        let verdict = verify(sent, client, &self.url).await;
+    async fn verify(&self, client: &Client, sent: Sent<'_>) -> Result<bool, Failure> {
+        let verdict = verify(sent, &apps()?.robots, client, &self.url).await;
         if verdict.wrong.is_empty() {
             println!("the record is what was sent: {verdict}");
-            return true;
+            return Ok(true);
         }
         let wrong = &verdict.wrong;
         println!("the record is not what was sent: {} differences in {verdict}", wrong.len());
         for line in wrong.iter().take(DIFFERENCES) {
             println!("  {line}");
         }
-        false
+        Ok(false)
     }
 }
 
@@ -543,8 +543,8 @@ fn zego_secret(given: Option<String>, app: &str) -> Result<Secret, Failure> {
         return super::secret("--secret", given, CALLBACK_SECRETS);
     }
     let apps = apps()?;
-    let secrets = app.parse().ok().and_then(|id: AppId| apps.zego.get(&id).cloned());
-    let first = secrets.and_then(|secrets| secrets.into_iter().next());
+    let app_of_it = app.parse().ok().and_then(|id: AppId| apps.zego.get(&id).cloned());
+    let first = app_of_it.and_then(|app| app.callback_secrets.into_iter().next());
     first.ok_or_else(|| {
         format!("no secret is known for ZEGO app {app}: give one with --secret").into()
     })

@@ -16,7 +16,7 @@ use std::{fmt, time::Duration};
 
 pub use batch::{Batch, elements};
 pub use coded::coded_reply;
-pub use configured::{AppWarning, AppWarnings, SecretFault, SecretForm, SecretKind};
+pub use configured::{AppWarning, AppWarnings, RobotsFault, SecretFault, SecretForm, SecretKind};
 pub use fields::Fields;
 pub use secret::{Secret, SecretMatch, find_match, trim};
 pub use verified::Verified;

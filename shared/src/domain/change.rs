@@ -5,8 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, Connection, Creator, DeviceEvent, LifeId, Mark, Platform, RoomId, SessionChange, Stamp,
-    UnixMillis, UserId,
+    App, Connection, Creator, DeviceEvent, LifeId, Mark, Platform, Profile, ProfileChange, RoomId,
+    SessionChange, Stamp, UnixMillis, UserId,
 };
 
 /// What a verified callback says has changed.
@@ -25,6 +25,8 @@ pub enum Change {
     Session(SessionChange),
     /// A user was registered.
     Registration(Registration),
+    /// A user's profile changed.
+    Profile(ProfileChange),
 }
 
 /// Somebody took or left a seat: a person's place in one life of a room.
@@ -234,6 +236,15 @@ impl Registration {
     }
 }
 
+/// A registration as it is known now: with the profile as it was read last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// The registration.
+    pub registration: Registration,
+    /// What became of the profile.
+    pub profile: Profile,
+}
+
 /// What a log line can name of the changes of one callback: a batch is about more people than a line
 /// has room for.
 #[derive(Debug, Clone, Copy)]
@@ -283,6 +294,7 @@ impl Change {
             Self::Device(device) => &device.app,
             Self::Session(session) => &session.app,
             Self::Registration(registration) => &registration.app,
+            Self::Profile(profile) => &profile.app,
         }
     }
 
@@ -293,7 +305,7 @@ impl Change {
             Self::Seat(seat) => Some(&seat.room),
             Self::Life(life) => Some(&life.room),
             Self::Boundary(boundary) => Some(&boundary.room),
-            Self::Device(_) | Self::Session(_) | Self::Registration(_) => None,
+            Self::Device(_) | Self::Session(_) | Self::Registration(_) | Self::Profile(_) => None,
         }
     }
 
@@ -306,6 +318,7 @@ impl Change {
             Self::Device(device) => Some(&device.user),
             Self::Session(session) => Some(&session.user),
             Self::Registration(registration) => Some(&registration.user),
+            Self::Profile(profile) => Some(&profile.user),
         }
     }
 }

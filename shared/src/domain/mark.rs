@@ -40,6 +40,12 @@ pub enum Kind {
 #[serde(from = "RoleSpelling", into = "RoleSpelling")]
 pub struct Role(pub u16);
 
+impl Role {
+    /// A service and no person, such as a recorder: ZEGO's role 4, and that of every user whom an
+    /// app's `robots` name.
+    pub const ADMIN: Self = Self(4);
+}
+
 /// A role as it is written to the spill queue: in messages of version 1, some codes have names.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -11,6 +11,7 @@ mod month;
 mod observation;
 mod observed;
 mod outcome;
+mod profile;
 mod sample;
 mod session;
 mod settings;
@@ -20,7 +21,7 @@ mod verdict;
 mod visit;
 
 pub use change::{
-    Boundary, BoundaryChange, Change, Detail, Details, DeviceChange, LifeChange, Named,
+    Boundary, BoundaryChange, Change, Detail, Details, DeviceChange, LifeChange, Named, Registered,
     Registration, RegistrationSource, Roster, SeatChange,
 };
 pub use count::{Count, Counting};
@@ -35,6 +36,7 @@ pub use observation::{
 };
 pub use observed::{Observed, SEEN_ONLINE_HOLDS, SeatStay, is_ended_by, observed, observed_device};
 pub use outcome::{Counts, Outcome};
+pub use profile::{Profile, ProfileChange};
 pub use sample::{Counted, Sample};
 pub use session::{
     SessionChange, SessionEvent, SessionMark, SessionState, UNKNOWN_PLATFORM, devices_of_sessions,

@@ -22,7 +22,7 @@ use crate::{
     },
     query,
     routes::callbacks,
-    store, user_sig,
+    store, user_sig, zego_token,
 };
 
 const SECRET: &str = "5f4dcc3b5aa765d61d8327deb882cf99";
@@ -41,13 +41,14 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 pub type Target = (&'static str, fn(&[u8]) -> usize);
 
 /// All targets, by the names of their folders in `fuzz/corpus`.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("zego", zego),
     ("openim", openim),
     ("tencent_chat", tencent_chat),
     ("tencent_trtc", tencent_trtc),
     ("provider_answers", provider_answers::check),
     ("user_sig", |data| only(user_sig::fuzz, data)),
+    ("zego_token", |data| only(zego_token::fuzz, data)),
     ("keys", |data| only(store::fuzz_keys, data)),
     ("cursors", |data| only(query::fuzz_cursors, data)),
     ("parameters", |data| only(parameters, data)),
@@ -236,7 +237,7 @@ fn ids(change: &Change) -> String {
             (Some(session.platform.to_string()), Some(session.session.to_string()))
         }
         Change::Life(life) => (Some(life.life.to_string()), None),
-        Change::Boundary(_) | Change::Registration(_) => (None, None),
+        Change::Boundary(_) | Change::Registration(_) | Change::Profile(_) => (None, None),
     };
     [user, room, place, session].into_iter().flatten().collect()
 }
@@ -285,7 +286,8 @@ mod tests {
             }
             assert!(seeds > 0, "{name} has no corpus");
             // A target that never gets past the verification tests little.
-            let has_changes = !["user_sig", "keys", "cursors", "parameters"].contains(&name);
+            let has_changes =
+                !["user_sig", "zego_token", "keys", "cursors", "parameters"].contains(&name);
             assert_eq!(changes >= 2, has_changes, "{name}: {changes}");
         }
     }

@@ -42,8 +42,8 @@ pub(super) struct PersonData {
 struct PersonRow {
     #[serde(flatten)]
     content: Content,
-    /// When the item is deleted, unless something new is stored in it. Null for a registration,
-    /// which stays.
+    /// When the item is deleted, unless something new is stored in it. Null for a registration and
+    /// for a change of a profile, which stay.
     expires_at: Option<UnixMillis>,
 }
 
@@ -122,6 +122,14 @@ enum Content {
     Registration {
         /// As `/registrations` has it.
         registration: Box<UserRegistration>,
+        /// When the newest change of the profile was reported, also if the profile was read since.
+        /// Null if none was.
+        changed_at: Option<UnixMillis>,
+    },
+    /// The profile of a user changed whose registration never arrived.
+    ProfileChange {
+        /// When the newest change was reported.
+        changed_at: UnixMillis,
     },
 }
 
@@ -275,9 +283,11 @@ impl Content {
             PersonContent::Month(month, login_at) => {
                 Self::Month { month: month.to_string(), login_at }
             }
-            PersonContent::Registration(registration) => {
-                Self::Registration { registration: Box::new(registration.into()) }
-            }
+            PersonContent::Registration(registered) => Self::Registration {
+                changed_at: registered.profile.changed_at,
+                registration: Box::new(registered.into()),
+            },
+            PersonContent::ProfileChange(changed_at) => Self::ProfileChange { changed_at },
         }
     }
 }

@@ -12,6 +12,7 @@ use super::{
     ask::{self, DeviceApi},
     brake::CONFIRMED_AFTER,
     clock::Clock,
+    profiles::{AllDue, Due},
     run::AppPass,
 };
 use crate::{
@@ -55,7 +56,7 @@ struct Compared {
 }
 
 impl Reconcile {
-    /// Asks about the devices of one person.
+    /// Asks about the devices of one person, and for the profile if it has changed or is not known.
     pub(super) async fn user(
         &self,
         api: &DeviceApi,
@@ -64,15 +65,21 @@ impl Reconcile {
         writing: Writing,
         clock: Clock,
     ) -> Result<RoomPassed, ReconcileError> {
+        let view = self.records.at(app, clock.now()).await?;
+        let due = due(view.record(), api, user).await?;
+        // Nothing is stored before all questions are answered.
         let said = api.said(std::slice::from_ref(user)).await?.pop();
+        let profile = api.profiles(due).await?;
+        let view = self.records.at(app, clock.now()).await?;
+        let record = view.record();
+        let profiles = self.store_profiles(app, record, profile, writing, clock).await?;
         // Of somebody whom the answer does not name, nothing follows.
         let Some(said) = said else {
-            return Ok(RoomPassed::begun(clock.now()));
+            return Ok(RoomPassed { profiles, ..RoomPassed::begun(clock.now()) });
         };
         let at = said.at;
-        let mut passed = RoomPassed::begun(at);
-        let view = self.records.at(app, clock.now()).await?;
-        let compared = compare(view.record(), said).await?;
+        let mut passed = RoomPassed { profiles, ..RoomPassed::begun(at) };
+        let compared = compare(record, said).await?;
         passed.found = compared.found();
         if !compared.disagree.is_empty() {
             let memory = self.passes.memory_of_people(app, clock.now()).await?;
@@ -164,11 +171,15 @@ impl AppPass<'_> {
 
     /// Asks about some people, and stores what differs.
     async fn batch(&mut self, api: &DeviceApi, people: &[PersonRow]) -> Result<(), ReconcileError> {
-        let Self { reconcile, app, clock, .. } = *self;
+        let Self { reconcile, app, clock, writing, .. } = *self;
         let users: Vec<UserId> = people.iter().map(|person| person.user.clone()).collect();
+        let due = people.iter().filter_map(|row| Some((row.user.clone(), Due::of_row(row)?)));
         let said = api.said(&users).await?;
+        let profiles = api.profiles(due.collect()).await?;
         let view = reconcile.records.at(app, clock.now()).await?;
         let record = view.record();
+        let profiles = reconcile.store_profiles(app, record, profiles, writing, clock).await?;
+        self.passed.profiles.add_all(profiles);
         let compared = stream::iter(said)
             .map(|said| compare(record, said))
             .buffer_unordered(CONCURRENT_PEOPLE)
@@ -243,6 +254,14 @@ impl AppPass<'_> {
         }
         Ok(())
     }
+}
+
+/// Whose profile is asked for of one person, if any is: one that changed, or one whose registration is
+/// not known.
+async fn due(record: Record<'_>, api: &DeviceApi, user: &UserId) -> Result<AllDue, ReconcileError> {
+    let DeviceApi::OpenIm(_) = api else { return Ok(AllDue::new()) };
+    let due = Due::of(record.account(user).await?.as_ref());
+    Ok(due.map(|due| (user.clone(), due)).into_iter().collect())
 }
 
 /// Compares what the provider says of a person's devices with what is known.

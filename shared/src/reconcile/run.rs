@@ -209,6 +209,7 @@ impl Passed {
         self.observed.add_all(room.observed);
         self.braked += u64::from(room.is_braked);
         self.disagreements += room.disagreements;
+        self.profiles.add_all(room.profiles);
     }
 }
 
@@ -223,6 +224,7 @@ impl Ran {
         all.stored += passed.stored;
         all.braked += passed.braked;
         all.disagreements += passed.disagreements;
+        all.profiles.add_all(passed.profiles);
         all.failed += passed.failed;
         // The oldest of all.
         let ages = all.oldest_at.into_iter().chain(passed.oldest_at);

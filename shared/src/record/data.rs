@@ -5,7 +5,7 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use super::{Record, RecordError};
 use crate::{
     domain::{
-        Details, Device, LifeId, Mark, Month, Registration, RoomId, SeatSeen, UnixMillis,
+        Details, Device, LifeId, Mark, Month, Registered, RoomId, SeatSeen, UnixMillis,
         UnixSeconds, UserId,
     },
     store::{self, Erasure},
@@ -55,8 +55,10 @@ pub enum PersonContent {
     Sessions(Vec<Device>, Option<Month>),
     /// A month in which they count as active, and the login by which they do.
     Month(Month, Option<UnixMillis>),
-    /// Their registration.
-    Registration(Registration),
+    /// Their registration, and what became of the profile.
+    Registration(Registered),
+    /// When their profile changed. Their registration never arrived.
+    ProfileChange(UnixMillis),
 }
 
 impl From<store::PersonItem> for PersonItem {
@@ -75,9 +77,10 @@ impl From<store::PersonItem> for PersonItem {
                 PersonContent::Sessions(sessions, month)
             }
             store::PersonContent::Month(month, login_at) => PersonContent::Month(month, login_at),
-            store::PersonContent::Registration(registration) => {
-                PersonContent::Registration(registration)
+            store::PersonContent::Registration(registered) => {
+                PersonContent::Registration(registered)
             }
+            store::PersonContent::ProfileChange(at) => PersonContent::ProfileChange(at),
         };
         Self { place, expires_at, content }
     }

@@ -340,8 +340,7 @@ impl<'a> RoomEnds<'a> {
         let later = self.record.boundaries_from(&self.room, visit.last_in, at_once);
         let mut later = pin!(later);
         while let Some(boundary) = later.try_next().await? {
-            if cut(&boundary, user, visit)
-                || came_again.is_some_and(|again| boundary.at() > again)
+            if cut(&boundary, user, visit) || came_again.is_some_and(|again| boundary.at() > again)
             {
                 break;
             }

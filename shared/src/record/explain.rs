@@ -278,7 +278,9 @@ impl SeatMarks<'_, '_> {
             if of_visit.waiting == 0 {
                 self.of_waiting.remove(&number);
             }
-            if let (Some(stay), Some(says), true) = (stay, self.rules.says(&self.seat.room, &mark), is_wanted) {
+            if let (Some(stay), Some(says), true) =
+                (stay, self.rules.says(&self.seat.room, &mark), is_wanted)
+            {
                 let role = self.rules.role_name(mark.role);
                 return Ok(Some(ExplainedMark { mark, says, role, rule, stay, is_first }));
             }

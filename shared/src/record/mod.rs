@@ -36,6 +36,7 @@ pub use self::{
     samples::{utc_day, utc_hour},
     stay::{DeviceStay, RoomStay, Stay},
 };
+pub use crate::store::Account;
 use crate::{
     domain::{App, ProviderName, Role, RoomId, UnixMillis},
     providers::{self, Months, RoomEnds, Rules},

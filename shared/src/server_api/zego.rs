@@ -8,7 +8,7 @@ use super::{
     limits::{Counted, Limit},
 };
 use crate::{
-    domain::{App, RoomId, Says, Seen, UnixMillis, UserId},
+    domain::{App, Role, RoomId, Says, Seen, UnixMillis, UserId},
     providers::{
         api::ApiError,
         zego::{
@@ -121,6 +121,13 @@ impl ZegoApi {
         let asked =
             self.caller.ask(&counted, request, |_, answer| api::read_users(batch, answer)).await?;
         let mut add = |user: &UserId, says, follows_from| {
+            let says = match says {
+                // As callbacks about a robot are recorded.
+                Says::In { login, .. } if account.robots.have(user) => {
+                    Says::In { login, role: Role::ADMIN }
+                }
+                says => says,
+            };
             let seen = Seen { at: asked.at, says };
             said.push(PersonSaid { user: user.clone(), seen, follows_from });
         };

@@ -110,6 +110,7 @@ impl Erasures {
             Change::Device(change) => erased.covers(change.at),
             Change::Session(change) => erased.covers(change.age()),
             Change::Registration(registration) => erased.covers(registration.registered_at()),
+            Change::Profile(profile) => erased.covers(profile.changed_at),
             Change::Life(_) | Change::Boundary(_) => false,
         }
     }

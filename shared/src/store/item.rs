@@ -8,9 +8,7 @@ use aws_sdk_dynamodb::{
 };
 
 use super::StoreError;
-use crate::domain::{
-    Detail, Mark, SeatSeen, Seen, SessionMark, Stamp, UnixMillis, UnixSeconds,
-};
+use crate::domain::{Detail, Mark, SeatSeen, Seen, SessionMark, Stamp, UnixMillis, UnixSeconds};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -121,6 +119,10 @@ pub(super) const FIRST_LOGIN: &str = "first_login";
 pub(super) const RECONCILED: &str = "reconciled";
 pub(super) const RECORDED_AT: &str = "recorded_at";
 pub(super) const CREATE_TIME: &str = "create_time";
+/// Of a registration, when the newest change of the profile was reported.
+pub(super) const PROFILE_CHANGED_AT: &str = "profile_changed_at";
+/// Of a registration, when the provider was asked for the profile that it has.
+pub(super) const PROFILE_READ_AT: &str = "profile_read_at";
 pub(super) const AVATAR_URL: &str = "avatar_url";
 pub(super) const EXTRA: &str = "extra";
 pub(super) const EXTRA_TRUNCATED: &str = "extra_truncated";
@@ -184,6 +186,11 @@ pub(super) fn text<'a>(item: &'a Item, name: &str) -> Result<&'a str, StoreError
         Some(S(text)) => Ok(text),
         _ => Err(StoreError::Item("a string is missing")),
     }
+}
+
+/// Whether the item of a registration has one, and not only a change of the profile.
+pub(super) fn is_registered(item: &Item) -> bool {
+    item.contains_key(RECORDED_AT)
 }
 
 /// When a user was registered, as well as their registration says.
@@ -290,9 +297,7 @@ pub(super) fn session_mark(mark: &SessionMark) -> AttributeValue {
 }
 
 /// Marks of sessions as a set. DynamoDB takes no empty one.
-pub(super) fn session_set<'a>(
-    marks: impl IntoIterator<Item = &'a SessionMark>,
-) -> AttributeValue {
+pub(super) fn session_set<'a>(marks: impl IntoIterator<Item = &'a SessionMark>) -> AttributeValue {
     mark_set(marks.into_iter().map(|mark| Blob::new(mark.to_bytes())).collect())
 }
 

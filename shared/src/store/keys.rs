@@ -24,6 +24,7 @@
 //! | sample | `PROVIDER#APP#samples` | `TIME` | | |
 //! | month | user | `month#MONTH` | shard of the app's month | `USER` |
 //! | registration | user | `registration` | shard of the app | `TIME#USER` |
+//! | change of a profile without one | user | `registration` | the app's, or none | `USER` |
 //! | use of a signature | `PROVIDER#APP#signature#HASH` | `use` | | |
 //! | erasure of a person | `PROVIDER#APP#erasures` | `erasure#HASH` | | |
 //! | key of these hashes | `PROVIDER#APP#erasures` | `hash_key` | | |
@@ -333,6 +334,15 @@ pub(super) fn registration_row(at: UnixMillis, user: &UserId) -> String {
     format!("{}#{}", time(at), escape(user.as_str()))
 }
 
+/// The users whose profiles changed and whose registrations never arrived. They are few.
+pub(super) fn unregistered(app: &App) -> String {
+    format!("{}#{}#unregistered", app.provider, escape(app.id.as_str()))
+}
+
+pub(super) fn unregistered_row(user: &UserId) -> String {
+    escape(user.as_str())
+}
+
 /// A time that sorts.
 pub(super) fn time(at: UnixMillis) -> String {
     format!("{:016}", at.0)
@@ -529,6 +539,7 @@ pub(super) fn fuzz(data: &[u8]) {
             erasures(&app),
             live(&app, 0),
             samples(&app),
+            unregistered(&app),
         ];
         assert_eq!(parse_app(&self::app(&app)).unwrap(), app);
         Some((partitions, seat(&room_id, Some(&life_id))))

@@ -9,6 +9,7 @@
 //! - [`relay`]: the store's stream on its way to a backend's copy of the answers.
 //! - [`observed`]: what the provider answers when it is asked, and what that repairs.
 //! - [`repaired`]: the same by whole passes over a played server API.
+//! - [`profiles`]: passes that read the profiles that changed.
 //! - [`seen`]: any answers of a provider, whatever follows from them by the model.
 //! - [`settle`]: rooms that are over or empty, and the checks that find them.
 //!
@@ -34,6 +35,7 @@ mod history;
 pub(crate) mod live;
 mod observed;
 mod play;
+mod profiles;
 pub(crate) mod relay;
 mod repaired;
 mod reports;

@@ -15,6 +15,7 @@ use rollcall_players::{
     Event, Secrets,
     answers::{Answers, Registration, Room, User, compare, is_same_visit, overlap, read_visits},
     model::{Arrived, model},
+    robots,
     world::{Reported, START, Truth, live},
     zim,
 };
@@ -237,18 +238,12 @@ impl Asked {
     pub(super) fn about(reported: &[Reported], truth: &Truth) -> Self {
         let mut asked = Self::default();
         for reported in reported {
-            let of_zim;
-            let (app, users) = match &reported.event {
-                Event::Zego(event) => ("zego/1", std::slice::from_ref(&event.user)),
-                Event::Tencent(event) => {
-                    ("tencent/1400000000", std::slice::from_ref(&event.options.user))
-                }
-                Event::Zim(event) => {
-                    of_zim = event.users().cloned().collect::<Vec<_>>();
-                    ("zego/1", of_zim.as_slice())
-                }
-                Event::OpenIm(event) => ("openim/main", event.options.users.as_slice()),
+            let app = match &reported.event {
+                Event::Zego(_) | Event::Zim(_) => "zego/1",
+                Event::Tencent(_) => "tencent/1400000000",
+                Event::OpenIm(_) => "openim/main",
             };
+            let users = reported.event.people();
             asked.users.extend(users.iter().map(|user| format!("{app}/{user}")));
             if !matches!(&reported.event, Event::Zego(_)) {
                 asked.registering_apps.insert(app);
@@ -266,6 +261,11 @@ impl Asked {
     }
 }
 
+/// Whether the callback has no time of its own, and not even the first arrival's counts.
+fn is_known_by_each_arrival(event: &Event) -> bool {
+    matches!(event, Event::OpenIm(event) if event.name.is_update())
+}
+
 /// The people in the rooms, by the path of the query.
 pub(super) type Rosters = BTreeMap<String, BTreeSet<String>>;
 
@@ -276,7 +276,7 @@ pub(super) struct Played {
     pub(super) ended_at: u64,
     /// Every arrival.
     pub(super) arrived: Vec<Arrived>,
-    /// The events that arrived at all, each once.
+    /// The events that arrived at all: each once, unless each arrival says something new.
     pub(super) known: Vec<Arrived>,
     /// When the queries are sent.
     pub(super) now: u64,
@@ -289,9 +289,19 @@ impl Played {
         let (mut arrived, mut known) = (Vec::new(), Vec::new());
         for (index, Reported { at, event }) in reported.iter().enumerate() {
             let arrivals = history.fate(index).iter();
-            let arrivals =
-                arrivals.map(|delay| Arrived { event: event.clone(), received_at: at + delay });
-            known.extend(arrivals.clone().min_by_key(|arrived| arrived.received_at));
+            let people = event.people().into_iter();
+            let robots: BTreeSet<String> =
+                people.filter(|user| robots::is_robot(user)).cloned().collect();
+            let arrived_at = |received_at| {
+                let (event, robots) = (event.clone(), robots.clone());
+                Arrived { event, received_at, robots }
+            };
+            let arrivals = arrivals.map(|delay| arrived_at(at + delay));
+            if is_known_by_each_arrival(event) {
+                known.extend(arrivals.clone());
+            } else {
+                known.extend(arrivals.clone().min_by_key(|arrived| arrived.received_at));
+            }
             arrived.extend(arrivals);
         }
         let last = arrived.iter().map(|arrived| arrived.received_at).max().unwrap_or(ended_at);

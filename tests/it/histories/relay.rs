@@ -9,11 +9,12 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::{FutureExt, future};
 use jsonschema::Validator;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rollcall::{
-    domain::UnixMillis,
+    domain::{SessionState, UnixMillis},
     relay::{Bus, BusError, Entry, LiveRooms, Received, Relay},
     routes::RELAY,
     store::{ErasureList, LiveMarker, Reader, ReceivedIn, Scanner},
@@ -243,7 +244,16 @@ fn check_events(stream: &[Value], events: &BTreeMap<String, Value>) -> Result<()
             // Those that are moved there are known.
             "sessions" if sk != "sessions#" => 0,
             "sessions" => of_sessions(new).difference(&of_sessions(old)).count(),
-            "registration" | "settled" | "emptied" => usize::from(old.is_null()),
+            // A change of the profile may come before the registration, and a profile that was
+            // read comes after it.
+            "registration" => {
+                let [was_registered, is_registered] = [old, new].map(|image| !image["k"].is_null());
+                let read = if was_registered { changed(&["profile_read_at"]) } else { 0 };
+                usize::from(was_registered != is_registered)
+                    + changed(&["profile_changed_at"])
+                    + read
+            }
+            "settled" | "emptied" => usize::from(old.is_null()),
             "moved" | "month" | "live" | "app" | "check" => 0,
             other => panic!("{other} is new: does it have events?"),
         };

@@ -286,6 +286,7 @@ fn size(item: &Item) -> usize {
         match of.as_str() {
             "S" => text_of(value).len(),
             "N" => number(value),
+            "BOOL" => 1,
             "B" => binary(value),
             "BS" => set().map(binary).sum(),
             "M" => {

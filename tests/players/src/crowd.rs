@@ -355,7 +355,11 @@ impl OpenIm {
             seq: Some(at.0),
             ..self.options.clone()
         };
-        let name = if self.is_registered[person] {
+        let name = if self.is_registered[person] && fastrand::u8(..10) == 0 {
+            options.name = Some(format!("{} {}", self.cast.user(person), fastrand::u8(..)));
+            fastrand::choice([openim::EventName::UserUpdate, openim::EventName::UserUpdateEx])
+                .unwrap_or(openim::EventName::UserUpdate)
+        } else if self.is_registered[person] {
             let is_online = &mut self.is_online[person][device];
             // A device that is online is reported again from time to time.
             *is_online = !*is_online || fastrand::u8(..5) == 0;

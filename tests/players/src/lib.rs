@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod model;
 pub mod openim;
 pub mod report;
+pub mod robots;
 pub mod servers;
 pub mod tencent;
 pub mod world;
@@ -79,6 +80,17 @@ impl Event {
             Self::Zim(event) => vec![event.login_time.0, event.told_at()],
             Self::OpenIm(event) => vec![event.at()],
             Self::Tencent(event) => vec![event.at()],
+        }
+    }
+
+    /// Whom it is about, or who is named as its creator.
+    #[must_use]
+    pub fn people(&self) -> Vec<&String> {
+        match self {
+            Self::Zego(event) => vec![&event.user],
+            Self::Zim(event) => event.users().collect(),
+            Self::Tencent(event) => vec![&event.options.user],
+            Self::OpenIm(event) => event.options.users.iter().collect(),
         }
     }
 

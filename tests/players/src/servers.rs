@@ -223,6 +223,21 @@ impl Servers {
                     });
                 }
             }
+            openim::EventName::UserUpdate | openim::EventName::UserUpdateEx => {
+                // A server refuses to update somebody whom it does not know.
+                let user = options.users.first().and_then(|user| members.get_mut(user));
+                let Some(profile) = user.and_then(|member| member.profile.as_mut()) else { return };
+                if let Some(name) = &options.name {
+                    profile.nickname.clone_from(name);
+                }
+                for (new, known) in
+                    [(&options.face_url, &mut profile.face_url), (&options.ex, &mut profile.ex)]
+                {
+                    if !new.is_empty() {
+                        known.clone_from(new);
+                    }
+                }
+            }
             openim::EventName::UserOnline | openim::EventName::UserOffline => {
                 let Some(user) = options.users.first() else { return };
                 let member = members.entry(user.clone()).or_default();

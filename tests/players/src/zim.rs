@@ -145,7 +145,6 @@ impl EventName {
             Self::RoomDestroy => "room_destroy",
         }
     }
-
 }
 
 impl Event {

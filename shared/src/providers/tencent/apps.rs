@@ -7,7 +7,10 @@ use serde::Deserialize;
 use crate::{
     callback::{AppWarning, AppWarnings, Secret, SecretForm, SecretKind},
     domain::{AppId, ProviderName},
-    providers::apps::{self, AppsError, AppsJson},
+    providers::{
+        Robots,
+        apps::{self, AppsError, AppsJson},
+    },
 };
 
 /// Keys of `UserSig`. The console shows 64 hexadecimal digits.
@@ -56,13 +59,15 @@ pub(in crate::providers) struct AppJson {
     chat_tokens: Vec<String>,
     #[serde(default)]
     trtc_keys: Vec<String>,
+    #[serde(default)]
+    robots: Vec<String>,
 }
 
-/// Reads the apps, and adds what is odd about them.
+/// Reads the apps, each with its robots, and adds what is odd about them.
 pub(in crate::providers) fn read_apps(
     apps: AppsJson<AppJson>,
     all_warnings: &mut Vec<AppWarnings>,
-) -> Result<Apps, AppsError> {
+) -> Result<HashMap<AppId, (AppCredentials, Robots)>, AppsError> {
     apps::read_apps(ProviderName::Tencent, apps, all_warnings, |_, app, warnings| {
         warnings.expect_number();
         let credentials = AppCredentials {
@@ -74,6 +79,6 @@ pub(in crate::providers) fn read_apps(
         if secret_keys.is_empty() && chat_tokens.is_empty() && trtc_keys.is_empty() {
             warnings.add(AppWarning::NoSecret);
         }
-        Ok(credentials)
+        Ok((credentials, Robots::read(app.robots, warnings)))
     })
 }

@@ -2,7 +2,7 @@
 
 use super::{
     device, says,
-    trtc_event::{ANCHOR, AUDIENCE},
+    trtc_event::{ANCHOR, AUDIENCE, FOUR},
     visits::{self, Visits},
 };
 use crate::{
@@ -10,8 +10,7 @@ use crate::{
     providers::{
         AtOnce,
         rules::{
-            self, DeviceRules, Months, NewestMark, RoleRules, RoomEnds, RoomRules, Rules,
-            SeatRules,
+            self, DeviceRules, Months, NewestMark, RoleRules, RoomEnds, RoomRules, Rules, SeatRules,
         },
     },
 };
@@ -29,8 +28,15 @@ static ROOMS: RoomRules = RoomRules {
 pub static RULES: Rules = Rules {
     rooms: Some(|_| &ROOMS),
     roles: RoleRules {
-        names: &[(Role(0), "unspecified"), (ANCHOR, "anchor"), (AUDIENCE, "audience")],
-        services: &[],
+        names: &[
+            (Role(0), "unspecified"),
+            (ANCHOR, "anchor"),
+            (AUDIENCE, "audience"),
+            // TRTC has no such role: it is that of robots.
+            (Role::ADMIN, "admin"),
+            (FOUR, "role_4"),
+        ],
+        services: &[Role::ADMIN],
     },
     devices: Some(DeviceRules {
         beginning: |device| {

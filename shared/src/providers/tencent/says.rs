@@ -1,11 +1,14 @@
 //! What a mark and a register say, in Tencent's terms.
 
 use super::trtc_event::RoomEvent;
-use crate::domain::{Device, Kind, LeaveReason, Mark, Register, Stamp};
+use crate::domain::{Device, Kind, LeaveReason, Mark, Register, Role, Stamp};
 
 /// The room event of TRTC that left a mark.
 pub(super) fn mark(mark: &Mark, role: &str) -> String {
     let at = mark.at;
+    let not_counted =
+        if mark.role == Role::ADMIN { " (a robot, which does not count as a person)" } else { "" };
+    let role = format!("{role}{not_counted}");
     let is_entry = mark.order.sequence == RoomEvent::Entered.rank();
     let what = match mark.kind {
         Kind::Enter => format!("event 103: entered the room as {role}"),

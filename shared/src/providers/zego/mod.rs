@@ -28,15 +28,15 @@ use std::time::Duration;
 pub use api_account::{ApiAccount, SERVER_SECRET};
 #[cfg(feature = "server-api")]
 pub(super) use api_account::{ApiAccountJson, read_api_account};
+pub use apps::{AppCredentials, Apps, CALLBACK_SECRETS, SERVER_SECRETS, ServerSecret};
 pub(super) use apps::{AppJson, read_apps};
-pub use apps::{Apps, CALLBACK_SECRETS};
+pub use room::rtc_name;
 pub use room_close::RoomClose;
 pub use room_create::RoomCreate;
 pub use room_login::RoomLogin;
 pub use room_logout::RoomLogout;
-pub use room::rtc_name;
-pub(super) use rules::seats;
 pub use rules::RULES;
+pub(super) use rules::seats;
 pub use signature::sign;
 #[cfg(feature = "server-api")]
 pub use zim::api as zim_api;

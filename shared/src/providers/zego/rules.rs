@@ -1,12 +1,6 @@
 //! How ZEGO's records are read.
 
-use super::{
-    changes::Changes,
-    room,
-    says::{ADMIN, says},
-    visits::Visits,
-    zim,
-};
+use super::{changes::Changes, room, says::says, visits::Visits, zim};
 use crate::{
     domain::{Kind, Mark, Role, RoomId, Visit},
     providers::rules::{
@@ -18,15 +12,15 @@ use crate::{
 /// devices, and its logins are counted by month.
 pub static RULES: Rules = Rules {
     rooms: Some(|room| if room::is_zim(room) { &zim::ROOMS } else { &ROOMS }),
-    // ZIM's rooms have none.
     roles: RoleRules {
         names: &[
             (Role(0), "unspecified"),
             (Role(1), "anchor"),
             (Role(2), "audience"),
-            (ADMIN, "admin"),
+            // Cloud recording, moderation, and robots: ZIM's rooms have no other role.
+            (Role::ADMIN, "admin"),
         ],
-        services: &[ADMIN],
+        services: &[Role::ADMIN],
     },
     devices: Some(zim::DEVICES),
     months: Months::Counted,

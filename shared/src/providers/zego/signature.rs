@@ -62,7 +62,7 @@ pub(super) fn verify(
     let nonce = body.required("nonce")?;
     let signature = body.required("signature")?;
 
-    let secrets = apps.get(&app).ok_or(VerifyError::UnknownApp)?;
+    let secrets = &apps.get(&app).ok_or(VerifyError::UnknownApp)?.callback_secrets;
     if secrets.is_empty() {
         return Err(VerifyError::NoSecret);
     }

@@ -31,7 +31,7 @@ pub use live::{LIVE_PARTS, LiveRoom};
 pub use people::{PeopleSource, PersonRow};
 pub use person::{PersonContent, PersonItem};
 pub(super) use person::{PersonKind, month_counted_at};
-pub use registration::{RegistrationRow, RegistrationsPage};
+pub use registration::{Account, RegistrationRow, RegistrationsPage};
 pub use roster::{IsIn, Member, Roster, RosterPage, RosterRow};
 pub use seat::Seat;
 

@@ -13,13 +13,12 @@ use super::{
     },
     Reader,
     device::{read_device, read_sessions},
-    registration::read_registration,
+    registration::Account,
     rows::{items, pages},
     seat::Seat,
 };
 use crate::domain::{
-    App, Details, Device, LifeId, Mark, Month, Registration, RoomId, UnixMillis, UnixSeconds,
-    UserId,
+    App, Details, Device, LifeId, Mark, Month, Registered, RoomId, UnixMillis, UnixSeconds, UserId,
 };
 
 /// One of the items that are stored about a person.
@@ -46,8 +45,10 @@ pub enum PersonContent {
     Sessions(Vec<Device>, Option<Month>),
     /// A month in which they count as active, and the login by which they do.
     Month(Month, Option<UnixMillis>),
-    /// Their registration.
-    Registration(Registration),
+    /// Their registration, and what became of the profile.
+    Registration(Registered),
+    /// When their profile changed. Their registration never arrived.
+    ProfileChange(UnixMillis),
 }
 
 /// The kinds of items in a person's partition.
@@ -157,9 +158,10 @@ impl Reader {
                 (!is_erased).then_some(PersonContent::Month(keys::parse_month(sk)?, login_at))
             }
             PersonKind::Registration => {
-                let registration = read_registration(app, item)?;
-                let is_erased = self.is_erased(&registration);
-                (!is_erased).then_some(PersonContent::Registration(registration))
+                self.read_account(app, user, item)?.map(|account| match account {
+                    Account::Registered(registered) => PersonContent::Registration(registered),
+                    Account::Changed(at) => PersonContent::ProfileChange(at),
+                })
             }
         };
         let expires_at = item::optional_number(item, EXPIRES_AT).map(UnixSeconds);

@@ -8,9 +8,9 @@ use super::{
     super::{
         StoreError,
         item::{
-            self, CLOSED_AT, CREATE_TIME, CREATED_AT, Item, KICKED_STAMP, LOGOUT_STAMP,
-            OFFLINE_STAMP, ONLINE_STAMP, RECORDED_AT, SEEN_IN, SEEN_OFFLINE, SEEN_ONLINE, SEEN_OUT,
-            SOURCE,
+            self, CLOSED_AT, CREATED_AT, Item, KICKED_STAMP, LOGOUT_STAMP, OFFLINE_STAMP,
+            ONLINE_STAMP, PROFILE_CHANGED_AT, PROFILE_READ_AT, SEEN_IN, SEEN_OFFLINE, SEEN_ONLINE,
+            SEEN_OUT, SOURCE,
         },
         keys::{
             self, BOUNDARY, DEVICE, EMPTIED, LIFE, Owner, REGISTRATION, SEAT, SESSIONS, SETTLED,
@@ -52,7 +52,9 @@ impl NewFact {
             Fact::SeenDevice { user, .. }
             | Fact::Online { user, .. }
             | Fact::Offline { user, .. }
-            | Fact::Registered { user, .. } => (user, self.at),
+            | Fact::Registered { user, .. }
+            | Fact::ProfileChanged { user }
+            | Fact::ProfileRead { user } => (user, self.at),
             Fact::Opened { .. }
             | Fact::Closed { .. }
             | Fact::Settled { .. }
@@ -163,7 +165,17 @@ pub enum Fact {
         /// How it is known.
         source: RegistrationSource,
     },
-    /// An item about a user was deleted on request.
+    /// A user's profile changed.
+    ProfileChanged {
+        /// Whose.
+        user: UserId,
+    },
+    /// The provider was asked for a user's profile, and what it said was stored.
+    ProfileRead {
+        /// Whose.
+        user: UserId,
+    },
+    /// An item about a user was deleted on request, or all but a newer part of it.
     Erased {
         /// Whom it was about.
         user: UserId,
@@ -207,7 +219,7 @@ pub(super) fn of(record: &StreamRecord) -> Result<Vec<NewFact>, StoreError> {
             Ok(facts)
         }
         Owner::User(user) if sk == SESSIONS => subject.sessions(&user),
-        Owner::User(user) if sk == REGISTRATION => subject.registration(user),
+        Owner::User(user) if sk == REGISTRATION => subject.registration(user, record.written_at()),
         Owner::Room(room) if sk.starts_with(LIFE) => subject.ends_of_life(&room),
         Owner::Room(room) if sk.starts_with(BOUNDARY) => subject.boundary(&room),
         Owner::Room(room) if sk.starts_with(SETTLED) => subject.settled(room),
@@ -387,7 +399,9 @@ impl Subject<'_> {
             let (user, name) = (user.clone(), mark_name(bytes));
             let connection = Some(session.clone());
             let fact = match mark.stamp() {
-                Some((Register::Online, stamp)) => Fact::Online { user, platform, connection, stamp },
+                Some((Register::Online, stamp)) => {
+                    Fact::Online { user, platform, connection, stamp }
+                }
                 Some((_, stamp)) => Fact::Offline { user, platform, connection, stamp },
                 None => {
                     let device = DeviceName { platform, connection };
@@ -401,24 +415,41 @@ impl Subject<'_> {
         Ok(added.into_iter().map(fact).collect())
     }
 
-    /// A registration, when it is inserted. An earlier receipt that replaces it is no other
-    /// registration.
-    fn registration(&self, user: UserId) -> Result<Vec<NewFact>, StoreError> {
-        if self.old.is_some() {
-            return Ok(Vec::new());
-        }
-        let created = item::millis(self.new, CREATE_TIME)?;
-        let at = match created {
-            None => item::millis(self.new, RECORDED_AT)?,
-            created => created,
+    /// A registration, when it becomes known, and what becomes of its profile. An earlier receipt
+    /// that replaces a registration is no other one.
+    fn registration(
+        &self,
+        user: UserId,
+        written_at: UnixMillis,
+    ) -> Result<Vec<NewFact>, StoreError> {
+        let was_registered = self.old.is_some_and(item::is_registered);
+        let mut facts = match (was_registered, item::is_registered(self.new)) {
+            (false, true) => vec![self.registered(user.clone())?],
+            (true, false) => {
+                let fact = Fact::Erased { user: user.clone() };
+                vec![self.fact("erased", written_at, false, fact)]
+            }
+            _ => Vec::new(),
         };
-        let at = at.ok_or(StoreError::Item("a registration has no time"))?;
+        if let Some(at) = self.added(PROFILE_CHANGED_AT, item::millis)? {
+            let fact = Fact::ProfileChanged { user: user.clone() };
+            facts.push(self.fact(PROFILE_CHANGED_AT, at, false, fact));
+        }
+        // Of a registration that the provider listed, it comes with it.
+        if let Some(at) = self.added(PROFILE_READ_AT, item::millis)?.filter(|_| was_registered) {
+            facts.push(self.fact(PROFILE_READ_AT, at, false, Fact::ProfileRead { user }));
+        }
+        Ok(facts)
+    }
+
+    fn registered(&self, user: UserId) -> Result<NewFact, StoreError> {
+        let at = item::registered_at(self.new)?;
         let source = match item::text(self.new, SOURCE)? {
             item::FIRST_LOGIN => RegistrationSource::FirstLogin,
             item::RECONCILED => RegistrationSource::Reconciled,
             _ => RegistrationSource::Callback,
         };
-        Ok(vec![self.fact(REGISTRATION, at, false, Fact::Registered { user, source })])
+        Ok(self.fact(REGISTRATION, at, false, Fact::Registered { user, source }))
     }
 
     /// An attribute's value, if it was not there before the write or was another one.

@@ -12,6 +12,7 @@ mod live;
 mod month;
 mod observation;
 mod pass;
+mod profile;
 mod registration;
 mod seat;
 mod session;
@@ -95,6 +96,7 @@ impl Writer {
             Change::Device(change) => self.apply_device(change, received_at).await,
             Change::Session(change) => self.apply_session(change, received_at).await,
             Change::Registration(registration) => self.register(registration).await,
+            Change::Profile(change) => self.note_profile(change).await,
         }
     }
 

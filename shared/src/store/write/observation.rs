@@ -37,7 +37,7 @@ use crate::{
 /// Its function may update items.
 #[derive(Debug, Clone)]
 pub struct Observer {
-    table: Table,
+    pub(super) table: Table,
     retention: Duration,
 }
 
@@ -245,7 +245,7 @@ fn on_seat(observation: &SeatObservation, name: &str) -> Update {
 }
 
 /// The condition that a value is greater than the stored one.
-fn if_newer(name: &str) -> String {
+pub(super) fn if_newer(name: &str) -> String {
     format!("attribute_not_exists({name}) OR {name} < :{name}")
 }
 

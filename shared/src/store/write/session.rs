@@ -50,7 +50,8 @@ impl Writer {
             });
         }
         let (login, month) = (change.at, Month::from(change.at));
-        let is_counted = format!("{COUNTED_MONTH} = :{COUNTED_MONTH} AND {LOGIN_AT} <= :{LOGIN_AT}");
+        let is_counted =
+            format!("{COUNTED_MONTH} = :{COUNTED_MONTH} AND {LOGIN_AT} <= :{LOGIN_AT}");
         let common = self
             .update_sessions(change, received_at)
             .given(COUNTED_MONTH, item::string(month.to_string()))

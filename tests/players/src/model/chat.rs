@@ -50,7 +50,8 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
         months.entry(format!("tencent/{app}/{year}-{month:02}")).or_default().insert(user);
         let registration = answers.registrations.entry(format!("tencent/{app}/{user}"));
         let from = "first_login".to_owned();
-        let first = registration.or_insert(Registration { at, from, name: None });
+        let first =
+            registration.or_insert(Registration { at, from, name: None, profile_changed_at: None });
         first.at = first.at.min(at);
     }
     let counted = months.into_iter().map(|(month, users)| (month, users.len()));

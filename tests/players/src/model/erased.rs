@@ -34,6 +34,7 @@ pub fn without(arrived: &[Arrived], erased: &Erased) -> Vec<Arrived> {
             }
             Event::OpenIm(event)
                 if event.name != openim::EventName::UserRegister
+                    && !event.name.is_update()
                     && path(&event.options.app, event.options.users.first()) == erased.path =>
             {
                 devices.contains(&device_of(event))
@@ -77,7 +78,8 @@ fn left_of(arrived: &Arrived, erased: &Erased) -> Option<Arrived> {
             !event.options.users.is_empty()
         }
         Event::OpenIm(event) => {
-            let at = if event.has_time() { event.at() } else { received_at };
+            let has_time = event.has_time() && !event.name.is_update();
+            let at = if has_time { event.at() } else { received_at };
             path(&event.options.app, event.options.users.first()) != erased.path || at > erased.at
         }
     };

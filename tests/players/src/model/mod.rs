@@ -12,6 +12,8 @@ mod zim;
 pub use erased::{Erased, without};
 pub use seen::{Observation, Word};
 
+use std::collections::BTreeSet;
+
 use crate::{Event, answers::Answers};
 
 /// A callback that arrived, and when it first did.
@@ -21,7 +23,28 @@ pub struct Arrived {
     pub event: Event,
     /// Unix ms.
     pub received_at: u64,
+    /// Those of its people whom the app's patterns named as robots then.
+    pub robots: BTreeSet<String>,
 }
+
+impl Arrived {
+    /// It as it is recorded: a robot has the role of a service, whatever it reports.
+    fn as_recorded(&self) -> Self {
+        let mut recorded = self.clone();
+        match &mut recorded.event {
+            Event::Zego(event) if self.robots.contains(&event.user) => event.role = SERVICE,
+            Event::Tencent(event) if self.robots.contains(&event.options.user) => {
+                event.options.role = SERVICE;
+            }
+            // ZIM's callbacks have no roles, and OpenIM has no rooms.
+            Event::Zego(_) | Event::Tencent(_) | Event::Zim(_) | Event::OpenIm(_) => {}
+        }
+        recorded
+    }
+}
+
+/// ZEGO's role of a service. TRTC has none.
+const SERVICE: u16 = 4;
 
 /// What is known at `now`, in Unix ms.
 #[must_use]
@@ -32,11 +55,12 @@ pub fn model(arrived: &[Arrived], now: u64) -> Answers {
 /// The same, and what the provider said when it was asked.
 #[must_use]
 pub fn model_with(arrived: &[Arrived], seen: &[Observation], now: u64) -> Answers {
+    let arrived: Vec<Arrived> = arrived.iter().map(Arrived::as_recorded).collect();
     let mut answers = Answers::default();
-    zego::know(arrived, seen, &mut answers);
-    zim::know(arrived, &mut answers);
-    trtc::know(arrived, &mut answers);
-    chat::know(arrived, &mut answers);
-    openim::know(arrived, now, &mut answers);
+    zego::know(&arrived, seen, &mut answers);
+    zim::know(&arrived, &mut answers);
+    trtc::know(&arrived, &mut answers);
+    chat::know(&arrived, &mut answers);
+    openim::know(&arrived, now, &mut answers);
     answers
 }

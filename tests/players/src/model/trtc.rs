@@ -50,6 +50,7 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
         }
         let mut boundaries = events.iter().filter(|event| !is_seat(event));
         let is_dismissed = boundaries.next_back().is_some_and(|event| event.name == TrtcDismiss);
+        members.retain(|_, stay| stay.role.as_deref() != Some("admin"));
         let open = !is_dismissed || !members.is_empty();
         let room = Room { life: None, open, members };
         answers.rooms.insert(format!("tencent/{app}/{name}"), room);
@@ -147,6 +148,8 @@ fn role(event: &Event) -> String {
         0 => "unspecified".to_owned(),
         20 => "anchor".to_owned(),
         21 => "audience".to_owned(),
+        // A robot's.
+        4 => "admin".to_owned(),
         code => format!("role_{code}"),
     }
 }

@@ -23,7 +23,8 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
         })
         .collect();
     know_devices(&events, answers);
-    know_rooms(&events, answers);
+    let robots = arrived.iter().flat_map(|arrived| &arrived.robots).collect();
+    know_rooms(&events, &robots, answers);
 }
 
 fn know_devices(events: &[&Event], answers: &mut Answers) {
@@ -40,7 +41,12 @@ fn know_devices(events: &[&Event], answers: &mut Answers) {
             months.entry(format!("zego/{app}/{year}-{month:02}")).or_default().insert(user);
             let from = "first_login".to_owned();
             let registration = answers.registrations.entry(format!("zego/{app}/{user}"));
-            let first = registration.or_insert(Registration { at, from, name: None });
+            let first = registration.or_insert(Registration {
+                at,
+                from,
+                name: None,
+                profile_changed_at: None,
+            });
             first.at = first.at.min(at);
         }
         let known = answers.users.entry(format!("zego/{app}/{user}")).or_default();
@@ -66,8 +72,7 @@ fn device(session: &str, events: &[&Event]) -> User {
     };
     let (lost, out) = (last(Action::Offline), last(Action::Logout));
     let login = logins.iter().map(|(at, _)| *at).max();
-    let names_os =
-        |event: &&&Event| event.action == Action::Login || !event.spelling.os_missing;
+    let names_os = |event: &&&Event| event.action == Action::Login || !event.spelling.os_missing;
     let os = events.iter().find(names_os).map_or("Unknown", |event| event.os.trim());
     let stay = Stay {
         place: os.to_owned(),
@@ -92,7 +97,7 @@ fn device(session: &str, events: &[&Event]) -> User {
     user
 }
 
-fn know_rooms(events: &[&Event], answers: &mut Answers) {
+fn know_rooms(events: &[&Event], robots: &BTreeSet<&String>, answers: &mut Answers) {
     let mut rooms = BTreeMap::<(&str, String), Vec<&Event>>::new();
     for event in events.iter().filter(|event| event.name != UserAction) {
         rooms.entry((&event.app, event.room_id())).or_default().push(event);
@@ -104,12 +109,16 @@ fn know_rooms(events: &[&Event], answers: &mut Answers) {
             let known = answers.users.entry(format!("zego/{app}/{user}")).or_default();
             let own = events.iter().filter(|event| is_about(event, user));
             known.last_seen_at = known.last_seen_at.max(own.map(|event| event.told_at()).max());
-            for (stay, end) in visits(&name, user, &events) {
+            let is_robot = robots.contains(user);
+            let role = if is_robot { "admin" } else { "unspecified" };
+            for (stay, end) in visits(&name, user, role, &events) {
                 if let Some(end) = end {
                     known.over.insert((stay, end));
                 } else {
                     known.open.insert(stay.clone());
-                    members.insert(user.clone(), stay);
+                    if !is_robot {
+                        members.insert(user.clone(), stay);
+                    }
                 }
             }
         }
@@ -137,7 +146,7 @@ fn boundaries<'e>(events: &[&'e Event]) -> (BTreeMap<u64, Vec<&'e str>>, BTreeSe
 }
 
 /// The visits of one person to a room, time by time.
-fn visits(room: &str, user: &String, events: &[&Event]) -> Vec<(Stay, Option<End>)> {
+fn visits(room: &str, user: &String, role: &str, events: &[&Event]) -> Vec<(Stay, Option<End>)> {
     let (created, destroyed) = boundaries(events);
     let own = || events.iter().filter(|event| is_about(event, user));
     let mut times: BTreeSet<u64> = own().map(|event| event.told_at()).collect();
@@ -145,7 +154,7 @@ fn visits(room: &str, user: &String, events: &[&Event]) -> Vec<(Stay, Option<End
     times.extend(&destroyed);
     let begin = |entered_at: Option<u64>| Stay {
         place: room.to_owned(),
-        role: Some("unspecified".to_owned()),
+        role: Some(role.to_owned()),
         entered_at,
         is_entry_assumed: entered_at.is_none(),
         ..Stay::default()

@@ -14,11 +14,12 @@ mod zim;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::Event;
+use crate::{Event, robots::is_robot};
 
 /// 2026-08-31T23:59:30Z: a month is about to end.
 pub const START: u64 = 1_788_220_770_000;
 
+/// Who acts. In rooms, `cy#d` is a [robot](crate::robots).
 const USERS: [&str; 6] = ["ada", "bob", "cy#d", "dée", "e%41", "f/g"];
 
 /// What a person does. Each world plays the acts of its own provider, if they are possible at that
@@ -39,6 +40,7 @@ pub enum Act {
     OpenImRegister,
     OpenImOnline,
     OpenImOffline,
+    OpenImUpdate,
     ZimUserLogin,
     ZimUserLogout,
     ZimUserOffline,
@@ -49,7 +51,7 @@ pub enum Act {
 }
 
 /// All of it, with its name and how often it is done.
-pub const ACTS: [(Act, &str, u32); 20] = [
+pub const ACTS: [(Act, &str, u32); 21] = [
     (Act::ZegoLogin, "zego-login", 6),
     (Act::ZegoLogout, "zego-logout", 3),
     (Act::ZegoClose, "zego-close", 1),
@@ -63,6 +65,7 @@ pub const ACTS: [(Act, &str, u32); 20] = [
     (Act::OpenImRegister, "openim-register", 2),
     (Act::OpenImOnline, "openim-online", 4),
     (Act::OpenImOffline, "openim-offline", 3),
+    (Act::OpenImUpdate, "openim-update", 2),
     (Act::ZimUserLogin, "zim-user-login", 6),
     (Act::ZimUserLogout, "zim-user-logout", 2),
     (Act::ZimUserOffline, "zim-user-offline", 3),
@@ -154,8 +157,8 @@ pub fn live(steps: &[Step]) -> (Vec<Reported>, Truth, u64) {
                 trtc.act(step, &mut timeline);
             }
             Act::ChatLogin | Act::ChatLogout | Act::ChatDisconnect => chat.act(step, &mut timeline),
-            Act::OpenImRegister | Act::OpenImOnline | Act::OpenImOffline => {
-                openim.act(step, &mut timeline);
+            Act::OpenImRegister | Act::OpenImOnline | Act::OpenImOffline | Act::OpenImUpdate => {
+                openim.act(step, &mut timeline)
             }
             Act::ZimUserLogin | Act::ZimUserLogout | Act::ZimUserOffline => {
                 devices.act(step, &mut timeline);

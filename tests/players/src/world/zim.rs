@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rollcall::domain::UnixMillis;
 
-use super::{Act, Step, Timeline, Truth, USERS};
+use super::{Act, Step, Timeline, Truth, USERS, is_robot};
 use crate::zim::{Action, Event, EventName, Spelling};
 
 const PLATFORMS: [&str; 3] = ["ANDROID", "WEB", "PC "];
@@ -267,6 +267,7 @@ impl Rooms {
             let inside = self.open.get(place).into_iter().flat_map(|room| room.inside.keys());
             let people: BTreeSet<String> = inside.map(|user| USERS[*user].to_owned()).collect();
             truth.online.extend(people.iter().map(|user| format!("zego/1/{user}")));
+            let people = people.into_iter().filter(|user| !is_robot(user)).collect();
             truth.rooms.insert(format!("zego/1/z:{}", ROOMS[*place]), people);
         }
     }

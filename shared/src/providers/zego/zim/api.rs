@@ -59,7 +59,8 @@ pub fn read_online_state(
     }
     let asked: HashSet<&UserId> = asked.iter().collect();
     let mut said: HashMap<UserId, Option<AccountDevices>> = HashMap::new();
-    let states = list(&fields, "Result")?.into_iter().map(|row| (row.as_ref().and_then(state), row));
+    let states =
+        list(&fields, "Result")?.into_iter().map(|row| (row.as_ref().and_then(state), row));
     let failed = failed.into_iter().map(|row| (row.as_ref().and_then(failure), row));
     for (devices, row) in states.chain(failed) {
         let user = row.and_then(|row| row.id::<UserId>("UserId").ok());
@@ -135,7 +136,9 @@ mod tests {
         ["user-7", "user-8", "user-9"].map(|name| {
             let devices = said.get(&name.parse().unwrap())?;
             let web = "WEB".parse().unwrap();
-            devices.says(&web).or_else(|| devices.is_online_somewhere().then_some(DeviceSays::Online))
+            devices
+                .says(&web)
+                .or_else(|| devices.is_online_somewhere().then_some(DeviceSays::Online))
         })
     }
 

@@ -31,9 +31,8 @@ pub(super) fn decide(device: &Device) -> DeviceVerdict {
             ..DeviceVerdict::default()
         };
     }
-    let is_over = |offline: &Stamp| {
-        online.is_none_or(|online| online.at() < offline.at().after(SECOND))
-    };
+    let is_over =
+        |offline: &Stamp| online.is_none_or(|online| online.at() < offline.at().after(SECOND));
     if let Some(offline) = offline.filter(is_over) {
         return DeviceVerdict {
             ending: Some(left(offline)),

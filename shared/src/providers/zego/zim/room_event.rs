@@ -84,7 +84,9 @@ impl Callback for RoomEvent {
                 boundary(request, Boundary::Created { at, creator })?.into()
             }
             RoomEventName::Destroy => destruction(request, at)?,
-            RoomEventName::Enter => seat(request, at, &SeatEvent::Enter, body.id(OPERATOR)?)?.into(),
+            RoomEventName::Enter => {
+                seat(request, at, &SeatEvent::Enter, body.id(OPERATOR)?)?.into()
+            }
             RoomEventName::Exit => exits(request, at)?,
         };
         parsed.event = Some(event.name());
@@ -113,11 +115,9 @@ fn exits(request: &Verified<Zego>, at: UnixMillis) -> Result<Parsed, ParseError>
 /// The end of a room, and of those who were in it: no other callback names them. That one of them cannot
 /// be read does not matter: the end of the room ends their stays, too.
 fn destruction(request: &Verified<Zego>, at: UnixMillis) -> Result<Parsed, ParseError> {
-    let users: Vec<Result<UserId, FieldError>> =
-        request.body().ids("user_ids").unwrap_or_default();
+    let users: Vec<Result<UserId, FieldError>> = request.body().ids("user_ids").unwrap_or_default();
     let users: BTreeSet<UserId> = users.into_iter().flatten().collect();
-    let mut parsed: Parsed =
-        boundary(request, Boundary::Closed { at, reason: None })?.into();
+    let mut parsed: Parsed = boundary(request, Boundary::Closed { at, reason: None })?.into();
     if users.len() <= MAX_NAMED {
         let exit = SeatEvent::Exit(LeaveReason::RoomClosed);
         for user in users {

@@ -8,7 +8,9 @@ pub(super) fn mark(mark: &Mark, _role: &str) -> String {
         (Kind::Enter | Kind::Stay, _) => "room_enter: entered the room",
         (Kind::Leave, LeaveReason::Normal) => "room_exit: left the room, with exit_type Quit",
         (Kind::Leave, LeaveReason::Kicked) => "room_exit: left the room, with exit_type Kickout",
-        (Kind::Leave, LeaveReason::RoomClosed) => "room_destroy: was in the room when it was destroyed",
+        (Kind::Leave, LeaveReason::RoomClosed) => {
+            "room_destroy: was in the room when it was destroyed"
+        }
         (Kind::Leave, _) => "room_exit: left the room, with no known exit_type",
     };
     format!("{what}; timestamp {}", mark.at)

@@ -99,9 +99,8 @@ impl Visits {
     pub(super) fn of_newest(marks: &[Mark]) -> Vec<Visit> {
         let times: Vec<&[Mark]> = marks.chunk_by(|a, b| a.at == b.at).collect();
         let is_exit = |marks: &[Mark]| marks.iter().all(|mark| mark.kind == Kind::Leave);
-        let is_certain = |(number, marks): (usize, &&[Mark])| {
-            is_exit(marks) || number > 0 && marks.len() == 1
-        };
+        let is_certain =
+            |(number, marks): (usize, &&[Mark])| is_exit(marks) || number > 0 && marks.len() == 1;
         let Some(known_from) = times.iter().enumerate().position(is_certain) else {
             return Vec::new();
         };

@@ -173,7 +173,8 @@ impl Eraser {
             if Instant::now() >= deadline {
                 return Ok(Passed { end: PassEnd::OutOfTime, ..passed });
             }
-            passed.items += u64::from(self.count_again(person, device, this_pass, passed.at).await?);
+            passed.items +=
+                u64::from(self.count_again(person, device, this_pass, passed.at).await?);
         }
         Ok(passed)
     }
@@ -246,6 +247,10 @@ impl Eraser {
                 Step::Delete(deletion) => self.writer.table.delete(deletion).await?,
                 Step::Update(update) => {
                     matches!(self.writer.table.update(update).await?, Written::Yes(_))
+                }
+                Step::Replace(new, unchanged) => {
+                    let written = self.writer.table.replace(&item, new, unchanged).await?;
+                    matches!(written, Written::Yes(_))
                 }
             };
             if is_done {

@@ -13,11 +13,12 @@ use super::super::{
         erasures::{ErasedAt, is_leave_of_nameless},
         item::{
             self, COUNTED_MONTH, EXPIRES_AT, Item, KICKED_STAMP, LOGIN_AT, LOGOUT_STAMP, MARKS,
-            MOVED_TO, NEWEST, OFFLINE_STAMP, ONLINE_STAMP, SEEN_IN, SEEN_OFFLINE, SEEN_ONLINE,
-            SEEN_OUT, SESSIONS,
+            MOVED_TO, NEWEST, OFFLINE_STAMP, ONLINE_STAMP, PROFILE_CHANGED_AT, SEEN_IN,
+            SEEN_OFFLINE, SEEN_ONLINE, SEEN_OUT, SESSIONS,
         },
+        keys,
         read::{PersonKind, month_counted_at},
-        table::{PK, SK},
+        table::{INDEX_PK, INDEX_SK, PK, SK},
     },
     registration::EARLIEST,
     update::{Deletion, Update},
@@ -41,6 +42,8 @@ pub(super) enum Step {
     Keep,
     Delete(Deletion),
     Update(Update),
+    /// Puts an item in its place, if these attributes are unchanged.
+    Replace(Item, &'static [&'static str]),
 }
 
 /// A step, and whether it leaves an end whose beginning may still come.
@@ -115,7 +118,11 @@ pub(super) fn newest_time(item: &Item) -> Result<UnixMillis, StoreError> {
         }
         PersonKind::Sessions => item::sessions(item)?.into_iter().map(|mark| mark.at).max(),
         PersonKind::Month => Some(month_counted_at(item)?),
-        PersonKind::Registration => Some(item::registered_at(item)?),
+        PersonKind::Registration => {
+            let registered_at =
+                item::is_registered(item).then(|| item::registered_at(item)).transpose()?;
+            registered_at.max(item::millis(item, PROFILE_CHANGED_AT)?)
+        }
     };
     Ok(newest.unwrap_or(UnixMillis(0)))
 }
@@ -173,11 +180,44 @@ pub(super) fn plan(item: &Item, pass: PassAt<'_>, erased: ErasedAt) -> Result<Pl
             let is_old = erased.covers(month_counted_at(item)?);
             Ok(delete_if(is_old, item, &[EXPIRES_AT, LOGIN_AT])?.into())
         }
-        PersonKind::Registration => {
-            let at = item::registered_at(item)?;
-            Ok(delete_if(erased.covers(at), item, &[EARLIEST])?.into())
-        }
+        PersonKind::Registration => Ok(registration(item, erased)?.into()),
     }
+}
+
+/// What decides whether a registration was erased, and what became of its profile.
+const OF_REGISTRATION: &[&str] = &[EARLIEST, PROFILE_CHANGED_AT];
+
+/// A registration and a change of the profile lie on one item, and either may be older than the
+/// erasure.
+fn registration(item: &Item, erased: ErasedAt) -> Result<Step, StoreError> {
+    let registered_at = item::is_registered(item).then(|| item::registered_at(item)).transpose()?;
+    let changed_at = item::millis(item, PROFILE_CHANGED_AT)?;
+    let is_left = |at: Option<UnixMillis>| at.is_some_and(|at| !erased.covers(at));
+    Ok(match (is_left(registered_at), is_left(changed_at)) {
+        (false, false) => Step::Delete(Deletion::of(item, OF_REGISTRATION)?),
+        (true, false) if changed_at.is_some() => {
+            let update = update_of(item)?.set_or_remove(PROFILE_CHANGED_AT, None);
+            Step::Update(update.only_if_as_read(item, OF_REGISTRATION))
+        }
+        (false, true) if registered_at.is_some() => {
+            Step::Replace(only_change(item)?, OF_REGISTRATION)
+        }
+        _ => Step::Keep,
+    })
+}
+
+/// The item of somebody whose registration was erased, and whose profile changed since.
+fn only_change(item: &Item) -> Result<Item, StoreError> {
+    let kept = [PK, SK, PROFILE_CHANGED_AT];
+    let kept = kept.into_iter().filter_map(|name| Some((name, item.get(name)?.clone())));
+    let Some((app, keys::Owner::User(user))) = keys::parse_partition(item::text(item, PK)?)? else {
+        return Err(StoreError::Item("it is not in the partition of a person"));
+    };
+    let place = [
+        (INDEX_PK, item::string(keys::unregistered(&app))),
+        (INDEX_SK, item::string(keys::unregistered_row(&user))),
+    ];
+    Ok(item::of(kept.chain(place)))
 }
 
 fn delete_if(is_old: bool, item: &Item, unchanged: &[&str]) -> Result<Step, StoreError> {
