@@ -33,6 +33,8 @@ pub(crate) enum Common {
     OpenImDocumentedRegister,
     ChatLaterLogin,
     TrtcEnter,
+    ZimLaterLogin,
+    ZimEnter,
     Presence,
     MintUserSig,
     MintZegoToken,
@@ -59,6 +61,8 @@ fn common(function: &'static str) -> Common {
     match function {
         "zego-room-logout" => Common::Zego(Some(Zego::RoomLogin), Zego::RoomLogout),
         "zego-room-close" => Common::Zego(Some(Zego::RoomCreate), Zego::RoomClose),
+        "zego-user-action" => Common::ZimLaterLogin,
+        "zego-room-event" => Common::ZimEnter,
         "openim-user-register" => Common::OpenImRegister,
         "openim-user-online" => Common::OpenImOnline,
         "openim-user-offline" => Common::OpenImOffline,

@@ -16,7 +16,7 @@ use rollcall::{
     runtime,
 };
 use rollcall_local::ask::{Client, DEFAULT_URL, Query, query::encoded};
-use rollcall_players::{Answer, Callback, client, openim, tencent, zego};
+use rollcall_players::{Answer, Callback, client, openim, tencent, zego, zim};
 use serde_json::{Value, json};
 
 use super::{
@@ -293,7 +293,11 @@ impl Check {
             println!("none   zego: ROLLCALL_APPS has no \"callback_secrets\" of it");
             return Err(Refused);
         };
-        self.zego_rooms(&App { id: app.id, secret }).await
+        let app = App { id: app.id, secret };
+        self.zego_rooms(&app).await?;
+        // RTC's callbacks were taken, and what is refused of ZIM's is shown.
+        self.zim(&app).await.ok();
+        Ok(())
     }
 
     async fn zego_rooms(&mut self, app: &App<'_, Secret>) -> Result<(), Refused> {
@@ -383,6 +387,57 @@ impl Check {
         let forged = stranger.signed(&event(zego::EventName::RoomLogin, &options));
         self.send("zego room-login, with a wrong secret", &forged, "401 rejected").await?;
         self.erasure(&of, &ada).await;
+        Ok(())
+    }
+
+    /// Users and rooms of ZIM, whose callbacks RTC's secret signs.
+    async fn zim(&mut self, app: &App<'_, Secret>) -> Result<(), Refused> {
+        use zim::{
+            Action::{Login, Logout},
+            EventName::{RoomEnter, RoomExit, UserAction},
+        };
+
+        let (zoe, hall, of) = (self.name("zoe"), self.name("hall"), app.path(Zego::NAME));
+        let zoes = zego::Options::for_user(app.id.as_str(), &zoe, &hall);
+        let mut sessions = zim::Sessions::default();
+        let mut callback = |name, action, common: &zego::Options| {
+            let options = zim::Options { action, ..zim::Options::default() };
+            let now = runtime::now();
+            let event = sessions.happen(name, common, &options, now);
+            event.callback(app.secret, now.seconds(), &zego::nonce(now.seconds()))
+        };
+        let usage = || Query::get(format!("/usage/{of}"));
+        let before = self.answer(StatusCode::OK, &usage(), &[]).await.unwrap_or_default();
+
+        let login = callback(UserAction, Login, &zoes);
+        self.send("zego user-action", &login, "200 applied").await?;
+        self.send("zego user-action, again", &login, "200 duplicate").await?;
+        let online = [("/online", true.into()), ("/sessions/0/device", "ANDROID".into())];
+        let path = format!("/presence/{of}/users/{zoe}");
+        self.ask("zego user, on a device", Query::get(path.clone()), &online).await;
+        let registration = Query::get(format!("/registrations/{of}/users/{zoe}"));
+        let first_login = [("/source", "first_login".into())];
+        self.ask("zego registration", registration, &first_login).await;
+        let more = before["active_users"].as_u64().unwrap_or_default() + 1;
+        let active = [("/active_users", Part::AtLeast(more))];
+        self.ask("zego active users of the month", usage(), &active).await;
+
+        let enter = callback(RoomEnter, Login, &zoes);
+        self.send("zego room-enter", &enter, "200 applied").await?;
+        let room = Query::get(format!("/presence/{of}/rooms?room=z%3A{hall}"));
+        let members = [("/online", 1.into()), ("/members/0/user", zoe.as_str().into())];
+        self.ask("zego room of ZIM", room, &members).await;
+        let exit = callback(RoomExit, Login, &zoes);
+        self.send("zego room-exit", &exit, "200 applied").await?;
+        let logout = callback(UserAction, Logout, &zoes);
+        self.send("zego user-action, a logout", &logout, "200 applied").await?;
+        self.ask("zego user, logged out", Query::get(path), &[("/online", false.into())]).await;
+
+        let each = zego::Options::for_user(app.id.as_str(), &self.name("each"), &self.name("each"));
+        for name in zim::EventName::value_variants() {
+            let what = format!("zego {}, one of each", word(name));
+            self.send(&what, &callback(*name, Login, &each), "200").await?;
+        }
         Ok(())
     }
 
