@@ -154,6 +154,9 @@ def what_was_sent_is_known():
     ticket = {"sdk_app_id": 1400000000, "user_id": hooks.USER}
     minted = ask(by_id("mintUserSig"), 200, ticket)
     assert ask(by_id("verifyUserSig"), 200, ticket | {"user_sig": minted["user_sig"]})["valid"]
+    token = {"app_id": 1, "user_id": hooks.USER}
+    minted = ask(by_id("mintZegoToken"), 200, token | {"room": {"id": hooks.ROOM, "streams": ["ada-main"]}})
+    assert ask(by_id("verifyZegoToken"), 200, token | {"token": minted["token"]})["valid"]
 
 
 def the_docs_recompute_a_digest():

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use clap::ValueEnum;
-use rollcall::routes::{CALLBACKS, QUERY, USER_SIG};
+use rollcall::routes::{CALLBACKS, QUERY, USER_SIG, ZEGO_TOKEN};
 use rollcall_players::zego::EventName as Zego;
 
 /// The kind of a subject.
@@ -29,12 +29,16 @@ pub(crate) enum Common {
     OpenImRegister,
     OpenImOnline,
     OpenImOffline,
+    OpenImUpdate,
     OpenImDocumentedRegister,
     ChatLaterLogin,
     TrtcEnter,
     RoomEnter,
+    ZimLaterLogin,
+    ZimEnter,
     Presence,
-    Mint,
+    MintUserSig,
+    MintZegoToken,
     /// A callback function that [`common`] does not know.
     Unknown(&'static str),
 }
@@ -43,7 +47,11 @@ pub(crate) enum Common {
 pub(crate) static FUNCTIONS: LazyLock<Vec<(&str, Kind, Common)>> = LazyLock::new(|| {
     let callbacks = CALLBACKS.iter().map(|names| names.function);
     let callbacks = callbacks.map(|function| (function, Kind::Callback, common(function)));
-    let asked = [(QUERY, Common::Presence), (USER_SIG, Common::Mint)];
+    let asked = [
+        (QUERY, Common::Presence),
+        (USER_SIG, Common::MintUserSig),
+        (ZEGO_TOKEN, Common::MintZegoToken),
+    ];
     let asked = asked.map(|(function, common)| (function, Kind::Function, common));
     callbacks.chain(asked).collect()
 });
@@ -54,9 +62,12 @@ fn common(function: &'static str) -> Common {
     match function {
         "zego-room-logout" => Common::Zego(Some(Zego::RoomLogin), Zego::RoomLogout),
         "zego-room-close" => Common::Zego(Some(Zego::RoomCreate), Zego::RoomClose),
+        "zego-user-action" => Common::ZimLaterLogin,
+        "zego-room-event" => Common::ZimEnter,
         "openim-user-register" => Common::OpenImRegister,
         "openim-user-online" => Common::OpenImOnline,
         "openim-user-offline" => Common::OpenImOffline,
+        "openim-user-update" => Common::OpenImUpdate,
         "openim-any" => Common::OpenImDocumentedRegister,
         "tencent-chat-state" => Common::ChatLaterLogin,
         "tencent-trtc-event" => Common::TrtcEnter,

@@ -11,6 +11,7 @@ use rollcall::{
     handler::Receiver,
     http::Request,
     providers::{openim::AppCredentials, tencent},
+    routes::{MINT_USER_SIG, MINT_ZEGO_TOKEN},
     runtime,
     store::Writer,
 };
@@ -20,6 +21,7 @@ use rollcall_players::{
     openim::{self, EventName as OpenImName},
     tencent::{Event as TencentEvent, EventName as Tencent, Options as TencentOptions, Product},
     zego::{self, EventName as Zego},
+    zim::{self, EventName as Zim},
 };
 use serde_json::{Value, json};
 
@@ -190,19 +192,32 @@ impl Callbacks {
                 self.happen(self.openim(OpenImName::UserOnline, &user, at, false)?).await?;
                 self.openim(OpenImName::UserOffline, &user, later, false)?
             }
+            Common::OpenImUpdate => {
+                self.happen(self.openim(OpenImName::UserRegister, &user, at, false)?).await?;
+                self.openim(OpenImName::UserUpdateEx, &user, later, false)?
+            }
             Common::ChatLaterLogin => {
                 self.happen(self.tencent(Tencent::ChatLogin, &user, at)?).await?;
                 self.tencent(Tencent::ChatLogin, &user, later)?
             }
             Common::TrtcEnter => self.tencent(Tencent::TrtcEnter, &user, at)?,
             Common::RoomEnter => self.tencent(Tencent::RoomEnter, &user, at)?,
+            Common::ZimLaterLogin => {
+                self.happen(self.zim(Zim::UserAction, &user, at, zim::Action::Login)?).await?;
+                self.zim(Zim::UserAction, &user, later, zim::Action::Login)?
+            }
+            Common::ZimEnter => self.zim(Zim::RoomEnter, &user, at, zim::Action::Login)?,
             Common::Presence => {
                 self.happen(self.zego(Zego::RoomLogin, &user, at, 1)?).await?;
                 return Ok(event("GET", &format!("/presence/zego/1/users/{user}"), &[], "", ""));
             }
-            Common::Mint => {
+            Common::MintUserSig => {
                 let body = json!({"sdk_app_id": 1_400_000_000, "user_id": user}).to_string();
-                return Ok(event("POST", "/tencent/user-sig", &[], "", &body));
+                return Ok(event("POST", MINT_USER_SIG, &[], "", &body));
+            }
+            Common::MintZegoToken => {
+                let body = json!({"app_id": 1, "user_id": user}).to_string();
+                return Ok(event("POST", MINT_ZEGO_TOKEN, &[], "", &body));
             }
         };
         Ok(as_event(&callback))
@@ -222,6 +237,8 @@ impl Callbacks {
                 ..event
             })
         };
+        let zim = |name, at| self.zim(name, &user, at, zim::Action::Login);
+        let zim_logout = self.zim(Zim::UserAction, &user, t(2), zim::Action::Logout)?;
         let openim = |name, at| self.openim(name, &user, at, false);
         let chat = |name, at| self.tencent(name, &user, at);
         let stated = |what, function, callback: Callback, units| Stated {
@@ -247,6 +264,22 @@ impl Callbacks {
                 3.0,
             ),
             stated("ZEGO: the room is closed", "zego-room-close", zego(Zego::RoomClose, 1)?, 3.0),
+            stated("ZIM: a later login", "zego-user-action", zim(Zim::UserAction, t(1))?, 1.0),
+            stated("ZIM: a logout", "zego-user-action", zim_logout, 1.0),
+            stated(
+                "ZIM: a room is created",
+                "zego-room-event",
+                zim(Zim::ZimRoomCreate, t(0))?,
+                2.0,
+            ),
+            stated("ZIM: a person enters", "zego-room-event", zim(Zim::RoomEnter, t(1))?, 2.0),
+            stated("ZIM: the person leaves", "zego-room-event", zim(Zim::RoomExit, t(2))?, 3.0),
+            stated(
+                "ZIM: the person enters again",
+                "zego-room-event",
+                zim(Zim::RoomEnter, t(3))?,
+                3.0,
+            ),
             stated(
                 "OpenIM: a user is registered",
                 "openim-user-register",
@@ -270,6 +303,12 @@ impl Callbacks {
                 "openim-user-offline",
                 openim(OpenImName::UserOffline, t(2))?,
                 1.0,
+            ),
+            stated(
+                "OpenIM: a profile changes",
+                "openim-user-update",
+                openim(OpenImName::UserUpdateEx, t(3))?,
+                2.0,
             ),
             stated(
                 "Chat: a later login",
@@ -329,11 +368,12 @@ impl Callbacks {
         ])
     }
 
-    /// The user of [`Self::stated`] has logged in to Chat before.
+    /// The user of [`Self::stated`] has logged in to Chat and to ZIM before.
     pub(crate) async fn prepare_stated(&mut self) -> Result<(), Failure> {
         let user = format!("stated-{}", self.count + 1);
         let at = UnixMillis(runtime::now().0 - 60_000);
-        self.happen(self.tencent(Tencent::ChatLogin, &user, at)?).await
+        self.happen(self.tencent(Tencent::ChatLogin, &user, at)?).await?;
+        self.happen(self.zim(Zim::UserAction, &user, at, zim::Action::Login)?).await
     }
 
     /// A signed body of ZEGO's `room_login` by a new user, for the load test.
@@ -349,7 +389,24 @@ impl Callbacks {
 
     fn zego_callback(&self, event: &zego::Event) -> Result<Callback, Failure> {
         let app = "1".parse()?;
-        let secret = self.apps.zego[&app].first().ok_or("no secret")?;
+        let secret = self.apps.zego[&app].callback_secrets.first().ok_or("no secret")?;
+        let now: UnixSeconds = runtime::now().seconds();
+        Ok(event.callback(secret, now, &zego::nonce(now)))
+    }
+
+    /// An event of ZIM's. Each is of a session of its own.
+    fn zim(
+        &self,
+        name: Zim,
+        user: &str,
+        at: UnixMillis,
+        action: zim::Action,
+    ) -> Result<Callback, Failure> {
+        let app = "1".parse()?;
+        let secret = self.apps.zego[&app].callback_secrets.first().ok_or("no secret")?;
+        let common = zego::Options::for_user("1", user, "lobby");
+        let options = zim::Options { action, ..zim::Options::default() };
+        let event = zim::Sessions::default().happen(name, &common, &options, at);
         let now: UnixSeconds = runtime::now().seconds();
         Ok(event.callback(secret, now, &zego::nonce(now)))
     }

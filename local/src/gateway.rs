@@ -29,6 +29,7 @@ use rollcall::{
     routes::{self, BackendFunction},
     runtime,
     user_sig::UserSigs,
+    zego_token::ZegoTokens,
 };
 use tokio::net::TcpListener;
 
@@ -60,6 +61,8 @@ pub struct Gateway {
     pub erase: Erase,
     /// Mints and verifies Tencent's UserSigs.
     pub user_sigs: UserSigs,
+    /// Mints and verifies ZEGO's tokens.
+    pub zego_tokens: ZegoTokens,
     /// Asks providers who is there.
     pub reconcile: Reconcile,
 }
@@ -163,6 +166,7 @@ async fn answer(State(shared): State<Shared>, request: axum::extract::Request) -
     }
     match routes::backend_function(&request.method, &request.path) {
         Some(BackendFunction::UserSig) => response(gateway.user_sigs.answer(&request).await),
+        Some(BackendFunction::ZegoToken) => response(gateway.zego_tokens.answer(&request).await),
         Some(BackendFunction::Erase) => response(gateway.erase.answer(&request).await),
         Some(BackendFunction::Reconcile) => {
             // Of this request alone.

@@ -15,9 +15,14 @@ pub mod ring;
 pub mod send;
 
 /// The apps that are served when `ROLLCALL_APPS` is not set, with the secrets that the providers
-/// publish in their own examples. They publish no key for the address of `RoomEngine`'s callbacks.
+/// publish in their own examples, and users whose names begin with `recorder_` as robots. They publish
+/// no key for the address of `RoomEngine`'s callbacks.
 pub const EXAMPLE_APPS: &str = r#"{
-    "zego": {"1": {"callback_secrets": ["secret"]}},
+    "zego": {"1": {
+        "callback_secrets": ["secret"],
+        "server_secrets": ["9193cc662a4c0ec135ec71fb57194b38"],
+        "robots": ["recorder_*"]
+    }},
     "openim": {"main": {
         "secrets": ["openIM123"],
         "basic": [{"user": "openim", "password": "openIM123"}]
@@ -27,6 +32,7 @@ pub const EXAMPLE_APPS: &str = r#"{
         "chat_tokens": ["xxxxyyyy"],
         "trtc_keys": ["123654"],
         "live_tokens": ["xxxxyyyy"],
-        "room_path_keys": ["a-key-that-nobody-guesses-on-a-laptop"]
+        "room_path_keys": ["a-key-that-nobody-guesses-on-a-laptop"],
+        "robots": ["recorder_*"]
     }}
 }"#;

@@ -4,7 +4,7 @@
 //! `cargo run -- ask`, `export` and `erase`: ask for people.
 //! `cargo run -- reconcile`: repairs the record of what the providers' callbacks left out.
 //! `cargo run -- resync`: repairs a backend's copy after a gap in a stack's events.
-//! `cargo run -- user-sig`: mints and verifies Tencent's login tickets.
+//! `cargo run -- user-sig` and `token`: mint and verify Tencent's and ZEGO's login tickets.
 
 mod cli;
 
@@ -33,6 +33,7 @@ async fn main() -> ExitCode {
         Some(Command::Reconcile(reconcile)) => cli::reconcile::run(reconcile).await,
         Some(Command::Resync(resync)) => cli::resync::run(resync).await,
         Some(Command::UserSig(user_sig)) => cli::user_sig::run(user_sig),
+        Some(Command::Token(token)) => cli::token::run(token),
     };
     match done {
         Ok(code) => code,

@@ -356,7 +356,10 @@ async fn promise_8_discreet_nothing_that_is_written_holds_a_secret() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
     let apps = r#"{
-        "zego": {"1": {"callback_secrets": ["zego-s3cret"]}},
+        "zego": {"1": {
+            "callback_secrets": ["zego-s3cret"],
+            "server_secrets": ["server-s3cret-server-s3cret-0123"]
+        }},
         "openim": {"main": {
             "secrets": ["openim-s3cret"],
             "basic": [{"user": "openim", "password": "basic-s3cret"}]
@@ -414,6 +417,15 @@ async fn promise_8_discreet_nothing_that_is_written_holds_a_secret() {
     let answer = client.post(format!("{url}/verify")).body(asked).send().await.unwrap();
     written += &answer.text().await.unwrap();
     assert!(written.contains("70013"), "{written}");
+    let url = format!("{}/zego/token", running.url);
+    let asked = r#"{"app_id":1,"user_id":"ada"}"#;
+    let answer = client.post(&url).body(asked).send().await.unwrap().text().await.unwrap();
+    let minted: Value = serde_json::from_str(&answer).unwrap();
+    let token = minted["token"].as_str().unwrap();
+    let asked = format!(r#"{{"app_id":1,"user_id":"bob","token":"{token}"}}"#);
+    let answer = client.post(format!("{url}/verify")).body(asked).send().await.unwrap();
+    written += &answer.text().await.unwrap();
+    assert!(written.contains("1002077"), "{written}");
 
     let (_, log) = running.stop().await;
     // The callbacks, and that the keys of UserSig and TRTC cannot be right.
@@ -428,7 +440,7 @@ async fn promise_8_discreet_nothing_that_is_written_holds_a_secret() {
     assert!(files >= 2, "the records and what was sent");
     assert!(written.contains("callback") && written.contains("ada"));
     assert!(!written.contains("s3cret"));
-    assert!(!written.contains(ticket));
+    assert!(!written.contains(ticket) && !written.contains(&token[2..40]));
     assert!(!written.contains("b3BlbmltOmJhc2ljLXMzY3JldA"));
 }
 
@@ -539,6 +551,91 @@ async fn a_user_sig_that_cannot_be_says_why() {
     }
 }
 
+async fn token(folder: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+    let output = output(rollcall(folder).arg("token").args(args)).await;
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test]
+async fn a_token_of_zegos_is_minted_and_verified() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let at = ["--now", "1700000000"];
+    let (code, minted, _) = token(folder, &[&["mint", "--user", "ada"], &at[..]].concat()).await;
+    assert_eq!((code, minted.lines().count()), (Some(0), 1));
+    let ticket = minted.trim_end();
+
+    let verify = async |user: &str, more: &[&str]| {
+        token(folder, &[&["verify", "--user", user, ticket], more].concat()).await
+    };
+    let valid = (Some(0), "valid until 1700003600\n".to_owned(), String::new());
+    assert_eq!(verify("ada", &at).await, valid);
+    assert_eq!(verify("ada", &["--now", "1700003600"]).await, valid);
+    let another = "00112233445566778899aabbccddeeff";
+    for (user, more, code) in [
+        ("ada", &["--now", "1700003601"][..], "1002078 "),
+        ("ada", &[], "1002078 "),
+        ("bob", &at, "1002077 "),
+        ("ada", &["--app", "2", "--key", "9193cc662a4c0ec135ec71fb57194b38"], "1002076 "),
+        ("ada", &["--key", another, "--now", "1700000000"], "1002033 "),
+    ] {
+        let (exit, found, _) = verify(user, more).await;
+        assert_eq!(exit, Some(1), "{found}");
+        assert!(found.starts_with(code), "{found}");
+    }
+    for (cut, code) in [(&ticket[..20], "1002075 "), ("x", "1002079 "), ("", "1002067 ")] {
+        let (exit, found, _) = token(folder, &["verify", "--user", "ada", cut]).await;
+        assert!(exit == Some(1) && found.starts_with(code), "{found}");
+    }
+
+    let mint = ["mint", "--user", "ada", "--expire", "60", "--room", "lobby"];
+    for more in [&[][..], &["--no-login"], &["--publish", "--stream", "a", "--stream", "b"]] {
+        let (code, minted, _) = token(folder, &[&mint[..], more].concat()).await;
+        assert_eq!((code, minted.lines().count()), (Some(0), 1));
+        let verdict = token(folder, &["verify", "--user", "ada", minted.trim_end()]).await;
+        assert!(verdict.1.starts_with("valid until "), "{}", verdict.1);
+    }
+}
+
+/// The tokens of the facts that another implementation made, with the time and the key of then.
+#[tokio::test]
+async fn tokens_of_another_implementation_are_verified_at_the_command_line() {
+    let folder = TempDir::new().unwrap();
+    let whose = ["--app", "1", "--user", "demo", "--key", "fa94dd0f974cf2e293728a526b028271"];
+    let made = "04AAAAAGCLx8AAEGV4bjYybGJva29hOG44anAAcGWCw6utyxH2DEPArGHIW+uFtLMjAbYbXXoL81Y07fsYjfbtTn9mBL4AAO0fjm8DMbN290akErOffxI3bS2rROlLxu31U1EYWuwrtjfcvsHhsPJYAjXPg79+haYqVAor99iA1Z3AWRsqttkYgf/h6+k=";
+    for (now, says) in [("1619773376", "valid until 1619773376\n"), ("1619773377", "1002078 ")] {
+        let args = [&["verify", made, "--now", now], &whose[..]].concat();
+        let (_, found, _) = token(folder.path(), &args).await;
+        assert!(found.starts_with(says), "{found}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_says_why() {
+    let folder = TempDir::new().unwrap();
+    let long = "u".repeat(65);
+    for (args, says) in [
+        (&["--user", &long][..], "--user is not 1 to 64 bytes"),
+        (&["--user", "ada", "--expire", "59"], "--expire is not"),
+        (&["--user", "ada", "--room", ""], "--room is not"),
+        (&["--user", "ada", "--room", "a", "--stream", ""], "--stream has an id"),
+        (&["--user", "ada", "--app", "x"], "--app is not"),
+        (&["--user", "ada", "--app", "2"], "no key is known for AppID 2"),
+        (&["--user", "ada", "--key", ""], "--key is empty"),
+        (&["--user", "ada", "--key", "hunter2"], "--key is no key of AES-256"),
+    ] {
+        let (code, stdout, stderr) = token(folder.path(), &[&["mint"], args].concat()).await;
+        assert_eq!((code, stdout.as_str()), (Some(1), ""), "{args:?}");
+        assert!(stderr.contains(says) && !stderr.contains("hunter"), "{args:?}: {stderr}");
+    }
+    for needs_a_room in [&["--publish"][..], &["--no-login"], &["--stream", "a"]] {
+        let args = [&["mint", "--user", "ada"], needs_a_room].concat();
+        let (code, _, stderr) = token(folder.path(), &args).await;
+        assert!(code == Some(2) && stderr.contains("--room"), "{stderr}");
+    }
+}
+
 #[tokio::test]
 async fn faults_of_a_secret_of_an_option_are_printed_and_its_value_is_not() {
     let folder = TempDir::new().unwrap();
@@ -559,6 +656,7 @@ async fn faults_of_a_secret_of_an_option_are_printed_and_its_value_is_not() {
         (&["send", "tencent", "chat-login", "--print", "--secret", " "], 1, &[blank]),
         (&["send", "tencent", "trtc-enter", "--print", "--secret", "\u{200b}"], 1, &[blank]),
         (&["user-sig", "mint", "--user", "ada", "--key", " "], 1, &[blank]),
+        (&["token", "mint", "--user", "ada", "--key", " "], 1, &[blank]),
         (&["send", "zego", "room-login", "--print", "--secret", "hunter2 "], 0, &[surrounded]),
         (&["send", "tencent", "chat-login", "--print", "--secret", "\nhunter2"], 0, &[surrounded]),
         (&["send", "tencent", "trtc-enter", "--print", "--secret", "hunter-2"], 0, &["1 to 32"]),
@@ -849,7 +947,7 @@ async fn every_command_that_is_printed_works_as_printed() {
 
     let shared = Running::start(folder, &["--in-memory"]).await;
     let several = r#"{
-        "zego": {"7": {"callback_secrets": ["hunter2"]}, "1": {"callback_secrets": []}},
+        "zego": {"7": {"callback_secrets": ["hunter2"]}, "1": {"callback_secrets": [], "server_secrets": ["hunter5-hunter5-hunter5-hunter5-"]}},
         "openim": {"a b": {"secrets": ["hunter3"]}, "second": {"basic": [{"user": "u", "password": "hunter4"}]}},
         "tencent": {"1400000009": {"secret_keys": ["5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e"]}}
     }"#;
@@ -859,13 +957,13 @@ async fn every_command_that_is_printed_works_as_printed() {
     let in_memory = [&free[..], &["--in-memory"]].concat();
     let elsewhere = ["--port", "0", "--dynamodb-endpoint", &shared.dynamodb];
     for (args, apps, expected) in [
-        (&free[..], None, 7),
-        (&records, None, 7),
-        (&in_memory, Some(several), 6),
+        (&free[..], None, 8),
+        (&records, None, 8),
+        (&in_memory, Some(several), 7),
         (&in_memory, Some(zego_only), 3),
         (&in_memory, Some("{}"), 0),
-        (&elsewhere, None, 7),
-        (&elsewhere, Some(several), 6),
+        (&elsewhere, None, 8),
+        (&elsewhere, Some(several), 7),
     ] {
         let (mut child, printed) = introduction(folder, args, apps).await;
         assert_eq!(printed.last().map(String::as_str), Some("Ctrl-C stops."), "{args:?}");

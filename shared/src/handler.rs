@@ -88,16 +88,19 @@ impl Receiver {
         let verify =
             |apps: &Apps| C::Provider::verify(request, C::Provider::of(apps), self.max_age);
         let apps = self.apps.get(now).await.ok_or(Rejection::NoSecrets(C::Provider::REDELIVERY))?;
-        let verified = match verify(&apps) {
+        let (apps, verified) = match verify(&apps) {
             Err(error) if error.might_match_another_secret() => {
-                match self.apps.newer_than(&apps, now).await {
-                    Some(apps) => verify(&apps)?,
-                    None => return Err(error.into()),
-                }
+                let newer = self.apps.newer_than(&apps, now).await.ok_or(error)?;
+                let verified = verify(&newer)?;
+                (newer, verified)
             }
-            verified => verified?,
+            verified => {
+                let verified = verified?;
+                (apps, verified)
+            }
         };
-        let parsed = C::parse(&verified)?;
+        let mut parsed = C::parse(&verified)?;
+        apps.mark_robots(&mut parsed.changes);
         if let (ReplayGuard::On, Some(used)) = (self.replay_guard, verified.signature_use())
             && !parsed.changes.is_empty()
         {

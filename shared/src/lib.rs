@@ -22,6 +22,7 @@
 //! | [`config`] | the environment variables of the contract | `domain`, `providers` |
 //! | [`aws`] | what all AWS clients share: environment, HTTP client, roots, times | none |
 //! | [`apps`] | the current apps and their secrets; AWS Secrets Manager | `aws`, `domain`, `providers` |
+//! | [`login`] | what the login tickets of all providers have in common: lifetimes, verdicts, the two routes of each kind | `apps`, `domain`, `http`, `providers` |
 //! | [`store`] | DynamoDB: keys, conditions, index attributes; a writer for callbacks, a reader for queries | `aws`, `domain`, `providers` |
 //! | [`queue`] | SQS: a queue, and the messages that are received from it | `aws`, `domain` |
 //! | [`spill`] | what could not be stored in time, as messages of a queue | `domain`, `queue` |
@@ -35,11 +36,12 @@
 //! | [`settle`] | rooms in which nothing has changed for a while | `domain`, `metrics`, `queue`, `record`, `store` |
 //! | [`relay`] | the pipeline from the table's stream to events; `EventBridge` | `aws`, `domain`, `metrics`, `providers`, `settle`, `store` |
 //! | [`sweep`] | the list of live rooms is swept, and people are counted | `domain`, `metrics`, `record`, `store` |
-//! | [`user_sig`] | Tencent's login tickets: minted, verified, and the answers for both | `apps`, `callback`, `domain`, `http`, `providers`, `routes` |
+//! | [`user_sig`] | Tencent's login tickets: minted, verified, and the answers for both | `apps`, `callback`, `domain`, `http`, `login`, `providers`, `routes` |
+//! | [`zego_token`] | ZEGO's login tickets: the same | `apps`, `callback`, `domain`, `http`, `login`, `providers`, `routes` |
 //! | [`server_api`] | the providers' server APIs are asked: credentials, limits, HTTP, one client for each; feature `server-api` | `apps`, `callback`, `domain`, `providers`, `user_sig` |
 //! | [`reconcile`] | the providers are asked who is really there, and what differs is stored; feature `server-api` | `domain`, `http`, `metrics`, `providers`, `record`, `routes`, `server_api`, `store` |
-//! | `fuzzing` | the checks that `fuzz/` and a test run on arbitrary bytes | `callback`, `domain`, `erase`, `http`, `providers`, `query`, `reconcile`, `routes`, `store`, `user_sig` |
-//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `erase`, `handler`, `http`, `metrics`, `providers`, `query`, `queue`, `reconcile`, `record`, `relay`, `replay`, `server_api`, `settle`, `store`, `sweep`, `user_sig` |
+//! | `fuzzing` | the checks that `fuzz/` and a test run on arbitrary bytes | `callback`, `domain`, `erase`, `http`, `providers`, `query`, `reconcile`, `routes`, `store`, `user_sig`, `zego_token` |
+//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `callback`, `config`, `domain`, `erase`, `handler`, `http`, `metrics`, `providers`, `query`, `queue`, `reconcile`, `record`, `relay`, `replay`, `server_api`, `settle`, `store`, `sweep`, `user_sig`, `zego_token` |
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -54,6 +56,7 @@ pub mod erase;
 pub mod fuzzing;
 pub mod handler;
 pub mod http;
+pub mod login;
 pub mod metrics;
 #[cfg(test)]
 mod openapi;
@@ -75,3 +78,4 @@ pub mod spill;
 pub mod store;
 pub mod sweep;
 pub mod user_sig;
+pub mod zego_token;

@@ -9,7 +9,7 @@ use saphyr::{Mapping, Scalar, Yaml, YamlEmitter};
 use schemars::{Schema, SchemaGenerator, generate::SchemaSettings, transform::RecursiveTransform};
 use serde_json::{Value, json};
 
-use crate::{erase, http, query, reconcile, user_sig};
+use crate::{erase, http, query, reconcile, user_sig, zego_token};
 
 /// An object of JSON.
 type Members = serde_json::Map<String, Value>;
@@ -83,6 +83,7 @@ fn schemas() -> Members {
     http::schemas(&mut generator);
     query::schemas(&mut generator);
     user_sig::schemas(&mut generator);
+    zego_token::schemas(&mut generator);
     erase::schemas(&mut generator);
     reconcile::schemas(&mut generator);
     generator.take_definitions(true)

@@ -26,6 +26,8 @@ macro_rules! callbacks {
                 RoomLogout, "room_logout", "zego-room-logout", ["/zego/room-logout"];
                 RoomCreate, "room_create", "zego-room-create", ["/zego/room-create"];
                 RoomClose, "room_close", "zego-room-close", ["/zego/room-close"];
+                UserAction, "user_action", "zego-user-action", ["/zego/user-action"];
+                RoomEvent, "room_event", "zego-room-event", ["/zego/room-event"];
             }
             OpenIm = openim {
                 UserRegister, "user_register", "openim-user-register", [
@@ -37,6 +39,11 @@ macro_rules! callbacks {
                 ];
                 UserOffline, "user_offline", "openim-user-offline", [
                     "/openim/callbackAfterUserOfflineCommand", "/openim/callbackUserOfflineCommand"
+                ];
+                // Two APIs do the same, of which one is deprecated.
+                UserUpdate, "user_update", "openim-user-update", [
+                    "/openim/callbackAfterUpdateUserInfoCommand",
+                    "/openim/callbackAfterUpdateUserInfoExCommand"
                 ];
                 Any, "any", "openim-any", ["/openim", "/openim/{proxy+}"];
             }
@@ -59,6 +66,9 @@ pub const QUERY: &str = "query";
 /// The function that mints and verifies Tencent's UserSigs.
 pub const USER_SIG: &str = "tencent-user-sig";
 
+/// The function that mints and verifies ZEGO's tokens.
+pub const ZEGO_TOKEN: &str = "zego-token";
+
 /// The function that stores what was spilled. It has no route.
 pub const SPILL_REPLAY: &str = "spill-replay";
 
@@ -72,10 +82,16 @@ pub const SETTLE: &str = "settle";
 pub const SWEEP: &str = "sweep";
 
 /// Where a UserSig is minted.
-pub const MINT: &str = "/tencent/user-sig";
+pub const MINT_USER_SIG: &str = "/tencent/user-sig";
 
 /// Where a UserSig is verified.
-pub const VERIFY: &str = "/tencent/user-sig/verify";
+pub const VERIFY_USER_SIG: &str = "/tencent/user-sig/verify";
+
+/// Where a token of ZEGO's is minted.
+pub const MINT_ZEGO_TOKEN: &str = "/zego/token";
+
+/// Where a token of ZEGO's is verified.
+pub const VERIFY_ZEGO_TOKEN: &str = "/zego/token/verify";
 
 /// The function that erases people.
 pub const ERASE: &str = "erase";
@@ -116,7 +132,10 @@ const DATA_OF_ANY: &str = "/users/{provider}/{app}";
 const ERASED: [&str; 2] = [DATA, DATA_OF_ANY];
 
 /// The paths that are posted to [`USER_SIG`].
-const USER_SIGS: [&str; 2] = [MINT, VERIFY];
+const USER_SIGS: [&str; 2] = [MINT_USER_SIG, VERIFY_USER_SIG];
+
+/// The paths that are posted to [`ZEGO_TOKEN`].
+const ZEGO_TOKENS: [&str; 2] = [MINT_ZEGO_TOKEN, VERIFY_ZEGO_TOKEN];
 
 /// The routes of [`QUERY`]. The names in braces are those of [`MatchedQuery`].
 static QUERIES: [(Method, &str, Query); 26] = [
@@ -190,7 +209,8 @@ impl CallbackNames {
     /// parameter.
     #[must_use]
     pub fn at(path: &str) -> Option<&'static Self> {
-        let all = || CALLBACKS.iter().flat_map(|names| names.paths.iter().map(move |of| (names, *of)));
+        let all =
+            || CALLBACKS.iter().flat_map(|names| names.paths.iter().map(move |of| (names, *of)));
         let own = all().find(|(_, of)| *of == path);
         own.or_else(|| all().find(|(_, of)| takes(of, path))).map(|(names, _)| names)
     }
@@ -344,7 +364,7 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// The policy that allows a route or a path, if one does: minting UserSigs is in none.
+    /// The policy that allows a route or a path, if one does: minting UserSigs and tokens is in none.
     #[must_use]
     pub fn of(path: &str) -> Option<Self> {
         match path.trim_start_matches('/').split('/').next()? {
@@ -385,16 +405,20 @@ pub fn all() -> impl Iterator<Item = Route> {
     };
     let queries = QUERIES.iter().map(move |(method, path, _)| of_backend(method, path, QUERY));
     let user_sigs = USER_SIGS.iter().map(move |path| of_backend(&Method::POST, path, USER_SIG));
+    let zego_tokens =
+        ZEGO_TOKENS.iter().map(move |path| of_backend(&Method::POST, path, ZEGO_TOKEN));
     let erased = ERASED.iter().map(move |path| of_backend(&Method::DELETE, path, ERASE));
     let reconciled =
         RECONCILED.iter().map(move |(path, _)| of_backend(&Method::POST, path, RECONCILE));
-    callbacks.chain(queries).chain(user_sigs).chain(erased).chain(reconciled)
+    callbacks.chain(queries).chain(user_sigs).chain(zego_tokens).chain(erased).chain(reconciled)
 }
 
 /// The functions of all routes, and those that have no route, each once.
 pub fn functions() -> impl Iterator<Item = &'static str> {
     let callbacks = CALLBACKS.iter().map(|names| names.function);
-    callbacks.chain([QUERY, USER_SIG, ERASE, RECONCILE, SPILL_REPLAY, RELAY, SETTLE, SWEEP])
+    let others =
+        [QUERY, USER_SIG, ZEGO_TOKEN, ERASE, RECONCILE, SPILL_REPLAY, RELAY, SETTLE, SWEEP];
+    callbacks.chain(others)
 }
 
 /// A function that a backend calls.
@@ -404,6 +428,8 @@ pub enum BackendFunction {
     Query,
     /// [`USER_SIG`].
     UserSig,
+    /// [`ZEGO_TOKEN`].
+    ZegoToken,
     /// [`ERASE`].
     Erase,
     /// [`RECONCILE`].
@@ -417,6 +443,7 @@ impl BackendFunction {
         match self {
             Self::Query => QUERY,
             Self::UserSig => USER_SIG,
+            Self::ZegoToken => ZEGO_TOKEN,
             Self::Erase => ERASE,
             Self::Reconcile => RECONCILE,
         }
@@ -430,6 +457,8 @@ pub fn backend_function(method: &Method, path: &str) -> Option<BackendFunction> 
     let root = |of: &str| of.find("{provider}").is_some_and(|end| path.starts_with(&of[..end]));
     if USER_SIGS.contains(&path) {
         Some(BackendFunction::UserSig)
+    } else if ZEGO_TOKENS.contains(&path) {
+        Some(BackendFunction::ZegoToken)
     } else if *method == Method::DELETE && root(DATA) {
         Some(BackendFunction::Erase)
     } else if RECONCILED.iter().any(|(of, _)| root(of)) {

@@ -321,6 +321,7 @@ fn the_players_name_none_of_rollcalls_rules() {
         "providers::openim::UserOffline",
         "providers::openim::UserOnline",
         "providers::openim::UserRegister",
+        "providers::openim::UserUpdate",
         "providers::tencent::ChatState",
         "providers::tencent::TrtcEvent",
         "providers::tencent::sign_chat",

@@ -8,6 +8,7 @@ use rollcall::{
     domain::{App, UnixMillis},
     runtime, store,
     user_sig::UserSigs,
+    zego_token::ZegoTokens,
 };
 use rollcall_local::{
     board::{About, Answered, Board, Callbacks, Mode, ShownApp, files, log_line::Said},
@@ -96,10 +97,11 @@ impl Laptop {
         let client = store::connect(&aws::at(&database.url), LIMIT);
         let Handlers { receiver, queries, erase, reconcile, .. } = Handlers::with(client);
         let user_sigs = UserSigs { apps: receiver.apps.clone() };
+        let zego_tokens = ZegoTokens { apps: receiver.apps.clone() };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let url = format!("http://{host}");
-        let gateway = Gateway { receiver, queries, erase, user_sigs, reconcile };
+        let gateway = Gateway { receiver, queries, erase, user_sigs, zego_tokens, reconcile };
         let board = board(&url);
         let callbacks = board.callbacks.clone();
         tokio::spawn(gateway.serve(listener, board, None, std::future::pending()));
@@ -196,7 +198,7 @@ fn number(callback: &Value) -> u64 {
 }
 
 /// One request for each kind of route that is no callback.
-const GUARDED: [(Method, &str); 11] = [
+const GUARDED: [(Method, &str); 12] = [
     (Method::GET, "/"),
     (Method::GET, "/board/app.js"),
     (Method::GET, "/board/config.json"),
@@ -207,6 +209,7 @@ const GUARDED: [(Method, &str); 11] = [
     (Method::POST, "/presence/zego/1/users"),
     (Method::DELETE, "/users/zego/1/ada"),
     (Method::POST, "/tencent/user-sig"),
+    (Method::POST, "/zego/token"),
     (Method::POST, "/reconcile/zego/1/rooms/lobby"),
 ];
 

@@ -241,6 +241,7 @@ async fn errors_are_json_and_the_parameter_has_priority() {
     let response = get(&app, "/registrations/zego/1?format=csv", Ask::Parameter).await;
     assert!(!response.headers().contains_key("link"));
     let header = "provider,app,user,name,avatar_url,extra,extra_truncated,manager_level,\
-                  receive_option,registered_at,registered_at_from,recorded_at,source\r\n";
+                  receive_option,registered_at,registered_at_from,recorded_at,source,\
+                  profile_changed_at,profile_read_at\r\n";
     assert_eq!(response.text().await.unwrap(), header, "a header without rows");
 }

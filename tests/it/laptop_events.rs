@@ -17,6 +17,7 @@ use rollcall::{
     settle::{CheckQueue, Checks, Settle},
     store::{self, LiveMarker, Reader, Settler, TABLE},
     user_sig::UserSigs,
+    zego_token::ZegoTokens,
 };
 use rollcall_local::{
     dynamodb::Embedded,
@@ -53,8 +54,9 @@ async fn listen() -> (TcpListener, String) {
 async fn serve(handlers: &Handlers, journal: Option<Arc<Journal>>) -> String {
     let Handlers { receiver, queries, erase, reconcile, repeats: _ } = handlers.clone();
     let user_sigs = UserSigs { apps: receiver.apps.clone() };
+    let zego_tokens = ZegoTokens { apps: receiver.apps.clone() };
     let (listener, url) = listen().await;
-    let gateway = Gateway { receiver, queries, erase, user_sigs, reconcile };
+    let gateway = Gateway { receiver, queries, erase, user_sigs, zego_tokens, reconcile };
     let board = board(&url);
     tokio::spawn(gateway.serve(listener, board, journal, std::future::pending()));
     url

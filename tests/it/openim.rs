@@ -103,7 +103,7 @@ async fn the_pages_example_is_applied_and_answered_with_the_pages_answer() {
             "avatar_url": "http://example.com/path/to/face/image.png", "extra": "Extra data",
             "extra_truncated": false, "manager_level": 1, "receive_option": 1,
             "registered_at": 1_673_048_592_000_u64, "registered_at_from": "create_time",
-            "source": "callback"
+            "source": "callback", "profile_changed_at": null, "profile_read_at": null
         });
         assert_eq!(user, expected);
     }
@@ -161,7 +161,7 @@ async fn a_registration_is_read_with_every_detail_that_was_stored() {
         let read = reader.registration(&app, &registration.user).await.unwrap();
         let not_truncated = || Detail::Flag(false);
         registration.details.entry("extra_truncated".into()).or_insert_with(not_truncated);
-        assert_eq!(read, Some(registration));
+        assert_eq!(read.map(|read| read.registration), Some(registration));
     }
 }
 
@@ -299,7 +299,8 @@ async fn other_commands_are_acknowledged_and_stored_nowhere() {
         "callbackBeforeUserRegisterCommand",
         "userRegisterBeforeCommand",
         "callbackAfterUserKickOffCommand",
-        "callbackAfterUpdateUserInfoExCommand",
+        "callbackBeforeUpdateUserInfoExCommand",
+        "callbackBeforeUpdateUserInfoCommand",
         "callbackBeforeSendSingleMsgCommand",
         "callbackAfterSendGroupMsgCommand",
         "callbackBeforeAfterMsgCommand",

@@ -11,7 +11,8 @@ use rollcall::{
     callback::Secret,
     endpoint::Endpoint,
     routes::{
-        self, ERASE, MINT, QUERY, RECONCILE, RELAY, Route, SETTLE, SPILL_REPLAY, SWEEP, USER_SIG,
+        self, ERASE, MINT_USER_SIG, MINT_ZEGO_TOKEN, QUERY, RECONCILE, RELAY, Route, SETTLE,
+        SPILL_REPLAY, SWEEP, USER_SIG, ZEGO_TOKEN,
     },
 };
 use rollcall_players::zego::{Event, EventName};
@@ -178,8 +179,11 @@ async fn every_policy_is_what_is_done_by_the_real_binaries() {
     let again = async |event| Some(invoke(ERASE, event).await);
     assert_eq!(outage.erase_queue.poll(again).await, (3, 0));
     let mint = json!({ "sdk_app_id": 1_400_000_000, "user_id": "ada" }).to_string();
-    let mint = gateway_event("POST", MINT, "", Some(&mint));
+    let mint = gateway_event("POST", MINT_USER_SIG, "", Some(&mint));
     assert_eq!(invoke(USER_SIG, mint).await["statusCode"], 200);
+    let mint = json!({ "app_id": 1, "user_id": "ada" }).to_string();
+    let mint = gateway_event("POST", MINT_ZEGO_TOKEN, "", Some(&mint));
+    assert_eq!(invoke(ZEGO_TOKEN, mint).await["statusCode"], 200);
 
     // A message that comes too early is sent again. When nothing has changed for a second, the room
     // is checked.

@@ -7,6 +7,7 @@ mod large;
 mod leases;
 mod lies;
 mod people;
+mod profiles;
 mod reported;
 mod requests;
 mod undo;

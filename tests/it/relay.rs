@@ -104,6 +104,7 @@ async fn promise_9_reported_each_fact_goes_to_the_bus_as_one_entry() {
         "presence.left",
         "room.closed",
         "room.opened",
+        "user.changed",
         "user.registered",
     ];
     assert_eq!(
@@ -294,6 +295,11 @@ async fn an_events_href_answers_about_what_the_event_is_about() {
     for event in events_of(&records) {
         let (path, query) = event["href"].as_str().unwrap().split_once('?').unwrap();
         let (status, answer) = handlers.get(path, query, runtime::now()).await;
+        // Bob's profile changed, and his registration never arrived.
+        if event["type"] == "user.changed" && event["user"] == "bob" {
+            assert_eq!(status, StatusCode::NOT_FOUND, "{event}");
+            continue;
+        }
         assert_eq!(status, StatusCode::OK, "{event}");
         for name in ["provider", "app"] {
             assert_eq!(answer[name], event[name], "{event}");
@@ -410,7 +416,7 @@ fn the_patterns_of_the_docs_select_what_they_say() {
                 &again,
                 &["room.emptied", "room.settled"],
                 &["device.online", "device.offline"],
-                &["user.registered", "user.erased"]
+                &["user.registered", "user.changed", "user.erased"]
             ]
             .concat(),
         ]

@@ -14,8 +14,10 @@ use rollcall::{
     domain::{UnixMillis, UnixSeconds},
     handler::Receiver,
     http::{Reply, Request},
+    providers::zego::ServerSecret,
     runtime,
     user_sig::{Claims, Lifetime, SdkAppId, UserSigs},
+    zego_token::{self, ZegoTokens},
 };
 use rollcall_players::{
     Callback, openim,
@@ -420,4 +422,54 @@ async fn user_sigs_keys_are_read_like_all_others() {
         json!({ "sdk_app_id": 1_400_000_000, "user_id": "ada", "user_sig": ticket.expose() });
     let (_, verdict) = ask("/tencent/user-sig/verify", forged, now).await;
     assert_eq!(verdict["code"], 70009);
+}
+
+#[tokio::test]
+async fn the_keys_of_zegos_tokens_are_read_like_all_others() {
+    let world = World::with(&json!({ "zego": {} }).to_string()).await;
+    let tokens = ZegoTokens { apps: world.handlers.receiver.apps.clone() };
+    let ask = async |path: &str, body: Value, now: UnixMillis| {
+        let request = Request::post(path, body.to_string(), now);
+        let reply = tokens.answer(&request).await;
+        (reply.status.as_u16(), serde_json::from_str::<Value>(&reply.body).unwrap())
+    };
+    let mint = json!({ "app_id": 1, "user_id": "ada" });
+    world.manager.is(Mood::Failing);
+    let (status, body) = ask("/zego/token", mint.clone(), world.start).await;
+    assert_eq!((status, &body["error"]["code"]), (503, &json!("unavailable")));
+    world.manager.is(Mood::Well);
+    // The failed read is tried again, for as long as an answer may take.
+    tokio::time::sleep(BUDGET).await;
+    let now = world.after(PAUSE_UNTIL_KNOWN);
+    assert_eq!(ask("/zego/token", mint.clone(), now).await.0, 404);
+
+    let keys = |keys: &[&str]| json!({ "zego": { "1": { "server_secrets": keys } } }).to_string();
+    world.manager.put(&world.id, &keys(&[OLD])).await;
+    let (status, minted) = ask("/zego/token", mint, world.after(PAUSE * 2)).await;
+    assert_eq!(status, 200, "an app that is new: {minted}");
+
+    world.manager.put(&world.id, &keys(&[NEW, OLD])).await;
+    let now = world.after(PAUSE * 3);
+    let token = |secret: &str| {
+        let claims = zego_token::Claims {
+            app: zego_token::ZegoAppId::try_from(1).unwrap(),
+            user: "ada".parse().unwrap(),
+            issued_at: now.seconds(),
+            lifetime: zego_token::Lifetime::DEFAULT,
+            room: None,
+        };
+        let secret = Secret::new(secret.to_owned()).unwrap();
+        let token = claims.token(&ServerSecret::new(&secret).unwrap()).unwrap();
+        json!({ "app_id": 1, "user_id": "ada", "token": token.expose() })
+    };
+    world.manager.readings();
+    let (_, verdict) = ask("/zego/token/verify", token(NEW), now).await;
+    assert_eq!(verdict["valid"], true, "a key that is new: {verdict}");
+    assert_eq!(world.manager.readings(), 1);
+    // A token that cannot be decrypted causes a read, once in half a minute, as any other does.
+    for _ in 0..5 {
+        let (_, verdict) = ask("/zego/token/verify", token(SECRET), now).await;
+        assert_eq!(verdict["code"], 1_002_033);
+    }
+    assert_eq!(world.manager.readings(), 0);
 }

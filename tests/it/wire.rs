@@ -10,7 +10,7 @@ use rollcall_players::zego::{
     Event,
     EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{
     Database, Handlers, Moment, Proxy, SECRET, TABLE_NAME, apps, iam, openim_event, zego_event,
@@ -134,6 +134,8 @@ async fn a_device_and_a_registration_are_one_request_each() {
         (EventName::UserRegister, "PutItem"),
         (EventName::UserOnline, "UpdateItem"),
         (EventName::UserOffline, "UpdateItem"),
+        // Of somebody who is registered, and then of somebody who is not.
+        (EventName::UserUpdate, "UpdateItem"),
     ];
     for (name, operation) in operations {
         for outcome in ["applied", "duplicate"] {
@@ -145,6 +147,34 @@ async fn a_device_and_a_registration_are_one_request_each() {
             assert_eq!(seen[0].operation, operation);
         }
     }
+    let mut unknown = openim_event(EventName::UserUpdateEx, now);
+    unknown.options.users = vec!["nobody".to_owned()];
+    for outcome in ["applied", "duplicate"] {
+        let reply = handlers.deliver(&unknown.callback(&credentials), now).await;
+        assert_eq!((reply.outcome, proxy.take().len()), (Some(outcome), 1));
+    }
+}
+
+/// A registration after a change of its profile is refused once, and then keeps the change.
+#[tokio::test]
+async fn a_registration_after_a_change_of_the_profile_is_two_requests() {
+    use rollcall_players::openim::EventName;
+
+    let (_database, proxy, handlers) = Handlers::observed().await;
+    let credentials = apps().openim[&"main".parse().unwrap()].clone();
+    let now = Moment::recent().plus(0);
+    for (name, requests, outcome) in [
+        (EventName::UserUpdate, 1, "applied"),
+        (EventName::UserRegister, 2, "applied"),
+        (EventName::UserRegister, 1, "duplicate"),
+    ] {
+        let reply = handlers.deliver(&openim_event(name, now).callback(&credentials), now).await;
+        let seen = proxy.take();
+        assert_eq!((reply.outcome, seen.len()), (Some(outcome), requests), "{name:?}: {seen:?}");
+    }
+    let path = "/registrations/openim/main/users/ada";
+    let (_, ada) = handlers.get(path, "", now).await;
+    assert_eq!((&ada["name"], &ada["profile_changed_at"]), (&json!("ada"), &json!(now)));
 }
 
 /// The moved marks of a seat cost a request only if the current visit began among them.

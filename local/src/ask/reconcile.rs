@@ -106,8 +106,8 @@ fn add(all: &mut Value, later: Value) {
         let sum = sums.entry(field).or_insert(Value::Null);
         match (field.as_str(), sum.as_u64(), value.as_u64()) {
             ("braked", ..) => *sum = Value::Bool(*sum == true || *value == true),
-            ("found", ..) => {
-                for name in ["in", "out"] {
+            ("found" | "profiles", ..) => {
+                for name in value.as_object().into_iter().flat_map(|value| value.keys()) {
                     let both = [&sum[name], &value[name]].map(|one| one.as_u64().unwrap_or(0));
                     sum[name] = both.iter().sum::<u64>().into();
                 }
@@ -151,7 +151,7 @@ mod tests {
         let answer = |at: u64, rooms: u64, braked: bool, complete: bool| {
             json!({
                 "checked_at": at, "rooms": rooms, "found": { "in": 1, "out": rooms },
-                "braked": braked, "disagreements": rooms, "complete": complete, "next": null
+                "profiles": { "changed": 2, "stored": 1 }, "braked": braked, "disagreements": rooms, "complete": complete, "next": null
             })
         };
         let mut all = Value::Null;
@@ -159,7 +159,7 @@ mod tests {
         add(&mut all, answer(20, 7, false, true));
         let expected = json!({
             "checked_at": 20, "rooms": 12, "found": { "in": 2, "out": 12 },
-            "braked": true, "disagreements": 7, "complete": true, "next": null
+            "profiles": { "changed": 4, "stored": 2 }, "braked": true, "disagreements": 7, "complete": true, "next": null
         });
         assert_eq!(all, expected);
     }

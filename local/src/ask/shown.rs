@@ -25,12 +25,13 @@ const VISITS: [Column; 10] = [
     Column("session", "session", Text),
 ];
 
-const REGISTRATIONS: [Column; 5] = [
+const REGISTRATIONS: [Column; 6] = [
     Column("user", "user", Text),
     Column("name", "name", Text),
     Column("registered", "registered_at", Time),
     Column("known from", "registered_at_from", Text),
     Column("extra", "extra", Text),
+    Column("changed since", "profile_changed_at", Time),
 ];
 
 const MORE: &str = "These are the first ones: more follow with a higher --limit, or without it.\n";
@@ -327,6 +328,7 @@ pub fn reconciled(answer: &Value, writing: Writing) -> String {
     if answer["complete"] == false {
         says += "Not everything was asked about in the time of one request.\n";
     }
+    says += &changed_profiles(answer);
     (row["in"], row["out"]) = (found_in, found_out);
     page(says.trim_end(), &table(&[row], &COLUMNS), answer)
 }
@@ -339,7 +341,19 @@ pub fn reconciled_registrations(answer: &Value, writing: Writing) -> String {
         Writing::Stored => format!("{} recorded", text(&answer["recorded"])),
         Writing::DryRun => "nothing is stored".to_owned(),
     };
-    format!("{users} of the provider: {} missing here, {done}\n", text(&answer["missing"]))
+    let missing = text(&answer["missing"]);
+    format!("{users} of the provider: {missing} missing here, {done}\n{}", changed_profiles(answer))
+}
+
+/// How many profiles had changed, if any had.
+fn changed_profiles(answer: &Value) -> String {
+    match answer["profiles"]["changed"].as_u64() {
+        None | Some(0) => String::new(),
+        Some(changed) => {
+            let profiles = count(&json!(changed), "profile", "profiles");
+            format!("{profiles} had changed: {} stored\n", text(&answer["profiles"]["stored"]))
+        }
+    }
 }
 
 /// A number with its noun.

@@ -11,16 +11,16 @@ use rollcall::{
     providers::{
         openim::{AppCredentials as OpenImSecrets, OpenIm},
         tencent::{AppCredentials as TencentSecrets, Chat},
-        zego::Zego,
+        zego::{AppCredentials as ZegoSecrets, Zego},
     },
-    routes::{MINT, VERIFY},
+    routes::{MINT_USER_SIG, MINT_ZEGO_TOKEN, VERIFY_USER_SIG, VERIFY_ZEGO_TOKEN},
     runtime,
 };
 use rollcall_local::ask::{Client, DEFAULT_URL, Query, query::encoded};
 use rollcall_players::{
     Answer, Callback, client, openim,
     tencent::{self, Product},
-    zego,
+    zego, zim,
 };
 use serde_json::{Value, json};
 
@@ -52,6 +52,35 @@ struct Check {
     right: usize,
     wrong: usize,
 }
+
+/// A kind of login ticket: its routes and the fields of their bodies.
+struct Tickets {
+    name: &'static str,
+    mint: &'static str,
+    verify: &'static str,
+    app: &'static str,
+    ticket: &'static str,
+    /// The provider's code for the ticket `x`.
+    code_of_x: u32,
+}
+
+const USER_SIG: Tickets = Tickets {
+    name: "tencent UserSig",
+    mint: MINT_USER_SIG,
+    verify: VERIFY_USER_SIG,
+    app: "sdk_app_id",
+    ticket: "user_sig",
+    code_of_x: 70003,
+};
+
+const ZEGO_TOKEN: Tickets = Tickets {
+    name: "zego token",
+    mint: MINT_ZEGO_TOKEN,
+    verify: VERIFY_ZEGO_TOKEN,
+    app: "app_id",
+    ticket: "token",
+    code_of_x: 1_002_079,
+};
 
 /// A callback was not taken, so what follows from it cannot be right.
 struct Refused;
@@ -102,9 +131,12 @@ pub(crate) async fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     let mut check = Check { http, client, tag, right: 0, wrong: 0 };
     // A refused callback is shown already, and has no event.
     let mut reported = Vec::new();
-    match zego.and_then(|(id, secrets)| Some(App { id, secret: secrets.first()? })) {
-        Some(app) => reported.extend(check.zego(&app).await.ok().map(|()| Zego::NAME)),
-        None => println!("none   zego: ROLLCALL_APPS has no secret of it"),
+    match zego {
+        Some((id, secret)) => {
+            let taken = check.zego(&App { id, secret }).await;
+            reported.extend(taken.ok().map(|()| Zego::NAME));
+        }
+        None => println!("none   zego: ROLLCALL_APPS has no app of it"),
     }
     match openim.filter(|(_, secrets)| !secrets.basic.is_empty()) {
         Some((id, secret)) => {
@@ -254,7 +286,26 @@ impl Check {
         Ok(json)
     }
 
-    async fn zego(&mut self, app: &App<'_, Secret>) -> Result<(), Refused> {
+    /// Tokens and callbacks are checked separately: an app may have secrets of one of them only.
+    /// Refused if no callback was taken.
+    async fn zego(&mut self, app: &App<'_, ZegoSecrets>) -> Result<(), Refused> {
+        if app.secret.server_secrets.is_empty() {
+            println!("none   zego token: ROLLCALL_APPS has no \"server_secrets\" of it");
+        } else {
+            self.tickets(&ZEGO_TOKEN, app.id).await;
+        }
+        let Some(secret) = app.secret.callback_secrets.first() else {
+            println!("none   zego: ROLLCALL_APPS has no \"callback_secrets\" of it");
+            return Err(Refused);
+        };
+        let app = App { id: app.id, secret };
+        self.zego_rooms(&app).await?;
+        // RTC's callbacks were taken, and what is refused of ZIM's is shown.
+        self.zim(&app).await.ok();
+        Ok(())
+    }
+
+    async fn zego_rooms(&mut self, app: &App<'_, Secret>) -> Result<(), Refused> {
         let (ada, lobby) = (self.name("ada"), self.name("lobby"));
         let mut rooms = zego::Rooms::default();
         let options = zego::Options::for_user(app.id.as_str(), &ada, &lobby);
@@ -344,6 +395,57 @@ impl Check {
         Ok(())
     }
 
+    /// Users and rooms of ZIM, whose callbacks RTC's secret signs.
+    async fn zim(&mut self, app: &App<'_, Secret>) -> Result<(), Refused> {
+        use zim::{
+            Action::{Login, Logout},
+            EventName::{RoomEnter, RoomExit, UserAction},
+        };
+
+        let (zoe, hall, of) = (self.name("zoe"), self.name("hall"), app.path(Zego::NAME));
+        let zoes = zego::Options::for_user(app.id.as_str(), &zoe, &hall);
+        let mut sessions = zim::Sessions::default();
+        let mut callback = |name, action, common: &zego::Options| {
+            let options = zim::Options { action, ..zim::Options::default() };
+            let now = runtime::now();
+            let event = sessions.happen(name, common, &options, now);
+            event.callback(app.secret, now.seconds(), &zego::nonce(now.seconds()))
+        };
+        let usage = || Query::get(format!("/usage/{of}"));
+        let before = self.answer(StatusCode::OK, &usage(), &[]).await.unwrap_or_default();
+
+        let login = callback(UserAction, Login, &zoes);
+        self.send("zego user-action", &login, "200 applied").await?;
+        self.send("zego user-action, again", &login, "200 duplicate").await?;
+        let online = [("/online", true.into()), ("/sessions/0/device", "ANDROID".into())];
+        let path = format!("/presence/{of}/users/{zoe}");
+        self.ask("zego user, on a device", Query::get(path.clone()), &online).await;
+        let registration = Query::get(format!("/registrations/{of}/users/{zoe}"));
+        let first_login = [("/source", "first_login".into())];
+        self.ask("zego registration", registration, &first_login).await;
+        let more = before["active_users"].as_u64().unwrap_or_default() + 1;
+        let active = [("/active_users", Part::AtLeast(more))];
+        self.ask("zego active users of the month", usage(), &active).await;
+
+        let enter = callback(RoomEnter, Login, &zoes);
+        self.send("zego room-enter", &enter, "200 applied").await?;
+        let room = Query::get(format!("/presence/{of}/rooms?room=z%3A{hall}"));
+        let members = [("/online", 1.into()), ("/members/0/user", zoe.as_str().into())];
+        self.ask("zego room of ZIM", room, &members).await;
+        let exit = callback(RoomExit, Login, &zoes);
+        self.send("zego room-exit", &exit, "200 applied").await?;
+        let logout = callback(UserAction, Logout, &zoes);
+        self.send("zego user-action, a logout", &logout, "200 applied").await?;
+        self.ask("zego user, logged out", Query::get(path), &[("/online", false.into())]).await;
+
+        let each = zego::Options::for_user(app.id.as_str(), &self.name("each"), &self.name("each"));
+        for name in zim::EventName::value_variants() {
+            let what = format!("zego {}, one of each", word(name));
+            self.send(&what, &callback(*name, Login, &each), "200").await?;
+        }
+        Ok(())
+    }
+
     /// A person's own data, and its erasure. It is the last that is checked of that person.
     async fn erasure(&mut self, of: &str, user: &str) {
         let by_path = || format!("/users/{of}/{user}");
@@ -421,6 +523,15 @@ impl Check {
         let path = format!("/registrations/{of}?limit=1");
         let any = [("/registrations/0/user", Part::Text)];
         self.ask("openim registrations", Query::get(path), &any).await;
+        for (name, what) in [
+            (openim::EventName::UserUpdate, "openim user-update"),
+            (openim::EventName::UserUpdateEx, "openim user-update, by the other API"),
+        ] {
+            self.send(what, &event(name, &options), "200").await?;
+        }
+        let changed = [("/profile_changed_at", Part::AtLeast(1))];
+        let path = format!("/registrations/{of}/users/{ada}");
+        self.ask("openim registration, changed", Query::get(path), &changed).await;
         let online = event(openim::EventName::UserOnline, &options);
         self.send("openim user-online", &online, "200 applied").await?;
         let device = [("/online", true.into()), ("/sessions/0/device", "IOS".into())];
@@ -468,7 +579,7 @@ impl Check {
         if app.secret.secret_keys.is_empty() {
             println!("none   tencent user-sig: ROLLCALL_APPS has no \"secret_keys\" of it");
         } else {
-            self.user_sig(app.id).await;
+            self.tickets(&USER_SIG, app.id).await;
         }
         let mut taken = Err(Refused);
         match app.secret.chat_tokens.first() {
@@ -494,25 +605,28 @@ impl Check {
         taken
     }
 
-    async fn user_sig(&mut self, app: &AppId) {
+    /// Mints a ticket, and verifies it and a text that is none.
+    async fn tickets(&mut self, kind: &Tickets, app: &AppId) {
+        let Tickets { name, app: app_field, ticket: ticket_field, .. } = *kind;
         let asked = |ticket: Option<&str>| {
             let id = app.as_str().parse::<u64>().unwrap_or_default();
-            let mut asked = json!({ "sdk_app_id": id, "user_id": "check" });
+            let mut asked = json!({ app_field: id, "user_id": "check" });
             if let Some(ticket) = ticket {
-                asked["user_sig"] = ticket.into();
+                asked[ticket_field] = ticket.into();
             }
             asked
         };
-        let mint = || Query::post(MINT, &asked(None));
-        let verify = |ticket| Query::post(VERIFY, &asked(Some(ticket)));
-        self.ask("tencent UserSig", mint(), &[("/user_sig", Part::Text)]).await;
+        let mint = || Query::post(kind.mint, &asked(None));
+        let verify = |ticket| Query::post(kind.verify, &asked(Some(ticket)));
+        let pointer = format!("/{ticket_field}");
+        self.ask(name, mint(), &[(&pointer, Part::Text)]).await;
         let minted = self.answer(StatusCode::OK, &mint(), &[]).await.unwrap_or_default();
-        if let Some(ticket) = minted["user_sig"].as_str() {
+        if let Some(ticket) = minted[ticket_field].as_str() {
             let valid = [("/valid", true.into())];
-            self.ask("tencent UserSig, verified", verify(ticket), &valid).await;
+            self.ask(&format!("{name}, verified"), verify(ticket), &valid).await;
         }
-        let no_ticket = [("/valid", false.into()), ("/code", 70003.into())];
-        self.ask("tencent UserSig, which is none", verify("x"), &no_ticket).await;
+        let no_ticket = [("/valid", false.into()), ("/code", kind.code_of_x.into())];
+        self.ask(&format!("{name}, which is none"), verify("x"), &no_ticket).await;
     }
 
     async fn chat(&mut self, app: &App<'_, Secret>) -> Result<(), Refused> {
@@ -582,7 +696,8 @@ impl Check {
         for name in all.filter(|name| name.product() == product && !began.contains(name)) {
             self.send(&format!("tencent {}", word(name)), &events(*name), "200").await?;
         }
-        let Some(wrong) = Secret::new(format!("{}-of-nobody-at-all-in-any-room", self.name("wrong")))
+        let Some(wrong) =
+            Secret::new(format!("{}-of-nobody-at-all-in-any-room", self.name("wrong")))
         else {
             return Ok(());
         };

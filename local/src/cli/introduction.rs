@@ -9,6 +9,7 @@ use rollcall::{
     providers::{
         openim::{AppCredentials, OpenIm},
         tencent::Chat,
+        zego::AppCredentials as ZegoCredentials,
     },
     runtime,
 };
@@ -53,7 +54,11 @@ impl Introduction<'_> {
         println!("Apps of ZEGO: {zegos}; OpenIM: {openims}; Tencent: {tencents} ({source}).");
         let to = self.to();
         let mut commands = Vec::new();
-        let zego = zego.into_iter().find(|id| is_plain(id) && !apps.zego[*id].is_empty());
+        let plain: Vec<&AppId> = zego.into_iter().filter(|id| is_plain(id)).collect();
+        let of_zego = |has: fn(&ZegoCredentials) -> bool| {
+            plain.iter().copied().find(|id| has(&apps.zego[*id]))
+        };
+        let zego = of_zego(|app| !app.callback_secrets.is_empty());
         if let Some(id) = zego {
             let app = option(id, &zego::Options::default().app);
             commands.push(format!(
@@ -74,6 +79,10 @@ impl Introduction<'_> {
             let app = option(id, &tencent::Options::default().app);
             commands.push(format!("cargo run -- user-sig mint --user ada{app}"));
         }
+        if let Some(id) = of_zego(|app| !app.server_secrets.is_empty()) {
+            let app = option(id, &zego::Options::default().app);
+            commands.push(format!("cargo run -- token mint --user ada{app}"));
+        }
         if !commands.is_empty() {
             let with = if is_example { "" } else { " with the same ROLLCALL_APPS" };
             println!("\nTry it, in another terminal{with}:\n");
@@ -83,7 +92,7 @@ impl Introduction<'_> {
         }
         // Configured secrets are not printed, and neither is anything that they sign.
         if let Some(id) = zego.filter(|_| is_example)
-            && let Some(secret) = apps.zego[id].first()
+            && let Some(secret) = apps.zego[id].callback_secrets.first()
         {
             let age = max_age.as_secs();
             println!("\nor send a signed callback by hand (it is valid for {age} s):\n");
@@ -128,7 +137,7 @@ impl Introduction<'_> {
                     (true, true) => (!app.live_tokens.is_empty()).then_some(" live-online"),
                 }
             }
-            _ => (!self.apps.zego[id].is_empty()).then_some(""),
+            _ => (!self.apps.zego[id].callback_secrets.is_empty()).then_some(""),
         }
     }
 

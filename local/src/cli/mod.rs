@@ -13,6 +13,8 @@ pub(crate) mod resync;
 pub(crate) mod send;
 pub(crate) mod serve;
 mod target;
+mod tickets;
+pub(crate) mod token;
 pub(crate) mod user_sig;
 
 use std::{collections::HashMap, sync::OnceLock};
@@ -66,6 +68,8 @@ pub(crate) enum Command {
     Resync(resync::ResyncArgs),
     /// Mint or verify Tencent's UserSig.
     UserSig(user_sig::UserSigArgs),
+    /// Mint or verify ZEGO's token (token04).
+    Token(token::TokenArgs),
 }
 
 /// Logs in readable lines.

@@ -35,7 +35,7 @@ use rollcall_players::{
     delivery::{Order, Plan, Tally},
     openim,
     tencent::{self, Product},
-    zego,
+    zego, zim,
 };
 
 use super::{Failure, apps};
@@ -62,7 +62,7 @@ fn events() -> String {
 With --count N a plausible history of N different events is sent instead: many people who register,
 come online, enter rooms and leave them. Without an event it has all of them, of Tencent those of
 Chat and TRTC, and `send all --count N` those of all providers.",
-        of::<zego::EventName>(),
+        of::<zim::OfZego>(),
         of::<openim::EventName>(),
         of::<tencent::EventName>()
     )
@@ -77,13 +77,15 @@ pub(crate) struct SendArgs {
 
 #[derive(Debug, Subcommand)]
 enum Provider {
-    /// ZEGOCLOUD's room callbacks
+    /// ZEGOCLOUD's callbacks: of RTC's rooms, of ZIM's users and of ZIM's rooms
     Zego {
-        /// The event; with --count, all events if none is given
+        /// The event; with --count, all events of RTC's rooms if none is given
         #[arg(required_unless_present = "count")]
-        event: Option<zego::EventName>,
+        event: Option<zim::OfZego>,
         #[command(flatten)]
         options: zego::Options,
+        #[command(flatten)]
+        of_zim: zim::Options,
         /// The callback secret [default: the app's first one in `ROLLCALL_APPS`, else the
         /// example's]
         #[arg(long)]
@@ -230,15 +232,26 @@ pub(super) fn percent(text: &str) -> Result<f64, String> {
 
 pub(crate) async fn run(args: SendArgs) -> Result<ExitCode, Failure> {
     let is_right = match args.provider {
-        Provider::Zego { event, options, secret, delivery } => {
+        Provider::Zego { event, options, of_zim, secret, delivery } => {
             let zego = Some(zego_secret(secret, &options.app)?);
             let secrets = Secrets { zego, ..Secrets::default() };
-            match event {
+            let provider = match event {
                 Some(event) if delivery.count.is_none() => {
-                    send_zego(event, &options, &secrets, &delivery).await?
+                    let accepted = send_zego(event, &options, &of_zim, &secrets, &delivery).await?;
+                    return Ok(exit_code(accepted));
                 }
-                only => delivery.play(&[crowd::Provider::Zego(only, options)], &secrets).await?,
-            }
+                Some(zim::OfZego::Rtc(name)) => crowd::Provider::Zego(Some(name), options),
+                Some(zim::OfZego::Zim(zim::EventName::UserAction)) => crowd::Provider::Zim(options),
+                Some(zim::OfZego::Zim(_)) => {
+                    return Err(
+                        "an event in a room of ZIM's has no time but that of its sending, so \
+                         no history can have it: send it without --count"
+                            .into(),
+                    );
+                }
+                None => crowd::Provider::Zego(None, options),
+            };
+            delivery.play(&[provider], &secrets).await?
         }
         Provider::Openim {
             import: Some(OpenImCommand::Import { file, app, secret, basic, url, batch }),
@@ -290,7 +303,11 @@ pub(crate) async fn run(args: SendArgs) -> Result<ExitCode, Failure> {
             delivery.play(&providers, &secrets).await?
         }
     };
-    Ok(if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(exit_code(is_right))
+}
+
+fn exit_code(is_right: bool) -> ExitCode {
+    if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Imports a file of OpenIM's users. Returns whether all of them are stored now.
@@ -338,20 +355,34 @@ fn progress(length: usize) -> Result<ProgressBar, Failure> {
 }
 
 async fn send_zego(
-    name: zego::EventName,
+    name: zim::OfZego,
     options: &zego::Options,
+    of_zim: &zim::Options,
     secrets: &Secrets,
     delivery: &Delivery,
 ) -> Result<bool, Failure> {
-    let file = zego::Rooms::file(Path::new(FOLDER));
-    let mut rooms = zego::Rooms::read(&file);
-    let event = rooms.happen(name, options, runtime::now());
-    let event = Event::Zego(event);
-    let is_accepted = delivery.send(&event, secrets).await?;
-    if is_accepted
-        && !delivery.print
-        && let Err(error) = rooms.write(&file)
-    {
+    let (folder, now) = (Path::new(FOLDER), runtime::now());
+    let (event, is_accepted, file, written) = match name {
+        zim::OfZego::Rtc(name) => {
+            let file = zego::Rooms::file(folder);
+            let mut rooms = zego::Rooms::read(&file);
+            let event = Event::Zego(rooms.happen(name, options, now));
+            let is_accepted = delivery.send(&event, secrets).await?;
+            let is_kept = is_accepted && !delivery.print;
+            let written = if is_kept { rooms.write(&file) } else { Ok(()) };
+            (event, is_accepted, file, written)
+        }
+        zim::OfZego::Zim(name) => {
+            let file = zim::Sessions::file(folder);
+            let mut sessions = zim::Sessions::read(&file);
+            let event = Event::Zim(sessions.happen(name, options, of_zim, now));
+            let is_accepted = delivery.send(&event, secrets).await?;
+            let is_kept = is_accepted && !delivery.print;
+            let written = if is_kept { sessions.write(&file) } else { Ok(()) };
+            (event, is_accepted, file, written)
+        }
+    };
+    if let Err(error) = written {
         let file = file.display();
         eprintln!("rollcall: {file} cannot be written ({error}): a later logout will not fit");
     }
@@ -366,7 +397,7 @@ impl Delivery {
     }
 
     async fn check(&self, event: &Event) -> Result<bool, Failure> {
-        Ok(!self.verify || self.verify(&client()?, Sent::Alone(event)).await)
+        Ok(!self.verify || self.verify(&client()?, Sent::Alone(event)).await?)
     }
 
     /// Sends or prints one callback. Returns whether it was accepted every time.
@@ -456,7 +487,7 @@ impl Delivery {
         let is_recorded = !self.verify || {
             let sent = events.into_iter().zip(&tally.accepted);
             let accepted = sent.filter_map(|(event, is_accepted)| is_accepted.then_some(event));
-            self.verify(&client, Sent::History(&accepted.collect::<Vec<_>>())).await
+            self.verify(&client, Sent::History(&accepted.collect::<Vec<_>>())).await?
         };
         Ok(tally.is_success() && is_recorded)
     }
@@ -469,25 +500,19 @@ impl Delivery {
         println!("{}", callback.body);
     }
 
-    async fn verify(&self, client: &Client, sent: Sent<'_>) -> bool {
-        let settings = match settings_from_env() {
-            Ok(settings) => settings,
-            Err(error) => {
-                eprintln!("rollcall: {error}");
-                return false;
-            }
-        };
-        let verdict = verify(sent, client, &self.url, &settings).await;
+    async fn verify(&self, client: &Client, sent: Sent<'_>) -> Result<bool, Failure> {
+        let settings = settings_from_env()?;
+        let verdict = verify(sent, (&apps()?.robots, &settings), client, &self.url).await;
         if verdict.wrong.is_empty() {
             println!("the record is what was sent: {verdict}");
-            return true;
+            return Ok(true);
         }
         let wrong = &verdict.wrong;
         println!("the record is not what was sent: {} differences in {verdict}", wrong.len());
         for line in wrong.iter().take(DIFFERENCES) {
             println!("  {line}");
         }
-        false
+        Ok(false)
     }
 }
 
@@ -524,8 +549,8 @@ fn zego_secret(given: Option<String>, app: &str) -> Result<Secret, Failure> {
         return super::secret("--secret", given, CALLBACK_SECRETS);
     }
     let apps = apps()?;
-    let secrets = app.parse().ok().and_then(|id: AppId| apps.zego.get(&id).cloned());
-    let first = secrets.and_then(|secrets| secrets.into_iter().next());
+    let app_of_it = app.parse().ok().and_then(|id: AppId| apps.zego.get(&id).cloned());
+    let first = app_of_it.and_then(|app| app.callback_secrets.into_iter().next());
     first.ok_or_else(|| {
         format!("no secret is known for ZEGO app {app}: give one with --secret").into()
     })

@@ -27,6 +27,7 @@ use rollcall::{
     settle::{CheckQueue, Checks, Delayed, Settle},
     store::{self, Eraser, LiveMarker, Reader, Settler, TABLE, Writer},
     user_sig::UserSigs,
+    zego_token::ZegoTokens,
 };
 use rollcall_local::{
     EXAMPLE_APPS,
@@ -203,11 +204,11 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         let passes = Box::pin(reconcile_in_time(reconcile.clone()));
         servers.spawn(unless_stopped(passes, until(stopped.clone())));
     }
-    let user_sigs = UserSigs { apps };
+    let (user_sigs, zego_tokens) = (UserSigs { apps: apps.clone() }, ZegoTokens { apps });
     let records = Records::new(reader, Duration::ZERO);
     let queries =
         Queries { records, report_limits: ReportLimits::DEFAULT, events: args.events.into() };
-    let handlers = Gateway { receiver, queries, erase, user_sigs, reconcile };
+    let handlers = Gateway { receiver, queries, erase, user_sigs, zego_tokens, reconcile };
     let (callbacks, events) = (board.callbacks.clone(), journal.clone());
     servers.spawn(async move {
         let served = handlers.serve(gateway, board, events, until(stopped)).await;

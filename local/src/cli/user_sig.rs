@@ -5,15 +5,18 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use rollcall::{
     callback::Secret,
-    domain::{AppId, UnixSeconds},
+    domain::AppId,
     providers::tencent::SECRET_KEYS,
-    runtime,
-    user_sig::{
-        Claims, Expected, Lifetime, ParameterError, Privileges, Room, SdkAppId, UserId, verify,
-    },
+    user_sig::{Claims, Expected, Privileges, Room, SdkAppId, UserId, verify},
 };
 
-use super::{Failure, apps};
+use super::{
+    Failure, apps,
+    tickets::{Whose, lifetime, no_key, of, say},
+};
+
+/// The SDKAppID of the example.
+const EXAMPLE: &str = "1400000000";
 
 #[derive(Debug, Args)]
 pub(crate) struct UserSigArgs {
@@ -49,22 +52,6 @@ enum Action {
     },
 }
 
-#[derive(Debug, Args)]
-struct Whose {
-    /// The UserID
-    #[arg(long)]
-    user: String,
-    /// The SDKAppID
-    #[arg(long, default_value = "1400000000")]
-    app: String,
-    /// The app's SecretKey [default: the app's in `ROLLCALL_APPS`, else the example's]
-    #[arg(long)]
-    key: Option<String>,
-    /// The time in Unix seconds [default: the clock's]
-    #[arg(long, value_name = "SECONDS")]
-    now: Option<u64>,
-}
-
 pub(crate) fn run(args: UserSigArgs) -> Result<ExitCode, Failure> {
     match args.action {
         Action::Mint { whose, expire, room, room_number, privileges } => {
@@ -76,14 +63,11 @@ pub(crate) fn run(args: UserSigArgs) -> Result<ExitCode, Failure> {
             if room.is_none() && privileges.is_some() {
                 return Err("--privileges needs --room or --room-number".into());
             }
-            let lifetime = match expire {
-                Some(seconds) => Lifetime::from_seconds(seconds).map_err(of("--expire"))?,
-                None => Lifetime::DEFAULT,
-            };
-            let Expected { app, user } = whose.expected()?;
+            let lifetime = lifetime(expire)?;
+            let Expected { app, user } = expected(&whose)?;
             let claims = Claims { app, user, issued_at: whose.now(), lifetime };
-            let keys = whose.keys(app)?;
-            let key = keys.first().ok_or_else(|| no_key(app))?;
+            let keys = keys(&whose, app)?;
+            let key = keys.first().ok_or_else(|| no_key("SDKAppID", app))?;
             println!("{}", claims.user_sig(key)?.expose());
             if let Some(room) = room {
                 let privileges = privileges.map(Privileges).unwrap_or_default();
@@ -92,50 +76,26 @@ pub(crate) fn run(args: UserSigArgs) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Action::Verify { whose, ticket } => {
-            let expected = whose.expected()?;
-            let keys = whose.keys(expected.app)?;
+            let expected = expected(&whose)?;
+            let keys = keys(&whose, expected.app)?;
             if keys.is_empty() {
-                return Err(no_key(expected.app));
+                return Err(no_key("SDKAppID", expected.app));
             }
-            Ok(match verify(&ticket, &expected, |_| &keys, whose.now()) {
-                Ok(valid) => {
-                    println!("valid until {}", valid.expires_at);
-                    ExitCode::SUCCESS
-                }
-                Err(invalid) => {
-                    println!("{} {invalid}", invalid.code());
-                    ExitCode::FAILURE
-                }
-            })
+            Ok(say(verify(&ticket, &expected, |_| &keys, whose.now())))
         }
     }
 }
 
-impl Whose {
-    fn expected(&self) -> Result<Expected, Failure> {
-        let app = self.app.parse().map_err(of("--app"))?;
-        let user: UserId = self.user.parse().map_err(of("--user"))?;
-        Ok(Expected { app, user })
-    }
-
-    fn keys(&self, app: SdkAppId) -> Result<Vec<Secret>, Failure> {
-        if let Some(key) = &self.key {
-            return Ok(vec![super::secret("--key", key.clone(), SECRET_KEYS)?]);
-        }
-        let id: AppId = app.to_string().parse()?;
-        let mut apps = apps()?;
-        Ok(apps.tencent.remove(&id).map(|app| app.secret_keys).unwrap_or_default())
-    }
-
-    fn now(&self) -> UnixSeconds {
-        self.now.map_or_else(|| runtime::now().seconds(), UnixSeconds)
-    }
+fn expected(whose: &Whose) -> Result<Expected, Failure> {
+    let app = whose.app(EXAMPLE).parse().map_err(of("--app"))?;
+    let user: UserId = whose.user.parse().map_err(of("--user"))?;
+    Ok(Expected { app, user })
 }
 
-fn of(option: &'static str) -> impl Fn(ParameterError) -> String {
-    move |error| format!("{option} {error}")
-}
-
-fn no_key(app: SdkAppId) -> Failure {
-    format!("no key is known for SDKAppID {app}: give one with --key").into()
+fn keys(whose: &Whose, app: SdkAppId) -> Result<Vec<Secret>, Failure> {
+    if let Some(key) = &whose.key {
+        return Ok(vec![super::secret("--key", key.clone(), SECRET_KEYS)?]);
+    }
+    let id: AppId = app.to_string().parse()?;
+    Ok(apps()?.tencent.remove(&id).map(|app| app.secret_keys).unwrap_or_default())
 }

@@ -5,7 +5,8 @@
 
 use rollcall::{
     domain::AppId,
-    user_sig::{Expected, Invalid, SdkAppId, UserId, verify},
+    login::Refusal,
+    user_sig::{Expected, SdkAppId, UserId, verify},
 };
 use rollcall_players::servers::{Account, Link};
 use serde_json::{Value, json};
@@ -70,7 +71,7 @@ fn check<'c>(scene: &Scene<'_>, call: &'c Call<'_>) -> Result<&'c str, u32> {
     let expected = Expected { app: id, user };
     let ticket = call.parameter("usersig").unwrap_or_default();
     let keys = std::slice::from_ref(&account.secret_key);
-    verify(ticket, &expected, |_| keys, scene.now.seconds()).map_err(Invalid::code)?;
+    verify(ticket, &expected, |_| keys, scene.now.seconds()).map_err(|invalid| invalid.code())?;
     if identifier == account.admin { Ok(app) } else { Err(NO_ADMIN) }
 }
 

@@ -13,6 +13,7 @@ pub enum Action {
     DescribeUserList,
     DescribeUsers,
     DescribeUserNum,
+    QueryUserOnlineState,
     /// Any other action of ZEGO's, or none.
     UnknownOfZego,
     QueryOnlineStatus,
@@ -26,10 +27,11 @@ pub enum Action {
 }
 
 /// Each action that has a name, with its name.
-pub const ACTIONS: [(&str, Action); 11] = [
+pub const ACTIONS: [(&str, Action); 12] = [
     ("DescribeUserList", Action::DescribeUserList),
     ("DescribeUsers", Action::DescribeUsers),
     ("DescribeUserNum", Action::DescribeUserNum),
+    ("QueryUserOnlineState", Action::QueryUserOnlineState),
     ("/v4/openim/query_online_status", Action::QueryOnlineStatus),
     ("/auth/get_admin_token", Action::GetAdminToken),
     ("/auth/user_token", Action::UserToken),
@@ -72,8 +74,13 @@ impl Action {
             Self::DescribeUserList
                 | Self::DescribeUsers
                 | Self::DescribeUserNum
+                | Self::QueryUserOnlineState
                 | Self::UnknownOfZego
         )
+    }
+
+    pub(super) fn is_zim(self) -> bool {
+        self == Self::QueryUserOnlineState
     }
 
     pub(super) fn is_chat(self) -> bool {
@@ -97,6 +104,7 @@ impl Default for Limits {
             (Action::DescribeUserList, 200),
             (Action::DescribeUsers, 10),
             (Action::DescribeUserNum, 10),
+            (Action::QueryUserOnlineState, 20),
             (Action::QueryOnlineStatus, 200),
         ]);
         Self { per_app, user_list_per_room: 1 }

@@ -1,5 +1,5 @@
-//! Plays the providers' server APIs: ZEGO's `DescribeUserList`, `DescribeUsers` and
-//! `DescribeUserNum`, Chat's `query_online_status`, and what `OpenIM`'s REST API says of users.
+//! Plays the providers' server APIs: ZEGO's `DescribeUserList`, `DescribeUsers`, `DescribeUserNum` and
+//! (of ZIM) `QueryUserOnlineState`, Chat's `query_online_status`, and what `OpenIM`'s REST API says of users.
 //!
 //! [`Provider::answer`] is the whole of it: a request and the time in, a response out. [`serve`]
 //! puts it on a port. It answers from a [`Truth`]: a file that `send` writes, or a test's world.
@@ -11,6 +11,7 @@ mod limits;
 mod openim;
 mod truth;
 mod zego;
+mod zim;
 
 use std::{
     fmt,
@@ -37,7 +38,8 @@ pub const DEFAULT_PORT: u16 = 9700;
 pub const EXAMPLE_APIS: &str = r#"{
     "zego": {"1": {
         "server_secret": "9193cc662a4c0ec135ec71fb57194b38",
-        "url": "http://127.0.0.1:9700"
+        "url": "http://127.0.0.1:9700",
+        "zim_url": "http://127.0.0.1:9700"
     }},
     "openim": {"main": {
         "secret": "openIM123",
@@ -205,6 +207,9 @@ impl Provider {
                 return Some(response(status, "text/html", says.to_owned()));
             }
             Some(Fault::Code) => internal_error(action, state.requests),
+            Some(Fault::Json) | None if action.is_zim() => {
+                zim::answer(&scene, &call, action, &mut state)
+            }
             Some(Fault::Json) | None if action.is_zego() => {
                 zego::answer(&scene, &call, action, &mut state)
             }
@@ -247,7 +252,9 @@ impl fmt::Debug for Provider {
 
 /// The provider's answer when its own servers fail.
 fn internal_error(action: Action, request: u64) -> Value {
-    if action.is_zego() {
+    if action.is_zim() {
+        zim::envelope(zego::INTERNAL, request, &[], &[])
+    } else if action.is_zego() {
         zego::envelope(zego::INTERNAL, request, &json!({}))
     } else if action.is_chat() {
         chat::failure(chat::INTERNAL)

@@ -95,7 +95,7 @@ pub(super) fn envelope(code: u32, request: u64, data: &Value) -> Value {
 }
 
 /// Checks the common parameters. Returns the app.
-fn check<'c>(scene: &Scene<'_>, call: &'c Call<'_>) -> Result<&'c str, u32> {
+pub(super) fn check<'c>(scene: &Scene<'_>, call: &'c Call<'_>) -> Result<&'c str, u32> {
     let app = call.parameter("AppId").filter(|app| app.parse::<u32>().is_ok()).ok_or(APP_ID)?;
     let time = call.parameter("Timestamp").ok_or(NO_TIMESTAMP)?;
     let sent_at: u64 = time.parse().map_err(|_| TIMESTAMP)?;

@@ -1,12 +1,16 @@
 //! Whether what was sent is recorded: Rollcall's answers, and those of the players' model.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 use futures::{StreamExt, stream};
 use rollcall::{
     callback::Provider,
     domain::{App, Settings, Track, Tracks},
-    providers::tencent::Chat,
+    providers::{AllRobots, openim::OpenIm, tencent::Chat, zego::Zego},
     runtime,
 };
 use rollcall_players::{
@@ -16,9 +20,7 @@ use rollcall_players::{
     },
     gateway,
     model::{Arrived, Rooms, model_of},
-    tencent::EventName::{
-        LiveDestroy, LiveOffline, RoomDestroy, RoomLeave, TrtcDismiss, TrtcExit,
-    },
+    tencent::EventName::{LiveDestroy, LiveOffline, RoomDestroy, RoomLeave, TrtcDismiss, TrtcExit},
 };
 use serde_json::Value;
 use tokio::time::Instant;
@@ -68,11 +70,13 @@ impl fmt::Display for Verdict {
 }
 
 /// Queries every user and every room that the events name, and compares with the model.
+///
+/// `robots` are those of the apps, as far as they are known, and `settings` those of the queries.
 pub async fn verify(
     sent: Sent<'_>,
+    (robots, settings): (&AllRobots, &Settings),
     client: &reqwest::Client,
     url: &str,
-    settings: &Settings,
 ) -> Verdict {
     let events = match sent {
         Sent::History(events) => events,
@@ -80,8 +84,12 @@ pub async fn verify(
     };
     // When each arrived is not known. The model says what depends on it.
     let now = runtime::now().0;
-    let arrived: Vec<Arrived> =
-        events.iter().map(|event| Arrived { event: event.clone(), received_at: now }).collect();
+    let arrived = |event: &Event| Arrived {
+        event: event.clone(),
+        received_at: now,
+        robots: robots_of(event, robots),
+    };
+    let arrived: Vec<Arrived> = events.iter().map(arrived).collect();
     let counted = rooms_of(events, settings);
     let model = model_of(counted, &arrived, now);
     let times = || events.iter().flat_map(Event::times);
@@ -137,6 +145,21 @@ fn rooms_of(events: &[Event], settings: &Settings) -> Rooms {
         Tracks::Only(Track::Media) => Rooms::Trtc,
         Tracks::Only(Track::RoomEngine) => Rooms::RoomEngine,
     }
+}
+
+/// Those people of an event whom the app's patterns name.
+fn robots_of(event: &Event, robots: &AllRobots) -> BTreeSet<String> {
+    let (provider, id) = match event {
+        Event::Zego(event) => (Zego::NAME, &event.app),
+        Event::Zim(event) => (Zego::NAME, &event.app),
+        Event::OpenIm(event) => (OpenIm::NAME, &event.options.app),
+        Event::Tencent(event) => (Chat::NAME, &event.options.app),
+    };
+    let Some(robots) = id.parse().ok().and_then(|id| robots.get(&App { provider, id })) else {
+        return BTreeSet::new();
+    };
+    let is_robot = |user: &&String| user.parse().is_ok_and(|user| robots.have(&user));
+    event.people().into_iter().filter(is_robot).cloned().collect()
 }
 
 /// Repeats a query until nothing is wrong, or until it takes too long for a lag.
@@ -252,16 +275,33 @@ impl Asker<'_> {
     }
 
     async fn registration(&self, path: &str) -> Result<Vec<String>, String> {
-        let Some(model) = self.model.registrations.get(path) else { return Ok(Vec::new()) };
+        let model = self.model.registrations.get(path);
+        let is_update =
+            matches!(self.sent, Sent::Alone(Event::OpenIm(event)) if event.name.is_update());
+        if model.is_none() && !is_update {
+            return Ok(Vec::new());
+        }
         let (app, user) = split(path);
         let asked = Query::get(format!("/registrations/{app}/users")).with("user", user);
-        let Some(answer) = self.get(&asked).await? else {
-            return Ok(vec!["is not registered".to_owned()]);
+        let answer = self.get(&asked).await?;
+        let is_read = |answer: &Value| !answer["profile_read_at"].is_null();
+        let Some(model) = model else {
+            // Whether they are registered is known from other events.
+            let is_told = answer
+                .is_none_or(|answer| !answer["profile_changed_at"].is_null() || is_read(&answer));
+            let wrong = (!is_told).then(|| "the profile has not changed".to_owned());
+            return Ok(wrong.into_iter().collect());
         };
+        let Some(answer) = answer else { return Ok(vec!["is not registered".to_owned()]) };
         let found = Registration::read(&answer)?;
+        let is_changed = model.profile_changed_at.is_some();
+        if is_changed && found.profile_changed_at.is_none() && !is_read(&answer) {
+            return Ok(vec![format!("the profile has changed, and is not read: {answer}")]);
+        }
         // The earliest one stays, so an earlier one may be there already.
         let is_earlier = self.is_alone() && found.at < model.at;
-        let is_right = found.name == model.name
+        // A profile that was read is the provider's.
+        let is_right = (found.name == model.name || is_read(&answer))
             && (is_earlier
                 || found.from == model.from && (found.at == model.at || model.from == "receipt"));
         Ok(if is_right { Vec::new() } else { vec![format!("is registered otherwise: {answer}")] })

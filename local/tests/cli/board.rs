@@ -348,6 +348,7 @@ async fn a_stack_s_board_asks_nothing_else_and_nobody_else_can_ask_it() {
         (405, "POST", "/presence/zego/1/users"),
         (405, "POST", "/zego/room-login"),
         (405, "POST", "/tencent/user-sig"),
+        (405, "POST", "/zego/token"),
         (405, "POST", "/reconcile/zego/1/rooms/lobby"),
         (405, "DELETE", "/users/zego/1/ada"),
         (405, "PUT", "/presence/zego/1/rooms?room=lobby"),

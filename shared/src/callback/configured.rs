@@ -101,6 +101,28 @@ impl SecretKind {
     }
 }
 
+/// What is wrong with a pattern of robots. The text follows what names the pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RobotsFault {
+    /// It is empty, or has only characters that nobody can see.
+    #[error("is left out: it is empty or blank")]
+    Blank,
+    /// White space or invisible characters surrounded it.
+    #[error("has white space or invisible characters around it: it is used without them")]
+    Surrounded,
+    /// It is longer than any id.
+    #[error("is left out: it is longer than {0} bytes")]
+    TooLong(usize),
+    /// It cannot be read.
+    #[error("is left out: it is no pattern, by its character {at}: {why}")]
+    NoPattern {
+        /// The place, from 1.
+        at: usize,
+        /// What is wrong there.
+        why: &'static str,
+    },
+}
+
 /// What is wrong with an app as it was configured. It never contains a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AppWarning {
@@ -116,6 +138,15 @@ pub enum AppWarning {
     /// Its id cannot be right.
     #[error("the id of an app cannot be right: it is not {0}")]
     Id(&'static str),
+    /// Something is wrong with the pattern of robots with this number, from 1.
+    #[error("number {0} of an app's `robots` {1}")]
+    Robots(usize, RobotsFault),
+    /// It has more patterns of robots than are used.
+    #[error("an app has more than {0} `robots`: the others are left out")]
+    TooManyRobots(usize),
+    /// It has patterns of robots, and its provider has no rooms.
+    #[error("an app has `robots`, which do nothing: its provider has no rooms")]
+    RobotsWithoutRooms,
 }
 
 /// The warnings about one app, each of them once.

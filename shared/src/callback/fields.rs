@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{FieldError, Unreadable, text};
+use super::{FieldError, Unreadable, elements, text};
 use crate::{
     domain::{IdError, MAX_EVENT_TIME_AHEAD, UnixMillis},
     http::{Text, form},
@@ -216,6 +216,33 @@ impl Fields {
         self.required(name)?.parse().map_err(|error| FieldError::Id(name, error))
     }
 
+    /// The ids in an array that must be there and have an element: each is read by itself.
+    ///
+    /// # Errors
+    ///
+    /// [`FieldError::Missing`], or [`FieldError::NotArray`]. Of an element, as [`Fields::id`].
+    pub fn ids<I: FromStr<Err = IdError>>(
+        &self,
+        name: &'static str,
+    ) -> Result<Vec<Result<I, FieldError>>, FieldError> {
+        let json = match self.0.get(name) {
+            Some(Scalar::Other(json)) => json,
+            // The value in a form.
+            Some(Scalar::Text(json)) if json.starts_with('[') => json,
+            None | Some(Scalar::Null) => return Err(FieldError::Missing(name)),
+            Some(_) => return Err(FieldError::NotArray(name)),
+        };
+        let elements = elements(json).ok_or(FieldError::NotArray(name))?;
+        if elements.is_empty() {
+            return Err(FieldError::Missing(name));
+        }
+        let id = |json| {
+            let element = Scalar::read(json).map_err(|_| FieldError::Damaged(name))?;
+            Self(BTreeMap::from([(name.to_owned(), element)])).id(name)
+        };
+        Ok(elements.into_iter().map(id).collect())
+    }
+
     /// The time of an event, in milliseconds, that must be there.
     ///
     /// # Errors
@@ -308,7 +335,8 @@ mod tests {
 
     #[test]
     fn a_parameter_is_found_in_whatever_case_its_name_is_written() {
-        let fields = Fields::from_query_in_any_case("sdkappid=1&SIGN=a&other=2", &["SdkAppid", "Sign"]);
+        let fields =
+            Fields::from_query_in_any_case("sdkappid=1&SIGN=a&other=2", &["SdkAppid", "Sign"]);
         assert_eq!((fields.required("SdkAppid"), fields.required("Sign")), (Ok("1"), Ok("a")));
         assert!(!fields.is_named("other"));
     }

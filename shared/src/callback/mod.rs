@@ -16,7 +16,9 @@ use std::{fmt, time::Duration};
 
 pub use batch::{Batch, elements};
 pub use coded::coded_reply;
-pub use configured::{AppWarning, AppWarnings, Misfit, SecretFault, SecretForm, SecretKind};
+pub use configured::{
+    AppWarning, AppWarnings, Misfit, RobotsFault, SecretFault, SecretForm, SecretKind,
+};
 pub use fields::Fields;
 pub use secret::{Secret, SecretMatch, find_match, trim};
 pub use verified::Verified;
@@ -317,6 +319,9 @@ pub enum FieldError {
     /// The field is not an object, or names a field twice.
     #[error("`{0}` is not an object as it should be")]
     NotObject(&'static str),
+    /// The field is not an array.
+    #[error("`{0}` is not an array as it should be")]
+    NotArray(&'static str),
     /// The field is neither an object nor an array of objects, each with its fields named once.
     #[error("`{0}` is neither a user nor an array of users")]
     NotUsers(&'static str),

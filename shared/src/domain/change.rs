@@ -5,8 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, Connection, Creator, DeviceEvent, LifeId, Mark, Platform, RoomId, Stamp, Track,
-    UnixMillis, UserId,
+    App, Connection, Creator, DeviceEvent, LifeId, Mark, Platform, Profile, ProfileChange, RoomId,
+    SessionChange, Stamp, Track, UnixMillis, UserId,
 };
 
 /// What a verified callback says has changed.
@@ -21,8 +21,12 @@ pub enum Change {
     Boundary(BoundaryChange),
     /// A person's device came online or went offline.
     Device(DeviceChange),
+    /// A person's session began or ended, where each has an id of its own.
+    Session(SessionChange),
     /// A user was registered.
     Registration(Registration),
+    /// A user's profile changed.
+    Profile(ProfileChange),
 }
 
 /// Somebody took or left a seat: a person's place in one life of a room, as one track reports it.
@@ -238,6 +242,15 @@ impl Registration {
     }
 }
 
+/// A registration as it is known now: with the profile as it was read last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// The registration.
+    pub registration: Registration,
+    /// What became of the profile.
+    pub profile: Profile,
+}
+
 /// What a log line can name of the changes of one callback: a batch is about more people than a line
 /// has room for.
 #[derive(Debug, Clone, Copy)]
@@ -285,7 +298,9 @@ impl Change {
             Self::Life(life) => &life.app,
             Self::Boundary(boundary) => &boundary.app,
             Self::Device(device) => &device.app,
+            Self::Session(session) => &session.app,
             Self::Registration(registration) => &registration.app,
+            Self::Profile(profile) => &profile.app,
         }
     }
 
@@ -296,7 +311,7 @@ impl Change {
             Self::Seat(seat) => Some(&seat.room),
             Self::Life(life) => Some(&life.room),
             Self::Boundary(boundary) => Some(&boundary.room),
-            Self::Device(_) | Self::Registration(_) => None,
+            Self::Device(_) | Self::Session(_) | Self::Registration(_) | Self::Profile(_) => None,
         }
     }
 
@@ -307,7 +322,7 @@ impl Change {
             Self::Seat(seat) => Some(seat.track),
             Self::Boundary(boundary) => Some(boundary.track),
             Self::Life(_) => Some(Track::Media),
-            Self::Device(_) | Self::Registration(_) => None,
+            Self::Device(_) | Self::Session(_) | Self::Registration(_) | Self::Profile(_) => None,
         }
     }
 
@@ -318,7 +333,9 @@ impl Change {
             Self::Seat(seat) => Some(&seat.user),
             Self::Life(_) | Self::Boundary(_) => None,
             Self::Device(device) => Some(&device.user),
+            Self::Session(session) => Some(&session.user),
             Self::Registration(registration) => Some(&registration.user),
+            Self::Profile(profile) => Some(&profile.user),
         }
     }
 }

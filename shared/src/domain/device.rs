@@ -167,7 +167,8 @@ pub struct DeviceVerdict {
 /// At the same millisecond, leaving and being kicked by the same platform come before coming
 /// online, and being kicked by another platform comes after it.
 ///
-/// Coming online has no reason. Its bits say whether it is reported once.
+/// Coming online has no reason. Its bits say whether it is reported once, and whether its time is
+/// about right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(u64);
 
@@ -177,8 +178,14 @@ const REASONS: u64 = 8;
 /// The rank of being pushed offline by another platform.
 const PUSHED: u64 = 2;
 
+/// The rank of coming online.
+const ONLINE: u64 = 1;
+
 /// The reason bits of an online that is reported once. Older stamps have 0, and so have leases.
 const REPORTED_ONCE: u64 = 1;
+
+/// The reason bits of a login whose time is about right: the provider did not name it.
+const ABOUT: u64 = 2;
 
 impl Stamp {
     /// The stamp of an event.
@@ -191,16 +198,29 @@ impl Stamp {
             DeviceEvent::KickedByItself => (0, code(LeaveReason::Kicked)),
             // Where accounts register themselves, there are no leases.
             DeviceEvent::Online(Account::Registered) if *connection == Connection::Unnamed => {
-                (1, REPORTED_ONCE)
+                (ONLINE, REPORTED_ONCE)
             }
-            DeviceEvent::Online(_) => (1, 0),
+            DeviceEvent::Online(_) => (ONLINE, 0),
             DeviceEvent::Kicked => (PUSHED, code(LeaveReason::Kicked)),
         };
-        Self(
-            (at.0.saturating_mul(RANKS).saturating_add(rank))
-                .saturating_mul(REASONS)
-                .saturating_add(reason),
-        )
+        Self::of(at, rank, reason)
+    }
+
+    /// The stamp of a session's login.
+    #[must_use]
+    pub fn login(at: UnixMillis) -> Self {
+        Self::of(at, ONLINE, 0)
+    }
+
+    /// The stamp of a session's login whose time the provider did not name.
+    #[must_use]
+    pub fn login_about(at: UnixMillis) -> Self {
+        Self::of(at, ONLINE, ABOUT)
+    }
+
+    fn of(at: UnixMillis, rank: u64, reason: u64) -> Self {
+        let ranked = at.0.saturating_mul(RANKS).saturating_add(rank);
+        Self(ranked.saturating_mul(REASONS).saturating_add(reason))
     }
 
     /// When it happened.
@@ -227,6 +247,12 @@ impl Stamp {
     #[must_use]
     pub fn was_reported_once(self) -> bool {
         self.0 % REASONS == REPORTED_ONCE
+    }
+
+    /// Of a session's login: whether its time is about right, because the provider did not name it.
+    #[must_use]
+    pub fn is_about(self) -> bool {
+        self.0 / REASONS % RANKS == ONLINE && self.0 % REASONS == ABOUT
     }
 
     /// The number as it is stored.

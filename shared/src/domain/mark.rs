@@ -40,6 +40,12 @@ pub enum Kind {
 #[serde(from = "RoleSpelling", into = "RoleSpelling")]
 pub struct Role(pub u16);
 
+impl Role {
+    /// A service and no person, such as a recorder: ZEGO's role 4, and that of every user whom an
+    /// app's `robots` name.
+    pub const ADMIN: Self = Self(4);
+}
+
 /// A role as it is written to the spill queue: in messages of version 1, some codes have names.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -91,6 +97,8 @@ pub enum LeaveReason {
     Kicked,
     /// Their token expired.
     TokenExpired,
+    /// The room was closed, and the provider named them as one of those who were in it.
+    RoomClosed,
     /// A code of the provider that has no name here.
     Other(u8),
 }
@@ -106,6 +114,7 @@ impl LeaveReason {
             Self::Disconnected => 3,
             Self::Kicked => 4,
             Self::TokenExpired => 5,
+            Self::RoomClosed => 6,
             Self::Other(code) => Self::OTHER + u16::from(code),
         }
     }
@@ -118,6 +127,7 @@ impl LeaveReason {
             3 => Self::Disconnected,
             4 => Self::Kicked,
             5 => Self::TokenExpired,
+            6 => Self::RoomClosed,
             other => Self::Other(u8::try_from(other.checked_sub(Self::OTHER)?).ok()?),
         })
     }
@@ -132,6 +142,7 @@ impl fmt::Display for LeaveReason {
             Self::Disconnected => f.write_str("disconnected"),
             Self::Kicked => f.write_str("kicked"),
             Self::TokenExpired => f.write_str("token_expired"),
+            Self::RoomClosed => f.write_str("room_closed"),
             Self::Other(code) => write!(f, "reason_{code}"),
         }
     }

@@ -11,7 +11,9 @@ mod month;
 mod observation;
 mod observed;
 mod outcome;
+mod profile;
 mod sample;
+mod session;
 mod settings;
 mod signature_use;
 mod time;
@@ -21,7 +23,7 @@ mod verdict;
 mod visit;
 
 pub use change::{
-    Boundary, BoundaryChange, Change, Detail, Details, DeviceChange, LifeChange, Named,
+    Boundary, BoundaryChange, Change, Detail, Details, DeviceChange, LifeChange, Named, Registered,
     Registration, RegistrationSource, Roster, SeatChange,
 };
 pub use count::{Count, Counting};
@@ -36,7 +38,11 @@ pub use observation::{
 };
 pub use observed::{Observed, SEEN_ONLINE_HOLDS, SeatStay, is_ended_by, observed, observed_device};
 pub use outcome::{Counts, Outcome};
+pub use profile::{Profile, ProfileChange};
 pub use sample::{Counted, Sample};
+pub use session::{
+    SessionChange, SessionEvent, SessionMark, SessionState, UNKNOWN_PLATFORM, devices_of_sessions,
+};
 pub use settings::Settings;
 pub use signature_use::SignatureUse;
 pub use time::{MAX_EVENT_TIME_AHEAD, UnixMillis, UnixSeconds};

@@ -155,6 +155,8 @@ rules! {
         Older = "older",
         /// Another event of the same millisecond has priority.
         LosesTie = "loses_tie",
+        /// The user logged out in this session, and that is final, whatever the times.
+        Outranked = "outranked",
         /// An old client logs out when it is pushed offline. That does not end the stay of the
         /// device that pushed it.
         OldClientsLogout = "old_clients_logout",

@@ -11,7 +11,7 @@ use http::{HeaderValue, Method};
 
 use crate::{
     callback::{Callback, Provider, Rejection, Secret},
-    domain::{Change, Mark, Outcome, UnixMillis},
+    domain::{Change, Mark, Outcome, SessionMark, UnixMillis},
     erase,
     http::Request,
     providers::{
@@ -22,7 +22,7 @@ use crate::{
     },
     query,
     routes::callbacks,
-    store, user_sig,
+    store, user_sig, zego_token,
 };
 
 const SECRET: &str = "5f4dcc3b5aa765d61d8327deb882cf99";
@@ -43,7 +43,7 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 pub type Target = (&'static str, fn(&[u8]) -> usize);
 
 /// All targets, by the names of their folders in `fuzz/corpus`.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("zego", zego),
     ("openim", openim),
     ("tencent_chat", tencent_chat),
@@ -51,6 +51,7 @@ pub const TARGETS: [Target; 10] = [
     ("tencent_room", tencent_room),
     ("provider_answers", provider_answers::check),
     ("user_sig", |data| only(user_sig::fuzz, data)),
+    ("zego_token", |data| only(zego_token::fuzz, data)),
     ("keys", |data| only(store::fuzz_keys, data)),
     ("cursors", |data| only(query::fuzz_cursors, data)),
     ("parameters", |data| only(parameters, data)),
@@ -220,6 +221,11 @@ fn check<C: Callback<Provider: Configured>>(request: &Request) -> usize {
                 if let Change::Seat(seat) = change {
                     assert_eq!(Mark::from_bytes(&seat.mark.to_bytes()), Ok(seat.mark.clone()));
                 }
+                if let Change::Session(session) = change {
+                    for mark in session.mark_of_login().into_iter().chain([session.mark()]) {
+                        assert_eq!(SessionMark::from_bytes(&mark.to_bytes()), Ok(mark));
+                    }
+                }
                 let json = serde_json::to_string(change).unwrap_or_default();
                 assert_eq!(serde_json::from_str::<Change>(&json).ok().as_ref(), Some(change));
                 assert!(!json.contains(SECRET));
@@ -252,8 +258,11 @@ fn ids(change: &Change) -> String {
         Change::Device(device) => {
             (Some(device.platform.to_string()), device.connection.id().map(ToString::to_string))
         }
+        Change::Session(session) => {
+            (Some(session.platform.to_string()), Some(session.session.to_string()))
+        }
         Change::Life(life) => (Some(life.life.to_string()), None),
-        Change::Boundary(_) | Change::Registration(_) => (None, None),
+        Change::Boundary(_) | Change::Registration(_) | Change::Profile(_) => (None, None),
     };
     [user, room, place, session].into_iter().flatten().collect()
 }
@@ -302,7 +311,8 @@ mod tests {
             }
             assert!(seeds > 0, "{name} has no corpus");
             // A target that never gets past the verification tests little.
-            let has_changes = !["user_sig", "keys", "cursors", "parameters"].contains(&name);
+            let has_changes =
+                !["user_sig", "zego_token", "keys", "cursors", "parameters"].contains(&name);
             assert_eq!(changes >= 2, has_changes, "{name}: {changes}");
         }
     }

@@ -11,7 +11,7 @@ use crate::{
         api::{AccountDevices, Answer, ApiError},
         openim::{OpenIm, api as openim},
         tencent::api as chat,
-        zego::api as zego,
+        zego::{api as zego, zim_api as zim},
     },
 };
 
@@ -49,7 +49,8 @@ fn people(answer: &Answer) -> usize {
     let counts = read(zego::read_user_num(&rooms, answer)).unwrap_or_default();
     assert!(counts.len() <= rooms.len());
     let online = devices(chat::read_online_status(&asked, answer))
-        + devices(openim::read_users_status(&asked, answer));
+        + devices(openim::read_users_status(&asked, answer))
+        + devices(zim::read_online_state(&asked, answer));
     let Ok(id) = "main".parse() else { return 0 };
     let app = App { provider: OpenIm::NAME, id };
     let source = RegistrationSource::Callback;

@@ -5,7 +5,9 @@ pub mod api;
 #[cfg(feature = "server-api")]
 mod apis;
 mod apps;
+mod boundary;
 pub mod openim;
+mod robots;
 mod rules;
 pub mod tencent;
 pub mod zego;
@@ -15,9 +17,11 @@ pub use api::ProviderApisError;
 #[cfg(feature = "server-api")]
 pub use apis::{ApiAccount, ProviderApis};
 pub use apps::AppsError;
+pub use boundary::{AtOnce, BoundaryEffect, boundary_effect};
+pub use robots::{AllRobots, MAX_PATTERNS, Robots};
 pub use rules::{
-    BoundaryEffect, BoundaryEnds, DeviceRules, Lost, Months, NewestMark, Numbered, RoleRules,
-    RoomEnds, RoomRules, Rules, SeatRules, Visits,
+    DeviceItems, DeviceRules, Lost, Months, NewestMark, Numbered, RoleRules, RoomEnds, RoomRules,
+    Rules, SeatRules, Visits,
 };
 
 use apps::AppsJson;
@@ -25,7 +29,7 @@ use serde::Deserialize;
 
 use crate::{
     callback::{AppWarnings, Provider},
-    domain::{ProviderName, Track},
+    domain::{Change, ProviderName, RoomId, Track},
     http::read_object,
 };
 
@@ -35,14 +39,16 @@ pub fn rules(provider: ProviderName) -> &'static Rules {
     of(provider, &zego::RULES, &openim::RULES, &tencent::RULES)
 }
 
-/// What the store has to know of a provider's marks of a track.
+/// What the store has to know of the marks of the seats in a provider's room, by a track.
 #[must_use]
-pub fn seat_rules(provider: ProviderName, track: Track) -> &'static SeatRules {
-    let tencent = match track {
-        Track::Media => &tencent::SEATS,
-        Track::RoomEngine => &tencent::ROOM_ENGINE_SEATS,
-    };
-    of(provider, &zego::SEATS, &openim::SEATS, tencent)
+pub fn seat_rules(provider: ProviderName, room: &RoomId, track: Track) -> &'static SeatRules {
+    of(provider, zego::seats(room), &openim::SEATS, tencent::seats(track))
+}
+
+/// How the store keeps a provider's devices.
+#[must_use]
+pub fn device_items(provider: ProviderName) -> DeviceItems {
+    of(provider, DeviceItems::Sessions, DeviceItems::Each, DeviceItems::Each)
 }
 
 fn of<T>(provider: ProviderName, zego: T, openim: T, tencent: T) -> T {
@@ -62,6 +68,8 @@ pub struct Apps {
     pub openim: openim::Apps,
     /// Tencent's.
     pub tencent: tencent::Apps,
+    /// Which users of each app are no people.
+    pub robots: AllRobots,
 }
 
 /// A provider whose apps are among those that are configured.
@@ -77,7 +85,7 @@ impl Apps {
     /// use rollcall::providers::Apps;
     ///
     /// let apps = Apps::from_json(r#"{"zego":{"1":{"callback_secrets":["current","previous"]}}}"#)?;
-    /// assert_eq!(apps.zego[&"1".parse().unwrap()].len(), 2);
+    /// assert_eq!(apps.zego[&"1".parse().unwrap()].callback_secrets.len(), 2);
     /// # Ok::<(), rollcall::providers::AppsError>(())
     /// ```
     ///
@@ -97,13 +105,23 @@ impl Apps {
         })?;
         // They are logged once it is certain that these apps are the ones.
         let mut warnings = Vec::new();
+        let mut robots = AllRobots::new();
+        let zego = zego::read_apps(apps.zego, &mut warnings)?;
+        let tencent = tencent::read_apps(apps.tencent, &mut warnings)?;
         let apps = Self {
-            zego: zego::read_apps(apps.zego, &mut warnings)?,
+            zego: robots::split(zego::Zego::NAME, zego, &mut robots),
             openim: openim::read_apps(apps.openim, &mut warnings)?,
-            tencent: tencent::read_apps(apps.tencent, &mut warnings)?,
+            tencent: robots::split(tencent::Chat::NAME, tencent, &mut robots),
+            robots,
         };
         warnings.iter().for_each(AppWarnings::log);
         Ok(apps)
+    }
+
+    /// Gives each seat of a robot the role of a service. Every verified callback passes here once,
+    /// before anything of it is stored or spilled.
+    pub fn mark_robots(&self, changes: &mut [Change]) {
+        robots::mark(&self.robots, changes);
     }
 }
 
@@ -145,7 +163,7 @@ mod tests {
             let blank = serde_json::Value::from(blank);
             let json = format!(
                 r#"{{
-                    "zego": {{"1": {{"callback_secrets": [{blank}, "x"]}}, "2": {{"callback_secrets": [{blank}]}}}},
+                    "zego": {{"1": {{"callback_secrets": [{blank}, "x"]}}, "2": {{"callback_secrets": [{blank}], "server_secrets": [{blank}]}}}},
                     "openim": {{"main": {{"secrets": [{blank}], "basic": [
                         {{"user": "openim", "password": {blank}}}, {{"user": {blank}, "password": "x"}}
                     ]}}}},
@@ -153,8 +171,9 @@ mod tests {
                 }}"#
             );
             let apps = Apps::from_json(&json).unwrap();
-            assert_eq!(apps.zego[&"1".parse().unwrap()].len(), 1);
-            assert!(apps.zego[&"2".parse().unwrap()].is_empty());
+            assert_eq!(apps.zego[&"1".parse().unwrap()].callback_secrets.len(), 1);
+            let zego = &apps.zego[&"2".parse().unwrap()];
+            assert!(zego.callback_secrets.is_empty() && zego.server_secrets.is_empty());
             let openim = &apps.openim[&"main".parse().unwrap()];
             assert!(openim.secrets.is_empty() && openim.basic.is_empty());
             let tencent = &apps.tencent[&"3".parse().unwrap()];
@@ -167,14 +186,17 @@ mod tests {
     fn what_surrounds_a_secret_of_any_kind_is_trimmed() {
         let apps = Apps::from_json(
             r#"{
-                "zego": {"1": {"callback_secrets": [" a\n"]}},
+                "zego": {"1": {"callback_secrets": [" a\n"],
+                               "server_secrets": ["\ufefffa94dd0f974cf2e293728a526b028271 "]}},
                 "openim": {"main": {"secrets": ["\tb"], "basic": [{"user": " u ", "password": "c\u00a0"}]}},
                 "tencent": {"3": {"secret_keys": ["d\r\n"], "chat_tokens": ["\ufeffe"], "trtc_keys": ["f "]}}
             }"#,
         )
         .unwrap();
         let text = |secrets: &[Secret]| secrets[0].expose().to_owned();
-        assert_eq!(text(&apps.zego[&"1".parse().unwrap()]), "a");
+        assert_eq!(text(&apps.zego[&"1".parse().unwrap()].callback_secrets), "a");
+        let server_secrets = &apps.zego[&"1".parse().unwrap()].server_secrets;
+        assert_eq!(server_secrets[0].bytes(), b"fa94dd0f974cf2e293728a526b028271");
         let openim = &apps.openim[&"main".parse().unwrap()];
         assert_eq!(text(&openim.secrets), "b");
         assert_eq!(openim.basic[0].user_pass(), "u:c");
@@ -182,6 +204,15 @@ mod tests {
         assert_eq!(text(&tencent.secret_keys), "d");
         assert_eq!(text(&tencent.chat_tokens), "e");
         assert_eq!(text(&tencent.trtc_keys), "f");
+    }
+
+    #[test]
+    fn a_server_secret_that_cannot_be_a_key_is_left_out() {
+        let json = r#"{"zego":{"1":{"server_secrets":
+            ["hunter2", "fa94dd0f974cf2e293728a526b028271", "\u00e9a94dd0f974cf2e293728a526b028271"]}}}"#;
+        let app = &Apps::from_json(json).unwrap().zego[&"1".parse().unwrap()];
+        assert_eq!(app.server_secrets.len(), 1);
+        assert!(!format!("{app:?}").contains("fa94dd0f"));
     }
 
     #[test]

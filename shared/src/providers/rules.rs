@@ -5,16 +5,22 @@
 
 use std::{borrow::Cow, fmt::Debug};
 
+use super::boundary::AtOnce;
 use crate::domain::{
-    Beginning, Boundary, Device, DeviceVerdict, Ending, Kind, Mark, Register, Role, Stamp, Track,
-    UnixMillis, UserId, Verdicts, Visit,
+    Beginning, Device, DeviceVerdict, Kind, Mark, Register, Role, RoomId, Stamp, Track, UnixMillis,
+    Verdicts, Visit,
 };
 
 /// The rules by which one provider's records are read.
 #[derive(Debug)]
 pub struct Rules {
-    /// Its rooms; `None` if it has none.
-    pub rooms: Option<RoomRules>,
+    /// What answers call the tracks that report rooms; empty if there is only one.
+    pub tracks: &'static [(Track, &'static str)],
+    /// The rules of a room, by its id and the track that reports it: a provider may have rooms of
+    /// several kinds. `None` if it has no rooms.
+    pub rooms: Option<fn(&RoomId, Track) -> &'static RoomRules>,
+    /// What the roles of people in its rooms mean.
+    pub roles: RoleRules,
     /// Its devices; `None` if nobody is online through one.
     pub devices: Option<DeviceRules>,
     /// Whether its active users are counted by month.
@@ -24,19 +30,15 @@ pub struct Rules {
 /// How visits to rooms come about, and how they end.
 #[derive(Debug, Clone, Copy)]
 pub struct RoomRules {
-    /// What answers call the tracks that report rooms; empty if there is only one.
-    pub tracks: &'static [(Track, &'static str)],
-    /// The visits to a seat of a track, of which no mark has come yet.
-    pub visits: fn(Track) -> Box<dyn Visits>,
+    /// The visits to a seat, of which no mark has come yet.
+    pub visits: fn() -> Box<dyn Visits>,
     /// The visits that the newest marks of a seat show, in their order, if any number of older
     /// marks is not known: those that no older mark can change.
-    pub of_newest: fn(Track, &[Mark]) -> Vec<Visit>,
+    pub of_newest: fn(&[Mark]) -> Vec<Visit>,
     /// How a room ends visits whose own end never came.
     pub ends: RoomEnds,
-    /// What the roles of people mean.
-    pub roles: RoleRules,
-    /// What a mark of a track says, in the provider's terms. Its role is given as answers call it.
-    pub says: fn(Track, &Mark, &str) -> String,
+    /// What a mark says, in the provider's terms. Its role is given as answers call it.
+    pub says: fn(&Mark, &str) -> String,
     /// What counts the lost callbacks of a room's life, of which no mark has come yet; `None` if
     /// the provider does not number them.
     pub numbered: Option<fn() -> Box<dyn Numbered>>,
@@ -103,6 +105,18 @@ pub struct Lost {
     pub missing: u64,
 }
 
+/// How the store keeps the devices of a provider. Callbacks use it, as they use [`SeatRules`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceItems {
+    /// Each is an item.
+    Each,
+    /// Each is a session: there are many, and all of a user lie together.
+    Sessions,
+}
+
+/// Of a provider without rooms.
+pub(super) const NO_ROLES: RoleRules = RoleRules { names: &[], services: &[] };
+
 /// What the roles in a room mean.
 #[derive(Debug, Clone, Copy)]
 pub struct RoleRules {
@@ -119,30 +133,7 @@ pub enum RoomEnds {
     /// A room has lives with ids, and a visit ends with its life.
     Lives,
     /// A room is created and dismissed, and its lives have no ids.
-    Boundaries(BoundaryEnds),
-}
-
-/// What a creation or dismissal of a room does to the stay of a person who was last known to be in
-/// at a time.
-pub type BoundaryEnds = fn(&Boundary, &UserId, UnixMillis) -> BoundaryEffect;
-
-/// What a creation or dismissal of a room does to a stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BoundaryEffect {
-    /// Nothing: it was before.
-    Nothing,
-    /// It ends the stay.
-    Ends(Ending),
-    /// It would end the stay of anyone but the person who created the room.
-    SparesCreator,
-}
-
-impl BoundaryEffect {
-    /// Whether it ends the stay.
-    #[must_use]
-    pub fn is_end(self) -> bool {
-        matches!(self, Self::Ends(_))
-    }
+    Boundaries(AtOnce),
 }
 
 /// How stays online on devices begin and end.
@@ -201,33 +192,40 @@ impl Visits for NoVisits {
 }
 
 impl Rules {
+    /// The rules of a room as a track reports it; `None` if there are none.
+    #[must_use]
+    pub fn room(&self, room: &RoomId, track: Track) -> Option<&'static RoomRules> {
+        self.rooms.map(|of| of(room, track))
+    }
+
     /// What answers call a role.
     #[must_use]
     pub fn role_name(&self, role: Role) -> Cow<'static, str> {
-        let names = self.rooms.map_or(&[][..], |rooms| rooms.roles.names);
+        let names = self.roles.names;
         match names.iter().find(|(named, _)| *named == role) {
             Some((_, name)) => Cow::Borrowed(name),
             None => Cow::Owned(format!("role_{}", role.0)),
         }
     }
 
-    /// What a mark says, in the provider's terms. There are no marks without rooms.
+    /// What a mark on a seat in a room by a track says, in the provider's terms. There are no marks
+    /// without rooms.
     #[must_use]
-    pub fn says(&self, track: Track, mark: &Mark) -> Option<String> {
-        Some((self.rooms?.says)(track, mark, &self.role_name(mark.role)))
+    pub fn says(&self, room: &RoomId, track: Track, mark: &Mark) -> Option<String> {
+        Some((self.room(room, track)?.says)(mark, &self.role_name(mark.role)))
     }
 
     /// What answers call a track; `None` if the provider has only one.
     #[must_use]
     pub fn track_name(&self, track: Track) -> Option<&'static str> {
-        let named = self.rooms?.tracks.iter().find(|(named, _)| *named == track);
+        let named = self.tracks.iter().find(|(named, _)| *named == track);
         named.map(|(_, name)| *name)
     }
 
     /// The role that answers call so; `None` if they call no role so.
     #[must_use]
     pub fn role_named(&self, name: &str) -> Option<Role> {
-        let named = self.rooms.map_or(&[][..], |rooms| rooms.roles.names).iter();
+        let named = self.roles.names.iter();
         let code = name.strip_prefix("role_").and_then(|code| code.parse().ok()).map(Role);
         let mut roles = named.map(|(role, _)| *role).chain(code);
         roles.find(|role| self.role_name(*role) == name)
@@ -236,27 +234,34 @@ impl Rules {
     /// Whether someone with this role counts as a person in a room.
     #[must_use]
     pub fn is_person(&self, role: Role) -> bool {
-        self.rooms.is_none_or(|rooms| !rooms.roles.services.contains(&role))
+        !self.roles.services.contains(&role)
     }
 
-    /// The visits to a seat of a track, of which no mark has come yet.
+    /// The visits to a seat in a room by a track, of which no mark has come yet.
     #[must_use]
-    pub fn visits(&self, track: Track) -> Box<dyn Visits> {
+    pub fn visits(&self, room: &RoomId, track: Track) -> Box<dyn Visits> {
         let none = || Box::<NoVisits>::default() as Box<dyn Visits>;
-        self.rooms.map_or_else(none, |rooms| (rooms.visits)(track))
+        self.room(room, track).map_or_else(none, |rules| (rules.visits)())
     }
 
-    /// The visits that some marks of one seat show, oldest first.
+    /// The visits that some marks of one seat in a room show, oldest first.
     #[must_use]
-    pub fn visits_of(&self, track: Track, marks: &[Mark]) -> Vec<Visit> {
-        completed(self.visits(track), sorted(marks)).into_iter().flatten().collect()
+    pub fn visits_of(&self, room: &RoomId, track: Track, marks: &[Mark]) -> Vec<Visit> {
+        completed(self.visits(room, track), sorted(marks)).into_iter().flatten().collect()
     }
 
-    /// The visits that the newest marks of a seat show, if any number of older marks is not known:
-    /// those that no older mark can change.
+    /// The visits that the newest marks of a seat in a room show, if any number of older marks is not
+    /// known: those that no older mark can change.
     #[must_use]
-    pub fn visits_of_newest(&self, track: Track, marks: &[Mark]) -> Vec<Visit> {
-        self.rooms.map_or_else(Vec::new, |rooms| (rooms.of_newest)(track, &sorted(marks)))
+    pub fn visits_of_newest(&self, room: &RoomId, track: Track, marks: &[Mark]) -> Vec<Visit> {
+        self.room(room, track).map_or_else(Vec::new, |rules| (rules.of_newest)(&sorted(marks)))
+    }
+
+    /// Counts the lost callbacks of a room's life, of which no mark has come yet; `None` if the
+    /// provider does not number them.
+    #[must_use]
+    pub fn numbered(&self, room: &RoomId) -> Option<Box<dyn Numbered>> {
+        self.room(room, Track::Media)?.numbered.map(|numbered| numbered())
     }
 }
 

@@ -51,9 +51,9 @@ pub(super) struct AttendanceSession {
     name: Option<String>,
     /// The room.
     room: RoomId,
-    /// The life of the room. Null in Tencent's rooms, which have no lives.
+    /// The life of the room. Null in Tencent's rooms and ZIM's, which have no lives.
     life: Option<LifeId>,
-    /// ZEGO's session. Null in Tencent's rooms, which have no sessions.
+    /// ZEGO's session. Null in Tencent's rooms and ZIM's, which have no sessions.
     session: Option<SessionId>,
     /// The role at the end of the visit, or now if it lasts.
     role: RoleName,

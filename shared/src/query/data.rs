@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        AppId, Details, Kind, LifeId, Mark, Order, Platform, ProviderName, RoomId, Says, Seen,
-        SessionId, Stamp, UnixMillis, UserId,
+        AppId, Details, Device, Kind, LifeId, Mark, Order, Platform, ProviderName, RoomId, Says,
+        Seen, SessionId, Stamp, UnixMillis, UserId,
     },
     record::{PersonContent, PersonItem, Record},
 };
@@ -42,8 +42,8 @@ pub(super) struct PersonData {
 struct PersonRow {
     #[serde(flatten)]
     content: Content,
-    /// When the item is deleted, unless something new is stored in it. Null for a registration,
-    /// which stays.
+    /// When the item is deleted, unless something new is stored in it. Null for a registration and
+    /// for a change of a profile, which stay.
     expires_at: Option<UnixMillis>,
 }
 
@@ -56,7 +56,7 @@ enum Content {
     Seat {
         /// The room.
         room: RoomId,
-        /// The life of the room. Null in Tencent's rooms, which have no lives.
+        /// The life of the room. Null in Tencent's rooms and ZIM's, which have no lives.
         life: Option<LifeId>,
         /// Which of Tencent's products reported this. Null for other providers.
         track: Option<TrackName>,
@@ -73,7 +73,7 @@ enum Content {
     OlderMarks {
         /// The room.
         room: RoomId,
-        /// The life of the room. Null in Tencent's rooms, which have no lives.
+        /// The life of the room. Null in Tencent's rooms and ZIM's, which have no lives.
         life: Option<LifeId>,
         /// Which of Tencent's products reported this. Null for other providers.
         track: Option<TrackName>,
@@ -106,6 +106,15 @@ enum Content {
         /// When the provider last confirmed what is known of it. Null if it was never asked.
         checked_at: Option<UnixMillis>,
     },
+    /// Sessions of the user, each with the newest event of each kind. Of a user with many, older ones
+    /// are another item.
+    Sessions {
+        /// The sessions.
+        sessions: Vec<StoredSession>,
+        /// The newest month in UTC that a login of theirs is counted for, such as `2026-11`. Null if
+        /// none is.
+        counted_month: Option<String>,
+    },
     /// A month in which the user counts as active.
     Month {
         /// The calendar month in UTC, such as `2026-11`.
@@ -117,7 +126,50 @@ enum Content {
     Registration {
         /// As `/registrations` has it.
         registration: Box<UserRegistration>,
+        /// When the newest change of the profile was reported, also if the profile was read since.
+        /// Null if none was.
+        changed_at: Option<UnixMillis>,
     },
+    /// The profile of a user changed whose registration never arrived.
+    ProfileChange {
+        /// When the newest change was reported.
+        changed_at: UnixMillis,
+    },
+}
+
+/// A session of the user.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct StoredSession {
+    /// The session.
+    session: Option<SessionId>,
+    /// The kind of device.
+    device: Platform,
+    /// When it last logged in. Null if no event says so.
+    online_at: Option<UnixMillis>,
+    /// When its connection was last lost. Null if no event says so.
+    offline_at: Option<UnixMillis>,
+    /// When the user logged out. Null if no event says so.
+    logged_out_at: Option<UnixMillis>,
+    /// When the provider was last asked and said that it is offline. Null if it never did.
+    seen_offline_at: Option<UnixMillis>,
+    /// When the provider last confirmed what is known of it. Null if it was never asked.
+    checked_at: Option<UnixMillis>,
+}
+
+impl From<Device> for StoredSession {
+    fn from(device: Device) -> Self {
+        let at = |stamp: Option<Stamp>| stamp.map(Stamp::at);
+        Self {
+            online_at: at(device.online),
+            offline_at: at(device.offline),
+            logged_out_at: at(device.logged_out),
+            seen_offline_at: device.seen_offline,
+            checked_at: device.checked_at,
+            session: device.connection,
+            device: device.platform,
+        }
+    }
 }
 
 /// What one event says about the user in a room.
@@ -128,11 +180,12 @@ struct StoredMark {
     event: Kind,
     /// When it happened, by the provider's clock.
     at: UnixMillis,
-    /// When the session began. Where sessions have no names (Tencent), when the event happened.
+    /// When the session began. Where sessions have no names (Tencent's rooms, ZIM's rooms), when the
+    /// event happened.
     session_began_at: UnixMillis,
-    /// The provider's session. Null in Tencent's rooms, which have no sessions.
+    /// The provider's session. Null in Tencent's rooms and ZIM's, which have no sessions.
     session: Option<SessionId>,
-    /// ZEGO's `user_update_seq`. In Tencent's rooms, the rank of the kind of event at its millisecond.
+    /// RTC's `user_update_seq`. In Tencent's rooms and ZIM's, the rank of the kind of event at its time.
     sequence: u64,
     /// The role in the event.
     role: RoleName,
@@ -230,12 +283,18 @@ impl Content {
                 device: device.platform,
                 session: device.connection,
             },
+            PersonContent::Sessions(sessions, month) => Self::Sessions {
+                sessions: sessions.into_iter().map(StoredSession::from).collect(),
+                counted_month: month.map(|month| month.to_string()),
+            },
             PersonContent::Month(month, login_at) => {
                 Self::Month { month: month.to_string(), login_at }
             }
-            PersonContent::Registration(registration) => {
-                Self::Registration { registration: Box::new(registration.into()) }
-            }
+            PersonContent::Registration(registered) => Self::Registration {
+                changed_at: registered.profile.changed_at,
+                registration: Box::new(registered.into()),
+            },
+            PersonContent::ProfileChange(changed_at) => Self::ProfileChange { changed_at },
         }
     }
 }

@@ -61,8 +61,15 @@ enum Place {
         track: Track,
         mark: Mark,
     },
-    Seen { room: RoomId, life: Option<LifeId>, kind: SeenKind },
-    Device { device: Platform, session: Option<SessionId> },
+    Seen {
+        room: RoomId,
+        life: Option<LifeId>,
+        kind: SeenKind,
+    },
+    Device {
+        device: Platform,
+        session: Option<SessionId>,
+    },
 }
 
 /// The marks on one seat, and the stays that they show.
@@ -71,7 +78,7 @@ enum Place {
 struct ExplainedRoom {
     /// The room.
     room: RoomId,
-    /// The life of the room. Null in Tencent's rooms, which have no lives.
+    /// The life of the room. Null in Tencent's rooms and ZIM's, which have no lives.
     life: Option<LifeId>,
     /// Which of Tencent's products reported this: the marks of the other one are another room of this
     /// list, and a stay that both reported is in the first of them. Null for other providers.
@@ -151,7 +158,7 @@ struct MarkRow {
     at: UnixMillis,
     /// The place among the marks of this seat, field by field.
     order: Order,
-    /// ZEGO's session. Null in Tencent's rooms, which have no sessions.
+    /// ZEGO's session. Null in Tencent's rooms and ZIM's, which have no sessions.
     session: Option<SessionId>,
     /// The role in the callback.
     role: RoleName,
@@ -169,9 +176,9 @@ struct MarkRow {
 struct Order {
     /// When the session began. Without sessions, when the event happened.
     time: UnixMillis,
-    /// The session. Null in Tencent's rooms, which have no sessions.
+    /// The session. Null in Tencent's rooms and ZIM's, which have no sessions.
     session: Option<SessionId>,
-    /// ZEGO's `user_update_seq`. In Tencent's rooms, the rank of the kind of event at one millisecond.
+    /// RTC's `user_update_seq`. In Tencent's rooms and ZIM's, the rank of the kind of event at one time.
     sequence: u64,
 }
 

@@ -99,9 +99,11 @@ impl SessionOrder {
 struct PresenceSession {
     /// The room. Null for a stay on a device.
     room: Option<RoomId>,
-    /// The life of the room. Null for a device, and in Tencent's rooms, which have no lives.
+    /// The life of the room. Null for a device, and in Tencent's rooms and ZIM's, which have no
+    /// lives.
     life: Option<LifeId>,
-    /// ZEGO's session, or OpenIM's connection if its server sends connection ids. Tencent has none.
+    /// ZEGO's session in an RTC room or of a ZIM device, or OpenIM's connection if its server sends
+    /// connection ids. Tencent has none, and neither have ZIM's rooms.
     session: Option<SessionId>,
     /// The kind of device, such as `IOS`. Null for a stay in a room.
     device: Option<Platform>,

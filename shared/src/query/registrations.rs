@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{Page, QueryError, answer::List, cursor, rows::Rows};
 use crate::{
-    domain::{AppId, Detail, ProviderName, Registration, RegistrationSource, UnixMillis, UserId},
+    domain::{AppId, Detail, ProviderName, Registered, RegistrationSource, UnixMillis, UserId},
     record::Record,
 };
 
-/// A registration as it was first received.
+/// A registration as it was first received, with the profile as it was read last.
 #[derive(Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Registration"))]
 pub(super) struct UserRegistration {
@@ -40,6 +40,12 @@ pub(super) struct UserRegistration {
     recorded_at: UnixMillis,
     /// How the registration is known.
     source: RegistrationSource,
+    /// When the newest change of the profile was reported that is not in this answer yet: the name
+    /// and what follows it may be older. Null if they are current.
+    profile_changed_at: Option<UnixMillis>,
+    /// When the provider was asked for this profile, because it had changed or because the
+    /// registration was lost. Null if it is as it was registered.
+    profile_read_at: Option<UnixMillis>,
 }
 
 /// The source of a time of registration.
@@ -51,7 +57,7 @@ enum TimeSource {
     CreateTime,
     /// The time of receipt: the callback has no plausible time.
     Receipt,
-    /// The first login. Tencent's accounts register themselves.
+    /// The first login. Accounts of Tencent's Chat and of ZIM register themselves.
     FirstLogin,
 }
 
@@ -85,8 +91,8 @@ struct Place {
     after: String,
 }
 
-impl From<Registration> for UserRegistration {
-    fn from(registration: Registration) -> Self {
+impl From<Registered> for UserRegistration {
+    fn from(Registered { registration, profile }: Registered) -> Self {
         let detail = |name| registration.details.get(name);
         let text = |name| detail(name).and_then(Detail::as_text).map(str::to_owned);
         let number = |name| detail(name).and_then(Detail::as_number);
@@ -112,6 +118,8 @@ impl From<Registration> for UserRegistration {
             receive_option: number("receive_option"),
             recorded_at: registration.recorded_at,
             source: registration.source,
+            profile_changed_at: profile.unread_change(),
+            profile_read_at: profile.read_at,
         }
     }
 }
@@ -130,8 +138,8 @@ pub(super) async fn list(record: Record<'_>, page: &Page<'_>) -> Result<Registra
     let mut rows = Rows::new(page.limit);
     let mut found = record.registrations(page.from..=page.to, after, page.limit);
     let (mut last, mut next) = (None, None);
-    while let Some((row, registration)) = found.try_next().await? {
-        if rows.add(UserRegistration::from(registration)).is_break() {
+    while let Some((row, registered)) = found.try_next().await? {
+        if rows.add(UserRegistration::from(registered)).is_break() {
             next = last.and_then(|after| cursor::write(&Place { after }));
             break;
         }

@@ -24,13 +24,13 @@ pub(super) struct RoomPresence {
     app: AppId,
     /// The room.
     room: RoomId,
-    /// The newest life of the room. Null in Tencent's rooms, which have no lives, and if the provider
-    /// was asked and named somebody in a room whose newest life is closed or not known.
+    /// The newest life of the room. Null in Tencent's rooms and ZIM's, which have no lives, and if
+    /// the provider was asked and named somebody in a room whose newest life is closed or not known.
     life: Option<LifeId>,
     /// The time for which the answer is true, by the clock of the function that answers.
     as_of: UnixMillis,
-    /// Whether the room is open. False after a close. After a dismissal in TRTC, false until
-    /// someone is in again.
+    /// Whether the room is open. False after a close. After a dismissal in TRTC or ZIM,
+    /// false until someone is in again.
     open: bool,
     /// How many people are in it, as the first page counted them: all of them with `count=exact`,
     /// else up to 5000. Null if there are more, or with `count=false`.
@@ -109,7 +109,7 @@ struct RoomMember {
     name: Option<String>,
     /// Their role now.
     role: RoleName,
-    /// ZEGO's session. Null in Tencent's rooms, which have no sessions.
+    /// ZEGO's session. Null in Tencent's rooms and ZIM's, which have no sessions.
     session: Option<SessionId>,
     /// When they entered.
     entered_at: Option<UnixMillis>,

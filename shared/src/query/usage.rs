@@ -12,7 +12,8 @@ pub(super) struct Usage {
     /// The calendar month in UTC, such as `2026-11`.
     #[cfg_attr(test, schemars(regex(pattern = "^[0-9]{4}-(0[1-9]|1[0-2])$")))]
     month: String,
-    /// The users with at least one login in that month, as Tencent counts monthly active users.
+    /// The users with at least one login to Chat or ZIM in that month, as Tencent counts monthly
+    /// active users.
     active_users: usize,
 }
 

@@ -2,16 +2,16 @@
 
 use super::ReconcileError;
 use crate::{
-    domain::{App, UserId},
-    providers::api::ApiError,
+    domain::{App, ProviderName, RoomId, UserId},
+    providers::{api::ApiError, zego},
     server_api::{AccountSaid, ChatApi, NoServerApi, OpenImApi, ServerApi, ServerApis, ZegoApi},
 };
 
 /// What a provider can be asked about.
 #[derive(Debug, Clone)]
 pub(super) enum Api {
-    /// Who is in a room.
-    Rooms(ZegoApi),
+    /// Who is in a room, and who is online.
+    Zego(ZegoApi),
     /// On which devices people are online.
     Devices(DeviceApi),
 }
@@ -21,19 +21,41 @@ pub(super) enum Api {
 pub(super) enum DeviceApi {
     Chat(ChatApi),
     OpenIm(OpenImApi),
+    Zim(ZegoApi),
 }
 
 impl Api {
     /// What can be asked about an app.
     pub(super) async fn of(apis: &ServerApis, app: &App) -> Result<Self, ReconcileError> {
         match apis.of(app).await {
-            Ok(ServerApi::Zego(api)) => Ok(Self::Rooms(api)),
+            Ok(ServerApi::Zego(api)) => Ok(Self::Zego(api)),
             Ok(ServerApi::Chat(api)) => Ok(Self::Devices(DeviceApi::Chat(api))),
             Ok(ServerApi::OpenIm(api)) => Ok(Self::Devices(DeviceApi::OpenIm(api))),
             Err(NoServerApi::NotConfigured) => Err(ReconcileError::NoCredentials),
             Err(NoServerApi::NotRead) => Err(ReconcileError::NotRead),
         }
     }
+
+    /// What says who is in a room.
+    pub(super) fn rooms(&self) -> Option<&ZegoApi> {
+        match self {
+            Self::Zego(api) => Some(api),
+            Self::Devices(_) => None,
+        }
+    }
+
+    /// What says on which devices people are online.
+    pub(super) fn devices(&self) -> DeviceApi {
+        match self {
+            Self::Zego(api) => DeviceApi::Zim(api.clone()),
+            Self::Devices(api) => api.clone(),
+        }
+    }
+}
+
+/// Whether a provider can be asked who is in a room.
+pub(super) fn is_asked_about(app: &App, room: &RoomId) -> bool {
+    app.provider != ProviderName::Zego || zego::rtc_name(room).is_some()
 }
 
 impl DeviceApi {
@@ -42,6 +64,7 @@ impl DeviceApi {
         match self {
             Self::Chat(api) => api.online_status(users).await,
             Self::OpenIm(api) => api.users_status(users).await,
+            Self::Zim(api) => api.online_state(users).await,
         }
     }
 }

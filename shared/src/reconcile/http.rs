@@ -4,7 +4,9 @@ use http::StatusCode;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Found, Passed, Reconcile, ReconcileError, RoomPassed, Writing, registrations::Window};
+use super::{
+    Found, Passed, Profiles, Reconcile, ReconcileError, RoomPassed, Writing, registrations::Window,
+};
 use crate::{
     domain::{App, AppId, ProviderName, RoomId, UnixMillis, UserId},
     http::{ErrorCode, ParameterError, Parameters, Reply, Request, id_in_path},
@@ -41,6 +43,8 @@ struct Checked {
     braked: bool,
     /// How many people still differ, whatever is stored. Callbacks of a clock that is ahead may be why.
     disagreements: u64,
+    /// The profile of an OpenIM user, if it had changed or their registration was lost.
+    profiles: Profiles,
 }
 
 /// What a pass over an app has found.
@@ -61,6 +65,8 @@ struct CheckedApp {
     braked: bool,
     /// How many people still differ, whatever is stored.
     disagreements: u64,
+    /// The profiles of OpenIM users that had changed.
+    profiles: Profiles,
     /// About how many rooms, or parts of a list of people, the provider gave no answer that can be used.
     failed: u64,
     /// Whether everything was asked about. If not, the next request goes on.
@@ -114,7 +120,7 @@ impl From<ReconcileError> for Reply {
     fn from(error: ReconcileError) -> Self {
         let message = error.to_string();
         match error {
-            ReconcileError::NothingToAsk => {
+            ReconcileError::NothingToAsk | ReconcileError::RoomOfZim => {
                 Self::error(StatusCode::NOT_FOUND, ErrorCode::NotFound, message)
             }
             ReconcileError::RoomTooLong => {
@@ -141,8 +147,9 @@ impl From<ReconcileError> for Reply {
 
 impl From<RoomPassed> for Checked {
     fn from(passed: RoomPassed) -> Self {
-        let RoomPassed { checked_at, found, stored, is_braked, disagreements, .. } = passed;
-        Self { checked_at, found, stored, braked: is_braked, disagreements }
+        let RoomPassed { checked_at, found, stored, is_braked, disagreements, profiles, .. } =
+            passed;
+        Self { checked_at, found, stored, braked: is_braked, disagreements, profiles }
     }
 }
 
@@ -156,6 +163,7 @@ impl From<Passed> for CheckedApp {
             stored: passed.stored,
             braked: passed.braked > 0,
             disagreements: passed.disagreements,
+            profiles: passed.profiles,
             failed: passed.failed,
             complete: passed.is_complete,
         }

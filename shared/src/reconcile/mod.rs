@@ -5,8 +5,8 @@
 //! agree, and an *observation* where they differ.
 //!
 //! A run begins by a schedule. For each app with credentials it asks about all live rooms, those with
-//! late events first (`order`), or about all people who may be online on a device. One run at a time
-//! asks about an app, by a lease. A backend can also ask about one room, one user or one app (`http`).
+//! late events first (`order`), or about all people who may be online on a device, and for the profiles
+//! of those whose profiles changed (`profiles`). One run at a time asks about an app, by a lease. A backend can also ask about one room, one user or one app (`http`).
 //!
 //! An answer that would end many stays is held up by the [`brake`].
 
@@ -17,6 +17,7 @@ mod difference;
 mod http;
 mod order;
 mod people;
+mod profiles;
 mod progress;
 mod registrations;
 mod requests;
@@ -35,7 +36,7 @@ pub(crate) use self::http::fuzz;
 #[cfg(test)]
 pub(crate) use self::http::schemas;
 use self::tally::SharedTally;
-pub use self::{registrations::Window, room::RoomPassed, run::Ran};
+pub use self::{profiles::Profiles, registrations::Window, room::RoomPassed, run::Ran};
 use crate::{
     domain::{DeviceSays, Says, UnixMillis},
     providers::api::ApiError,
@@ -86,6 +87,11 @@ pub enum ReconcileError {
     /// The provider's server API cannot say that.
     #[error("the provider's server API does not say that")]
     NothingToAsk,
+    /// ZIM's rooms are not asked about.
+    #[error(
+        "who is in a room of ZIM's (`z:...`) is not asked: only RTC's rooms are, and who is online"
+    )]
+    RoomOfZim,
     /// The id of the room is longer than the provider's are.
     #[error("`room` is longer than the ids of this provider's rooms")]
     RoomTooLong,
@@ -172,6 +178,8 @@ pub struct Passed {
     pub braked: u64,
     /// How many people differed in the last pass, too, and nothing that is stored changes that.
     pub disagreements: u64,
+    /// The profiles that had changed.
+    pub profiles: Profiles,
     /// About how many rooms, or parts of a list of people, there was no answer that can be used.
     pub failed: u64,
     /// Whether everything was asked about.
@@ -191,6 +199,7 @@ impl Passed {
             observed: Found::default(),
             braked: 0,
             disagreements: 0,
+            profiles: Profiles::default(),
             failed: 0,
             is_complete: false,
             oldest_at: None,

@@ -12,10 +12,13 @@ use super::{
     ask::{self, DeviceApi},
     brake::CONFIRMED_AFTER,
     clock::Clock,
+    profiles::{AllDue, Due},
     run::AppPass,
 };
 use crate::{
-    domain::{App, DeviceName, DeviceSays, DeviceSeen, Outcome, UnixMillis, UserId},
+    domain::{
+        App, DeviceName, DeviceSays, DeviceSeen, Outcome, UNKNOWN_PLATFORM, UnixMillis, UserId,
+    },
     record::{DeviceForCheck, Record},
     server_api::AccountSaid,
     store::{PersonDigest, PersonRow},
@@ -53,7 +56,7 @@ struct Compared {
 }
 
 impl Reconcile {
-    /// Asks about the devices of one person.
+    /// Asks about the devices of one person, and for the profile if it has changed or is not known.
     pub(super) async fn user(
         &self,
         api: &DeviceApi,
@@ -62,15 +65,21 @@ impl Reconcile {
         writing: Writing,
         clock: Clock,
     ) -> Result<RoomPassed, ReconcileError> {
+        let view = self.records.at(app, clock.now()).await?;
+        let due = due(view.record(), api, user).await?;
+        // Nothing is stored before all questions are answered.
         let said = api.said(std::slice::from_ref(user)).await?.pop();
+        let profile = api.profiles(due).await?;
+        let view = self.records.at(app, clock.now()).await?;
+        let record = view.record();
+        let profiles = self.store_profiles(app, record, profile, writing, clock).await?;
         // Of somebody whom the answer does not name, nothing follows.
         let Some(said) = said else {
-            return Ok(RoomPassed::begun(clock.now()));
+            return Ok(RoomPassed { profiles, ..RoomPassed::begun(clock.now()) });
         };
         let at = said.at;
-        let mut passed = RoomPassed::begun(at);
-        let view = self.records.at(app, clock.now()).await?;
-        let compared = compare(view.record(), said).await?;
+        let mut passed = RoomPassed { profiles, ..RoomPassed::begun(at) };
+        let compared = compare(record, said).await?;
         passed.found = compared.found();
         if !compared.disagree.is_empty() {
             let memory = self.passes.memory_of_people(app, clock.now()).await?;
@@ -83,9 +92,7 @@ impl Reconcile {
             for seen in compared.differ.iter().map(|(seen, _)| seen).chain(&compared.renewed) {
                 passed.stored += self.add_device(app, user, seen).await?;
             }
-            for device in known {
-                self.observer.set_device_checked(app, user, device, at).await?;
-            }
+            self.observer.set_devices_checked(app, user, known, at).await?;
         }
         Ok(passed)
     }
@@ -105,6 +112,8 @@ impl AppPass<'_> {
     /// Asks about the people of the app, from where the last run has ended.
     pub(super) async fn people(&mut self, api: &DeviceApi) -> Result<(), ReconcileError> {
         let mut slice_ends = self.slice_ends();
+        self.progress.people.begin(self.clock.now());
+        let failed_before = self.passed.failed;
         loop {
             let began = Instant::now();
             let (people, parts) = self.next_people().await?;
@@ -112,8 +121,10 @@ impl AppPass<'_> {
                 self.progress.part += 1;
                 self.progress.after = None;
                 if self.progress.part >= parts {
-                    self.progress.end(self.passed.failed);
-                    self.passed.is_complete = self.passed.failed == 0;
+                    let failed = self.passed.failed - failed_before;
+                    self.progress.people.end(failed);
+                    self.progress.part = 0;
+                    self.passed.is_complete = failed == 0;
                     return Ok(());
                 }
                 continue;
@@ -160,11 +171,15 @@ impl AppPass<'_> {
 
     /// Asks about some people, and stores what differs.
     async fn batch(&mut self, api: &DeviceApi, people: &[PersonRow]) -> Result<(), ReconcileError> {
-        let Self { reconcile, app, clock, .. } = *self;
+        let Self { reconcile, app, clock, writing, .. } = *self;
         let users: Vec<UserId> = people.iter().map(|person| person.user.clone()).collect();
+        let due = people.iter().filter_map(|row| Some((row.user.clone(), Due::of_row(row)?)));
         let said = api.said(&users).await?;
+        let profiles = api.profiles(due.collect()).await?;
         let view = reconcile.records.at(app, clock.now()).await?;
         let record = view.record();
+        let profiles = reconcile.store_profiles(app, record, profiles, writing, clock).await?;
+        self.passed.profiles.add_all(profiles);
         let compared = stream::iter(said)
             .map(|said| compare(record, said))
             .buffer_unordered(CONCURRENT_PEOPLE)
@@ -220,9 +235,7 @@ impl AppPass<'_> {
             for seen in &renewed {
                 reconcile.add_device(app, &user, seen).await?;
             }
-            for device in &confirmed {
-                reconcile.observer.set_device_checked(app, &user, device, at).await?;
-            }
+            reconcile.observer.set_devices_checked(app, &user, &confirmed, at).await?;
         }
         self.passed.braked += u64::from(!held.is_empty());
         if writing == Writing::DryRun {
@@ -243,6 +256,14 @@ impl AppPass<'_> {
     }
 }
 
+/// Whose profile is asked for of one person, if any is: one that changed, or one whose registration is
+/// not known.
+async fn due(record: Record<'_>, api: &DeviceApi, user: &UserId) -> Result<AllDue, ReconcileError> {
+    let DeviceApi::OpenIm(_) = api else { return Ok(AllDue::new()) };
+    let due = Due::of(record.account(user).await?.as_ref());
+    Ok(due.map(|due| (user.clone(), due)).into_iter().collect())
+}
+
 /// Compares what the provider says of a person's devices with what is known.
 async fn compare(record: Record<'_>, said: AccountSaid) -> Result<Compared, ReconcileError> {
     let AccountSaid { user, at, devices: says } = said;
@@ -259,9 +280,15 @@ async fn compare(record: Record<'_>, said: AccountSaid) -> Result<Compared, Reco
         renewed: Vec::new(),
         confirmed: Vec::new(),
     };
+    let is_online_somewhere = says.is_online_somewhere();
     for device in known.iter().filter(|device| device.is_online) {
         let seen = |online| DeviceSeen { device: device.name.clone(), at, online };
-        match says.says(&device.name.platform) {
+        let says = match says.says(&device.name.platform) {
+            // It is the one device that is known to be.
+            None if is_online_somewhere && compared.online == 1 => Some(DeviceSays::Online),
+            says => says,
+        };
+        match says {
             Some(DeviceSays::Offline) => {
                 let seen = seen(DeviceSays::Offline);
                 if record.is_device_changed_by(user, Some(device), &seen) {
@@ -280,6 +307,10 @@ async fn compare(record: Record<'_>, said: AccountSaid) -> Result<Compared, Reco
             }
             None => {}
         }
+    }
+    // Somebody whose login never arrived: on which device, nobody says.
+    if let (true, 0, Some(device)) = (is_online_somewhere, compared.online, somewhere()) {
+        compared.disagree.push(DeviceSeen { device, at, online: DeviceSays::Online });
     }
     for platform in says.online() {
         let mut devices = known.iter().filter(|device| device.name.platform == *platform);
@@ -303,6 +334,11 @@ async fn compare(record: Record<'_>, said: AccountSaid) -> Result<Compared, Reco
     Ok(compared)
 }
 
+/// A device of which only that it is online is known. No record has it.
+fn somewhere() -> Option<DeviceName> {
+    Some(DeviceName { platform: UNKNOWN_PLATFORM.parse().ok()?, connection: None })
+}
+
 impl Compared {
     fn found(&self) -> Found {
         let mut found = Found::default();
@@ -321,7 +357,7 @@ impl Compared {
 
     /// Leaves to the next pass which of the person's devices disagree, and no others.
     fn remember_disagreements(&self, differed: &mut BTreeSet<PersonDigest>) {
-        for device in &self.known {
+        for device in self.known.iter().chain(&somewhere()) {
             for online in [DeviceSays::Online, DeviceSays::Offline] {
                 let seen = DeviceSeen { device: device.clone(), at: self.at, online };
                 differed.remove(&disagreement(&self.user, &seen));

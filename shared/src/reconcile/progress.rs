@@ -7,18 +7,27 @@ use crate::domain::UnixMillis;
 /// How far the passes over an app have come.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Progress {
-    /// When the newest round began that is done: since then, everything was asked about.
-    pub(super) done: Option<UnixMillis>,
-    /// When the round under way began.
-    pub(super) round: Option<UnixMillis>,
+    /// The rounds over people.
+    pub(super) people: Rounds,
+    /// The rounds over rooms.
+    pub(super) rooms: Rounds,
     /// The part of the list of people that is under way.
     pub(super) part: u8,
     /// The place of the last person in it who was asked about.
     pub(super) after: Option<String>,
 }
 
+/// The rounds over all people of an app, or over all its rooms.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Rounds {
+    /// When the newest round began that is done: since then, everything was asked about.
+    done: Option<UnixMillis>,
+    /// When the round under way began.
+    round: Option<UnixMillis>,
+}
+
 impl Progress {
-    /// What a run has written. If it is of another version, the round begins anew.
+    /// What a run has written. If it is of another version, the rounds begin anew.
     pub(super) fn read(json: Option<&str>) -> Self {
         let Some(json) = json else { return Self::default() };
         serde_json::from_str(json).unwrap_or_else(|error| {
@@ -27,9 +36,22 @@ impl Progress {
         })
     }
 
+    /// Since when everything was asked about at least once, if that is known; else since when it is
+    /// tried.
+    pub(super) fn oldest_at(&self) -> Option<UnixMillis> {
+        [self.people, self.rooms].iter().filter_map(|rounds| rounds.done.or(rounds.round)).min()
+    }
+}
+
+impl Rounds {
     /// Begins a round, unless one is under way.
-    pub(super) fn begin(&mut self, now: UnixMillis) -> UnixMillis {
-        *self.round.get_or_insert(now)
+    pub(super) fn begin(&mut self, now: UnixMillis) {
+        self.round.get_or_insert(now);
+    }
+
+    /// When the round under way began.
+    pub(super) fn began_at(&self) -> Option<UnixMillis> {
+        self.round
     }
 
     /// Ends the round under way. If something could not be asked about, the age of the oldest pass goes
@@ -39,13 +61,6 @@ impl Progress {
         if failed == 0 {
             self.done = round;
         }
-        (self.part, self.after) = (0, None);
-    }
-
-    /// Since when everything was asked about at least once, if that is known; else since when it is
-    /// tried.
-    pub(super) fn oldest_at(&self) -> Option<UnixMillis> {
-        self.done.or(self.round)
     }
 }
 
@@ -57,14 +72,24 @@ mod tests {
     fn the_age_of_the_oldest_pass_goes_on_while_something_fails() {
         let at = UnixMillis;
         let mut progress = Progress::default();
-        assert_eq!(progress.begin(at(1)), at(1));
-        assert_eq!(progress.begin(at(2)), at(1), "a run goes on with the round");
+        progress.rooms.begin(at(1));
+        progress.rooms.begin(at(2));
+        assert_eq!(progress.rooms.began_at(), Some(at(1)), "a run goes on with the round");
         assert_eq!(progress.oldest_at(), Some(at(1)));
-        progress.end(0);
-        assert_eq!((progress.begin(at(5)), progress.oldest_at()), (at(5), Some(at(1))));
-        progress.end(3);
-        assert_eq!((progress.begin(at(9)), progress.oldest_at()), (at(9), Some(at(1))));
-        progress.end(0);
+        progress.rooms.end(0);
+        progress.rooms.begin(at(5));
+        assert_eq!((progress.rooms.began_at(), progress.oldest_at()), (Some(at(5)), Some(at(1))));
+        progress.rooms.end(3);
+        progress.rooms.begin(at(9));
+        assert_eq!((progress.rooms.began_at(), progress.oldest_at()), (Some(at(9)), Some(at(1))));
+        progress.rooms.end(0);
+        assert_eq!(progress.oldest_at(), Some(at(9)));
+        // Where people are asked about, too, the older of the two counts.
+        progress.people.begin(at(7));
+        assert_eq!(progress.oldest_at(), Some(at(7)));
+        progress.people.end(0);
+        progress.people.begin(at(12));
+        progress.people.end(0);
         assert_eq!(progress.oldest_at(), Some(at(9)));
     }
 

@@ -10,11 +10,12 @@ use super::{
     LEASE, Reconcile, ReconcileError, Writing,
     ask::{Api, DeviceApi},
     clock::Clock,
+    profiles::{self, AllDue, Due, Profiles},
 };
 use crate::{
     domain::{App, Change, Outcome, Registration, RegistrationSource, UnixMillis, UserId},
     providers::openim::api::Page,
-    record::Record,
+    record::{Account, Record},
     server_api::OpenImApi,
 };
 
@@ -52,6 +53,8 @@ pub(super) struct Registrations {
     missing: u64,
     /// How many of these were stored. 0 in a dry run.
     recorded: u64,
+    /// The profiles of others of them that had changed.
+    profiles: Profiles,
     /// Where the next request begins: `?next=...`; null if the list is done.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     next: Option<String>,
@@ -78,8 +81,14 @@ impl Reconcile {
         let mut lease = self.lease(app, request_id, clock, deadline).await?;
         let last_page_begins =
             Instant::now() + (deadline - Instant::now()) * (LAST_PART - 1) / LAST_PART;
-        let mut found =
-            Registrations { checked_at: now, users: 0, missing: 0, recorded: 0, next: None };
+        let mut found = Registrations {
+            checked_at: now,
+            users: 0,
+            missing: 0,
+            recorded: 0,
+            profiles: Profiles::default(),
+            next: None,
+        };
         let mut page = window.page.map_or(1, NonZeroU32::get);
         let done = loop {
             let paging = self.registrations_page(&api, app, window, page, clock, &mut found);
@@ -117,15 +126,30 @@ impl Reconcile {
         let users = count(listed.users.len());
         let rows = users + count(listed.unreadable);
         found.users += users;
-        let unknown = stream::iter(listed.users)
+        let looked_up = stream::iter(listed.users)
             .map(async |user| {
-                let known = record.registration(&user).await?;
-                Ok::<_, ReconcileError>(known.is_none().then_some(user))
+                let account = record.account(&user).await?;
+                Ok::<_, ReconcileError>((user, account))
             })
             .buffered(CONCURRENT_USERS)
-            .try_filter_map(async |user| Ok(user))
-            .try_collect::<Vec<UserId>>()
+            .try_collect::<Vec<(UserId, Option<Account>)>>()
             .await?;
+        let (mut unknown, mut due) = (Vec::new(), AllDue::new());
+        for (user, account) in looked_up {
+            let why = Due::of(account.as_ref());
+            match (&account, why) {
+                (Some(Account::Registered(known)), Some(why)) => {
+                    if window.has(&known.registration) {
+                        due.insert(user, why);
+                    }
+                }
+                (Some(Account::Registered(_)), None) => {}
+                (Some(Account::Changed(_)) | None, _) => unknown.push(user),
+            }
+        }
+        let changed = profiles::ask(api, due).await?;
+        let changed = self.store_profiles(app, record, changed, window.writing, clock).await?;
+        found.profiles.add_all(changed);
         if !unknown.is_empty() {
             let profiles = api.users_info(&unknown, RegistrationSource::Reconciled).await?;
             let missing: Vec<Registration> = profiles

@@ -5,8 +5,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    LEASE, Passed, Reconcile, ReconcileError, RoomPassed, Writing, ask::Api, clock::Clock,
-    room::RoomPass, turns::Turns,
+    LEASE, Passed, Reconcile, ReconcileError, RoomPassed, Writing,
+    ask::{self, Api},
+    clock::Clock,
+    room::RoomPass,
+    turns::Turns,
 };
 use crate::{
     domain::{App, RoomId, UnixMillis, UserId},
@@ -35,15 +38,17 @@ impl Reconcile {
         deadline: Instant,
     ) -> Result<Option<RoomPassed>, ReconcileError> {
         let clock = Clock::at(now);
-        let Api::Rooms(api) = Api::of(&self.apis, app).await? else {
-            return Err(ReconcileError::NothingToAsk);
-        };
+        let api = Api::of(&self.apis, app).await?;
+        let api = api.rooms().ok_or(ReconcileError::NothingToAsk)?;
+        if !ask::is_asked_about(app, room) {
+            return Err(ReconcileError::RoomOfZim);
+        }
         let passed = match self.lease(app, request_id, clock, deadline).await {
             Ok(mut lease) => {
                 let turns = Turns::default();
                 let pass = RoomPass {
                     reconcile: self,
-                    api: &api,
+                    api,
                     app,
                     room,
                     clock,
@@ -79,9 +84,7 @@ impl Reconcile {
         now: UnixMillis,
         deadline: Instant,
     ) -> Result<RoomPassed, ReconcileError> {
-        let Api::Devices(api) = Api::of(&self.apis, app).await? else {
-            return Err(ReconcileError::NothingToAsk);
-        };
+        let api = Api::of(&self.apis, app).await?.devices();
         let asked = self.user(&api, app, user, writing, Clock::at(now));
         timeout_at(deadline, asked).await.unwrap_or(Err(ReconcileError::OutOfTime))
     }

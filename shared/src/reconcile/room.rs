@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Found, Reconcile, ReconcileError, SharedTally, Writing,
+    Found, Profiles, Reconcile, ReconcileError, SharedTally, Writing,
     brake::{self, Answer, Decision, Fingerprint, Remembered, RoomIs},
     clock::Clock,
     difference::{Difference, Version, fingerprint, person_digest},
@@ -39,7 +39,7 @@ const PAGE: usize = 1000;
 /// A provider's list that goes on for longer is none: its markers may go round in a circle.
 const MAX_PAGES: usize = 10_000;
 
-/// What a pass over a room has found.
+/// What a pass over a room, or over a user, has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RoomPassed {
     /// When it began.
@@ -54,6 +54,8 @@ pub struct RoomPassed {
     pub is_braked: bool,
     /// How many people differed in the last pass, too, and nothing that is stored changes that.
     pub disagreements: u64,
+    /// The profile of a user, if it had changed.
+    pub profiles: Profiles,
 }
 
 impl RoomPassed {
@@ -66,6 +68,7 @@ impl RoomPassed {
             observed: nothing,
             is_braked: false,
             disagreements: 0,
+            profiles: Profiles::default(),
         }
     }
 }

@@ -30,6 +30,8 @@ impl AppPass<'_> {
     /// that a request need not wait until a large room is done, and go on.
     pub(super) async fn rooms(&mut self, api: &ZegoApi) -> Result<(), ReconcileError> {
         let Self { reconcile, app, clock, writing, deadline, .. } = *self;
+        self.progress.rooms.begin(clock.now());
+        let failed_before = self.passed.failed;
         let mut rooms = self.in_order().await?.into_iter();
         let (tally, turns) = (SharedTally::default(), Turns::default());
         let mut asking = FuturesUnordered::new();
@@ -76,8 +78,9 @@ impl AppPass<'_> {
                     return Ok(());
                 }
                 if rooms.len() == 0 {
-                    self.progress.end(self.passed.failed);
-                    self.passed.is_complete = self.passed.failed == 0;
+                    let failed = self.passed.failed - failed_before;
+                    self.progress.rooms.end(failed);
+                    self.passed.is_complete = failed == 0;
                     return Ok(());
                 }
             }
@@ -128,13 +131,15 @@ impl AppPass<'_> {
     /// The rooms to ask about: first those that requests asked about.
     async fn in_order(&self) -> Result<Vec<(RoomId, IsAsked)>, ReconcileError> {
         let Self { reconcile: Reconcile { reader, .. }, app, clock, .. } = *self;
-        let asked = reader.asked_rooms(app, clock.now()).await?;
+        let mut asked = reader.asked_rooms(app, clock.now()).await?;
+        asked.retain(|room| ask::is_asked_about(app, room));
         let mut live: Vec<LiveRoom> = Vec::new();
         for part in 0..LIVE_PARTS {
             let listed = reader.live_part(app, part, None, clock.now());
             live.extend(listed.try_collect::<Vec<_>>().await?);
         }
-        let since = self.progress.round.unwrap_or_else(|| clock.now());
+        live.retain(|live| ask::is_asked_about(app, &live.room));
+        let since = self.progress.rooms.began_at().unwrap_or_else(|| clock.now());
         order::sort(&mut live, since);
         let live = live.into_iter().map(|live| live.room).filter(|room| !asked.contains(room));
         let live = live.map(|room| (room, IsAsked::No)).collect::<Vec<_>>();

@@ -6,12 +6,15 @@ use futures::{StreamExt, stream};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    LEASE, Passed, Reconcile, ReconcileError, RoomPassed, SharedTally, Writing, ask::Api,
-    clock::Clock, progress::Progress,
+    LEASE, Passed, Reconcile, ReconcileError, RoomPassed, SharedTally, Writing,
+    ask::{Api, DeviceApi},
+    clock::Clock,
+    progress::Progress,
 };
 use crate::{
     domain::{App, UnixMillis},
     metrics,
+    server_api::ZegoApi,
     store::Lease,
 };
 
@@ -130,10 +133,9 @@ impl Reconcile {
             passed: Passed::begun(clock.now()),
             is_cut: false,
         };
-        pass.progress.begin(clock.now());
-        let done = match api {
-            Api::Rooms(api) => pass.rooms(api).await,
-            Api::Devices(api) => pass.people(api).await,
+        let done = match api.rooms() {
+            Some(rooms) => pass.people_and_rooms(&api.devices(), rooms).await,
+            None => pass.people(&api.devices()).await,
         };
         pass.passed.oldest_at = pass.progress.oldest_at();
         let ended = pass.keep_until(clock.now()).await;
@@ -142,6 +144,27 @@ impl Reconcile {
 }
 
 impl AppPass<'_> {
+    /// Asks about people for half of the time at most, and then about rooms: neither waits for a round
+    /// of the other that takes longer than a run.
+    async fn people_and_rooms(
+        &mut self,
+        people: &DeviceApi,
+        rooms: &ZegoApi,
+    ) -> Result<(), ReconcileError> {
+        let (now, end) = (Instant::now(), self.deadline);
+        self.deadline = now + end.saturating_duration_since(now) / 2;
+        self.people(people).await?;
+        self.deadline = end;
+        let are_people_complete = std::mem::take(&mut self.passed.is_complete);
+        // Another run asks about the app by now.
+        if self.lease.is_none() {
+            return Ok(());
+        }
+        self.rooms(rooms).await?;
+        self.passed.is_complete &= are_people_complete;
+        Ok(())
+    }
+
     /// When the pass next leaves the app to requests.
     pub(super) fn slice_ends(&self) -> Instant {
         (Instant::now() + SLICE).min(self.deadline)
@@ -186,6 +209,7 @@ impl Passed {
         self.observed.add_all(room.observed);
         self.braked += u64::from(room.is_braked);
         self.disagreements += room.disagreements;
+        self.profiles.add_all(room.profiles);
     }
 }
 
@@ -200,6 +224,7 @@ impl Ran {
         all.stored += passed.stored;
         all.braked += passed.braked;
         all.disagreements += passed.disagreements;
+        all.profiles.add_all(passed.profiles);
         all.failed += passed.failed;
         // The oldest of all.
         let ages = all.oldest_at.into_iter().chain(passed.oldest_at);

@@ -5,7 +5,7 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use super::{Record, RecordError};
 use crate::{
     domain::{
-        Details, Device, LifeId, Mark, Month, Registration, RoomId, SeatSeen, Track, UnixMillis,
+        Details, Device, LifeId, Mark, Month, Registered, RoomId, SeatSeen, Track, UnixMillis,
         UnixSeconds, UserId,
     },
     store::{self, Erasure},
@@ -55,10 +55,14 @@ pub enum PersonContent {
     },
     /// A device, and the month that its newest login is counted for.
     Device(Device, Option<Month>),
+    /// Sessions, each as a device, and the newest month that a login of theirs is counted for.
+    Sessions(Vec<Device>, Option<Month>),
     /// A month in which they count as active, and the login by which they do.
     Month(Month, Option<UnixMillis>),
-    /// Their registration.
-    Registration(Registration),
+    /// Their registration, and what became of the profile.
+    Registration(Registered),
+    /// When their profile changed. Their registration never arrived.
+    ProfileChange(UnixMillis),
 }
 
 impl From<store::PersonItem> for PersonItem {
@@ -73,10 +77,14 @@ impl From<store::PersonItem> for PersonItem {
                 PersonContent::OlderMarks { room, life, track, marks }
             }
             store::PersonContent::Device(device, month) => PersonContent::Device(device, month),
-            store::PersonContent::Month(month, login_at) => PersonContent::Month(month, login_at),
-            store::PersonContent::Registration(registration) => {
-                PersonContent::Registration(registration)
+            store::PersonContent::Sessions(sessions, month) => {
+                PersonContent::Sessions(sessions, month)
             }
+            store::PersonContent::Month(month, login_at) => PersonContent::Month(month, login_at),
+            store::PersonContent::Registration(registered) => {
+                PersonContent::Registration(registered)
+            }
+            store::PersonContent::ProfileChange(at) => PersonContent::ProfileChange(at),
         };
         Self { place, expires_at, content }
     }

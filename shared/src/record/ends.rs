@@ -8,14 +8,14 @@ use std::{
 use futures::TryStreamExt;
 use tokio::sync::OnceCell;
 
-use super::{Record, Room};
+use super::{Record, Room, boundaries::Boundaries};
 use crate::{
     domain::{
         Boundary, By, CLOCKS_DIFFER, EndRule, Ending, Life, LifeId, Moved, Observed, RoomId, Track,
         UnixMillis, UserId, Visit,
     },
-    providers::{BoundaryEffect, BoundaryEnds, RoomEnds as Ends},
-    store::{NEWEST_BOUNDARIES, Seat, StoreError},
+    providers::{AtOnce, BoundaryEffect, RoomEnds as Ends, boundary_effect},
+    store::{Seat, StoreError},
 };
 
 /// How many lives of a room are remembered while its visits are read.
@@ -31,7 +31,7 @@ pub(super) struct RoomEnds<'a> {
     newest: OnceCell<Option<Life>>,
     lives: HashMap<LifeId, Life>,
     /// The newest boundaries of each track.
-    boundaries: [(Track, OnceCell<Vec<Boundary>>); 2],
+    boundaries: [(Track, OnceCell<Boundaries>); 2],
     person: Option<Person>,
     /// When the provider last had somebody in the room, if that was read.
     seen_at: Option<UnixMillis>,
@@ -141,7 +141,7 @@ impl<'a> RoomEnds<'a> {
         }
         for (track, newest) in room.into_iter().flat_map(Room::boundaries) {
             for (_, known) in self.boundaries.iter_mut().filter(|(of, _)| *of == track) {
-                *known = OnceCell::new_with(Some(newest.to_vec()));
+                *known = OnceCell::new_with(Some(newest.clone()));
             }
         }
     }
@@ -172,10 +172,10 @@ impl<'a> RoomEnds<'a> {
         mut visit: Visit,
     ) -> Result<Visit, StoreError> {
         let life = seat.life.as_ref();
-        match (self.record.room_ends(), life, visit.ending) {
+        match (self.record.room_ends(&self.room), life, visit.ending) {
             (_, _, Some(ending)) if !ending.is_assumed() => {}
-            (Ends::Boundaries(ends), ..) => {
-                self.boundary_ending((ends, seat.track), user, &mut visit).await?;
+            (Ends::Boundaries(at_once), ..) => {
+                self.boundary_ending((at_once, seat.track), user, &mut visit).await?;
             }
             (_, Some(life), None) => self.life_ending(life, &mut visit).await?,
             // A life lasts as long as anybody comes to it.
@@ -197,7 +197,9 @@ impl<'a> RoomEnds<'a> {
         life: Option<&LifeId>,
         visit: &Visit,
     ) -> Result<bool, StoreError> {
-        let (Ends::Lives, Some(life)) = (self.record.room_ends(), life) else { return Ok(false) };
+        let (Ends::Lives, Some(life)) = (self.record.room_ends(&self.room), life) else {
+            return Ok(false);
+        };
         if visit.ending.is_some_and(|ending| !ending.is_assumed()) {
             return Ok(false);
         }
@@ -329,28 +331,26 @@ impl<'a> RoomEnds<'a> {
     /// person came again before.
     async fn boundary_ending(
         &mut self,
-        (ends, track): (BoundaryEnds, Track),
+        (at_once, track): (AtOnce, Track),
         user: &UserId,
         visit: &mut Visit,
     ) -> Result<(), StoreError> {
-        let Record { store, app, now } = self.record;
-        let newest = || store.boundaries(app, &self.room, track, now);
+        let newest = || self.record.newest_boundaries(&self.room, track, at_once);
         let Some((_, known)) = self.boundaries.iter().find(|(of, _)| *of == track) else {
             return Ok(());
         };
-        let newest = known.get_or_try_init(newest).await?;
+        let Boundaries { newest, are_all } = known.get_or_try_init(newest).await?;
         let is_before = |boundary: &Boundary| boundary.at() < visit.last_in;
-        if newest.len() < NEWEST_BOUNDARIES || newest.last().is_some_and(is_before) {
+        if *are_all || newest.last().is_some_and(is_before) {
             let mut oldest_first = newest.iter().rev();
-            oldest_first.find(|boundary| cut(ends, boundary, user, visit));
+            oldest_first.find(|boundary| cut(boundary, user, visit));
             return Ok(());
         }
         let came_again = visit.ending.map(Ending::at);
-        let later = store.boundaries_from(app, &self.room, (track, visit.last_in), now);
+        let later = self.record.boundaries_from(&self.room, (track, visit.last_in), at_once);
         let mut later = pin!(later);
         while let Some(boundary) = later.try_next().await? {
-            if cut(ends, &boundary, user, visit)
-                || came_again.is_some_and(|again| boundary.at() > again)
+            if cut(&boundary, user, visit) || came_again.is_some_and(|again| boundary.at() > again)
             {
                 break;
             }
@@ -370,13 +370,13 @@ fn end_with_room(visit: &mut Visit, ending: Ending, by: Option<LifeId>) {
 
 /// Whether a boundary ends a visit, because it came before the person came again. At the same
 /// millisecond a creation comes before an entry, and a dismissal after it.
-fn cut(ends: BoundaryEnds, boundary: &Boundary, user: &UserId, visit: &mut Visit) -> bool {
+fn cut(boundary: &Boundary, user: &UserId, visit: &mut Visit) -> bool {
     let is_later = match (visit.ending.map(Ending::at), boundary) {
         (Some(again), Boundary::Created { at, .. }) => *at > again,
         (Some(again), Boundary::Closed { at, .. }) => *at >= again,
         (None, _) => false,
     };
-    match ends(boundary, user, visit.last_in) {
+    match boundary_effect(boundary, user, visit.last_in) {
         BoundaryEffect::Ends(ending) if !is_later => {
             end_with_room(visit, ending, None);
             true

@@ -234,12 +234,11 @@ impl<'a> PersonSeats<'a> {
     ) -> Result<Option<SeatMarks<'_, 'a>>, RecordError> {
         let Record { store, app, now } = self.record();
         let (rules, tracks) = (self.record().rules(), self.record().tracks());
-        let is_before = |seat: &Seat| {
-            from.is_some_and(|(room, life, track)| seat.is_before(room, life, track))
-        };
+        let is_before =
+            |seat: &Seat| from.is_some_and(|(room, life, track)| seat.is_before(room, life, track));
         while self.next_seat().await?.is_some_and(is_before) {}
         let Some((user, seat, ends, all)) = self.current() else { return Ok(None) };
-        let mut visits = rules.visits(seat.track);
+        let mut visits = rules.visits(&seat.room, seat.track);
         visits.verdicts().ask();
         let counts = if tracks.has(seat.track) { Counts::Yes } else { Counts::No };
         let (mut decided, mut seen, mut united) = (None, None, None);
@@ -329,7 +328,7 @@ impl SeatMarks<'_, '_> {
             if of_visit.waiting == 0 {
                 self.of_waiting.remove(&number);
             }
-            let says = self.rules.says(self.seat.track, &mark);
+            let says = self.rules.says(&self.seat.room, self.seat.track, &mark);
             if let (Some(stay), Some(says), true) = (stay, says, is_wanted) {
                 let role = self.rules.role_name(mark.role);
                 let other = self.other_track(number, is_first);

@@ -3,6 +3,7 @@
 //! [`Record`] decides. What it returns are stays whose ends are decided; `query` writes them down.
 
 mod attendance;
+mod boundaries;
 mod check;
 mod data;
 mod ends;
@@ -25,7 +26,8 @@ pub use self::{
     check::DeviceForCheck,
     data::{PersonContent, PersonItem},
     explain::{
-        ExplainedDevice, ExplainedMark, ExplainedRegister, ExplainedSeen, OtherTrack, SeatMarks, Seats,
+        ExplainedDevice, ExplainedMark, ExplainedRegister, ExplainedSeen, OtherTrack, SeatMarks,
+        Seats,
     },
     live::LiveRoom,
     person::Person,
@@ -38,8 +40,9 @@ pub use self::{
     samples::{utc_day, utc_hour},
     stay::{DeviceStay, RoomStay, Stay},
 };
+pub use crate::store::Account;
 use crate::{
-    domain::{App, ProviderName, Role, Track, UnixMillis},
+    domain::{App, ProviderName, Role, RoomId, Track, UnixMillis},
     providers::{self, Months, RoomEnds, Rules},
     store::{ErasureList, Reader, StoreError},
 };
@@ -131,9 +134,9 @@ impl Record<'_> {
         providers::rules(self.app.provider)
     }
 
-    /// How the app's rooms end visits. Where there are no rooms, nothing is found of their lives.
-    fn room_ends(&self) -> RoomEnds {
-        self.rules().rooms.map_or(RoomEnds::Lives, |rooms| rooms.ends)
+    /// How a room ends visits. Where there are no rooms, nothing is found of their lives.
+    fn room_ends(&self, room: &RoomId) -> RoomEnds {
+        self.rules().room(room, Track::Media).map_or(RoomEnds::Lives, |rules| rules.ends)
     }
 }
 

@@ -10,8 +10,8 @@ use futures::TryStreamExt;
 use super::{Record, RecordError, Room, ends::RoomEnds};
 use crate::{
     domain::{
-        self, Ending, LifeId, Observed, RoomId, Says, SeatObservation, SeatStay, Seen, Track, UserId,
-        Visit,
+        self, Ending, LifeId, Observed, RoomId, Says, SeatObservation, SeatStay, Seen, Track,
+        UserId, Visit,
     },
     providers::RoomEnds as Ends,
     store::{Seat, StoreError},
@@ -133,7 +133,8 @@ impl Record<'_> {
         seen: Seen,
     ) -> Result<Vec<SeatObservation>, RecordError> {
         // Where lives have no names, no provider is asked.
-        if !matches!(self.room_ends(), Ends::Lives) || !self.store.counts(self.app, user, &seen) {
+        if !matches!(self.room_ends(room), Ends::Lives) || !self.store.counts(self.app, user, &seen)
+        {
             return Ok(Vec::new());
         }
         let mut seats = self.store.seats_in_room(self.app, user, room, self.now).await?;

@@ -141,13 +141,14 @@ impl Record<'_> {
         }
     }
 
-    /// A registered user is known, even if none of their devices was ever online.
+    /// A registered user is known, even if none of their devices was ever online; and so is one whose
+    /// profile changed, although the registration never arrived.
     async fn on_devices(self, user: &UserId) -> Result<Option<Person>, StoreError> {
         let devices = self.store.devices(self.app, user, self.now).await?;
         if devices.is_empty() {
-            let registered = self.store.registration(self.app, user).await?;
+            let is_known = self.store.account(self.app, user).await?.is_some();
             let (last_seen_at, checked_at) = (None, None);
-            return Ok(registered.map(|_| Person { last_seen_at, stays: Vec::new(), checked_at }));
+            return Ok(is_known.then(|| Person { last_seen_at, stays: Vec::new(), checked_at }));
         }
         let seen =
             devices.iter().flat_map(|device| [device.online, device.offline, device.logged_out]);

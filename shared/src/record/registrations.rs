@@ -6,9 +6,9 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 
 use super::{Record, RecordError};
 use crate::{
-    domain::{Month, Registration, UnixMillis, UserId},
+    domain::{Month, Registered, Registration, UnixMillis, UserId},
     providers::Months,
-    store::{PeopleSource, PersonRow, RegistrationRow, RegistrationsPage},
+    store::{Account, PeopleSource, PersonRow, RegistrationRow, RegistrationsPage},
 };
 
 impl<'a> Record<'a> {
@@ -17,8 +17,17 @@ impl<'a> Record<'a> {
     /// # Errors
     ///
     /// [`RecordError`] if the records cannot be read.
-    pub async fn registration(self, user: &UserId) -> Result<Option<Registration>, RecordError> {
+    pub async fn registration(self, user: &UserId) -> Result<Option<Registered>, RecordError> {
         Ok(self.store.registration(self.app, user).await?)
+    }
+
+    /// What the provider has reported of a user's account.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn account(self, user: &UserId) -> Result<Option<Account>, RecordError> {
+        Ok(self.store.account(self.app, user).await?)
     }
 
     /// The registrations of a span of time, the earliest first, each with its place in the list.
@@ -29,11 +38,11 @@ impl<'a> Record<'a> {
         span: RangeInclusive<UnixMillis>,
         after: Option<&'a str>,
         at_first: usize,
-    ) -> BoxStream<'a, Result<(String, Registration), RecordError>> {
+    ) -> BoxStream<'a, Result<(String, Registered), RecordError>> {
         let (from, to) = span.into_inner();
         let page = RegistrationsPage { from, to, after, at_first };
         let rows = self.store.registrations(self.app, &page, self.now);
-        rows.map_ok(|RegistrationRow { row, registration }| (row, registration)).err_into().boxed()
+        rows.map_ok(|RegistrationRow { row, registered }| (row, registered)).err_into().boxed()
     }
 
     /// Whether a registration is one of somebody who was erased since.
@@ -50,7 +59,7 @@ impl<'a> Record<'a> {
 
     /// One part of the list of people who may be online on a device, after a place: where accounts are
     /// counted by month those who logged in in this month or the one before, otherwise those who are
-    /// registered.
+    /// registered, and those whose profiles changed although their registrations never arrived.
     #[must_use]
     pub fn people(
         self,

@@ -8,13 +8,13 @@ use futures::{
     stream::{self, BoxStream},
 };
 
-use super::{Record, RecordError, RoomStay, ends::RoomEnds as Ends};
+use super::{Record, RecordError, RoomStay, boundaries::Boundaries, ends::RoomEnds as Ends};
 use crate::{
     domain::{
         self, Boundary, CLOCKS_DIFFER, Count, Counting, EndRule, Ending, Life, LifeId,
         MAX_EVENT_TIME_AHEAD, RoomId, SeatStay, Track, UnixMillis, UserId, Visit, is_ended_by,
     },
-    providers::{BoundaryEnds, RoomEnds, Rules},
+    providers::{RoomEnds, Rules, boundary_effect},
     store::{self, IsIn, NewestLives, RosterPage, RosterRow, Seat, SeatsFrom, StoreError},
 };
 
@@ -35,16 +35,15 @@ pub struct Room {
 enum State {
     /// Its newest life, and what was found with it.
     Life(NewestLives),
-    /// When it was created and dismissed, by each track that counts, and how that ends stays.
-    Boundaries(Vec<TrackBoundaries>, BoundaryEnds),
+    /// When it was created and dismissed, by each track that counts.
+    Boundaries(Vec<TrackBoundaries>),
 }
 
 /// When a room was created and dismissed, as one track reports it.
 #[derive(Debug, Clone)]
 struct TrackBoundaries {
     track: Track,
-    /// The newest first.
-    newest: Vec<Boundary>,
+    boundaries: Boundaries,
 }
 
 /// A page of the people in a room, the newest session first.
@@ -73,7 +72,7 @@ impl Room {
     pub fn life(&self) -> Option<&LifeId> {
         match &self.state {
             State::Life(lives) => lives.newest.as_ref().map(|life| &life.id),
-            State::Boundaries(..) => None,
+            State::Boundaries(_) => None,
         }
     }
 
@@ -81,17 +80,17 @@ impl Room {
     pub(super) fn newest(&self) -> Option<&Life> {
         match &self.state {
             State::Life(lives) => lives.newest.as_ref(),
-            State::Boundaries(..) => None,
+            State::Boundaries(_) => None,
         }
     }
 
     /// Its newest boundaries by each track that counts, the newest first; none if it has lives.
-    pub(super) fn boundaries(&self) -> impl Iterator<Item = (Track, &[Boundary])> {
+    pub(super) fn boundaries(&self) -> impl Iterator<Item = (Track, &Boundaries)> {
         let tracks = match &self.state {
             State::Life(_) => &[][..],
-            State::Boundaries(tracks, _) => tracks,
+            State::Boundaries(tracks) => tracks,
         };
-        tracks.iter().map(|of| (of.track, of.newest.as_slice()))
+        tracks.iter().map(|of| (of.track, &of.boundaries))
     }
 
     /// Its id.
@@ -104,7 +103,7 @@ impl Room {
     pub fn version(&self) -> String {
         match &self.state {
             State::Life(_) => self.life().map_or_else(String::new, ToString::to_string),
-            State::Boundaries(tracks, _) => {
+            State::Boundaries(tracks) => {
                 let newest = newest_of(tracks).map(Boundary::at).max();
                 newest.map_or_else(String::new, |at| at.to_string())
             }
@@ -118,7 +117,7 @@ impl Room {
         match &self.state {
             // Of a room without a life nobody knows whether it is open.
             State::Life(lives) => lives.newest.as_ref().is_none_or(|life| life.closed.is_some()),
-            State::Boundaries(tracks, _) => {
+            State::Boundaries(tracks) => {
                 let is_closed = |newest: &Boundary| matches!(newest, Boundary::Closed { .. });
                 newest_of(tracks).next().is_some() && newest_of(tracks).all(is_closed)
             }
@@ -131,7 +130,7 @@ impl Room {
     pub fn opened_at(&self) -> Option<UnixMillis> {
         match &self.state {
             State::Life(lives) => lives.newest.as_ref().and_then(|life| life.created),
-            State::Boundaries(tracks, _) => {
+            State::Boundaries(tracks) => {
                 let created = newest_of(tracks).filter_map(|newest| match newest {
                     Boundary::Created { at, .. } => Some(*at),
                     Boundary::Closed { .. } => None,
@@ -157,7 +156,7 @@ impl Room {
     pub(super) fn checked(&self) -> Option<UnixMillis> {
         match &self.state {
             State::Life(lives) => lives.newest.as_ref().and_then(|life| life.checked),
-            State::Boundaries(..) => None,
+            State::Boundaries(_) => None,
         }
     }
 
@@ -165,8 +164,9 @@ impl Room {
     pub(super) fn since(&self) -> UnixMillis {
         let began = match &self.state {
             State::Life(lives) => lives.newest.as_ref().and_then(|life| life.created),
-            State::Boundaries(tracks, _) => {
-                let newest = |track: &TrackBoundaries| track.newest.first().map(Boundary::at);
+            State::Boundaries(tracks) => {
+                let newest =
+                    |track: &TrackBoundaries| track.boundaries.newest.first().map(Boundary::at);
                 tracks.iter().map(newest).min().flatten()
             }
         };
@@ -192,7 +192,7 @@ impl Room {
             State::Life(lives) if member.seat.is_only_seen() => {
                 let (life, visits) = match (&lives.newest, in_life) {
                     (Some(life), Some(seat)) => {
-                        (Some(life), rules.visits_of(seat.track, &seat.marks))
+                        (Some(life), rules.visits_of(&self.id, seat.track, &seat.marks))
                     }
                     _ => (None, Vec::new()),
                 };
@@ -205,13 +205,14 @@ impl Room {
                 stay.filter(|_| !has_own_row).map(|stay| stay.visit)
             }
             State::Life(_) => self.lasting(rules, &member.seat),
-            State::Boundaries(tracks, ends) => {
+            State::Boundaries(tracks) => {
                 let track = member.seat.track;
-                let last = rules.visits_of(track, &member.seat.marks).pop()?;
+                let last = rules.visits_of(&self.id, track, &member.seat.marks).pop()?;
                 let mut own = tracks.iter().filter(|of| of.track == track);
                 let is_over = own.any(|of| {
-                    let ends = |boundary| ends(boundary, &member.user, last.last_in).is_end();
-                    of.newest.iter().any(ends)
+                    let ends =
+                        |boundary| boundary_effect(boundary, &member.user, last.last_in).is_end();
+                    of.boundaries.newest.iter().any(ends)
                 });
                 Some(last).filter(|last| !is_over && last.ending.is_none())
             }
@@ -222,7 +223,7 @@ impl Room {
     fn lasting(&self, rules: &Rules, seat: &Seat) -> Option<Visit> {
         let State::Life(NewestLives { newest: Some(life), .. }) = &self.state else { return None };
         let is_here = seat.life.as_ref() == Some(&life.id) && life.closed.is_none();
-        let last = rules.visits_of(seat.track, &seat.marks).pop().filter(|_| is_here)?;
+        let last = rules.visits_of(&self.id, seat.track, &seat.marks).pop().filter(|_| is_here)?;
         Some(last).filter(|last| last.ending.is_none() && !is_ended_by(last, &seat.seen))
     }
 }
@@ -235,21 +236,21 @@ impl<'a> Record<'a> {
     /// [`RecordError`] if the records cannot be read.
     pub async fn room(self, id: &RoomId) -> Result<Option<Room>, RecordError> {
         let Self { store, app, now } = self;
-        let state = match self.room_ends() {
+        let state = match self.room_ends(id) {
             RoomEnds::Lives => {
                 let lives = store.newest_lives(app, id, [], now).await?;
                 let is_known = lives.newest.is_some() || lives.is_anyone_seen;
                 is_known.then_some(State::Life(lives))
             }
-            RoomEnds::Boundaries(ends) => {
+            RoomEnds::Boundaries(at_once) => {
                 let read = self.tracks().iter().map(async |track| {
-                    let newest = store.boundaries(app, id, track, now).await?;
-                    Ok::<_, StoreError>(TrackBoundaries { track, newest })
+                    let boundaries = self.newest_boundaries(id, track, at_once).await?;
+                    Ok::<_, StoreError>(TrackBoundaries { track, boundaries })
                 });
                 let tracks = try_join_all(read).await?;
                 let is_known = newest_of(&tracks).next().is_some()
                     || store.is_room_known(app, id, now).await?;
-                is_known.then_some(State::Boundaries(tracks, ends))
+                is_known.then_some(State::Boundaries(tracks))
             }
         };
         Ok(state.map(|state| Room { id: id.clone(), state }))
@@ -397,13 +398,12 @@ impl<'a> Record<'a> {
         at_most: usize,
     ) -> Result<Option<Changes>, RecordError> {
         let Self { store, app, now } = self;
-        let numbered = self.rules().rooms.and_then(|rooms| rooms.numbered);
-        let (State::Life(NewestLives { newest: Some(life), .. }), Some(numbered)) =
+        let numbered = self.rules().numbered(&room.id);
+        let (State::Life(NewestLives { newest: Some(life), .. }), Some(mut changes)) =
             (&room.state, numbered)
         else {
             return Ok(None);
         };
-        let mut changes = numbered();
         let mut read = 0;
         let from = SeatsFrom::Time(room.since());
         let mut seats = pin!(store.seats_of_room(app, &room.id, from, SEATS_PER_READ, now));
@@ -433,7 +433,7 @@ impl<'a> Record<'a> {
 
 /// The newest boundary of each track that has one.
 fn newest_of(tracks: &[TrackBoundaries]) -> impl Iterator<Item = &Boundary> {
-    tracks.iter().filter_map(|track| track.newest.first())
+    tracks.iter().filter_map(|track| track.boundaries.newest.first())
 }
 
 /// The visits to a life, ended with it.

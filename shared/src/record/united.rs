@@ -99,7 +99,7 @@ impl Record<'_> {
     /// [`RecordError`] if the records cannot be read.
     pub async fn has_lives(self, room: &RoomId) -> Result<bool, RecordError> {
         let Self { store, app, now } = self;
-        if let Ends::Lives = self.room_ends() {
+        if let Ends::Lives = self.room_ends(room) {
             return Ok(store.has_lives(app, room, now).await?);
         }
         for track in self.tracks().iter() {

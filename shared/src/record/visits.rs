@@ -16,7 +16,7 @@ impl<'a> Record<'a> {
         seat: &Seat,
     ) -> impl Stream<Item = Result<Visit, StoreError>> + Send + use<'a> {
         let marks = self.store.marks(self.app, user, seat, self.now);
-        let state = Some((marks, self.rules().visits(seat.track)));
+        let state = Some((marks, self.rules().visits(&seat.room, seat.track)));
         let visits = stream::try_unfold(state, async |state| {
             let Some((mut marks, mut visits)) = state else {
                 return Ok::<_, StoreError>(None);
@@ -61,10 +61,10 @@ impl<'a> Record<'a> {
     /// The current visits by the marks on a seat alone; `None` if marks that were moved away may
     /// change them.
     fn certain_visits(self, seat: &Seat) -> Option<Vec<Visit>> {
-        let found = current(self.rules().visits_of(seat.track, &seat.marks));
+        let found = current(self.rules().visits_of(&seat.room, seat.track, &seat.marks));
         let Some(moved_to) = &seat.moved_to else { return Some(found) };
         let newer: Vec<Mark> = seat.marks.iter().filter(|mark| *mark > moved_to).cloned().collect();
-        let certain = self.rules().visits_of_newest(seat.track, &newer);
+        let certain = self.rules().visits_of_newest(&seat.room, seat.track, &newer);
         Some(found).filter(|found| found.iter().all(|visit| certain.contains(visit)))
     }
 }

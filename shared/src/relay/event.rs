@@ -54,6 +54,10 @@ pub enum Event {
     #[serde(rename = "user.registered")]
     #[strum(serialize = "user.registered")]
     Registered(Reported<Registered>),
+    /// The profile of a user changed, or the provider was asked for it since.
+    #[serde(rename = "user.changed")]
+    #[strum(serialize = "user.changed")]
+    ProfileChanged(Reported<ProfileChanged>),
     /// An item about a user was deleted on request: one event for each item.
     #[serde(rename = "user.erased")]
     #[strum(serialize = "user.erased")]
@@ -106,6 +110,7 @@ impl Event {
             Self::Online(event) => event.common(),
             Self::Offline(event) => event.common(),
             Self::Registered(event) => event.common(),
+            Self::ProfileChanged(event) => event.common(),
             Self::Erased(event) => event.common(),
             Self::Resync(Resync { id, provider, app, .. }) => {
                 Common { id, provider: *provider, app }
@@ -339,9 +344,22 @@ pub struct Registered {
     /// Who.
     #[cfg_attr(test, schemars(with = "schema::Id"))]
     pub user: UserId,
-    /// How it is known: the provider reported it, or it was the user's first login.
+    /// How it is known: the provider reported it, it was the user's first login, or the provider
+    /// listed the user when it was asked.
     #[cfg_attr(test, schemars(with = "schema::Source"))]
     pub source: RegistrationSource,
+}
+
+/// A user whose profile changed. `at` is when that was received, or when the provider was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ProfileChanged {
+    /// Who.
+    #[cfg_attr(test, schemars(with = "schema::Id"))]
+    pub user: UserId,
+    /// `reconciled` if the provider was asked for the new profile, which `href` has. Null if it only
+    /// reported that the profile changed.
+    pub reason: Option<String>,
 }
 
 /// A user.
@@ -390,6 +408,7 @@ mod schema {
     pub(super) enum Source {
         Callback,
         FirstLogin,
+        Reconciled,
     }
 }
 

@@ -24,8 +24,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub use batch::{Received, Relay};
 pub use event::{
-    DeviceOffline, DeviceOnline, Emptied, Event, Person, Presence, Registered, Reported, Resync,
-    Room, Settled, Subject,
+    DeviceOffline, DeviceOnline, Emptied, Event, Person, Presence, ProfileChanged, Registered,
+    Reported, Resync, Room, Settled, Subject,
 };
 pub use event_bus::{Bus, BusError, Entry, EventBus};
 pub use live::LiveRooms;
@@ -145,6 +145,8 @@ fn event(record: &StreamRecord, new: NewFact) -> Event {
             let href = of_user("registrations", &app, &user);
             Event::Registered(source.report(app, Registered { user, source: known_by }, href))
         }
+        Fact::ProfileChanged { user } => profile(source, app, user, None),
+        Fact::ProfileRead { user } => profile(source, app, user, Some(RECONCILED)),
         Fact::Settled { room, settled } => {
             let SettledLife { life, revision, began_at, ended_at, totals, .. } = settled;
             let seconds = settled.settle_seconds;
@@ -210,6 +212,13 @@ fn seat_seen(
         Says::In { .. } => Event::Entered(event),
         Says::Out => Event::Left(event),
     }
+}
+
+/// A profile changed, or was read.
+fn profile(source: Source<'_>, app: App, user: UserId, reason: Option<&str>) -> Event {
+    let href = of_user("registrations", &app, &user);
+    let about = ProfileChanged { user, reason: reason.map(ToOwned::to_owned) };
+    Event::ProfileChanged(source.report(app, about, href))
 }
 
 /// What the provider said of a person's device.

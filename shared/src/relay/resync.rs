@@ -52,7 +52,9 @@ pub async fn resync_events(
             | Fact::Erased { user } => {
                 event(Subject::User { user: user.clone() }, of_user("presence", app, user));
             }
-            Fact::Registered { user, .. } => {
+            Fact::Registered { user, .. }
+            | Fact::ProfileChanged { user }
+            | Fact::ProfileRead { user } => {
                 event(Subject::User { user: user.clone() }, of_user("registrations", app, user));
             }
         }

@@ -24,6 +24,7 @@ use crate::{
     providers::Configured,
     query::Queries,
     user_sig::UserSigs,
+    zego_token::ZegoTokens,
 };
 
 /// How a Lambda function answers a request of its HTTP API.
@@ -66,6 +67,12 @@ impl Function for Erase {
 }
 
 impl Function for UserSigs {
+    async fn answer(&self, request: &Request) -> Reply {
+        Self::answer(self, request).await
+    }
+}
+
+impl Function for ZegoTokens {
     async fn answer(&self, request: &Request) -> Reply {
         Self::answer(self, request).await
     }

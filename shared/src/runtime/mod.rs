@@ -44,6 +44,7 @@ use crate::{
     store::{self, Eraser, ErasureList, LiveMarker, Meter, Reader, Settler, SweepStore, Writer},
     sweep::{Budget, Sweep},
     user_sig::UserSigs,
+    zego_token::ZegoTokens,
 };
 #[cfg(feature = "server-api")]
 use crate::{
@@ -277,6 +278,19 @@ pub fn run_user_sig() -> Result<(), Error> {
         let config = Config::from_env()?;
         let apps = apps(&aws::from_env()?, config.budget).await?;
         lambda_runtime::run(service(UserSigs { apps })).await
+    })
+}
+
+/// Runs the function that mints and verifies ZEGO's tokens until Lambda ends it.
+///
+/// # Errors
+///
+/// As [`run_callback`].
+pub fn run_zego_token() -> Result<(), Error> {
+    run(async {
+        let config = Config::from_env()?;
+        let apps = apps(&aws::from_env()?, config.budget).await?;
+        lambda_runtime::run(service(ZegoTokens { apps })).await
     })
 }
 

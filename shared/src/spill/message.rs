@@ -105,8 +105,9 @@ mod tests {
     use super::*;
     use crate::domain::{
         Account, App, Boundary, BoundaryChange, Connection, Creator, Detail, Details, DeviceChange,
-        DeviceEvent, Kind, LeaveReason, LifeChange, Mark, Order, ProviderName, Registration,
-        RegistrationSource, Role, Roster, SeatChange,
+        DeviceEvent, Kind, LeaveReason, LifeChange, Mark, Order, ProfileChange, ProviderName,
+        Registration, RegistrationSource, Role, RoomId, Roster, SeatChange, SessionChange,
+        SessionEvent,
     };
 
     fn app() -> App {
@@ -139,9 +140,9 @@ mod tests {
         let at = any::<u64>().prop_map(UnixMillis);
         let reason =
             prop_oneof![Just(LeaveReason::Kicked), any::<u8>().prop_map(LeaveReason::Other)];
-        (id(), id(), texts, at, any::<u16>(), reason, any::<Option<i32>>(), 0..9_u8).prop_map(
+        (id(), id(), texts, at, any::<u16>(), reason, any::<Option<i32>>(), 0..11_u8).prop_map(
             |(user, room, text, at, number, reason, integer, which)| {
-                let (user, room) = (user.parse().unwrap(), room.parse().unwrap());
+                let (user, room) = (user.parse().unwrap(), room.parse::<RoomId>().unwrap());
                 let connection = match number % 3 {
                     0 => Connection::Leased,
                     1 => Connection::Unnamed,
@@ -193,6 +194,20 @@ mod tests {
                     5 => device(DeviceEvent::LoggedOut),
                     6 => device(DeviceEvent::Kicked),
                     7 => device(DeviceEvent::KickedByItself),
+                    8 => Change::Session(SessionChange {
+                        app: app(),
+                        user,
+                        session: "9".parse().unwrap(),
+                        platform: room.as_str().parse().unwrap(),
+                        event: [
+                            SessionEvent::LoggedIn,
+                            SessionEvent::Offline,
+                            SessionEvent::LoggedOut,
+                        ][usize::from(number % 3)],
+                        at,
+                        login_at: integer.map(|_| at),
+                    }),
+                    9 => Change::Profile(ProfileChange { app: app(), user, changed_at: at }),
                     _ => Change::Registration(registration("u", text, integer)),
                 }
             },
@@ -283,7 +298,8 @@ mod tests {
                 "connection":null,"told":"once","event":{"online":"registered"},"at":8}},
             {"registration":{"app":{"provider":"openim","id":"main"},"user":"ada",
                 "source":"callback","create_time":1,"recorded_at":2,"name":"Ada","avatar_url":"a",
-                "extra":"e","extra_truncated":false,"manager_level":1,"receive_option":2}}]}"#;
+                "extra":"e","extra_truncated":false,"manager_level":1,"receive_option":2}},
+            {"profile":{"app":{"provider":"openim","id":"main"},"user":"ada","changed_at":9}}]}"#;
         let spilled = Spilled::read(message).unwrap();
         let written = write(&spilled.event, spilled.received_at, &spilled.changes).unwrap();
         let lines: String = message.lines().map(str::trim_start).collect();

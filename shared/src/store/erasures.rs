@@ -122,7 +122,9 @@ impl Erasures {
         match change {
             Change::Seat(change) => erased.covers_mark(&change.mark),
             Change::Device(change) => erased.covers(change.at),
+            Change::Session(change) => erased.covers(change.age()),
             Change::Registration(registration) => erased.covers(registration.registered_at()),
+            Change::Profile(profile) => erased.covers(profile.changed_at),
             Change::Life(_) | Change::Boundary(_) => false,
         }
     }

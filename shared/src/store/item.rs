@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::{
 };
 
 use super::StoreError;
-use crate::domain::{Detail, Mark, SeatSeen, Seen, Stamp, UnixMillis, UnixSeconds};
+use crate::domain::{Detail, Mark, SeatSeen, Seen, SessionMark, Stamp, UnixMillis, UnixSeconds};
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -45,11 +45,15 @@ pub(super) const ONLINE_STAMP: &str = "online_stamp";
 pub(super) const OFFLINE_STAMP: &str = "offline_stamp";
 pub(super) const LOGOUT_STAMP: &str = "logout_stamp";
 pub(super) const KICKED_STAMP: &str = "kicked_stamp";
-/// The month that the login of `online_stamp` is counted for.
+/// The month that the login of `online_stamp` is counted for; of sessions, the newest month in which
+/// their user was counted.
 pub(super) const COUNTED_MONTH: &str = "counted_month";
+/// The marks of a user's sessions, see [`crate::domain::SessionMark`].
+pub(super) const SESSIONS: &str = "sessions";
 /// The SHA-256 of the body that a signature is valid for.
 pub(super) const BODY: &str = "body";
-/// Of a month, the earliest login by which its user counts for it.
+/// Of a month, the earliest login by which its user counts for it; of sessions, the earliest one that
+/// is counted for `counted_month`.
 pub(super) const LOGIN_AT: &str = "login_at";
 /// The random key with which the erasures of an app hash the ids of users.
 pub(super) const HASH_KEY: &str = "hash_key";
@@ -115,6 +119,10 @@ pub(super) const FIRST_LOGIN: &str = "first_login";
 pub(super) const RECONCILED: &str = "reconciled";
 pub(super) const RECORDED_AT: &str = "recorded_at";
 pub(super) const CREATE_TIME: &str = "create_time";
+/// Of a registration, when the newest change of the profile was reported.
+pub(super) const PROFILE_CHANGED_AT: &str = "profile_changed_at";
+/// Of a registration, when the provider was asked for the profile that it has.
+pub(super) const PROFILE_READ_AT: &str = "profile_read_at";
 pub(super) const AVATAR_URL: &str = "avatar_url";
 pub(super) const EXTRA: &str = "extra";
 pub(super) const EXTRA_TRUNCATED: &str = "extra_truncated";
@@ -178,6 +186,11 @@ pub(super) fn text<'a>(item: &'a Item, name: &str) -> Result<&'a str, StoreError
         Some(S(text)) => Ok(text),
         _ => Err(StoreError::Item("a string is missing")),
     }
+}
+
+/// Whether the item of a registration has one, and not only a change of the profile.
+pub(super) fn is_registered(item: &Item) -> bool {
+    item.contains_key(RECORDED_AT)
 }
 
 /// When a user was registered, as well as their registration says.
@@ -261,6 +274,31 @@ pub(super) fn mark_bytes(item: &Item) -> &[Blob] {
 
 pub(super) fn marks(item: &Item) -> Result<Vec<Mark>, StoreError> {
     mark_bytes(item).iter().map(|bytes| read_mark(bytes.as_ref())).collect()
+}
+
+/// The bytes of the marks of sessions; none if there are none.
+pub(super) fn session_bytes(item: &Item) -> &[Blob] {
+    match item.get(SESSIONS) {
+        Some(Bs(marks)) => marks,
+        _ => &[],
+    }
+}
+
+pub(super) fn read_session(bytes: &[u8]) -> Result<SessionMark, StoreError> {
+    SessionMark::from_bytes(bytes).map_err(|_| StoreError::Item("a mark of a session is not one"))
+}
+
+pub(super) fn sessions(item: &Item) -> Result<Vec<SessionMark>, StoreError> {
+    session_bytes(item).iter().map(|bytes| read_session(bytes.as_ref())).collect()
+}
+
+pub(super) fn session_mark(mark: &SessionMark) -> AttributeValue {
+    bytes(Blob::new(mark.to_bytes()))
+}
+
+/// Marks of sessions as a set. DynamoDB takes no empty one.
+pub(super) fn session_set<'a>(marks: impl IntoIterator<Item = &'a SessionMark>) -> AttributeValue {
+    mark_set(marks.into_iter().map(|mark| Blob::new(mark.to_bytes())).collect())
 }
 
 /// Whether the item has expired. DynamoDB may take days to delete it.

@@ -7,6 +7,8 @@
 //! | moved marks of a seat | user | `moved#ROOM#LIFE#MARK` | |
 //! | life | room | `life#LIFE` | lives of the room | `TIME#LIFE` |
 //! | device | user | `device#PLATFORM#CONNECTION` | | |
+//! | sessions | user | `sessions#` | | |
+//! | moved marks of sessions | user | `sessions#MARK` | | |
 //! | boundary | room | `boundary#TIME#...` | lives of the room | `TIME#1#CREATOR` or `TIME#2` |
 //! | the same, by `RoomEngine` | room | `boundary#room_engine#TIME#...` | lives of the room | `room_engine#TIME#...` |
 //! | live room | room | `live` | shard of the app's live rooms | `HOUR#ROOM` |
@@ -23,6 +25,7 @@
 //! | sample | `PROVIDER#APP#samples` | `TIME` | | |
 //! | month | user | `month#MONTH` | shard of the app's month | `USER` |
 //! | registration | user | `registration` | shard of the app | `TIME#USER` |
+//! | change of a profile without one | user | `registration` | the app's, or none | `USER` |
 //! | use of a signature | `PROVIDER#APP#signature#HASH` | `use` | | |
 //! | erasure of a person | `PROVIDER#APP#erasures` | `erasure#HASH` | | |
 //! | key of these hashes | `PROVIDER#APP#erasures` | `hash_key` | | |
@@ -126,6 +129,9 @@ pub(super) const MOVED: &str = "moved#";
 /// The prefix of the sort keys of devices.
 pub(super) const DEVICE: &str = "device#";
 
+/// The sort key of a user's sessions, and the prefix of those of the marks that were moved from there.
+pub(super) const SESSIONS: &str = "sessions#";
+
 /// The prefix of the sort keys of lives.
 pub(super) const LIFE: &str = "life#";
 
@@ -198,12 +204,7 @@ fn seat_part(life: Option<&LifeId>, track: Track) -> String {
 }
 
 /// `oldest` is the oldest of the marks that are moved.
-pub(super) fn moved(
-    room: &RoomId,
-    life: Option<&LifeId>,
-    track: Track,
-    oldest: &[u8],
-) -> String {
+pub(super) fn moved(room: &RoomId, life: Option<&LifeId>, track: Track, oldest: &[u8]) -> String {
     format!("{}{}", moved_of(room, life, track), hex::encode(oldest))
 }
 
@@ -211,6 +212,11 @@ pub(super) fn moved(
 /// oldest mark of each.
 pub(super) fn moved_of(room: &RoomId, life: Option<&LifeId>, track: Track) -> String {
     format!("{MOVED}{}#{}#", escape(room.as_str()), seat_part(life, track))
+}
+
+/// `oldest` is the oldest of the marks of sessions that are moved.
+pub(super) fn moved_sessions(oldest: &[u8]) -> String {
+    format!("{SESSIONS}{}", hex::encode(oldest))
 }
 
 pub(super) fn life(life: &LifeId) -> String {
@@ -322,11 +328,7 @@ pub(super) fn samples(app: &App) -> String {
 }
 
 /// Those of a track are sorted by time. At the same millisecond, a creation comes before a dismissal.
-pub(super) fn creation_row(
-    track: Track,
-    at: UnixMillis,
-    creator: Option<CreatorHash>,
-) -> String {
+pub(super) fn creation_row(track: Track, at: UnixMillis, creator: Option<CreatorHash>) -> String {
     let creator = creator.map_or_else(String::new, |creator| hex::encode(creator.to_bytes()));
     format!("{}#1#{creator}", boundaries_from(track, at))
 }
@@ -368,6 +370,15 @@ pub(super) fn registrations(app: &App, shard: u8) -> String {
 
 pub(super) fn registration_row(at: UnixMillis, user: &UserId) -> String {
     format!("{}#{}", time(at), escape(user.as_str()))
+}
+
+/// The users whose profiles changed and whose registrations never arrived. They are few.
+pub(super) fn unregistered(app: &App) -> String {
+    format!("{}#{}#unregistered", app.provider, escape(app.id.as_str()))
+}
+
+pub(super) fn unregistered_row(user: &UserId) -> String {
+    escape(user.as_str())
 }
 
 /// A time that sorts.
@@ -583,6 +594,7 @@ pub(super) fn fuzz(data: &[u8]) {
             erasures(&app),
             live(&app, 0),
             samples(&app),
+            unregistered(&app),
         ];
         assert_eq!(parse_app(&self::app(&app)).unwrap(), app);
         Some((partitions, seat(&room_id, Some(&life_id), Track::Media)))
@@ -614,8 +626,20 @@ mod tests {
     #[test]
     fn promise_7_isolated_no_two_ids_share_a_key() {
         let ids = [
-            "a", "a#", "#a", "a#user#a", "a%23", "%23", "#", "%", "a#0", "ä", "\0", "a/b",
-            "%room_engine", "room_engine",
+            "a",
+            "a#",
+            "#a",
+            "a#user#a",
+            "a%23",
+            "%23",
+            "#",
+            "%",
+            "a#0",
+            "ä",
+            "\0",
+            "a/b",
+            "%room_engine",
+            "room_engine",
         ];
         let mut keys = HashSet::new();
         for a in ids {

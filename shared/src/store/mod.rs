@@ -30,9 +30,9 @@ pub use erasures::{ErasedAt, Erasure, Erasures, UserHash};
 pub use error::StoreError;
 pub use meter::Meter;
 pub use read::{
-    ErasureList, IsIn, LIVE_PARTS, LiveRoom, Member, NEWEST_BOUNDARIES, NewestLives, PeopleSource,
-    PersonContent, PersonItem, PersonRow, Reader, RegistrationRow, RegistrationsPage, RoomSeat,
-    Roster, RosterPage, RosterRow, Seat, SeatsFrom,
+    Account, ErasureList, IsIn, LIVE_PARTS, LiveRoom, Member, NEWEST_BOUNDARIES, NewestLives,
+    PeopleSource, PersonContent, PersonItem, PersonRow, Reader, RegistrationRow, RegistrationsPage,
+    RoomSeat, Roster, RosterPage, RosterRow, Seat, SeatsFrom,
 };
 pub use scan::{ReceivedIn, ScanPage, ScanPlace, Scanner};
 pub use settled::{EmptiedRoom, LifeTotals, SettledLife};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     NewFact, StoreError,
-    item::{self, ERASED_AT, EXPIRES_AT, Item, RECORDED_AT},
+    item::{self, ERASED_AT, EXPIRES_AT, Item, PROFILE_CHANGED_AT, PROFILE_READ_AT, RECORDED_AT},
     keys, stream,
     table::{PK, SK, Table},
 };
@@ -15,7 +15,8 @@ use crate::domain::{App, UnixMillis};
 
 /// Reads the whole table, and finds the items about which callbacks came in a span of time.
 ///
-/// An item has the time of its newest callback in `expires_at`, a registration in `recorded_at`. A
+/// An item has the time of its newest callback in `expires_at`, a registration in `recorded_at`, and
+/// the times of its profile. A
 /// late callback that changes nothing newest leaves that time as it is, so the span has to begin
 /// earlier by as much as callbacks came late.
 #[derive(Debug, Clone)]
@@ -93,7 +94,9 @@ impl Scanner {
         let filter = format!(
             "({EXPIRES_AT} BETWEEN :seats_from AND :seats_to \
              OR {EXPIRES_AT} BETWEEN :lives_from AND :lives_to \
-             OR {RECORDED_AT} BETWEEN :from AND :to OR {ERASED_AT} BETWEEN :from AND :to)"
+             OR {RECORDED_AT} BETWEEN :from AND :to OR {ERASED_AT} BETWEEN :from AND :to \
+             OR {PROFILE_CHANGED_AT} BETWEEN :from AND :to \
+             OR {PROFILE_READ_AT} BETWEEN :from AND :to)"
         );
         let filter = match app {
             Some(_) => format!("begins_with({PK}, :app) AND {filter}"),

@@ -1,24 +1,25 @@
 //! The routes of UserSig.
 
-use http::{Method, StatusCode};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Claims, Expected, Invalid, Lifetime, MintError, ParameterError, Privileges, Room, SdkAppId,
-    UserId, verify,
+    Claims, Expected, Invalid, MintError, ParameterError, Privileges, Room, SdkAppId, UserId,
+    verify,
 };
 use crate::{
     apps::AppsSource,
     callback::Secret,
     domain::{AppId, UnixSeconds},
-    http::{ErrorCode, Reply, Request, read_object},
+    http::{Reply, Request},
+    login::{
+        self, Error, Kind, Ticket, Valid, Words, parameter, required_number, required_text,
+        valid_for,
+    },
     providers::Apps,
-    routes::{MINT, VERIFY},
+    routes::{MINT_USER_SIG, VERIFY_USER_SIG},
 };
-
-/// The longest body that is read, in bytes.
-const BODY_LIMIT: usize = 64 << 10;
 
 /// Mints and verifies tickets with the apps' keys. No ticket and no key is ever logged.
 #[derive(Debug, Clone)]
@@ -28,113 +29,90 @@ pub struct UserSigs {
 }
 
 impl UserSigs {
-    /// Answers a request for [`MINT`] or [`VERIFY`]. Every failure becomes an error body.
+    /// Answers a request for [`MINT_USER_SIG`] or [`VERIFY_USER_SIG`]. Every failure becomes an
+    /// error body.
     pub async fn answer(&self, request: &Request) -> Reply {
-        let answer = self.try_answer(request).await;
-        answer.unwrap_or_else(|error| {
-            if let Error::NotMinted(error) = &error {
-                tracing::error!(%error, "a UserSig could not be minted");
-            }
-            error.reply()
-        })
-    }
-
-    async fn try_answer(&self, request: &Request) -> Result<Reply, Error> {
-        let route = Some(request.path.as_str()).filter(|_| request.method == Method::POST);
-        let answer: fn(Keys<'_>, &Request) -> Result<Answer, Error> = match route {
-            Some(MINT) => |keys, request| keys.mint(request),
-            Some(VERIFY) => |keys, request| keys.verify(request),
-            _ => return Err(Error::NoRoute),
-        };
-        if request.body.len() > BODY_LIMIT {
-            return Err(Error::TooLarge);
-        }
-        let now = request.received_at;
-        let apps = self.apps.get(now).await.ok_or(Error::NoSecrets)?;
-        self.apps.refresh(now);
-        let answered = answer(Keys(&apps), request);
-        let might_match_another_key = match &answered {
-            Ok(answer) => answer.might_match_another_key,
-            Err(error) => matches!(error, Error::UnknownApp(_) | Error::NoKey(_)),
-        };
-        if might_match_another_key && let Some(apps) = self.apps.newer_than(&apps, now).await {
-            return Ok(answer(Keys(&apps), request)?.reply);
-        }
-        Ok(answered?.reply)
+        login::answer::<UserSig>(&self.apps, request).await
     }
 }
 
-/// An answer, and whether it might be different with other keys.
-struct Answer {
-    reply: Reply,
-    might_match_another_key: bool,
-}
+/// UserSig as a kind of ticket.
+struct UserSig;
 
-/// The keys of all apps.
-#[derive(Clone, Copy)]
-struct Keys<'a>(&'a Apps);
+impl Kind for UserSig {
+    const MINT: &'static str = MINT_USER_SIG;
+    const VERIFY: &'static str = VERIFY_USER_SIG;
+    const WORDS: &'static Words = &Words {
+        ticket: "UserSig",
+        app: "SDKAppID",
+        key: "SecretKey",
+        provider: "tencent",
+        keys: "secret_keys",
+    };
 
-impl<'a> Keys<'a> {
-    fn mint(self, request: &Request) -> Result<Answer, Error> {
-        let body: MintBody = read(&request.body)?;
+    type Mint = MintBody;
+    type Verify = VerifyBody;
+    type Invalid = Invalid;
+    type Code = Code;
+
+    fn mint(apps: &Apps, body: MintBody, now: UnixSeconds) -> Result<Reply, Error> {
         let claims = Claims {
             app: app(body.sdk_app_id)?,
             user: user(body.user_id)?,
-            issued_at: request.received_at.seconds(),
-            lifetime: lifetime(body.expire_seconds)?,
+            issued_at: now,
+            lifetime: valid_for(body.expire_seconds)?,
         };
         let room = body.room.map(room).transpose()?;
         let privileges = privileges(body.privileges)?;
         if room.is_none() && privileges.is_some() {
             return Err(Error::bad("privileges", "needs a `room`: a UserSig has none of its own"));
         }
-        let key = self.of(claims.app)?.first().ok_or(Error::NoKey(claims.app))?;
+        let key = keys(apps, claims.app)?.first().ok_or_else(|| no_key(claims.app))?;
         let private_map_key =
             |room: &Room| claims.private_map_key(room, privileges.unwrap_or_default(), key);
-        let user_sig = claims.user_sig(key)?;
-        let private_map_key = room.as_ref().map(private_map_key).transpose()?;
+        let user_sig = claims.user_sig(key).map_err(|error| not_minted(&error))?;
+        let private_map_key = room.as_ref().map(private_map_key).transpose();
+        let private_map_key = private_map_key.map_err(|error| not_minted(&error))?;
         let answer = Minted {
             user_sig: user_sig.expose(),
-            private_map_key: private_map_key.as_ref().map(super::Ticket::expose),
+            private_map_key: private_map_key.as_ref().map(Ticket::expose),
             user_id: &claims.user,
             sdk_app_id: claims.app,
             issued_at: claims.issued_at,
             expires_at: claims.expires_at(),
         };
-        let reply = Reply::json(StatusCode::OK, &answer);
-        Ok(Answer { reply, might_match_another_key: false })
+        Ok(Reply::json(StatusCode::OK, &answer))
     }
 
-    fn verify(self, request: &Request) -> Result<Answer, Error> {
-        let body: VerifyBody = read(&request.body)?;
+    fn verify(
+        apps: &Apps,
+        body: VerifyBody,
+        now: UnixSeconds,
+    ) -> Result<Result<Valid, Invalid>, Error> {
         let expected = Expected { app: app(body.sdk_app_id)?, user: user(body.user_id)? };
-        let ticket = text("user_sig", body.user_sig)?;
-        if self.of(expected.app)?.is_empty() {
-            return Err(Error::NoKey(expected.app));
+        let text = required_text("user_sig", body.user_sig)?;
+        if keys(apps, expected.app)?.is_empty() {
+            return Err(no_key(expected.app));
         }
-        let keys = |app| self.of(app).unwrap_or_default();
-        let verdict = verify(&ticket, &expected, keys, request.received_at.seconds());
-        let might_match_another_key = verdict == Err(Invalid::ForeignKey);
-        let answer = match verdict {
-            Ok(valid) => Verdict::Valid { valid: true, code: 0, expires_at: valid.expires_at },
-            Err(invalid) => Verdict::Refused {
-                valid: false,
-                code: invalid.code(),
-                message: invalid.to_string(),
-            },
-        };
-        Ok(Answer { reply: Reply::json(StatusCode::OK, &answer), might_match_another_key })
-    }
-
-    /// The keys of an app, the one that signs first.
-    fn of(self, app: SdkAppId) -> Result<&'a [Secret], Error> {
-        let id: Option<AppId> = app.to_string().parse().ok();
-        let credentials = id.and_then(|id| self.0.tencent.get(&id));
-        credentials.map(|app| app.secret_keys.as_slice()).ok_or(Error::UnknownApp(app))
+        Ok(verify(&text, &expected, |app| keys(apps, app).unwrap_or_default(), now))
     }
 }
 
-// Fields accept any JSON, so that an error can name the wrong field.
+/// The keys of an app, the one that signs first.
+fn keys(apps: &Apps, app: SdkAppId) -> Result<&[Secret], Error> {
+    let id: Option<AppId> = app.to_string().parse().ok();
+    let credentials = id.and_then(|id| apps.tencent.get(&id));
+    let unknown = || Error::UnknownApp { words: UserSig::WORDS, app: app.get() };
+    credentials.map(|app| app.secret_keys.as_slice()).ok_or_else(unknown)
+}
+
+fn no_key(app: SdkAppId) -> Error {
+    Error::NoKey { words: UserSig::WORDS, app: app.get() }
+}
+
+fn not_minted(error: &MintError) -> Error {
+    Error::NotMinted { words: UserSig::WORDS, cause: error.to_string() }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -154,16 +132,12 @@ struct VerifyBody {
     user_sig: Option<Value>,
 }
 
-trait Fields: DeserializeOwned {
-    const NAMES: &'static str;
+impl login::Body for MintBody {
+    const FIELDS: &'static str = "sdk_app_id, user_id, expire_seconds, room, privileges";
 }
 
-impl Fields for MintBody {
-    const NAMES: &'static str = "sdk_app_id, user_id, expire_seconds, room, privileges";
-}
-
-impl Fields for VerifyBody {
-    const NAMES: &'static str = "sdk_app_id, user_id, user_sig";
+impl login::Body for VerifyBody {
+    const FIELDS: &'static str = "sdk_app_id, user_id, user_sig";
 }
 
 /// A ticket, and from when until when it is valid.
@@ -187,68 +161,42 @@ struct Minted<'a> {
     expires_at: UnixSeconds,
 }
 
-/// Whether a ticket is valid.
+/// Tencent's code: 70001 expired, 70002 empty, 70003 cannot be decoded, 70005 not a ticket
+/// of version 2.0, 70009 not signed with a key of its app, 70013 for another user, 70014
+/// for another app.
 #[derive(Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "UserSigVerdict"))]
-#[serde(untagged)]
-enum Verdict {
-    /// The ticket is valid.
-    Valid {
-        /// True.
-        #[cfg_attr(test, schemars(extend("const" = true)))]
-        valid: bool,
-        /// Tencent's code for success: 0.
-        #[cfg_attr(test, schemars(extend("const" = 0)))]
-        code: u32,
-        /// The last second in which it is valid, in Unix seconds.
-        expires_at: UnixSeconds,
-    },
-    /// The ticket is refused.
-    Refused {
-        /// False.
-        #[cfg_attr(test, schemars(extend("const" = false)))]
-        valid: bool,
-        /// Tencent's code: 70001 expired, 70002 empty, 70003 cannot be decoded, 70005 not a ticket
-        /// of version 2.0, 70009 not signed with a key of its app, 70013 for another user, 70014
-        /// for another app.
-        #[cfg_attr(
-            test,
-            schemars(extend("enum" = [70001, 70002, 70003, 70005, 70009, 70013, 70014]))
-        )]
-        code: u32,
-        /// What is wrong with the ticket, in English.
-        #[cfg_attr(test, schemars(length(min = 1)))]
-        message: String,
-    },
+#[cfg_attr(
+    test,
+    derive(schemars::JsonSchema),
+    schemars(
+        rename = "UserSig",
+        inline,
+        extend("enum" = [70001, 70002, 70003, 70005, 70009, 70013, 70014])
+    )
+)]
+struct Code(u32);
+
+impl From<u32> for Code {
+    fn from(code: u32) -> Self {
+        Self(code)
+    }
 }
 
 /// Generates the schemas of both answers.
 #[cfg(test)]
 pub(crate) fn schemas(generator: &mut schemars::SchemaGenerator) {
     generator.subschema_for::<Minted<'_>>();
-    generator.subschema_for::<Verdict>();
-}
-
-fn read<B: Fields>(body: &[u8]) -> Result<B, Error> {
-    // The error may quote a ticket.
-    read_object(body).map_err(|_| Error::Body(B::NAMES))
+    login::verdict_schema::<UserSig>(generator);
 }
 
 fn app(value: Option<Value>) -> Result<SdkAppId, Error> {
-    let value = required("sdk_app_id", value)?;
-    let app = value.as_u64().ok_or(ParameterError::SdkAppId).and_then(SdkAppId::try_from);
-    app.map_err(|error| Error::Parameter("sdk_app_id", error))
+    let number = required_number("sdk_app_id", value)?;
+    let app = number.ok_or(ParameterError::SdkAppId).and_then(SdkAppId::try_from);
+    parameter("sdk_app_id", app)
 }
 
 fn user(value: Option<Value>) -> Result<UserId, Error> {
-    let user = text("user_id", value)?.parse();
-    user.map_err(|error| Error::Parameter("user_id", error))
-}
-
-fn lifetime(value: Option<Value>) -> Result<Lifetime, Error> {
-    let Some(value) = value else { return Ok(Lifetime::DEFAULT) };
-    let lifetime = value.as_u64().ok_or(ParameterError::Lifetime).and_then(Lifetime::from_seconds);
-    lifetime.map_err(|error| Error::Parameter("expire_seconds", error))
+    parameter("user_id", required_text("user_id", value)?.parse::<UserId>())
 }
 
 fn room(value: Value) -> Result<Room, Error> {
@@ -263,70 +211,13 @@ fn room(value: Value) -> Result<Room, Error> {
         Some(Value::String(name)) => Room::name(&name),
         _ => return Err(Error::bad("room", "is not {\"id\": a number or a string}")),
     };
-    room.map_err(|error| Error::Parameter("room", error))
+    parameter("room", room)
 }
 
 fn privileges(value: Option<Value>) -> Result<Option<Privileges>, Error> {
     let Some(value) = value else { return Ok(None) };
     let bits = value.as_u64().and_then(|bits| u8::try_from(bits).ok());
-    let bits = bits.ok_or(Error::bad("privileges", "is not a whole number from 0 to 255"))?;
+    let bits =
+        bits.ok_or_else(|| Error::bad("privileges", "is not a whole number from 0 to 255"))?;
     Ok(Some(Privileges(bits)))
-}
-
-fn text(name: &'static str, value: Option<Value>) -> Result<String, Error> {
-    match required(name, value)? {
-        Value::String(text) => Ok(text),
-        _ => Err(Error::bad(name, "is not a string")),
-    }
-}
-
-fn required(name: &'static str, value: Option<Value>) -> Result<Value, Error> {
-    value.ok_or(Error::bad(name, "is missing"))
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error("there is no such route: post to {MINT} or {VERIFY}")]
-    NoRoute,
-    #[error(
-        "SDKAppID {0} is not configured here: add it under `tencent` to the apps of ROLLCALL_APPS or \
-         its secret"
-    )]
-    UnknownApp(SdkAppId),
-    #[error("SDKAppID {0} has no key here: add its SecretKey to its `secret_keys`")]
-    NoKey(SdkAppId),
-    #[error("the body is longer than {BODY_LIMIT} bytes")]
-    TooLarge,
-    #[error("the body is not a JSON object of these fields, each named once: {0}")]
-    Body(&'static str),
-    #[error("`{0}` {1}")]
-    Parameter(&'static str, ParameterError),
-    #[error("`{0}` {1}")]
-    Field(&'static str, &'static str),
-    #[error("the keys could not be loaded yet: try again")]
-    NoSecrets,
-    #[error("the UserSig could not be minted")]
-    NotMinted(#[from] MintError),
-}
-
-impl Error {
-    fn bad(name: &'static str, what: &'static str) -> Self {
-        Self::Field(name, what)
-    }
-
-    fn reply(&self) -> Reply {
-        let (status, code) = match self {
-            Self::NoRoute | Self::UnknownApp(_) | Self::NoKey(_) => {
-                (StatusCode::NOT_FOUND, ErrorCode::NotFound)
-            }
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge),
-            Self::Body(_) | Self::Parameter(..) | Self::Field(..) => {
-                (StatusCode::BAD_REQUEST, ErrorCode::BadParameter)
-            }
-            Self::NoSecrets => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
-            Self::NotMinted(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal),
-        };
-        Reply::error(status, code, self.to_string())
-    }
 }

@@ -1,20 +1,7 @@
 //! Why a ticket is refused, with Tencent's codes.
 
 use super::ticket::Flaw;
-
-/// Why the content of a ticket is malformed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Defect {
-    /// A field is missing.
-    #[error("`{0}` is missing")]
-    Missing(&'static str),
-    /// A field has the wrong type or value.
-    #[error("`{0}` is not {1}")]
-    Not(&'static str, &'static str),
-    /// A field is named twice.
-    #[error("a field is named twice")]
-    Repeated,
-}
+use crate::login::{Defect, Refusal};
 
 /// Why a ticket is refused. App, user and time are checked only on a genuine ticket, so the last
 /// three reasons also mean that the ticket is genuine.
@@ -43,12 +30,11 @@ pub enum Invalid {
     Expired,
 }
 
-impl Invalid {
+impl Refusal for Invalid {
     /// Tencent's code for it.
     ///
     /// Source: Chat's error codes, Tencent Cloud, document 1047/34348.
-    #[must_use]
-    pub fn code(self) -> u32 {
+    fn code(&self) -> u32 {
         match self {
             Self::Expired => 70001,
             Self::Empty => 70002,
@@ -58,5 +44,9 @@ impl Invalid {
             Self::OtherUser => 70013,
             Self::OtherApp => 70014,
         }
+    }
+
+    fn might_be_by_a_new_key(&self) -> bool {
+        matches!(self, Self::ForeignKey)
     }
 }

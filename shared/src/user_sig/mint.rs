@@ -1,9 +1,7 @@
 //! New tickets.
 
-use super::{
-    Lifetime, Privileges, Room, SdkAppId, Ticket, UserId, payload::Payload, ticket, userbuf,
-};
-use crate::{callback::Secret, domain::UnixSeconds};
+use super::{Lifetime, Privileges, Room, SdkAppId, UserId, payload::Payload, ticket, userbuf};
+use crate::{callback::Secret, domain::UnixSeconds, login::Ticket};
 
 /// Why a ticket could not be minted. With valid [`Claims`], the only known cause is a lack of
 /// memory.

@@ -44,11 +44,11 @@ mod tests;
 pub use http::UserSigs;
 #[cfg(test)]
 pub(crate) use http::schemas;
-pub use invalid::{Defect, Invalid};
+pub use invalid::Invalid;
 pub use mint::{Claims, MintError};
 pub use parameters::{Lifetime, ParameterError, Privileges, Room, SdkAppId, UserId};
-pub use ticket::{Flaw, Ticket};
-pub use verify::{Expected, Valid, verify};
+pub use ticket::Flaw;
+pub use verify::{Expected, verify};
 
 /// Checks an arbitrary ticket, and an arbitrary content of a ticket. For `fuzz/`.
 ///

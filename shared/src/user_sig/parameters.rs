@@ -1,14 +1,15 @@
 //! The validated parameters of a ticket.
 
-use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
+use std::{fmt, num::NonZeroU32, str::FromStr};
 
 use serde::Serialize;
+
+use crate::login;
 
 const MAX_USER_ID_BYTES: usize = 32;
 const MAX_ROOM_NAME_BYTES: usize = 64;
 const MAX_ROOM_NUMBER: u32 = 4_294_967_294;
-const MIN_LIFETIME: Duration = Duration::from_mins(1);
-const MAX_LIFETIME: Duration = Duration::from_hours(180 * 24);
+const DAY_S: u64 = 24 * 60 * 60;
 
 /// Why a ticket cannot be minted from a value. The text follows the value's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,13 +20,6 @@ pub enum ParameterError {
     /// It is not a UserID.
     #[error("is not 1 to {MAX_USER_ID_BYTES} characters of [A-Za-z0-9_-]")]
     UserId,
-    /// The lifetime is too short or too long.
-    #[error(
-        "is not a whole number of seconds from {} to {}",
-        MIN_LIFETIME.as_secs(),
-        MAX_LIFETIME.as_secs()
-    )]
-    Lifetime,
     /// It is not the number of a room.
     #[error("is a number, but not a whole one from 1 to {MAX_ROOM_NUMBER}")]
     RoomNumber,
@@ -96,31 +90,8 @@ impl FromStr for UserId {
     }
 }
 
-/// How long a ticket is valid: whole seconds, one minute to 180 days.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Lifetime(Duration);
-
-impl Lifetime {
-    /// Seven days.
-    pub const DEFAULT: Self = Self(Duration::from_hours(7 * 24));
-
-    /// A lifetime of so many seconds.
-    ///
-    /// # Errors
-    ///
-    /// [`ParameterError::Lifetime`] if that is shorter than a minute or longer than 180 days.
-    pub fn from_seconds(seconds: u64) -> Result<Self, ParameterError> {
-        let duration = Duration::from_secs(seconds);
-        let fits = (MIN_LIFETIME..=MAX_LIFETIME).contains(&duration);
-        fits.then_some(Self(duration)).ok_or(ParameterError::Lifetime)
-    }
-
-    /// The lifetime as a duration.
-    #[must_use]
-    pub fn duration(self) -> Duration {
-        self.0
-    }
-}
+/// How long a ticket is valid: one minute to 180 days, if nobody says seven days.
+pub type Lifetime = login::Lifetime<60, { 180 * DAY_S }, { 7 * DAY_S }>;
 
 /// A TRTC room. The room `123` and the room `"123"` are two rooms.
 #[derive(Debug, Clone, PartialEq, Eq)]

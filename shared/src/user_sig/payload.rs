@@ -6,8 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, error::Category};
 use sha2::{Digest, Sha256};
 
-use super::{Defect, Flaw, Invalid, SdkAppId};
-use crate::{callback::Secret, domain::UnixSeconds};
+use super::{Flaw, Invalid, SdkAppId};
+use crate::{
+    callback::Secret,
+    domain::UnixSeconds,
+    login::{Defect, number, text},
+};
 
 /// The version of tickets that are signed with HMAC-SHA256.
 const VERSION: &str = "2.0";
@@ -146,19 +150,6 @@ impl Payload {
             userbuf.unwrap_or_default()
         )
     }
-}
-
-fn text(field: &'static str, value: Option<Value>) -> Result<String, Defect> {
-    match value.ok_or(Defect::Missing(field))? {
-        Value::String(text) => Ok(text),
-        _ => Err(Defect::Not(field, "a string")),
-    }
-}
-
-fn number(field: &'static str, value: Option<Value>) -> Result<Number, Defect> {
-    let value = value.ok_or(Defect::Missing(field))?;
-    let number = value.as_i64().map(Number::from).or_else(|| value.as_u64().map(Number::from));
-    number.ok_or(Defect::Not(field, "a whole number of at most 64 bits"))
 }
 
 /// HMAC-SHA256 with the key's UTF-8 bytes: the 64 hexadecimal digits of a key are not decoded.

@@ -7,7 +7,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{payload::Payload, *};
-use crate::{callback::Secret, domain::UnixSeconds};
+use crate::{
+    callback::Secret,
+    domain::UnixSeconds,
+    login::{Defect, Refusal, Valid},
+};
 
 /// The key that Tencent publishes in its examples.
 const KEY: &str = "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e";
@@ -441,7 +445,7 @@ fn parameters_have_limits() {
     }
     assert_eq!("4294967295".parse::<SdkAppId>().unwrap().get(), u32::MAX);
     for seconds in [0, 59, 15_552_001, u64::MAX] {
-        assert_eq!(Lifetime::from_seconds(seconds), Err(ParameterError::Lifetime));
+        assert_eq!(Lifetime::from_seconds(seconds), Err(Lifetime::ERROR));
     }
     assert!(Lifetime::from_seconds(60).is_ok() && Lifetime::from_seconds(15_552_000).is_ok());
     for number in [0, 4_294_967_295, u64::MAX] {

@@ -1,9 +1,11 @@
 //! The text of a ticket: base64 of zlib of JSON.
 
-use std::{fmt, io::Write};
+use std::io::Write;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use flate2::{Compression, Decompress, FlushDecompress, Status, write::ZlibEncoder};
+
+use crate::login::{Ticket, common_hint};
 
 /// The longest content that is inflated, in bytes. The longest that is minted has under 500.
 pub(super) const MAX_CONTENT_BYTES: usize = 4096;
@@ -41,27 +43,8 @@ fn hint(character: char) -> &'static str {
             "it stands for `=`, so only at the end; the alphabet may be that of URL-safe base64, which \
              is another one"
         }
-        '%' => "the text may be URL-encoded",
-        _ if character.is_whitespace() => "it may have been copied along",
-        _ => "a UserSig has only ASCII letters, digits, `*`, `-` and `_`",
-    }
-}
-
-/// A minted ticket. Anyone who has it can log in, so it prints redacted.
-#[derive(Clone)]
-pub struct Ticket(String);
-
-impl Ticket {
-    /// The ticket itself, for its owner. Never for a log or a record.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Ticket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ticket(redacted)")
+        _ => common_hint(character)
+            .unwrap_or("a UserSig has only ASCII letters, digits, `*`, `-` and `_`"),
     }
 }
 
@@ -74,7 +57,7 @@ pub(super) fn encode(content: &str) -> std::io::Result<Ticket> {
         '=' => '_',
         other => other,
     };
-    Ok(Ticket(BASE64_STANDARD.encode(zlib.finish()?).chars().map(url_safe).collect()))
+    Ok(Ticket::new(BASE64_STANDARD.encode(zlib.finish()?).chars().map(url_safe).collect()))
 }
 
 /// Reverses [`encode`]. It needs memory for the ticket and for [`MAX_CONTENT_BYTES`], however large

@@ -4,6 +4,7 @@ use super::{Invalid, SdkAppId, UserId, payload::Payload, ticket};
 use crate::{
     callback::{Secret, find_match},
     domain::UnixSeconds,
+    login::Valid,
 };
 
 /// The app and the user that a ticket should be for.
@@ -13,15 +14,6 @@ pub struct Expected {
     pub app: SdkAppId,
     /// The user.
     pub user: UserId,
-}
-
-/// The times of a valid ticket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Valid {
-    /// When it was minted.
-    pub issued_at: UnixSeconds,
-    /// The last second in which it is valid.
-    pub expires_at: UnixSeconds,
 }
 
 /// Checks that a ticket lets `expected.user` log in to `expected.app` at the time `now`. A

@@ -8,7 +8,7 @@ use rollcall::{
     domain::{
         Mark,
         ProviderName::{self, Tencent},
-        Stamp,
+        SessionMark, Stamp, devices_of_sessions,
     },
     providers,
 };
@@ -186,6 +186,21 @@ async fn stored(system: &System) -> BTreeMap<String, Vec<Value>> {
                     let Some(stamp) = number.map(Stamp::from_number) else { continue };
                     let row = json!([part("sk", 1), part("sk", 2), kind, stamp.at()]);
                     stored.entry(whose()).or_default().push(row);
+                }
+            }
+            Some("sessions") => {
+                let marks = list(&item["sessions"]);
+                let marks = marks.iter().map(|mark| {
+                    SessionMark::from_bytes(&hex::decode(mark.as_str().unwrap()).unwrap()).unwrap()
+                });
+                for device in devices_of_sessions(marks, None) {
+                    let registers = [device.online, device.offline, device.logged_out];
+                    let kinds = ["online", "offline", "logged_out"];
+                    for (kind, stamp) in kinds.into_iter().zip(registers) {
+                        let Some(stamp) = stamp else { continue };
+                        let row = json!([device.platform, device.connection, kind, stamp.at()]);
+                        stored.entry(whose()).or_default().push(row);
+                    }
                 }
             }
             _ => {}

@@ -9,6 +9,7 @@
 //! - [`relay`]: the store's stream on its way to a backend's copy of the answers.
 //! - [`observed`]: what the provider answers when it is asked, and what that repairs.
 //! - [`repaired`]: the same by whole passes over a played server API.
+//! - [`profiles`]: passes that read the profiles that changed.
 //! - [`seen`]: any answers of a provider, whatever follows from them by the model.
 //! - [`settle`]: rooms that are over or empty, and the checks that find them.
 //!
@@ -34,6 +35,7 @@ mod history;
 pub(crate) mod live;
 mod observed;
 mod play;
+mod profiles;
 pub(crate) mod relay;
 mod repaired;
 mod reports;
@@ -155,6 +157,16 @@ fn promise_3_convergent_chat_answers_are_the_models_and_the_truth() {
 #[test]
 fn promise_3_convergent_openim_answers_are_the_models_and_the_truth() {
     hold_simulated(100, "openim");
+}
+
+#[test]
+fn promise_3_convergent_zim_devices_are_the_models_and_the_truth() {
+    hold_simulated(200, "zim-user");
+}
+
+#[test]
+fn promise_3_convergent_zim_rooms_are_the_models_and_the_truth() {
+    hold_simulated(200, "zim-room");
 }
 
 #[test]

@@ -19,6 +19,7 @@ use rollcall::{
 use rollcall_players::{
     Event,
     answers::{overlap, read_visits},
+    robots::is_robot,
     world::{Act, Reported, Step, truth_at},
 };
 
@@ -125,7 +126,8 @@ impl<'a> Passes<'a> {
                     Some(self.our(at - ago))
                 }
             };
-            let role = Role(1);
+            // What asks knows whom the patterns name.
+            let role = if is_robot(user.as_str()) { Role::ADMIN } else { Role(1) };
             return if self.random.bool() { Says::Out } else { Says::In { login, role } };
         }
         let truth = truth_at(self.steps, at - self.random.u64(..=LAG));

@@ -19,13 +19,16 @@ use rollcall_players::{
     Event, Secrets,
     answers::{Answers, Registration, Room, User, compare, is_same_visit, overlap, read_visits},
     model::{Arrived, Rooms, model, model_of},
+    robots,
     world::{Reported, START, Step, Truth, live},
+    zim,
 };
 use serde_json::Value;
 
 use super::{explained, history::History, reports::Questions};
 use crate::support::{
-    Database, Handlers, Schedule, Simulated, TABLE_NAME, dump, player_secrets, simulated_dump, union,
+    Database, Handlers, Schedule, Simulated, TABLE_NAME, dump, player_secrets, simulated_dump,
+    union,
 };
 
 /// How many members a page of a room has: few, so that there are several pages.
@@ -198,7 +201,7 @@ impl System {
                 let registration = Registration::read(one).unwrap();
                 assert_eq!(answers.registrations.insert(user, registration), None, "{list}");
             }
-            if app.starts_with("tencent") {
+            if !app.starts_with("openim") {
                 for month in ["2026-08", "2026-09"] {
                     let month_query = format!("month={month}");
                     let usage =
@@ -254,22 +257,32 @@ impl Asked {
     pub(super) fn about(reported: &[Reported], truth: &Truth) -> Self {
         let mut asked = Self::default();
         for reported in reported {
-            let (app, users): (_, Vec<&String>) = match &reported.event {
-                Event::Zego(event) => ("zego/1", vec![&event.user]),
-                Event::Tencent(event) => ("tencent/1400000000", event.options.people().collect()),
-                Event::OpenIm(event) => ("openim/main", event.options.users.iter().collect()),
+            let app = match &reported.event {
+                Event::Zego(_) | Event::Zim(_) => "zego/1",
+                Event::Tencent(_) => "tencent/1400000000",
+                Event::OpenIm(_) => "openim/main",
             };
+            let users = reported.event.people();
             asked.users.extend(users.iter().map(|user| format!("{app}/{user}")));
-            if app != "zego/1" {
+            if !matches!(&reported.event, Event::Zego(_)) {
                 asked.registering_apps.insert(app);
             }
-            let has_rooms = !matches!(&reported.event, Event::OpenIm(_))
-                && !matches!(&reported.event, Event::Tencent(event) if event.name.is_chat());
+            let has_rooms = match &reported.event {
+                Event::Zego(_) => true,
+                Event::Zim(event) => event.name != zim::EventName::UserAction,
+                Event::Tencent(event) => !event.name.is_chat(),
+                Event::OpenIm(_) => false,
+            };
             let rooms = truth.rooms.keys().filter(|room| has_rooms && room.starts_with(app));
             asked.rooms.extend(rooms.cloned());
         }
         asked
     }
+}
+
+/// Whether the callback has no time of its own, and not even the first arrival's counts.
+fn is_known_by_each_arrival(event: &Event) -> bool {
+    matches!(event, Event::OpenIm(event) if event.name.is_update())
 }
 
 /// The people in the rooms, by the path of the query.
@@ -282,7 +295,7 @@ pub(super) struct Played {
     pub(super) ended_at: u64,
     /// Every arrival.
     pub(super) arrived: Vec<Arrived>,
-    /// The events that arrived at all, each once.
+    /// The events that arrived at all: each once, unless each arrival says something new.
     pub(super) known: Vec<Arrived>,
     /// When the queries are sent.
     pub(super) now: u64,
@@ -312,9 +325,19 @@ impl Played {
         let (mut arrived, mut known) = (Vec::new(), Vec::new());
         for (index, Reported { at, event }) in reported.iter().enumerate() {
             let arrivals = history.fate(index).iter();
-            let arrivals =
-                arrivals.map(|delay| Arrived { event: event.clone(), received_at: at + delay });
-            known.extend(arrivals.clone().min_by_key(|arrived| arrived.received_at));
+            let people = event.people().into_iter();
+            let robots: BTreeSet<String> =
+                people.filter(|user| robots::is_robot(user)).cloned().collect();
+            let arrived_at = |received_at| {
+                let (event, robots) = (event.clone(), robots.clone());
+                Arrived { event, received_at, robots }
+            };
+            let arrivals = arrivals.map(|delay| arrived_at(at + delay));
+            if is_known_by_each_arrival(event) {
+                known.extend(arrivals.clone());
+            } else {
+                known.extend(arrivals.clone().min_by_key(|arrived| arrived.received_at));
+            }
             arrived.extend(arrivals);
         }
         let last = arrived.iter().map(|arrived| arrived.received_at).max().unwrap_or(ended_at);

@@ -9,11 +9,12 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use futures::{FutureExt, future};
 use jsonschema::Validator;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rollcall::{
-    domain::UnixMillis,
+    domain::{SessionState, UnixMillis},
     relay::{Bus, BusError, Entry, LiveRooms, Received, Relay},
     routes::RELAY,
     store::{ErasureList, LiveMarker, Reader, ReceivedIn, Scanner},
@@ -228,13 +229,31 @@ fn check_events(stream: &[Value], events: &BTreeMap<String, Value>) -> Result<()
         let changed = |names: &[&str]| {
             names.iter().filter(|name| !new[**name].is_null() && new[**name] != old[**name]).count()
         };
+        // A login that only its end names is part of that end.
+        let of_sessions = |image: &Value| -> BTreeSet<Vec<u8>> {
+            let marks = image["sessions"]["BS"].as_array().into_iter().flatten();
+            let marks = marks.map(|mark| BASE64_STANDARD.decode(text(mark)).unwrap());
+            marks.filter(|mark| mark[8] != SessionState::LoginNamed as u8).collect()
+        };
         let sk = text(&images["Keys"]["sk"]["S"]);
         let facts = match sk.split('#').next().unwrap() {
             _ if new.is_null() => usize::from(record["userIdentity"].is_null()),
             "seat" => marks(new).difference(&marks(old)).count(),
             "life" | "boundary" => changed(&["created_at", "closed_at"]),
             "device" => changed(&["online_stamp", "offline_stamp", "logout_stamp", "kicked_stamp"]),
-            "registration" | "settled" | "emptied" => usize::from(old.is_null()),
+            // Those that are moved there are known.
+            "sessions" if sk != "sessions#" => 0,
+            "sessions" => of_sessions(new).difference(&of_sessions(old)).count(),
+            // A change of the profile may come before the registration, and a profile that was
+            // read comes after it.
+            "registration" => {
+                let [was_registered, is_registered] = [old, new].map(|image| !image["k"].is_null());
+                let read = if was_registered { changed(&["profile_read_at"]) } else { 0 };
+                usize::from(was_registered != is_registered)
+                    + changed(&["profile_changed_at"])
+                    + read
+            }
+            "settled" | "emptied" => usize::from(old.is_null()),
             "moved" | "month" | "live" | "app" | "check" | "second_track" => 0,
             other => panic!("{other} is new: does it have events?"),
         };

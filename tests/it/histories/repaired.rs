@@ -17,8 +17,8 @@ use rollcall::{
     server_api::{Clock, Patience, Transport},
 };
 use rollcall_local::provider::{Behaviour, EXAMPLE_APIS, Faults, Lie, Provider, Truth};
-use rollcall_players::{servers::Servers, world::Reported};
-use serde_json::Value;
+use rollcall_players::{robots, servers::Servers, world::Reported};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
@@ -37,8 +37,12 @@ const SURELY: u64 = 20_000;
 /// A pass carries out what the brake of one before it has held up, from so many ms on.
 const BRAKE: u64 = 31_000;
 
-static APIS: LazyLock<ProviderApis> =
-    LazyLock::new(|| ProviderApis::from_json(EXAMPLE_APIS).unwrap());
+/// The example accounts, with the robots of ZEGO's app.
+static APIS: LazyLock<ProviderApis> = LazyLock::new(|| {
+    let mut apis: Value = serde_json::from_str(EXAMPLE_APIS).unwrap();
+    apis["zego"]["1"]["robots"] = json!(robots::PATTERNS);
+    ProviderApis::from_json(&apis.to_string()).unwrap()
+});
 
 /// How the played ZEGO differs from one without faults.
 #[derive(Debug, Clone, Copy, Default)]

@@ -16,6 +16,7 @@ use proptest::{
 };
 use rollcall_players::{
     Event,
+    robots::is_robot,
     zego::{
         Event as ZegoEvent,
         EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
@@ -207,11 +208,13 @@ fn measure(cases: u32, loss: f64) -> Wrong {
         let (last_event_wins, published_recipe) =
             (last_event_wins.rosters(), published_recipe.rosters());
         for room in truth.keys() {
-            // Of who was a recorder for a while nobody repairs that they are a person again.
+            // Of who was a recorder for a while nobody repairs that they are a person again; and the
+            // others do not know robots.
             let recorders = recorders(&played, room);
             let of = |rosters: &Rosters| -> BTreeSet<String> {
                 let people = rosters.get(room).into_iter().flatten();
-                people.filter(|user| !recorders.contains(*user)).cloned().collect()
+                let is_left_out = |user: &String| recorders.contains(user) || is_robot(user);
+                people.filter(|user| !is_left_out(user)).cloned().collect()
             };
             let people = &of(&truth);
             wrong.rosters += 1;

@@ -11,6 +11,7 @@ use rollcall_local::provider::{Truth, TruthFile};
 use rollcall_players::{
     Event, crowd,
     model::Rooms,
+    robots::is_robot,
     servers::{Link, Servers},
     world::{ACTS, Reported, Step, live},
     zego,
@@ -43,8 +44,8 @@ fn the_servers_know_what_the_worlds_know() {
         for (path, expected) in truth.rooms.iter().filter(|(path, _)| path.starts_with("zego/1/")) {
             let room = servers.zego.get("1").and_then(|rooms| rooms.get(&path["zego/1/".len()..]));
             let people = room.into_iter().flat_map(|room| &room.people);
-            let people: BTreeSet<String> =
-                people.filter(|(_, one)| one.role != 4).map(|(user, _)| user.clone()).collect();
+            let people = people.filter(|(user, one)| one.role != 4 && !is_robot(user));
+            let people: BTreeSet<String> = people.map(|(user, _)| user.clone()).collect();
             assert_eq!(people, *expected, "{path} after {steps:?}");
         }
         let mut online = BTreeSet::new();

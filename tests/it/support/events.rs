@@ -69,7 +69,14 @@ pub(crate) fn one_of_each(start: Moment, now: UnixMillis) -> Vec<Callback> {
         .map(|name| zego_event(*name, start.plus(0)).callback(&secret(SECRET), now.seconds(), "1"))
         .collect();
     let openim = openim::EventName::value_variants().iter();
-    callbacks.extend(openim.map(|name| openim_event(*name, start.plus(0)).callback(&credentials)));
+    callbacks.extend(openim.map(|name| {
+        let mut event = openim_event(*name, start.plus(0));
+        // Two updates of one profile at one time are one change.
+        if *name == openim::EventName::UserUpdateEx {
+            event.options.users = vec!["bob".to_owned()];
+        }
+        event.callback(&credentials)
+    }));
     // As the pages show it, without a time: the time of receipt must be sent with it.
     let mut documented = openim_event(openim::EventName::UserOnline, start.plus(0));
     documented.options.documented = true;

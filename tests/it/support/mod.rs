@@ -59,9 +59,10 @@ use rollcall::{
     },
     sweep::{Budget, Sweep},
     user_sig::UserSigs,
+    zego_token::ZegoTokens,
 };
 use rollcall_local::{dynamodb::Embedded, gateway::Gateway};
-use rollcall_players::{Answer, Callback, Secrets, tencent, zego::Event};
+use rollcall_players::{Answer, Callback, Secrets, robots, tencent, zego::Event};
 pub(crate) use secrets_manager::{Mood, SecretsManager};
 use serde_json::Value;
 pub(crate) use servers::{Known, ServersOnAPort};
@@ -80,6 +81,13 @@ pub(crate) const SECRET: &str = "5f4dcc3b5aa765d61d8327deb882cf99";
 pub(crate) const PREVIOUS_SECRET: &str = "e99a18c428cb38d5f260853678922e03";
 /// ZEGO app `2` has this one.
 pub(crate) const OTHER_SECRET: &str = "0d107d09f5bbe40cade3de5c71e9e9b7";
+
+/// The ServerSecret that ZEGO publishes in its examples: here of app `1`.
+pub(crate) const SERVER_SECRET: &str = "fa94dd0f974cf2e293728a526b028271";
+/// The second ServerSecret of the same app.
+pub(crate) const PREVIOUS_SERVER_SECRET: &str = "8f14e45fceea167a5a36dedd4bea2543";
+/// ZEGO app `2` has this one.
+pub(crate) const OTHER_SERVER_SECRET: &str = "c9f0f895fb98ab9159f51fd0297e236d";
 
 /// The `secret` of OpenIM app `main`.
 pub(crate) const OPENIM_SECRET: &str = "c4ca4238a0b923820dcc509a6f75849b";
@@ -166,11 +174,15 @@ pub(crate) fn apps_json() -> String {
     let blank = serde_json::json!(BLANK);
     let password = |password| serde_json::json!({ "user": "x", "password": password });
     let basic = serde_json::json!(BLANK.map(password));
+    let robots = serde_json::json!(robots::PATTERNS);
     format!(
         r#"{{"zego":{{
-            "1":{{"callback_secrets":["{SECRET}","{PREVIOUS_SECRET}"]}},
-            "2":{{"callback_secrets":["{OTHER_SECRET}"]}},
-            "3":{{"callback_secrets":{blank}}},
+            "1":{{"callback_secrets":["{SECRET}","{PREVIOUS_SECRET}"],
+                  "server_secrets":["{SERVER_SECRET}","{PREVIOUS_SERVER_SECRET}"],
+                  "robots":{robots}}},
+            "2":{{"callback_secrets":["{OTHER_SECRET}"],
+                  "server_secrets":["{OTHER_SERVER_SECRET}"]}},
+            "3":{{"callback_secrets":{blank},"server_secrets":{blank}}},
             "4":{{"callback_secrets":[]}}}},
         "openim":{{
             "main":{{"secrets":["{OPENIM_SECRET}"],
@@ -181,7 +193,8 @@ pub(crate) fn apps_json() -> String {
             "1400000000":{{"secret_keys":["{TENCENT_KEY}","{PREVIOUS_TENCENT_KEY}"],
                            "chat_tokens":["{CHAT_TOKEN}"],"trtc_keys":["{TRTC_KEY}","{SECRET}"],
                            "live_tokens":["{LIVE_TOKEN}"],
-                           "room_path_keys":["{ROOM_KEY}","{PREVIOUS_ROOM_KEY}"]}},
+                           "room_path_keys":["{ROOM_KEY}","{PREVIOUS_ROOM_KEY}"],
+                           "robots":{robots}}},
             "1400000001":{{"secret_keys":["{OTHER_TENCENT_KEY}"],
                            "chat_tokens":["{OTHER_SECRET}"],"trtc_keys":["{OTHER_SECRET}"],
                            "live_tokens":["{OTHER_SECRET}"],"room_path_keys":["{OTHER_SECRET}"]}},
@@ -382,8 +395,9 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let user_sigs = UserSigs { apps: receiver.apps.clone() };
+        let zego_tokens = ZegoTokens { apps: receiver.apps.clone() };
         let reconcile = handlers.reconcile.clone();
-        let gateway = Gateway { receiver, queries, erase, user_sigs, reconcile };
+        let gateway = Gateway { receiver, queries, erase, user_sigs, zego_tokens, reconcile };
         let functions = gateway.router().layer(middleware::from_fn(as_the_function_it_is_for));
         tokio::spawn(async move { axum::serve(listener, functions).await });
         Self { url, http: rollcall_players::client().unwrap(), database, handlers }

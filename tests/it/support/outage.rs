@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::config::Region;
 use lambda_http::{
     LambdaEvent,
     lambda_runtime::{Context, Service},
@@ -43,12 +44,12 @@ impl Outage {
         let settle_queue = sqs.queue("SettleQueue").await;
         let sqs = Proxy::before(&sqs.url).await;
         let mut handlers = Handlers::on(&store.url);
-        handlers.receiver.store = store_at(&iam::config(&store.url), handler::store_limit(budget));
+        handlers.receiver.store = store_at(&of_store(&store.url), handler::store_limit(budget));
         handlers.receiver.spill = Some(Queue::new(&iam::config(&sqs.url), &queue.url));
         handlers.receiver.budget = budget;
         let replay = Replay {
-            store: store_at(&iam::config(&store.url), Duration::from_secs(15)),
-            erasures: erasures_at(&iam::config(&store.url), Duration::from_secs(15)),
+            store: store_at(&of_store(&store.url), Duration::from_secs(15)),
+            erasures: erasures_at(&of_store(&store.url), Duration::from_secs(15)),
             queue: Queue::new(&iam::config(&sqs.url), &queue.url),
             dead_letters: Queue::new(&iam::config(&sqs.url), &dead_letters.url),
         };
@@ -92,6 +93,13 @@ impl Outage {
             }
         }
     }
+}
+
+/// The store's configuration in a region of its own: the SDK retries as long as a budget lasts, and all
+/// clients of one region in this process share it. So no test's faults use up another's retries.
+fn of_store(endpoint: &str) -> aws::SdkConfig {
+    let port = endpoint.rsplit(':').next().unwrap_or_default();
+    iam::config(endpoint).into_builder().region(Region::new(format!("outage-{port}"))).build()
 }
 
 /// The erasures, which are read again each time.

@@ -286,6 +286,7 @@ fn size(item: &Item) -> usize {
         match of.as_str() {
             "S" => text_of(value).len(),
             "N" => number(value),
+            "BOOL" => 1,
             "B" => binary(value),
             "BS" => set().map(binary).sum(),
             "M" => {
@@ -769,6 +770,17 @@ impl Parser {
             let holds = self.any(item);
             self.expect(")");
             return holds;
+        }
+        if self.skip("NOT") {
+            return !self.condition(item);
+        }
+        if self.skip("contains") {
+            self.expect("(");
+            let set = item.get(&self.name()).map(|set| sets(Some(set), set).1);
+            self.expect(",");
+            let member = self.value()["B"].as_str().unwrap().to_owned();
+            self.expect(")");
+            return set.is_some_and(|set| set.contains(&member));
         }
         for function in ["attribute_exists", "attribute_not_exists", "begins_with"] {
             if !self.skip(function) {

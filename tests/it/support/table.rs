@@ -29,21 +29,28 @@ fn read(item: &HashMap<String, AttributeValue>) -> (String, Value) {
     (key, attributes.collect())
 }
 
-/// What a reader sees: every seat with the union of its marks, on it or moved away.
+/// What a reader sees: every seat with the union of its marks, on it or moved away; and the same of
+/// everybody's sessions.
 pub(crate) fn union(items: HashMap<String, Value>) -> HashMap<String, Value> {
+    const SESSIONS: &str = " sessions#";
     let (moved, mut seats): (HashMap<_, _>, HashMap<_, _>) =
-        items.into_iter().partition(|(key, _)| key.contains(" moved#"));
+        items.into_iter().partition(|(key, _)| {
+            key.contains(" moved#") || key.contains(SESSIONS) && !key.ends_with(SESSIONS)
+        });
     for seat in seats.values_mut() {
         // It depends on when marks were moved, and so on the order of arrival.
         seat.as_object_mut().unwrap().remove("moved_to");
     }
     for (key, item) in moved {
-        let seat = key.rsplit_once('#').unwrap().0.replace(" moved#", " seat#");
+        let (seat, set) = match key.rsplit_once('#').unwrap().0 {
+            sessions if key.contains(SESSIONS) => (format!("{sessions}#"), "sessions"),
+            seat => (seat.replace(" moved#", " seat#"), "marks"),
+        };
         let seat = seats.get_mut(&seat).unwrap();
-        let of = |item: &Value| item["marks"].as_array().unwrap().clone();
+        let of = |item: &Value| item[set].as_array().unwrap().clone();
         let union: BTreeSet<String> =
             of(seat).into_iter().chain(of(&item)).map(|mark| mark.to_string()).collect();
-        seat["marks"] = json!(union.iter().map(|mark| mark.trim_matches('"')).collect::<Vec<_>>());
+        seat[set] = json!(union.iter().map(|mark| mark.trim_matches('"')).collect::<Vec<_>>());
     }
     seats
 }

@@ -63,6 +63,8 @@ pub struct Registration {
     pub from: String,
     /// Their name, of `OpenIM` only.
     pub name: Option<String>,
+    /// When the newest change of the profile arrived that was not read, in Unix ms.
+    pub profile_changed_at: Option<u64>,
 }
 
 /// A visit to a room, or a device's time online.
@@ -240,6 +242,7 @@ impl Registration {
             at: expected(answer["registered_at"].as_u64(), answer)?,
             from: expected(text(&answer["registered_at_from"]), answer)?,
             name: text(&answer["name"]),
+            profile_changed_at: answer["profile_changed_at"].as_u64(),
         })
     }
 }

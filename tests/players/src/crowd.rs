@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use rollcall::domain::UnixMillis;
 
-use super::{Event, openim, tencent, zego};
+use super::{Event, openim, tencent, zego, zim};
 
 /// A history takes this long, unless it has so many events that they would be less than a
 /// millisecond apart. An OpenIM device without an event for half an hour counts as
@@ -29,6 +29,9 @@ const OPENIM_PLATFORMS: [openim::Platform; 4] = [
 ];
 const CHAT_PLATFORMS: [&str; 4] = ["iOS", "Web", "Android", "Windows"];
 
+/// The kinds of devices of ZIM's users.
+const OS: [&str; 4] = ["ANDROID", "IOS_PHONE", "WEB", "PC"];
+
 /// Which history: the same values make the same one.
 #[derive(Debug, Clone, Copy)]
 pub struct Script {
@@ -46,6 +49,8 @@ pub struct Script {
 pub enum Provider {
     /// ZEGO's.
     Zego(Option<zego::EventName>, zego::Options),
+    /// ZIM's users, who log in and out.
+    Zim(zego::Options),
     /// `OpenIM`'s.
     OpenIm(Option<openim::EventName>, openim::Options),
     /// Tencent's.
@@ -192,6 +197,7 @@ impl Rooms {
 #[derive(Debug)]
 enum Player {
     Zego(Box<Zego>),
+    Zim(Box<Zim>),
     OpenIm(Box<OpenIm>),
     Tencent(Box<Tencent>),
 }
@@ -207,6 +213,15 @@ impl Player {
                     roles: vec![options.role; cast.people],
                     known: zego::Rooms::default(),
                     ahead: VecDeque::new(),
+                    options,
+                    cast,
+                }))
+            }
+            Provider::Zim(options) => {
+                let cast = Cast::new(&options.user, "", tag, count);
+                Self::Zim(Box::new(Zim {
+                    is_online: vec![false; cast.people],
+                    known: zim::Sessions::default(),
                     options,
                     cast,
                 }))
@@ -244,6 +259,7 @@ impl Player {
     fn next(&mut self, at: UnixMillis) -> Option<Event> {
         match self {
             Self::Zego(zego) => zego.next(at),
+            Self::Zim(zim) => Some(zim.next(at)),
             Self::OpenIm(openim) => openim.next(at),
             Self::Tencent(tencent) => tencent.next(at),
         }
@@ -296,6 +312,31 @@ impl Zego {
 }
 
 #[derive(Debug)]
+struct Zim {
+    options: zego::Options,
+    cast: Cast,
+    is_online: Vec<bool>,
+    known: zim::Sessions,
+}
+
+impl Zim {
+    fn next(&mut self, at: UnixMillis) -> Event {
+        let person = self.cast.somebody();
+        let is_online = &mut self.is_online[person];
+        *is_online = !*is_online;
+        let action = match (*is_online, fastrand::u8(..3)) {
+            (true, _) => zim::Action::Login,
+            (false, 0) => zim::Action::Offline,
+            (false, _) => zim::Action::Logout,
+        };
+        let os = OS[person % OS.len()].to_owned();
+        let common = zego::Options { user: self.cast.user(person), ..self.options.clone() };
+        let options = zim::Options { action, os, ..zim::Options::default() };
+        Event::Zim(self.known.happen(zim::EventName::UserAction, &common, &options, at))
+    }
+}
+
+#[derive(Debug)]
 struct OpenIm {
     only: Option<openim::EventName>,
     options: openim::Options,
@@ -314,7 +355,11 @@ impl OpenIm {
             seq: Some(at.0),
             ..self.options.clone()
         };
-        let name = if self.is_registered[person] {
+        let name = if self.is_registered[person] && fastrand::u8(..10) == 0 {
+            options.name = Some(format!("{} {}", self.cast.user(person), fastrand::u8(..)));
+            fastrand::choice([openim::EventName::UserUpdate, openim::EventName::UserUpdateEx])
+                .unwrap_or(openim::EventName::UserUpdate)
+        } else if self.is_registered[person] {
             let is_online = &mut self.is_online[person][device];
             // A device that is online is reported again from time to time.
             *is_online = !*is_online || fastrand::u8(..5) == 0;

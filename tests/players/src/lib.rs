@@ -10,21 +10,19 @@ pub mod delivery;
 pub mod model;
 pub mod openim;
 pub mod report;
+pub mod robots;
 pub mod servers;
 pub mod tencent;
 pub mod world;
 pub mod zego;
+pub mod zim;
 
 use std::time::Duration;
 
 use reqwest::{Client, redirect::Policy};
 use rollcall::{
-    callback::Secret,
-    domain::UnixMillis,
-    endpoint::Endpoint,
-    http::Reply,
-    providers::openim::AppCredentials,
-    routes::PATH_KEY,
+    callback::Secret, domain::UnixMillis, endpoint::Endpoint, http::Reply,
+    providers::openim::AppCredentials, routes::PATH_KEY,
 };
 
 /// How long to wait for an answer. Providers wait some seconds, but the first call of a function under `cargo lambda watch` waits for the compiler.
@@ -35,6 +33,8 @@ const PATIENCE: Duration = Duration::from_mins(5);
 pub enum Event {
     /// ZEGO's.
     Zego(zego::Event),
+    /// ZIM's, which is ZEGO's, too.
+    Zim(zim::Event),
     /// `OpenIM`'s.
     OpenIm(openim::Event),
     /// Tencent's.
@@ -81,8 +81,20 @@ impl Event {
         match self {
             Self::Zego(event) if event.name.is_seat() => vec![event.login_time.0, event.at.0],
             Self::Zego(event) => vec![event.at.0],
+            Self::Zim(event) => vec![event.login_time.0, event.told_at()],
             Self::OpenIm(event) => vec![event.at()],
             Self::Tencent(event) => vec![event.at()],
+        }
+    }
+
+    /// Whom it is about, or who is named as its creator.
+    #[must_use]
+    pub fn people(&self) -> Vec<&String> {
+        match self {
+            Self::Zego(event) => vec![&event.user],
+            Self::Zim(event) => event.users().collect(),
+            Self::Tencent(event) => event.options.people().collect(),
+            Self::OpenIm(event) => event.options.users.iter().collect(),
         }
     }
 
@@ -94,6 +106,10 @@ impl Event {
     pub fn callback(&self, secrets: &Secrets, now: UnixMillis) -> Result<Callback, NoSecret> {
         match self {
             Self::Zego(event) => {
+                let secret = secrets.zego.as_ref().ok_or(NoSecret("ZEGO"))?;
+                Ok(event.callback(secret, now.seconds(), &zego::nonce(now.seconds())))
+            }
+            Self::Zim(event) => {
                 let secret = secrets.zego.as_ref().ok_or(NoSecret("ZEGO"))?;
                 Ok(event.callback(secret, now.seconds(), &zego::nonce(now.seconds())))
             }
@@ -249,6 +265,11 @@ mod tests {
         let mut routes = BTreeSet::new();
         for name in zego::EventName::value_variants() {
             let event = zego::Rooms::default().happen(*name, &zego::Options::default(), now);
+            routes.insert(event.callback(&secret, now.seconds(), "17").route);
+        }
+        for name in zim::EventName::value_variants() {
+            let options = (zego::Options::default(), zim::Options::default());
+            let event = zim::Sessions::default().happen(*name, &options.0, &options.1, now);
             routes.insert(event.callback(&secret, now.seconds(), "17").route);
         }
         for (name, documented) in openim::EventName::value_variants()

@@ -4,7 +4,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::{Args, ValueEnum};
 use rollcall::{
     callback::{Routed, Secret},
-    providers::openim::{Any, AppCredentials, UserOffline, UserOnline, UserRegister},
+    providers::openim::{Any, AppCredentials, UserOffline, UserOnline, UserRegister, UserUpdate},
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -20,6 +20,25 @@ pub enum EventName {
     UserOnline,
     /// A device goes offline.
     UserOffline,
+    /// A profile is updated by the deprecated API, `update_user_info`.
+    #[value(aliases = ["update-user-info", "update_user_info"])]
+    UserUpdate,
+    /// A profile is updated by `update_user_info_ex`.
+    #[value(aliases = ["update-user-info-ex", "update_user_info_ex"])]
+    UserUpdateEx,
+}
+
+impl EventName {
+    /// Whether a device came or went.
+    fn is_of_device(self) -> bool {
+        matches!(self, Self::UserOnline | Self::UserOffline)
+    }
+
+    /// Whether a profile was updated.
+    #[must_use]
+    pub fn is_update(self) -> bool {
+        matches!(self, Self::UserUpdate | Self::UserUpdateEx)
+    }
 }
 
 /// The kinds of device, by the server's ids and names.
@@ -68,13 +87,13 @@ pub struct Options {
     /// Who; several may be registered at once
     #[arg(long = "user", default_value = "ada")]
     pub users: Vec<String>,
-    /// `nickname` [default: the user]
+    /// `nickname` [default: the user; of an update: as it was]
     #[arg(long)]
     pub name: Option<String>,
-    /// `faceURL`
+    /// `faceURL`; of an update, an empty one is as it was
     #[arg(long, default_value = "")]
     pub face_url: String,
-    /// `ex`: opaque data of the app's own
+    /// `ex`: opaque data of the app's own. An update stores it, and its callback does not say so
     #[arg(long, default_value = "")]
     pub ex: String,
     /// `createTime` in Unix ms, as the caller of the API gave it
@@ -156,7 +175,7 @@ impl Event {
     #[must_use]
     pub fn callback(&self, credentials: &AppCredentials) -> Callback {
         let Options { users, documented, platform, server, .. } = &self.options;
-        let is_v2 = *server == Server::V2 && self.name != EventName::UserRegister;
+        let is_v2 = *server == Server::V2 && self.name.is_of_device();
         let secret = credentials.secrets.first().map(Secret::expose);
         let operation_id = format!("send_{}", self.now);
         let (command, route) = match (self.name, is_v2) {
@@ -174,6 +193,12 @@ impl Event {
                 ("callbackAfterUserOfflineCommand", UserOffline::ROUTES[0])
             }
             (EventName::UserOffline, true) => ("callbackUserOfflineCommand", Any::ROUTES[0]),
+            (EventName::UserUpdate, _) => {
+                ("callbackAfterUpdateUserInfoCommand", UserUpdate::ROUTES[0])
+            }
+            (EventName::UserUpdateEx, _) => {
+                ("callbackAfterUpdateUserInfoExCommand", UserUpdate::ROUTES[1])
+            }
         };
         let route = if *documented { Any::ROUTES[0] } else { route };
         let is_whole = !documented;
@@ -189,6 +214,9 @@ impl Event {
                     }
                 };
                 serde_json::to_string(&Register { callback_command: command, secret, users })
+            }
+            EventName::UserUpdate | EventName::UserUpdateEx => {
+                serde_json::to_string(&self.update(command))
             }
             EventName::UserOnline | EventName::UserOffline => serde_json::to_string(&Device {
                 callback_command: command,
@@ -209,6 +237,21 @@ impl Event {
             headers: headers(operation_id, credentials),
             // Structs of strings and numbers always serialize.
             body: body.unwrap_or_default(),
+        }
+    }
+
+    /// What the deprecated API did not change is empty, and what the other one did not is null. `ex`
+    /// is never there.
+    fn update<'a>(&'a self, command: &'a str) -> Update<'a> {
+        let Options { users, name, face_url, .. } = &self.options;
+        let unchanged = (self.name == EventName::UserUpdate).then_some("");
+        let face_url = Some(face_url.as_str()).filter(|face_url| !face_url.is_empty());
+        Update {
+            callback_command: command,
+            user_id: users.first().map_or("ada", String::as_str),
+            nick_name: name.as_deref().or(unchanged),
+            face_url: face_url.or(unchanged),
+            ex: unchanged,
         }
     }
 
@@ -277,6 +320,18 @@ struct UserInfo<'a> {
     create_time: u64,
     app_manger_level: i32,
     global_recv_msg_opt: i32,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Update<'a> {
+    callback_command: &'a str,
+    #[serde(rename = "userID")]
+    user_id: &'a str,
+    nick_name: Option<&'a str>,
+    #[serde(rename = "faceURL")]
+    face_url: Option<&'a str>,
+    ex: Option<&'a str>,
 }
 
 #[derive(Serialize)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Event, openim, tencent, world::Reported, zego};
+use crate::{Event, openim, tencent, world::Reported, zego, zim};
 
 /// A Chat client of before 2021 that was kicked by its own platform logs out at most so many ms
 /// later. The user is connected elsewhere by then.
@@ -17,6 +17,9 @@ const OLD_CLIENTS_LOGOUT: u64 = 5000;
 pub struct Servers {
     /// ZEGO's rooms with anybody in them, by their ids.
     pub zego: BTreeMap<String, BTreeMap<String, Room>>,
+    /// The users who ever logged in to ZIM.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub zim: BTreeMap<String, BTreeMap<String, ZimUser>>,
     /// The users who ever logged in to Chat.
     pub chat: BTreeMap<String, BTreeMap<String, Account>>,
     /// The users whom an `OpenIM` server knows.
@@ -43,6 +46,16 @@ pub struct Occupant {
     pub role: u16,
     /// Unix ms.
     pub login_time: u64,
+}
+
+/// A user of ZIM.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ZimUser {
+    /// The sessions that are connected.
+    pub online: BTreeSet<String>,
+    /// Whether the last connection was lost, and nobody logged out.
+    pub is_lost: bool,
 }
 
 /// A user of Chat.
@@ -106,6 +119,7 @@ impl Servers {
     pub fn happen(&mut self, event: &Event) {
         match event {
             Event::Zego(event) => self.happen_in_room(event),
+            Event::Zim(event) => self.happen_in_zim(event),
             Event::Tencent(event) if event.name.is_chat() => self.happen_in_chat(event),
             // No server API is asked about the rooms of Tencent's products.
             Event::Tencent(_) => {}
@@ -146,6 +160,21 @@ impl Servers {
         }
         // An empty room is destroyed at once.
         rooms.retain(|_, room| !room.people.is_empty());
+    }
+
+    /// No server API is asked about ZIM's rooms.
+    fn happen_in_zim(&mut self, event: &zim::Event) {
+        if event.name != zim::EventName::UserAction {
+            return;
+        }
+        let users = self.zim.entry(event.app.clone()).or_default();
+        let user = users.entry(event.user.clone()).or_default();
+        if event.action == zim::Action::Login {
+            user.online.insert(event.session.clone());
+        } else {
+            user.online.remove(&event.session);
+        }
+        user.is_lost = event.action == zim::Action::Offline;
     }
 
     fn happen_in_chat(&mut self, event: &tencent::Event) {
@@ -192,6 +221,21 @@ impl Servers {
                         ex: options.ex.clone(),
                         create_time: event.now.0,
                     });
+                }
+            }
+            openim::EventName::UserUpdate | openim::EventName::UserUpdateEx => {
+                // A server refuses to update somebody whom it does not know.
+                let user = options.users.first().and_then(|user| members.get_mut(user));
+                let Some(profile) = user.and_then(|member| member.profile.as_mut()) else { return };
+                if let Some(name) = &options.name {
+                    profile.nickname.clone_from(name);
+                }
+                for (new, known) in
+                    [(&options.face_url, &mut profile.face_url), (&options.ex, &mut profile.ex)]
+                {
+                    if !new.is_empty() {
+                        known.clone_from(new);
+                    }
                 }
             }
             openim::EventName::UserOnline | openim::EventName::UserOffline => {

@@ -29,6 +29,8 @@ pub(in crate::providers) enum Others {
     Offline,
     /// The list has a device that has no name of ours, and this may be it.
     Unknown,
+    /// There is no list: one of the devices is online.
+    OneOfThem,
 }
 
 impl AccountDevices {
@@ -48,6 +50,18 @@ impl AccountDevices {
             }
         }
         Self { online, offline: Vec::new(), unclear: Vec::new(), others: Others::Offline }
+    }
+
+    /// Online on a device at least, and the answer does not say which.
+    #[must_use]
+    pub fn online_somewhere() -> Self {
+        Self { others: Others::OneOfThem, ..Self::offline() }
+    }
+
+    /// Whether the person is online, and it is not said where.
+    #[must_use]
+    pub fn is_online_somewhere(&self) -> bool {
+        self.others == Others::OneOfThem
     }
 
     /// Adds kinds of device that the answer lists as offline.
@@ -75,7 +89,7 @@ impl AccountDevices {
             Some(DeviceSays::Online)
         } else if self.offline.contains(platform) {
             Some(DeviceSays::Offline)
-        } else if self.others == Others::Unknown || self.unclear.contains(platform) {
+        } else if self.others != Others::Offline || self.unclear.contains(platform) {
             None
         } else {
             Some(DeviceSays::Offline)

@@ -97,6 +97,8 @@ pub(in crate::providers) struct AppJson {
     secrets: Vec<String>,
     #[serde(default)]
     basic: Vec<BasicJson>,
+    #[serde(default)]
+    robots: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -136,6 +138,9 @@ pub(in crate::providers) fn read_apps(
         let secrets = SECRETS.take_all(app.secrets, warnings);
         if secrets.is_empty() && basic.is_empty() {
             warnings.add(AppWarning::NoSecret);
+        }
+        if !app.robots.is_empty() {
+            warnings.add(AppWarning::RobotsWithoutRooms);
         }
         Ok(AppCredentials { secrets, basic })
     })?;

@@ -1,6 +1,6 @@
 //! Which callback it is, and in which dialect.
 
-use super::{OpenIm, device, registration};
+use super::{OpenIm, device, profile, registration};
 use crate::{
     callback::{FieldError, ParseError, Parsed, Verified},
     domain::{Account, DeviceEvent, LeaveReason},
@@ -16,6 +16,8 @@ pub enum Command {
     UserOnline,
     /// A device went offline.
     UserOffline,
+    /// A profile was updated.
+    UserUpdate,
 }
 
 impl Command {
@@ -26,6 +28,7 @@ impl Command {
             Self::UserRegister => "user_register",
             Self::UserOnline => "user_online",
             Self::UserOffline => "user_offline",
+            Self::UserUpdate => "user_update",
         }
     }
 
@@ -42,6 +45,10 @@ impl Command {
             }
             "callbackAfterUserOfflineCommand" | "callbackUserOfflineCommand" => {
                 Some(Self::UserOffline)
+            }
+            // The deprecated API, and the other one.
+            "callbackAfterUpdateUserInfoCommand" | "callbackAfterUpdateUserInfoExCommand" => {
+                Some(Self::UserUpdate)
             }
             _ => None,
         }
@@ -67,6 +74,7 @@ pub(super) fn parse(
         Some(Command::UserRegister) => registration::changes(request)?,
         Some(Command::UserOnline) => device::change(request, ONLINE)?,
         Some(Command::UserOffline) => device::change(request, OFFLINE)?,
+        Some(Command::UserUpdate) => profile::change(request)?,
         None => Parsed::ignored(),
     };
     Ok(Parsed { event: Some(command.map_or("other", Command::event)), ..parsed })
@@ -98,7 +106,7 @@ impl Dialect {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{UserOffline, UserOnline, UserRegister},
+        super::{UserOffline, UserOnline, UserRegister, UserUpdate},
         Command,
     };
     use crate::callback::Routed;
@@ -108,5 +116,6 @@ mod tests {
         assert_eq!(Command::UserRegister.event(), UserRegister::EVENT);
         assert_eq!(Command::UserOnline.event(), UserOnline::EVENT);
         assert_eq!(Command::UserOffline.event(), UserOffline::EVENT);
+        assert_eq!(Command::UserUpdate.event(), UserUpdate::EVENT);
     }
 }

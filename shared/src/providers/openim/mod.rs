@@ -1,4 +1,5 @@
-//! OpenIM's webhooks: registrations, and devices that come online and go offline.
+//! OpenIM's webhooks: registrations, changes of profiles, and devices that come online and go
+//! offline.
 //!
 //! Read off the server's sources, v2 to v3.8.3. It never looks at the status of an answer, never
 //! sends anything twice, and its two workers drop what waits. What its published page shows
@@ -14,6 +15,7 @@ mod apps;
 mod command;
 mod credentials;
 mod device;
+mod profile;
 mod registration;
 mod reply;
 mod rules;
@@ -21,6 +23,7 @@ mod says;
 mod user_offline;
 mod user_online;
 mod user_register;
+mod user_update;
 
 use std::time::Duration;
 
@@ -36,6 +39,7 @@ pub use rules::{RULES, SEATS};
 pub use user_offline::UserOffline;
 pub use user_online::UserOnline;
 pub use user_register::UserRegister;
+pub use user_update::UserUpdate;
 
 use crate::{
     callback::{Fields, Provider, Redelivery, Rejection, Verified, VerifyError},

@@ -7,7 +7,10 @@ use serde::Deserialize;
 use crate::{
     callback::{AppWarning, AppWarnings, Misfit, Secret, SecretForm, SecretKind},
     domain::{AppId, ProviderName},
-    providers::apps::{self, AppsError, AppsJson},
+    providers::{
+        Robots,
+        apps::{self, AppsError, AppsJson},
+    },
 };
 
 /// Keys of `UserSig`. The console shows 64 hexadecimal digits.
@@ -84,13 +87,15 @@ pub(in crate::providers) struct AppJson {
     live_tokens: Vec<String>,
     #[serde(default)]
     room_path_keys: Vec<String>,
+    #[serde(default)]
+    robots: Vec<String>,
 }
 
-/// Reads the apps, and adds what is odd about them.
+/// Reads the apps, each with its robots, and adds what is odd about them.
 pub(in crate::providers) fn read_apps(
     apps: AppsJson<AppJson>,
     all_warnings: &mut Vec<AppWarnings>,
-) -> Result<Apps, AppsError> {
+) -> Result<HashMap<AppId, (AppCredentials, Robots)>, AppsError> {
     apps::read_apps(ProviderName::Tencent, apps, all_warnings, |_, app, warnings| {
         warnings.expect_number();
         let credentials = AppCredentials {
@@ -108,6 +113,6 @@ pub(in crate::providers) fn read_apps(
         {
             warnings.add(AppWarning::NoSecret);
         }
-        Ok(credentials)
+        Ok((credentials, Robots::read(app.robots, warnings)))
     })
 }

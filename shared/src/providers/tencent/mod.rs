@@ -34,6 +34,7 @@ pub use chat::{Chat, StateChange, sign as sign_chat};
 pub use chat_state::ChatState;
 pub use room_engine::RoomEngine;
 pub use room_event::RoomEvent;
-pub use rules::{ROOM_ENGINE_SEATS, RULES, SEATS};
+pub use rules::RULES;
+pub(super) use rules::seats;
 pub use trtc::{Trtc, sign as sign_trtc};
 pub use trtc_event::TrtcEvent;

@@ -4,40 +4,55 @@ use super::{
     device,
     room_visits::RoomVisits,
     says,
-    trtc_event::{ANCHOR, AUDIENCE},
+    trtc_event::{ANCHOR, AUDIENCE, FOUR},
     visits::{self, Visits},
 };
 use crate::{
     domain::{Beginning, Kind, Role, Stamp, Track},
-    providers::rules::{
-        self, DeviceRules, Months, NewestMark, RoleRules, RoomEnds, RoomRules, Rules, SeatRules,
+    providers::{
+        AtOnce,
+        rules::{
+            self, DeviceRules, Months, NewestMark, RoleRules, RoomEnds, RoomRules, Rules, SeatRules,
+        },
     },
 };
 
-/// TRTC and `RoomEngine` report the same rooms, whose lives have no ids, and Chat has devices. Tencent
-/// counts its users by month.
+/// The rooms as TRTC reports them: their lives have no ids.
+static OF_TRTC: RoomRules = RoomRules {
+    visits: || Box::<Visits>::default(),
+    of_newest: Visits::of_newest,
+    ends: RoomEnds::Boundaries(AtOnce::DismissedLast),
+    says: says::mark,
+    numbered: None,
+};
+
+/// The same rooms as `RoomEngine` reports them.
+static OF_ROOM_ENGINE: RoomRules = RoomRules {
+    visits: || Box::<RoomVisits>::default(),
+    of_newest: RoomVisits::of_newest,
+    ends: RoomEnds::Boundaries(AtOnce::DismissedLast),
+    says: says::room_mark,
+    numbered: None,
+};
+
+/// TRTC and `RoomEngine` report the same rooms, and Chat has devices. Tencent counts its users by month.
 pub static RULES: Rules = Rules {
-    rooms: Some(RoomRules {
-        tracks: &[(Track::Media, "trtc"), (Track::RoomEngine, "room_engine")],
-        visits: |track| match track {
-            Track::Media => Box::<Visits>::default(),
-            Track::RoomEngine => Box::<RoomVisits>::default(),
-        },
-        of_newest: |track, marks| match track {
-            Track::Media => Visits::of_newest(marks),
-            Track::RoomEngine => RoomVisits::of_newest(marks),
-        },
-        ends: RoomEnds::Boundaries(visits::ends),
-        roles: RoleRules {
-            names: &[(Role(0), "unspecified"), (ANCHOR, "anchor"), (AUDIENCE, "audience")],
-            services: &[],
-        },
-        says: |track, mark, role| match track {
-            Track::Media => says::mark(mark, role),
-            Track::RoomEngine => says::room_mark(mark),
-        },
-        numbered: None,
+    tracks: &[(Track::Media, "trtc"), (Track::RoomEngine, "room_engine")],
+    rooms: Some(|_, track| match track {
+        Track::Media => &OF_TRTC,
+        Track::RoomEngine => &OF_ROOM_ENGINE,
     }),
+    roles: RoleRules {
+        names: &[
+            (Role(0), "unspecified"),
+            (ANCHOR, "anchor"),
+            (AUDIENCE, "audience"),
+            // Tencent has no such role: it is that of robots.
+            (Role::ADMIN, "admin"),
+            (FOUR, "role_4"),
+        ],
+        services: &[Role::ADMIN],
+    },
     devices: Some(DeviceRules {
         beginning: |device| {
             device.online.map_or(Beginning::Unknown, |online: Stamp| Beginning::Known(online.at()))
@@ -48,9 +63,17 @@ pub static RULES: Rules = Rules {
     months: Months::Counted,
 };
 
+/// What the store has to know of the marks that a track leaves.
+pub(in crate::providers) fn seats(track: Track) -> &'static SeatRules {
+    match track {
+        Track::Media => &OF_TRTC_SEATS,
+        Track::RoomEngine => &OF_ROOM_ENGINE_SEATS,
+    }
+}
+
 /// The newest entry and the newest exit stay on the seat: an exit that may belong to a replaced
 /// connection depends on the entry before it.
-pub static SEATS: SeatRules = SeatRules {
+static OF_TRTC_SEATS: SeatRules = SeatRules {
     newest: |mark| match mark.kind {
         Kind::Enter | Kind::Stay => NewestMark::In,
         Kind::Leave if visits::leaves_for_certain(mark) => NewestMark::Left,
@@ -60,7 +83,7 @@ pub static SEATS: SeatRules = SeatRules {
 };
 
 /// The newest mark of `RoomEngine`'s decides alone, and it stays on the seat anyway.
-pub static ROOM_ENGINE_SEATS: SeatRules = SeatRules {
+static OF_ROOM_ENGINE_SEATS: SeatRules = SeatRules {
     newest: |mark| if mark.kind == Kind::Leave { NewestMark::Left } else { NewestMark::In },
     deciding: |_| Vec::new(),
 };

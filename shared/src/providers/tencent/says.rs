@@ -1,11 +1,14 @@
 //! What a mark and a register say, in Tencent's terms.
 
 use super::{room_event::Reported, trtc_event::TrtcRoomEvent};
-use crate::domain::{Device, Kind, LeaveReason, Mark, Register, Stamp};
+use crate::domain::{Device, Kind, LeaveReason, Mark, Register, Role, Stamp};
 
 /// The room event of TRTC that left a mark.
 pub(super) fn mark(mark: &Mark, role: &str) -> String {
     let at = mark.at;
+    let not_counted =
+        if mark.role == Role::ADMIN { " (a robot, which does not count as a person)" } else { "" };
+    let role = format!("{role}{not_counted}");
     let is_entry = mark.order.sequence == TrtcRoomEvent::Entered.rank();
     let what = match mark.kind {
         Kind::Enter => format!("event 103: entered the room as {role}"),
@@ -22,7 +25,7 @@ pub(super) fn mark(mark: &Mark, role: &str) -> String {
 }
 
 /// The callback of `RoomEngine` or Live that left a mark.
-pub(super) fn room_mark(mark: &Mark) -> String {
+pub(super) fn room_mark(mark: &Mark, _role: &str) -> String {
     let state = "Live.CallbackAfterMemberStateChanged: EventType";
     let what = match Reported::of(mark) {
         Some(Reported::RoomEnter) => "Room.CallbackAfterMemberEnter: entered the room".to_owned(),
@@ -61,7 +64,10 @@ fn reason(reason: LeaveReason) -> String {
         LeaveReason::Kicked => (3, "removed"),
         LeaveReason::Other(code) => return code.to_string(),
         // No exit of TRTC's is read as one of these.
-        LeaveReason::Unspecified | LeaveReason::Disconnected | LeaveReason::TokenExpired => {
+        LeaveReason::Unspecified
+        | LeaveReason::Disconnected
+        | LeaveReason::TokenExpired
+        | LeaveReason::RoomClosed => {
             return "none".to_owned();
         }
     };

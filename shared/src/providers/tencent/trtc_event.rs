@@ -21,6 +21,9 @@ pub(super) const ANCHOR: Role = Role(1);
 /// As TRTC's role 21 is stored.
 pub(super) const AUDIENCE: Role = Role(2);
 
+/// As a role 4 of TRTC's is stored, should there ever be one: [`Role::ADMIN`] is that of robots.
+pub(super) const FOUR: Role = Role(0x104);
+
 /// The callback of TRTC's room events; the other groups are acknowledged.
 #[derive(Debug)]
 pub struct TrtcEvent;
@@ -84,6 +87,7 @@ fn seat(request: &Verified<Trtc>, event: TrtcRoomEvent) -> Result<Change, FieldE
         None => Role::default(),
         Some(20) => ANCHOR,
         Some(21) => AUDIENCE,
+        Some(code) if Role(code) == Role::ADMIN => FOUR,
         Some(other) => Role(other),
     };
     let order = Order { time: at, session: None, sequence: event.rank() };

@@ -5,10 +5,9 @@ use std::{collections::VecDeque, time::Duration};
 use super::trtc_event::TrtcRoomEvent;
 use crate::{
     domain::{
-        Beginning, Boundary, EndRule, Ending, Kind, LeaveReason, MAX_EVENT_TIME_AHEAD, Mark,
-        MarkRule, UnixMillis, UserId, Verdicts, Visit,
+        Beginning, EndRule, Ending, Kind, LeaveReason, Mark, MarkRule, UnixMillis, Verdicts, Visit,
     },
-    providers::rules::{self, BoundaryEffect, Visits as _},
+    providers::rules::{self, Visits as _},
 };
 
 /// How long after a connection was replaced its exit may still come. Tencent does not publish the
@@ -176,31 +175,12 @@ pub(super) fn leaves_for_certain(mark: &Mark) -> bool {
     mark.kind == Kind::Leave && mark.reason != LeaveReason::Kicked
 }
 
-/// What a boundary of the room does to the stay of a person who was last reported in at `last_in`.
-///
-/// A person who was in before the room was created or dismissed is out. But a creation does not end
-/// the stay of its own creator, who may have entered a moment before, because clocks differ. At the
-/// same millisecond a creation comes before all other events, and a dismissal after them.
-pub(super) fn ends(boundary: &Boundary, user: &UserId, last_in: UnixMillis) -> BoundaryEffect {
-    match boundary {
-        Boundary::Created { at, .. } if *at <= last_in => BoundaryEffect::Nothing,
-        Boundary::Closed { at, .. } if *at < last_in => BoundaryEffect::Nothing,
-        Boundary::Created { at, creator: Some(creator) }
-            if creator.is(user) && last_in >= at.before(MAX_EVENT_TIME_AHEAD) =>
-        {
-            BoundaryEffect::SparesCreator
-        }
-        Boundary::Created { at, .. } => BoundaryEffect::Ends(Ending::RoomReplaced { at: *at }),
-        Boundary::Closed { at, .. } => BoundaryEffect::Ends(Ending::RoomClosed { at: *at }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::{Creator, LeaveReason, Order, Role};
+    use crate::domain::{LeaveReason, Order, Role};
 
     fn mark(kind: Kind, ms: u64) -> Mark {
         let rank = if kind == Kind::Leave { 2 } else { 3 };
@@ -337,18 +317,5 @@ mod tests {
             let certain = Visits::of_newest(&newest);
             prop_assert!(all.ends_with(&certain), "{certain:?} of {all:?}");
         }
-    }
-
-    #[test]
-    fn a_creation_spares_its_creator_only_around_its_own_time() {
-        let at = UnixMillis(10_000_000);
-        let (ada, bob) = ("ada".parse().unwrap(), "bob".parse().unwrap());
-        let created = Boundary::Created { at, creator: Some(Creator::Named(ada)) };
-        let ada = "ada".parse().unwrap();
-        let ends = |user: &UserId, ms: u64| ends(&created, user, UnixMillis(ms)).is_end();
-        assert!(!ends(&ada, 10_000_000 - 600_000));
-        assert!(ends(&ada, 10_000_000 - 600_001));
-        assert!(ends(&bob, 9_999_999));
-        assert!(!ends(&bob, 10_000_000));
     }
 }

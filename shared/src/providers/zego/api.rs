@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use md5::{Digest, Md5};
 
-use super::api_account::ApiAccount;
+use super::{api_account::ApiAccount, room};
 use crate::{
     callback::{Fields, Secret},
     domain::{Role, RoomId, Says, UnixMillis, UnixSeconds, UserId},
@@ -137,7 +137,7 @@ pub fn user_list(
     nonce: Nonce,
 ) -> Result<ApiRequest, ApiError> {
     let mut query = signed(account, USER_LIST, at, nonce)
-        .with("RoomId", room)
+        .with("RoomId", name(USER_LIST, room)?)
         .with("Mode", 0)
         .with("Limit", PAGE);
     if let Some(marker) = from {
@@ -188,7 +188,7 @@ pub fn users(
     at: UnixSeconds,
     nonce: Nonce,
 ) -> Result<ApiRequest, ApiError> {
-    let query = signed(account, USERS, at, nonce).with("RoomId", room);
+    let query = signed(account, USERS, at, nonce).with("RoomId", name(USERS, room)?);
     let query = asked.iter().fold(query, |query, user| query.with("UserId[]", user));
     ApiRequest::get(USERS, &account.url, &query)
 }
@@ -253,8 +253,10 @@ pub fn user_num(
     at: UnixSeconds,
     nonce: Nonce,
 ) -> Result<ApiRequest, ApiError> {
-    let query = signed(account, USER_NUM, at, nonce);
-    let query = rooms.iter().fold(query, |query, room| query.with("RoomId[]", room));
+    let mut query = signed(account, USER_NUM, at, nonce);
+    for room in rooms {
+        query = query.with("RoomId[]", name(USER_NUM, room)?);
+    }
     ApiRequest::get(USER_NUM, &account.url, &query)
 }
 
@@ -273,7 +275,8 @@ pub fn read_user_num(asked: &[RoomId], answer: &Answer) -> Result<Vec<RoomCount>
     let data = data(USER_NUM, &fields)?;
     let mut counts: Vec<RoomCount> = Vec::new();
     for row in rows(USER_NUM, &data, "UserCountList")?.into_iter().flatten() {
-        let room = row.id::<RoomId>("RoomId").ok().filter(|room| asked.contains(room));
+        let room = row.required("RoomId").ok().and_then(|name| room::rtc(name).ok());
+        let room = room.filter(|room| asked.contains(room));
         let people = row.integer("UserCount").ok().flatten();
         let admins = row.integer("AdminUserCount").ok().flatten();
         if let (Some(room), Some(people)) = (room, people)
@@ -285,7 +288,14 @@ pub fn read_user_num(asked: &[RoomId], answer: &Answer) -> Result<Vec<RoomCount>
     Ok(counts)
 }
 
-fn signed(account: &ApiAccount, action: &str, at: UnixSeconds, nonce: Nonce) -> Query {
+/// What ZEGO calls a room.
+fn name<'r>(action: &'static str, room: &'r RoomId) -> Result<&'r str, ApiError> {
+    let why = "it is a room of ZIM's";
+    room::rtc_name(room).ok_or(ApiError::NotAsked { action, why })
+}
+
+/// What each question of a Server API begins with, RTC's and ZIM's.
+pub(super) fn signed(account: &ApiAccount, action: &str, at: UnixSeconds, nonce: Nonce) -> Query {
     Query::default()
         .with("Action", action)
         .with("AppId", account.app)

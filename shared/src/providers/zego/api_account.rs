@@ -2,22 +2,19 @@
 
 use serde::Deserialize;
 
-use super::Zego;
+use super::{Zego, apps::SERVER_SECRET_FORM};
 use crate::{
-    callback::{AppWarning, AppWarnings, Misfit, Provider, Secret, SecretForm, SecretKind},
+    callback::{AppWarning, AppWarnings, Provider, Secret, SecretKind},
     domain::AppId,
-    providers::api::{BaseUrl, PlainHttp, ProviderApisError, number},
+    providers::{
+        Robots,
+        api::{BaseUrl, PlainHttp, ProviderApisError, number},
+    },
 };
 
 /// The secret that signs requests to the Server API. It is not the one of callbacks.
-pub const SERVER_SECRET: SecretKind = SecretKind {
-    name: "server_secret",
-    form: Some(SecretForm {
-        words: "32 characters",
-        fits: |text| text.len() == 32,
-        misfit: Misfit::Used,
-    }),
-};
+pub const SERVER_SECRET: SecretKind =
+    SecretKind { name: "server_secret", form: Some(SERVER_SECRET_FORM) };
 
 /// The Server API of RTC that is nearest to most.
 const URL: &str = "https://rtc-api.zego.im";
@@ -36,6 +33,8 @@ pub struct ApiAccount {
     pub url: BaseUrl,
     /// The Server API of ZIM.
     pub zim_url: BaseUrl,
+    /// Which users are no people, as the app has them: what asks has no access to the apps.
+    pub robots: Robots,
 }
 
 #[derive(Deserialize)]
@@ -44,6 +43,8 @@ pub(in crate::providers) struct ApiAccountJson {
     server_secret: String,
     url: Option<String>,
     zim_url: Option<String>,
+    #[serde(default)]
+    robots: Vec<String>,
 }
 
 /// Reads an account, and adds what is odd about it; `None` if its secret is blank.
@@ -58,11 +59,12 @@ pub(in crate::providers) fn read_api_account(
         Some(text) => BaseUrl::new(&text, PlainHttp::Loopback)
             .map_err(|fault| ProviderApisError::Url(Zego::NAME, id.clone(), field, fault)),
     };
+    let robots = Robots::read(json.robots, warnings);
     let (url, zim_url) = (url("url", json.url, URL)?, url("zim_url", json.zim_url, ZIM_URL)?);
     let secret = SERVER_SECRET.take_all(vec![json.server_secret], warnings).pop();
     let Some(server_secret) = secret else {
         warnings.add(AppWarning::NotAsked);
         return Ok(None);
     };
-    Ok(Some(ApiAccount { app, server_secret, url, zim_url }))
+    Ok(Some(ApiAccount { app, server_secret, url, zim_url, robots }))
 }

@@ -1,8 +1,8 @@
 //! What the room callbacks have in common: the event's name, seats and lives.
 
-use super::Zego;
+use super::{Zego, room, zim};
 use crate::{
-    callback::{Callback, FieldError, Fields, ParseError, Parsed, Provider, Verified},
+    callback::{Callback, FieldError, Fields, ParseError, Parsed, Provider, Routed, Verified},
     domain::{
         Boundary, Change, Detail, Details, Kind, LeaveReason, LifeChange, LifeId, Mark, Order,
         Role, Roster, SeatChange, Track, UnixMillis,
@@ -14,7 +14,7 @@ use crate::{
 /// longer, and a seat has to stay small.
 const MAX_DETAIL_BYTES: usize = 256;
 
-/// Whether the request is the event that `C` takes. An event that has no route here is signed and
+/// Whether the request is an event that `C` takes. An event that has no route here is signed and
 /// harmless, so it is acknowledged: refusing it would only make ZEGO send it five times more.
 ///
 /// # Errors
@@ -23,15 +23,21 @@ const MAX_DETAIL_BYTES: usize = 256;
 pub(super) fn is_event<C: Callback<Provider = Zego>>(
     request: &Verified<Zego>,
 ) -> Result<bool, ParseError> {
-    let name = request.body().required("event")?;
-    if name == C::EVENT {
+    let body = request.body();
+    let name = body.required("event")?;
+    // RTC and ZIM have rooms, and one name for their creation.
+    let of_zim = zim::RoomEvent::of(name, body);
+    let of_zego = CALLBACKS.iter().filter(|names| names.provider == Zego::NAME);
+    let named = of_zego.into_iter().find(|names| match of_zim {
+        Some(_) => names.event == <zim::RoomEvent as Routed>::EVENT,
+        None => names.event == name,
+    });
+    let Some(names) = named else { return Ok(false) };
+    if names.event == C::EVENT {
         return Ok(true);
     }
-    let of_zego = CALLBACKS.iter().filter(|names| names.provider == Zego::NAME);
-    match of_zego.into_iter().find(|names| names.event == name) {
-        Some(names) => Err(ParseError::WrongRoute { event: names.event, route: names.paths[0] }),
-        None => Ok(false),
-    }
+    let event = of_zim.map_or(names.event, zim::RoomEventName::name);
+    Err(ParseError::WrongRoute { event, route: names.paths[0] })
 }
 
 /// What distinguishes a login from a logout.
@@ -70,7 +76,7 @@ pub(super) fn seat(request: &Verified<Zego>, event: &SeatEvent) -> Result<Parsed
     Ok(Parsed::from(Change::Seat(SeatChange {
         app: request.app(),
         user: body.id("user_account")?,
-        room: body.id("room_id")?,
+        room: room::rtc_of(body)?,
         life: Some(life(body, "room_seq")?),
         track: Track::Media,
         mark,
@@ -83,7 +89,7 @@ pub(super) fn boundary(request: &Verified<Zego>, boundary: Boundary) -> Result<P
     let body = request.body();
     Ok(Parsed::from(Change::Life(LifeChange {
         app: request.app(),
-        room: body.id("room_id")?,
+        room: room::rtc_of(body)?,
         life: life(body, "room_session_id")?,
         boundary,
     })))

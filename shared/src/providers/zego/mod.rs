@@ -1,4 +1,4 @@
-//! ZEGOCLOUD's room callbacks (Server API, "Callback", RTC).
+//! ZEGOCLOUD's callbacks: those of rooms (Server API, "Callback", RTC), and in `zim` those of ZIM.
 //!
 //! POST to one URL per event, any 2xx is success, five retries after 2, 4, 8, 16 and 32 s, then
 //! the callback is lost. Order is not guaranteed.
@@ -11,6 +11,7 @@ mod apps;
 mod body;
 mod changes;
 mod event;
+mod room;
 mod room_close;
 mod room_create;
 mod room_login;
@@ -19,6 +20,7 @@ mod rules;
 mod says;
 mod signature;
 mod visits;
+mod zim;
 
 use std::time::Duration;
 
@@ -26,14 +28,19 @@ use std::time::Duration;
 pub use api_account::{ApiAccount, SERVER_SECRET};
 #[cfg(feature = "server-api")]
 pub(super) use api_account::{ApiAccountJson, read_api_account};
+pub use apps::{AppCredentials, Apps, CALLBACK_SECRETS, SERVER_SECRETS, ServerSecret};
 pub(super) use apps::{AppJson, read_apps};
-pub use apps::{Apps, CALLBACK_SECRETS};
+pub use room::rtc_name;
 pub use room_close::RoomClose;
 pub use room_create::RoomCreate;
 pub use room_login::RoomLogin;
 pub use room_logout::RoomLogout;
-pub use rules::{RULES, SEATS};
+pub use rules::RULES;
+pub(super) use rules::seats;
 pub use signature::sign;
+#[cfg(feature = "server-api")]
+pub use zim::api as zim_api;
+pub use zim::{RoomEvent, UserAction};
 
 use crate::{
     callback::{Fields, Provider, Redelivery, Rejection, Verified, VerifyError, coded_reply},

@@ -1,43 +1,49 @@
 //! How ZEGO's records are read.
 
-use super::{
-    changes::Changes,
-    says::{ADMIN, says},
-    visits::Visits,
-};
+use super::{changes::Changes, room, says::says, visits::Visits, zim};
 use crate::{
-    domain::{Kind, Mark, Role, Visit},
+    domain::{Kind, Mark, Role, RoomId, Visit},
     providers::rules::{
         self, Months, NewestMark, RoleRules, RoomEnds, RoomRules, Rules, SeatRules,
     },
 };
 
-/// ZEGO has rooms, each life of which has an id. It has no devices, and counts no months.
+/// ZEGO has rooms of two kinds: each life of one of RTC's has an id, and ZIM's have no such ids. ZIM has
+/// devices, and its logins are counted by month.
 pub static RULES: Rules = Rules {
-    rooms: Some(RoomRules {
-        tracks: &[],
-        visits: |_| Box::<Visits>::default(),
-        of_newest: |_, marks| visits_of_newest(marks),
-        ends: RoomEnds::Lives,
-        roles: RoleRules {
-            names: &[
-                (Role(0), "unspecified"),
-                (Role(1), "anchor"),
-                (Role(2), "audience"),
-                (ADMIN, "admin"),
-            ],
-            services: &[ADMIN],
-        },
-        says: |_, mark, role| says(mark, role),
-        numbered: Some(|| Box::<Changes>::default()),
-    }),
-    devices: None,
-    months: Months::NotCounted,
+    tracks: &[],
+    rooms: Some(|room, _| if room::is_zim(room) { &zim::ROOMS } else { &ROOMS }),
+    roles: RoleRules {
+        names: &[
+            (Role(0), "unspecified"),
+            (Role(1), "anchor"),
+            (Role(2), "audience"),
+            // Cloud recording, moderation, and robots: ZIM's rooms have no other role.
+            (Role::ADMIN, "admin"),
+        ],
+        services: &[Role::ADMIN],
+    },
+    devices: Some(zim::DEVICES),
+    months: Months::Counted,
 };
+
+/// RTC's rooms.
+static ROOMS: RoomRules = RoomRules {
+    visits: || Box::<Visits>::default(),
+    of_newest: visits_of_newest,
+    ends: RoomEnds::Lives,
+    says,
+    numbered: Some(|| Box::<Changes>::default()),
+};
+
+/// What the store has to know of the marks of the seats in a room.
+pub(in crate::providers) fn seats(room: &RoomId) -> &'static SeatRules {
+    if room::is_zim(room) { &zim::SEATS } else { &SEATS }
+}
 
 /// Within a session the higher sequence decides, so the last login and the last logout by sequence
 /// stay on the seat.
-pub static SEATS: SeatRules = SeatRules {
+static SEATS: SeatRules = SeatRules {
     newest: |mark| if mark.kind == Kind::Leave { NewestMark::Left } else { NewestMark::In },
     deciding: rules::last_by_sequence,
 };

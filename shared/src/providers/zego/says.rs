@@ -2,15 +2,13 @@
 
 use crate::domain::{Kind, LeaveReason, Mark, Order, Role, SessionId};
 
-/// The `user_role` of cloud recording and moderation.
-pub(super) const ADMIN: Role = Role(4);
-
 /// The event that left a mark, with the fields that give it its place in the order.
 pub(super) fn says(mark: &Mark, role: &str) -> String {
     let Order { time, session, sequence } = &mark.order;
     let session = session.as_ref().map_or("-", SessionId::as_str);
     let place = format!("login_time {time}, session_id {session}, user_update_seq {sequence}");
-    let not_counted = if mark.role == ADMIN { ", which does not count as a person" } else { "" };
+    let not_counted =
+        if mark.role == Role::ADMIN { ", which does not count as a person" } else { "" };
     let role = format!("{role}{not_counted}");
     if mark.kind == Kind::Leave {
         let reason = reason(mark.reason);
@@ -25,7 +23,8 @@ pub(super) fn says(mark: &Mark, role: &str) -> String {
 /// The code of `room_logout`, and what it means.
 fn reason(reason: LeaveReason) -> String {
     let (code, meaning) = match reason {
-        LeaveReason::Unspecified => return "none".to_owned(),
+        // No logout is read as the end of its room.
+        LeaveReason::Unspecified | LeaveReason::RoomClosed => return "none".to_owned(),
         LeaveReason::Other(code) => return code.to_string(),
         LeaveReason::Normal => (0, "normal"),
         LeaveReason::HeartbeatTimeout => (1, "heartbeat timeout"),

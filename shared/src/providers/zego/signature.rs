@@ -10,7 +10,7 @@ use sha1::{Digest, Sha1};
 use super::{Apps, Zego, body};
 use crate::{
     callback::{Secret, Verified, VerifyError, find_match},
-    domain::{IdError, SignatureUse, UnixSeconds},
+    domain::{IdError, SignatureUse, UnixMillis},
     http::Request,
 };
 
@@ -39,6 +39,14 @@ pub fn sign(secret: &Secret, timestamp: &str, nonce: &str) -> String {
     hex::encode(hash.finalize())
 }
 
+/// A time of ZEGO's, in seconds or in milliseconds: ZIM's pages say that the `timestamp` of room events
+/// is in milliseconds, and their samples show seconds. As seconds, the first number that is taken for
+/// milliseconds would be in the year 5138.
+pub(super) fn unix_millis(number: u64) -> UnixMillis {
+    const FIRST_MILLIS: u64 = 100_000_000_000;
+    UnixMillis(if number < FIRST_MILLIS { number * 1000 } else { number })
+}
+
 /// Checks the signature and the age of a request.
 pub(super) fn verify(
     request: &Request,
@@ -54,11 +62,11 @@ pub(super) fn verify(
     let nonce = body.required("nonce")?;
     let signature = body.required("signature")?;
 
-    let secrets = apps.get(&app).ok_or(VerifyError::UnknownApp)?;
+    let secrets = &apps.get(&app).ok_or(VerifyError::UnknownApp)?.callback_secrets;
     if secrets.is_empty() {
         return Err(VerifyError::NoSecret);
     }
-    let signed_at = UnixSeconds(body.required_integer(TIMESTAMP)?);
+    let signed_at = unix_millis(body.required_integer(TIMESTAMP)?).seconds();
     let now = request.received_at.seconds();
     let good_until = VerifyError::check_age(TIMESTAMP, signed_at, now, max_age)?;
     let expected = secrets.iter().map(|secret| sign(secret, timestamp, nonce));
@@ -73,6 +81,7 @@ pub(super) fn verify(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::UnixSeconds;
 
     /// The vectors of ZEGO's page and three more, in which the secret sorts first, in the middle
     /// and last.
@@ -115,6 +124,20 @@ mod tests {
             sign(&secret("secret"), "1470820198", "123412"),
             "c015908d52c8c454bc2d9fb2b1cce1163e29b356"
         );
+    }
+
+    #[test]
+    fn a_time_is_in_seconds_or_in_milliseconds_by_its_magnitude() {
+        for (number, millis) in [
+            (1_700_000_000, 1_700_000_000_000),
+            (1_700_000_000_123, 1_700_000_000_123),
+            (99_999_999_999, 99_999_999_999_000),
+            (100_000_000_000, 100_000_000_000),
+            (0, 0),
+            (u64::MAX, u64::MAX),
+        ] {
+            assert_eq!(unix_millis(number), UnixMillis(millis));
+        }
     }
 
     #[test]

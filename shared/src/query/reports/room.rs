@@ -25,7 +25,7 @@ pub(in crate::query) struct RoomReport {
     app: AppId,
     /// The room.
     room: RoomId,
-    /// The life of the room. Null in Tencent's rooms, which have no lives.
+    /// The life of the room. Null in Tencent's rooms and ZIM's, which have no lives.
     life: Option<LifeId>,
     /// When the first page was asked for. A visit that lasts has lasted until then.
     as_of: UnixMillis,
@@ -42,13 +42,13 @@ pub(in crate::query) struct RoomReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Totals {
-    /// When the life began. Of Tencent's rooms, the first creation in the span. Null if there is
-    /// none.
+    /// When the life began. Of Tencent's rooms and ZIM's, the first creation in the span. Null if
+    /// there is none.
     began_at: Option<UnixMillis>,
     /// Whether the creation never arrived: `began_at` is then the beginning of the first visit.
     began_assumed: bool,
-    /// When the life ended. Null while it lasts. Of Tencent's rooms, the last dismissal in the span,
-    /// unless the room was created again.
+    /// When the life ended. Null while it lasts. Of Tencent's rooms and ZIM's, the last dismissal in
+    /// the span, unless the room was created again.
     ended_at: Option<UnixMillis>,
     /// Whether the close never arrived: `ended_at` is then the beginning of the next life.
     ended_assumed: bool,
@@ -72,7 +72,7 @@ struct Totals {
     /// The most people at one moment.
     peak: Peak,
     /// The smallest number of lost callbacks of the life that explains what arrived. Null for
-    /// Tencent, which does not number them.
+    /// Tencent and ZIM, which do not number them.
     missing: Option<u64>,
 }
 

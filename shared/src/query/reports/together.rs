@@ -19,7 +19,7 @@ pub(in crate::query) struct Together {
     app: AppId,
     /// The room.
     room: RoomId,
-    /// The life of the room. Null in Tencent's rooms, which have no lives.
+    /// The life of the room. Null in Tencent's rooms and ZIM's, which have no lives.
     life: Option<LifeId>,
     /// The time for which the answer is true, by the clock of the function that answers. A visit
     /// that lasts has lasted until then.

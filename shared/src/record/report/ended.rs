@@ -90,7 +90,7 @@ impl Record<'_> {
                 let visits = if seat.seen.is_empty() {
                     let marks: Vec<Mark> =
                         store.marks(app, &user, &seat, now).try_collect().await?;
-                    self.rules().visits_of(seat.track, &marks)
+                    self.rules().visits_of(&seat.room, seat.track, &marks)
                 } else {
                     ends.observed_on(&user, &seat).await?
                 };

@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use super::{ReportError, person::Window, span::Span};
 use crate::{
     domain::{Boundary, Life, LifeId, MAX_EVENT_TIME_AHEAD, RoomId, UnixMillis},
-    providers::RoomEnds as Ends,
+    providers::{AtOnce, RoomEnds as Ends},
     record::{
         Record,
         ends::{LifeEnd, RoomEnds},
@@ -74,10 +74,10 @@ impl<'a> Record<'a> {
         window: Window,
         ends: &mut RoomEnds<'a>,
     ) -> Result<ReportedLife, ReportError> {
-        match self.room_ends() {
+        match self.room_ends(room) {
             Ends::Lives => self.life_with_a_name(room, asked, ends).await,
             Ends::Boundaries(_) if asked.is_some() => Err(ReportError::NoLives),
-            Ends::Boundaries(_) => self.life_without_a_name(room, window).await,
+            Ends::Boundaries(at_once) => self.life_without_a_name(room, window, at_once).await,
         }
     }
 
@@ -130,6 +130,7 @@ impl<'a> Record<'a> {
         self,
         room: &RoomId,
         window: Window,
+        at_once: AtOnce,
     ) -> Result<ReportedLife, ReportError> {
         let mut life = ReportedLife { life: None, created: None, end: None };
         let Self { store, app, now } = self;
@@ -138,7 +139,7 @@ impl<'a> Record<'a> {
         for track in self.tracks().iter() {
             let mut newest = None;
             let from = (track, window.from);
-            let mut boundaries = pin!(store.boundaries_from(app, room, from, now));
+            let mut boundaries = pin!(self.boundaries_from(room, from, at_once));
             while let Some(boundary) = boundaries.try_next().await? {
                 is_known = true;
                 if boundary.at() > window.to {

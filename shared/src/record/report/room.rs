@@ -81,9 +81,9 @@ impl<'a> Record<'a> {
                 let mut seats = store.seats_in_room(app, user, room, now).await?;
                 let are_two = united::of_two_tracks(self.tracks(), &seats).is_some();
                 let mut other = if are_two { seats.pop() } else { None };
-                let members_of = seats.into_iter().map(|seat| {
-                    Ok((Member { user: (*user).clone(), seat }, other.take()))
-                });
+                let members_of = seats
+                    .into_iter()
+                    .map(|seat| Ok((Member { user: (*user).clone(), seat }, other.take())));
                 members.extend(members_of);
             }
             stream::iter(members).boxed()
@@ -111,7 +111,7 @@ impl Occupants<'_> {
             }
             let marks: Vec<Mark> = store.marks(app, &user, &seat, now).try_collect().await?;
             let mut visits = Vec::new();
-            for visit in self.record.rules().visits_of(seat.track, &marks) {
+            for visit in self.record.rules().visits_of(&seat.room, seat.track, &marks) {
                 visits.push(self.ends.decide_on(&user, &seat, visit).await?);
             }
             let (name, is_again) = (seat.name, false);
@@ -242,7 +242,7 @@ impl<'a> Record<'a> {
         let RoomQuestion { life, window, settle } = question;
         let occupants = self.occupants(room, life, window, &[]).await?;
         Ok(RoomReport {
-            changes: self.rules().rooms.and_then(|rooms| rooms.numbered).map(|numbered| numbered()),
+            changes: self.rules().numbered(room),
             occupants,
             window,
             first_visit: None,

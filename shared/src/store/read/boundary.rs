@@ -38,13 +38,13 @@ impl Reader {
     }
 
     /// The boundaries of a room by one track from a time on, the oldest first.
-    pub fn boundaries_from<'a>(
-        &'a self,
+    pub fn boundaries_from(
+        &self,
         app: &App,
         room: &RoomId,
         (track, from): (Track, UnixMillis),
         now: UnixMillis,
-    ) -> impl Stream<Item = Result<Boundary, StoreError>> + Send + 'a {
+    ) -> impl Stream<Item = Result<Boundary, StoreError>> + Send + use<> {
         let query = self.query_boundaries(app, room, track, from).scan_index_forward(true);
         items(query, Some(NEWEST_BOUNDARIES), now).and_then(async |item| read_boundary(&item))
     }

@@ -3,6 +3,7 @@
 use super::{
     super::{
         StoreError,
+        erasures::ErasedAt,
         item::{
             self, CHECKED_AT, Item, KICKED_STAMP, LOGOUT_STAMP, OFFLINE_STAMP, ONLINE_STAMP,
             SEEN_OFFLINE, SEEN_ONLINE,
@@ -12,7 +13,10 @@ use super::{
     },
     Reader,
 };
-use crate::domain::{App, Device, UnixMillis, UserId};
+use crate::{
+    domain::{App, Device, UnixMillis, UserId, devices_of_sessions},
+    providers::{DeviceItems, device_items},
+};
 
 impl Reader {
     /// All devices of a user, read consistently.
@@ -26,23 +30,39 @@ impl Reader {
         user: &UserId,
         now: UnixMillis,
     ) -> Result<Vec<Device>, StoreError> {
-        let items = self.of_user(app, user, keys::DEVICE, now).await?;
-        let erased = self.erased.of(app, user);
-        let device = |item| {
-            let device = self.counted(app, read_device(item)?);
-            Ok(match erased {
+        let devices = match device_items(app.provider) {
+            DeviceItems::Each => {
+                let items = self.of_user(app, user, keys::DEVICE, now).await?;
+                items.iter().map(read_device).collect::<Result<_, _>>()?
+            }
+            DeviceItems::Sessions => {
+                let items = self.of_user(app, user, keys::SESSIONS, now).await?;
+                read_sessions(&items)?
+            }
+        };
+        Ok(self.left_of_devices(app, devices, self.erased.of(app, user)))
+    }
+
+    /// What is left of devices: observations that do not count are ignored, and so is what was erased.
+    pub(super) fn left_of_devices(
+        &self,
+        app: &App,
+        devices: Vec<Device>,
+        erased: Option<ErasedAt>,
+    ) -> Vec<Device> {
+        let left = devices.into_iter().filter_map(|device| {
+            let device = self.counted(app, device);
+            match erased {
                 Some(erased) => device.and_then(|device| erased.left_of_device(device)),
                 None => device,
-            })
-        };
-        items.iter().filter_map(|item| device(item).transpose()).collect()
+            }
+        });
+        left.collect()
     }
-}
 
-impl Reader {
     /// A device without the observations that are ignored; `None` if nothing else shows that it was
     /// ever there.
-    pub(super) fn counted(&self, app: &App, device: Device) -> Option<Device> {
+    fn counted(&self, app: &App, device: Device) -> Option<Device> {
         let counts = |at: &UnixMillis| self.settings.counts_seen_at(app, *at);
         let device = Device {
             seen_online: device.seen_online.filter(counts),
@@ -69,4 +89,15 @@ pub(super) fn read_device(item: &Item) -> Result<Device, StoreError> {
         seen_offline: item::millis(item, SEEN_OFFLINE)?,
         checked_at: item::millis(item, CHECKED_AT)?,
     })
+}
+
+/// The sessions on some items, each as a device. Their marks may have been moved from one item to
+/// another.
+pub(super) fn read_sessions(items: &[Item]) -> Result<Vec<Device>, StoreError> {
+    let (mut marks, mut checked_at) = (Vec::new(), None);
+    for item in items {
+        marks.extend(item::sessions(item)?);
+        checked_at = checked_at.max(item::millis(item, CHECKED_AT)?);
+    }
+    Ok(devices_of_sessions(marks, checked_at))
 }

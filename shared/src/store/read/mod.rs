@@ -32,7 +32,7 @@ pub use live::{LIVE_PARTS, LiveRoom};
 pub use people::{PeopleSource, PersonRow};
 pub use person::{PersonContent, PersonItem};
 pub(super) use person::{PersonKind, month_counted_at};
-pub use registration::{RegistrationRow, RegistrationsPage};
+pub use registration::{Account, RegistrationRow, RegistrationsPage};
 pub use roster::{IsIn, Member, Roster, RosterPage, RosterRow};
 pub use seat::Seat;
 
@@ -82,7 +82,8 @@ impl Reader {
 
     /// Whether there is nothing of a track that does not count.
     fn has_only_tracks_that_count(&self, app: &App) -> bool {
-        let is_media_only = !self.erased.has_second_track(app) && self.tracks(app).has(Track::Media);
+        let is_media_only =
+            !self.erased.has_second_track(app) && self.tracks(app).has(Track::Media);
         is_media_only || self.tracks(app) == Tracks::Both
     }
 

@@ -9,6 +9,7 @@ use super::{
         table::PK,
     },
     Reader,
+    registration::read_profile,
     rows::Direction,
 };
 use crate::domain::{App, Month, UnixMillis, UserId};
@@ -25,7 +26,8 @@ const ROWS: [&str; 2] = [" ", "\u{10ffff}"];
 pub enum PeopleSource {
     /// Those who logged in in this month or in the one before.
     Active(Month),
-    /// Those who are registered.
+    /// Those who are registered, and then those whose profiles changed although their registrations
+    /// never arrived.
     Registered,
 }
 
@@ -36,6 +38,10 @@ pub struct PersonRow {
     pub row: String,
     /// Who.
     pub user: UserId,
+    /// Whether they are registered, as far as the list is about that.
+    pub is_registered: bool,
+    /// When the newest change of their profile was reported, if it was not read since.
+    pub profile_changed_at: Option<UnixMillis>,
 }
 
 impl PeopleSource {
@@ -44,7 +50,7 @@ impl PeopleSource {
     pub fn parts(self) -> u8 {
         match self {
             Self::Active(_) => 2 * MONTH_SHARDS,
-            Self::Registered => SHARDS,
+            Self::Registered => SHARDS + 1,
         }
     }
 
@@ -52,7 +58,8 @@ impl PeopleSource {
         match self {
             Self::Active(month) if part < MONTH_SHARDS => keys::month_shard(app, month, part),
             Self::Active(month) => keys::month_shard(app, month.before(), part - MONTH_SHARDS),
-            Self::Registered => keys::registrations(app, part),
+            Self::Registered if part < SHARDS => keys::registrations(app, part),
+            Self::Registered => keys::unregistered(app),
         }
     }
 }
@@ -73,8 +80,13 @@ impl Reader {
         self.rows(source.partition(app, part), range, Direction::OldestFirst, AT_FIRST, now)
             .try_filter(move |(row, _)| std::future::ready(Some(row.as_str()) != after))
             .and_then(|(row, item)| {
-                let user = item::text(&item, PK).and_then(keys::parse_user);
-                std::future::ready(user.map(|user| PersonRow { row, user }))
+                let read = || {
+                    let user = keys::parse_user(item::text(&item, PK)?)?;
+                    let profile_changed_at = read_profile(&item)?.unread_change();
+                    let is_registered = item::is_registered(&item);
+                    Ok(PersonRow { row, user, is_registered, profile_changed_at })
+                };
+                std::future::ready(read())
             })
     }
 }

@@ -12,14 +12,14 @@ use super::{
         table::{PK, SK},
     },
     Reader,
-    device::read_device,
-    registration::read_registration,
+    device::{read_device, read_sessions},
+    registration::Account,
     rows::{items, pages},
     seat::Seat,
 };
 use crate::domain::{
-    App, Details, Device, LifeId, Mark, Month, Registration, RoomId, Track, UnixMillis,
-    UnixSeconds, UserId,
+    App, Details, Device, LifeId, Mark, Month, Registered, RoomId, Track, UnixMillis, UnixSeconds,
+    UserId,
 };
 
 /// One of the items that are stored about a person.
@@ -42,10 +42,14 @@ pub enum PersonContent {
     OlderMarks(RoomId, Option<LifeId>, Track, Vec<Mark>),
     /// A device, and the month that its newest login is counted for.
     Device(Device, Option<Month>),
+    /// Sessions, each as a device, and the newest month that a login of theirs is counted for.
+    Sessions(Vec<Device>, Option<Month>),
     /// A month in which they count as active, and the login by which they do.
     Month(Month, Option<UnixMillis>),
-    /// Their registration.
-    Registration(Registration),
+    /// Their registration, and what became of the profile.
+    Registration(Registered),
+    /// When their profile changed. Their registration never arrived.
+    ProfileChange(UnixMillis),
 }
 
 /// The kinds of items in a person's partition.
@@ -54,6 +58,7 @@ pub(in super::super) enum PersonKind {
     Seat,
     Moved,
     Device,
+    Sessions,
     Month,
     Registration,
 }
@@ -66,6 +71,7 @@ impl PersonKind {
             (keys::SEAT, Self::Seat),
             (keys::MOVED, Self::Moved),
             (keys::DEVICE, Self::Device),
+            (keys::SESSIONS, Self::Sessions),
             (keys::MONTH, Self::Month),
         ];
         if sk == keys::REGISTRATION {
@@ -138,14 +144,14 @@ impl Reader {
                 (!marks.is_empty()).then_some(PersonContent::OlderMarks(room, life, track, marks))
             }
             PersonKind::Device => {
-                let month = item::optional_text(item, COUNTED_MONTH);
-                let month = month.and_then(|month| month.parse().ok());
-                let device = self.counted(app, read_device(item)?);
-                let device = match erased {
-                    Some(erased) => device.and_then(|device| erased.left_of_device(device)),
-                    None => device,
-                };
-                device.map(|device| PersonContent::Device(device, month))
+                let device = self.left_of_devices(app, vec![read_device(item)?], erased).pop();
+                device.map(|device| PersonContent::Device(device, counted_month(item)))
+            }
+            PersonKind::Sessions => {
+                let sessions = read_sessions(std::slice::from_ref(item))?;
+                let sessions = self.left_of_devices(app, sessions, erased);
+                let month = counted_month(item);
+                (!sessions.is_empty()).then_some(PersonContent::Sessions(sessions, month))
             }
             PersonKind::Month => {
                 let login_at = item::millis(item, LOGIN_AT)?;
@@ -153,9 +159,10 @@ impl Reader {
                 (!is_erased).then_some(PersonContent::Month(keys::parse_month(sk)?, login_at))
             }
             PersonKind::Registration => {
-                let registration = read_registration(app, item)?;
-                let is_erased = self.is_erased(&registration);
-                (!is_erased).then_some(PersonContent::Registration(registration))
+                self.read_account(app, user, item)?.map(|account| match account {
+                    Account::Registered(registered) => PersonContent::Registration(registered),
+                    Account::Changed(at) => PersonContent::ProfileChange(at),
+                })
             }
         };
         let expires_at = item::optional_number(item, EXPIRES_AT).map(UnixSeconds);
@@ -171,6 +178,11 @@ pub(in super::super) fn month_counted_at(item: &Item) -> Result<UnixMillis, Stor
     }
     let expires_at = item::optional_number(item, EXPIRES_AT).unwrap_or_default();
     Ok(UnixMillis(expires_at.saturating_mul(1000)).before(keys::MONTH_KEPT))
+}
+
+/// The newest month that a login of a device, or of a session, is counted for.
+fn counted_month(item: &Item) -> Option<Month> {
+    item::optional_text(item, COUNTED_MONTH)?.parse().ok()
 }
 
 fn read_details(item: &Item) -> Details {

@@ -6,8 +6,8 @@ use super::{
     super::{
         StoreError,
         item::{
-            self, CREATE_TIME, DETAILS, DISPLAY_NAME, FIRST_LOGIN, Item, OLD_DETAILS, RECONCILED,
-            RECORDED_AT, SOURCE,
+            self, CREATE_TIME, DETAILS, DISPLAY_NAME, FIRST_LOGIN, Item, OLD_DETAILS,
+            PROFILE_CHANGED_AT, PROFILE_READ_AT, RECONCILED, RECORDED_AT, SOURCE,
         },
         keys::{self, SHARDS},
         table::PK,
@@ -15,7 +15,9 @@ use super::{
     Reader,
     rows::{Direction, Merged, rows_per_shard},
 };
-use crate::domain::{App, Registration, RegistrationSource, UnixMillis, UserId};
+use crate::domain::{
+    App, Profile, Registered, Registration, RegistrationSource, UnixMillis, UserId,
+};
 
 /// A part of the list of an app's registrations.
 #[derive(Debug, Clone)]
@@ -36,7 +38,16 @@ pub struct RegistrationRow {
     /// Its place in the list: where a page after it begins.
     pub row: String,
     /// The registration.
-    pub registration: Registration,
+    pub registered: Registered,
+}
+
+/// What a provider has reported of a user's account, without what was erased.
+#[derive(Debug, Clone)]
+pub enum Account {
+    /// The user is registered.
+    Registered(Registered),
+    /// The registration never arrived, or was erased. The profile changed then.
+    Changed(UnixMillis),
 }
 
 impl Reader {
@@ -49,10 +60,41 @@ impl Reader {
         &self,
         app: &App,
         user: &UserId,
-    ) -> Result<Option<Registration>, StoreError> {
+    ) -> Result<Option<Registered>, StoreError> {
+        Ok(match self.account(app, user).await? {
+            Some(Account::Registered(registered)) => Some(registered),
+            Some(Account::Changed(_)) | None => None,
+        })
+    }
+
+    /// What the provider has reported of a user's account, read consistently.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::registration`].
+    pub async fn account(&self, app: &App, user: &UserId) -> Result<Option<Account>, StoreError> {
         let read = self.table.item(keys::user(app, user), keys::REGISTRATION.to_owned()).await?;
-        let registration = read.map(|item| read_registration(app, &item)).transpose()?;
-        Ok(registration.filter(|registration| !self.is_erased(registration)))
+        read.map_or(Ok(None), |item| self.read_account(app, user, &item))
+    }
+
+    /// Reads the item of a registration; `None` if all of it was erased.
+    pub(super) fn read_account(
+        &self,
+        app: &App,
+        user: &UserId,
+        item: &Item,
+    ) -> Result<Option<Account>, StoreError> {
+        let erased = self.erased.of(app, user);
+        let mut profile = read_profile(item)?;
+        profile.changed_at =
+            profile.changed_at.filter(|at| !erased.is_some_and(|erased| erased.covers(*at)));
+        if item::is_registered(item) {
+            let registration = read_registration(app, item)?;
+            if !self.is_erased(&registration) {
+                return Ok(Some(Account::Registered(Registered { registration, profile })));
+            }
+        }
+        Ok(profile.changed_at.map(Account::Changed))
     }
 
     /// An app's registrations, by the time they are from, the earliest first.
@@ -80,11 +122,17 @@ impl Reader {
         });
         rows.try_flatten()
             .try_filter(move |(row, _)| std::future::ready(Some(row.as_str()) != after))
-            .and_then(move |(row, item)| {
-                let read = read_registration(app, &item);
-                std::future::ready(read.map(|registration| RegistrationRow { row, registration }))
+            .try_filter_map(move |(row, item)| {
+                let read = keys::parse_user(item::text(&item, PK).unwrap_or_default())
+                    .and_then(|user| self.read_account(app, &user, &item));
+                std::future::ready(read.map(|account| match account {
+                    Some(Account::Registered(registered)) => {
+                        Some(RegistrationRow { row, registered })
+                    }
+                    // The index may lag behind an erasure.
+                    Some(Account::Changed(_)) | None => None,
+                }))
             })
-            .try_filter(|row| std::future::ready(!self.is_erased(&row.registration)))
     }
 
     /// Whether a registration is one of somebody who was erased since.
@@ -95,7 +143,13 @@ impl Reader {
     }
 }
 
-pub(super) fn read_registration(app: &App, item: &Item) -> Result<Registration, StoreError> {
+/// What is known of the profile of a registration's item.
+pub(super) fn read_profile(item: &Item) -> Result<Profile, StoreError> {
+    let at = |name| item::millis(item, name);
+    Ok(Profile { changed_at: at(PROFILE_CHANGED_AT)?, read_at: at(PROFILE_READ_AT)? })
+}
+
+fn read_registration(app: &App, item: &Item) -> Result<Registration, StoreError> {
     let old = OLD_DETAILS.into_iter().filter_map(|name| Some((name.into(), item.get(name)?)));
     let others = item.get(DETAILS).and_then(|details| details.as_m().ok()).into_iter().flatten();
     let details = old.chain(others.map(|(name, value)| (name.clone().into(), value)));

@@ -296,7 +296,7 @@ impl Reader {
         Member { user, seat }: Member,
         now: UnixMillis,
     ) -> Result<Member, StoreError> {
-        let says = seat_rules(app.provider, seat.track).newest;
+        let says = seat_rules(app.provider, &seat.room, seat.track).newest;
         let is_unclear = |newest: &Mark| says(newest) == NewestMark::Unclear;
         if seat.moved_to.is_none() || !seat.marks.iter().max().is_some_and(is_unclear) {
             return Ok(Member { user, seat });

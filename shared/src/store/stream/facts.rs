@@ -8,19 +8,21 @@ use super::{
     super::{
         StoreError,
         item::{
-            self, CLOSED_AT, CREATE_TIME, CREATED_AT, Item, KICKED_STAMP, LOGOUT_STAMP,
-            OFFLINE_STAMP, ONLINE_STAMP, RECORDED_AT, SEEN_IN, SEEN_OFFLINE, SEEN_ONLINE, SEEN_OUT,
-            SOURCE,
+            self, CLOSED_AT, CREATED_AT, Item, KICKED_STAMP, LOGOUT_STAMP, OFFLINE_STAMP,
+            ONLINE_STAMP, PROFILE_CHANGED_AT, PROFILE_READ_AT, SEEN_IN, SEEN_OFFLINE, SEEN_ONLINE,
+            SEEN_OUT, SOURCE,
         },
-        keys::{self, BOUNDARY, DEVICE, EMPTIED, LIFE, Owner, REGISTRATION, SEAT, SETTLED},
+        keys::{
+            self, BOUNDARY, DEVICE, EMPTIED, LIFE, Owner, REGISTRATION, SEAT, SESSIONS, SETTLED,
+        },
         settled::{EmptiedRoom, SettledLife},
         table::{PK, SK},
     },
     Images, StreamRecord,
 };
 use crate::domain::{
-    App, DeviceName, DeviceSays, DeviceSeen, LifeId, Mark, Platform, RegistrationSource, RoomId,
-    Seen, SessionId, Stamp, Track, UnixMillis, UserId,
+    App, DeviceName, DeviceSays, DeviceSeen, LifeId, Mark, Platform, Register, RegistrationSource,
+    RoomId, Seen, SessionId, SessionMark, SessionState, Stamp, Track, UnixMillis, UserId,
 };
 
 /// A fact that a write added.
@@ -50,7 +52,9 @@ impl NewFact {
             Fact::SeenDevice { user, .. }
             | Fact::Online { user, .. }
             | Fact::Offline { user, .. }
-            | Fact::Registered { user, .. } => (user, self.at),
+            | Fact::Registered { user, .. }
+            | Fact::ProfileChanged { user }
+            | Fact::ProfileRead { user } => (user, self.at),
             Fact::Opened { .. }
             | Fact::Closed { .. }
             | Fact::Settled { .. }
@@ -167,7 +171,17 @@ pub enum Fact {
         /// How it is known.
         source: RegistrationSource,
     },
-    /// An item about a user was deleted on request.
+    /// A user's profile changed.
+    ProfileChanged {
+        /// Whose.
+        user: UserId,
+    },
+    /// The provider was asked for a user's profile, and what it said was stored.
+    ProfileRead {
+        /// Whose.
+        user: UserId,
+    },
+    /// An item about a user was deleted on request, or all but a newer part of it.
     Erased {
         /// Whom it was about.
         user: UserId,
@@ -210,7 +224,8 @@ pub(super) fn of(record: &StreamRecord) -> Result<Vec<NewFact>, StoreError> {
             facts.extend(subject.seen_device(&user)?);
             Ok(facts)
         }
-        Owner::User(user) if sk == REGISTRATION => subject.registration(user),
+        Owner::User(user) if sk == SESSIONS => subject.sessions(&user),
+        Owner::User(user) if sk == REGISTRATION => subject.registration(user, record.written_at()),
         Owner::Room(room) if sk.starts_with(LIFE) => subject.ends_of_life(&room),
         Owner::Room(room) if sk.starts_with(BOUNDARY) => subject.boundary(&room),
         Owner::Room(room) if sk.starts_with(SETTLED) => subject.settled(room),
@@ -374,24 +389,77 @@ impl Subject<'_> {
         Ok(facts)
     }
 
-    /// A registration, when it is inserted. An earlier receipt that replaces it is no other
-    /// registration.
-    fn registration(&self, user: UserId) -> Result<Vec<NewFact>, StoreError> {
-        if self.old.is_some() {
-            return Ok(Vec::new());
-        }
-        let created = item::millis(self.new, CREATE_TIME)?;
-        let at = match created {
-            None => item::millis(self.new, RECORDED_AT)?,
-            created => created,
+    /// What is new of a user's sessions. Marks that were moved lie on other items.
+    fn sessions(&self, user: &UserId) -> Result<Vec<NewFact>, StoreError> {
+        let known: HashSet<&[u8]> = self
+            .old
+            .map(|old| item::session_bytes(old).iter().map(AsRef::as_ref).collect())
+            .unwrap_or_default();
+        let marks = item::sessions(self.new)?;
+        let bytes = item::session_bytes(self.new).iter().map(AsRef::as_ref);
+        let mut added: Vec<(&[u8], &SessionMark)> =
+            bytes.zip(&marks).filter(|(bytes, _)| !known.contains(bytes)).collect();
+        // A login that only its end names is part of that end.
+        added.retain(|(_, mark)| mark.state != SessionState::LoginNamed);
+        added.sort_unstable_by_key(|(bytes, _)| *bytes);
+        let fact = |(bytes, mark): (&[u8], &SessionMark)| {
+            let SessionMark { at, state, session, platform } = mark.clone();
+            let is_newer = |other: &SessionMark| other.session == session && other.at > at;
+            let is_late = marks.iter().any(is_newer);
+            let (user, name) = (user.clone(), mark_name(bytes));
+            let connection = Some(session.clone());
+            let fact = match mark.stamp() {
+                Some((Register::Online, stamp)) => {
+                    Fact::Online { user, platform, connection, stamp }
+                }
+                Some((_, stamp)) => Fact::Offline { user, platform, connection, stamp },
+                None => {
+                    let device = DeviceName { platform, connection };
+                    let seen = DeviceSeen { device, at, online: DeviceSays::Offline };
+                    Fact::SeenDevice { user, seen }
+                }
+            };
+            let is_late = is_late && state != SessionState::SeenOffline;
+            self.fact(name, at, is_late, fact)
         };
-        let at = at.ok_or(StoreError::Item("a registration has no time"))?;
+        Ok(added.into_iter().map(fact).collect())
+    }
+
+    /// A registration, when it becomes known, and what becomes of its profile. An earlier receipt
+    /// that replaces a registration is no other one.
+    fn registration(
+        &self,
+        user: UserId,
+        written_at: UnixMillis,
+    ) -> Result<Vec<NewFact>, StoreError> {
+        let was_registered = self.old.is_some_and(item::is_registered);
+        let mut facts = match (was_registered, item::is_registered(self.new)) {
+            (false, true) => vec![self.registered(user.clone())?],
+            (true, false) => {
+                let fact = Fact::Erased { user: user.clone() };
+                vec![self.fact("erased", written_at, false, fact)]
+            }
+            _ => Vec::new(),
+        };
+        if let Some(at) = self.added(PROFILE_CHANGED_AT, item::millis)? {
+            let fact = Fact::ProfileChanged { user: user.clone() };
+            facts.push(self.fact(PROFILE_CHANGED_AT, at, false, fact));
+        }
+        // Of a registration that the provider listed, it comes with it.
+        if let Some(at) = self.added(PROFILE_READ_AT, item::millis)?.filter(|_| was_registered) {
+            facts.push(self.fact(PROFILE_READ_AT, at, false, Fact::ProfileRead { user }));
+        }
+        Ok(facts)
+    }
+
+    fn registered(&self, user: UserId) -> Result<NewFact, StoreError> {
+        let at = item::registered_at(self.new)?;
         let source = match item::text(self.new, SOURCE)? {
             item::FIRST_LOGIN => RegistrationSource::FirstLogin,
             item::RECONCILED => RegistrationSource::Reconciled,
             _ => RegistrationSource::Callback,
         };
-        Ok(vec![self.fact(REGISTRATION, at, false, Fact::Registered { user, source })])
+        Ok(self.fact(REGISTRATION, at, false, Fact::Registered { user, source }))
     }
 
     /// An attribute's value, if it was not there before the write or was another one.

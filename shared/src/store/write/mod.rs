@@ -1,7 +1,7 @@
 //! What callbacks write: one file for each kind of [`Change`].
 //!
-//! Each write carries its own condition, so nothing is read first. The exception is a seat that has
-//! grown too large: it is read before its oldest marks are moved.
+//! Each write carries its own condition, so nothing is read first. The exception is what has grown too
+//! large, a seat or a user's sessions: it is read before its oldest marks are moved.
 
 mod boundary;
 mod device;
@@ -12,8 +12,10 @@ mod live;
 mod month;
 mod observation;
 mod pass;
+mod profile;
 mod registration;
 mod seat;
+mod session;
 mod settle;
 mod signature_use;
 mod sweep;
@@ -43,8 +45,8 @@ const CONCURRENT_CHANGES: usize = 32;
 
 /// The table as callbacks use it: they store changes and never query.
 ///
-/// Its function may put, update and get items. It gets an item when it starts, and a seat that has
-/// grown too large.
+/// Its function may put, update and get items. It gets an item when it starts, and a seat or a user's
+/// sessions that have grown too large.
 #[derive(Debug, Clone)]
 pub struct Writer {
     table: Table,
@@ -96,7 +98,9 @@ impl Writer {
             Change::Life(change) => self.apply_life(change, received_at).await,
             Change::Boundary(change) => self.apply_boundary(change, received_at).await,
             Change::Device(change) => self.apply_device(change, received_at).await,
+            Change::Session(change) => self.apply_session(change, received_at).await,
             Change::Registration(registration) => self.register(registration).await,
+            Change::Profile(change) => self.note_profile(change).await,
         }
     }
 

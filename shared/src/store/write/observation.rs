@@ -8,7 +8,7 @@
 //! That somebody is in lies on a seat without a life. Nothing else writes that one, so an
 //! observation also writes its place.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_dynamodb::{Client, primitives::Blob, types::AttributeValue};
 
@@ -17,16 +17,19 @@ use super::{
         StoreError,
         item::{
             self, CHECKED_AT, EXPIRES_AT, NEWEST, SEEN_AT, SEEN_IN, SEEN_OFFLINE, SEEN_ONLINE,
-            SEEN_OUT,
+            SEEN_OUT, SESSIONS,
         },
         keys::{self, Section},
         table::{INDEX_PK, INDEX_SK, PK, Table},
     },
     update::{Update, Written},
 };
-use crate::domain::{
-    App, CLOCKS_DIFFER, DeviceName, DeviceSays, DeviceSeen, LifeId, Outcome, RoomId, Says,
-    SeatObservation, Seen, Track, UnixMillis, UserId,
+use crate::{
+    domain::{
+        App, CLOCKS_DIFFER, DeviceName, DeviceSays, DeviceSeen, LifeId, Outcome, RoomId, Says,
+        SeatObservation, Seen, SessionId, SessionMark, SessionState, Track, UnixMillis, UserId,
+    },
+    providers::{DeviceItems, device_items},
 };
 
 /// The table as it is used by what asks providers: it stores what they answered.
@@ -34,7 +37,7 @@ use crate::domain::{
 /// Its function may update items.
 #[derive(Debug, Clone)]
 pub struct Observer {
-    table: Table,
+    pub(super) table: Table,
     retention: Duration,
 }
 
@@ -119,6 +122,9 @@ impl Observer {
         seen: &DeviceSeen,
     ) -> Result<Outcome, StoreError> {
         let DeviceName { platform, connection } = &seen.device;
+        if let (DeviceItems::Sessions, Some(session)) = (device_items(app.provider), connection) {
+            return self.add_session(app, user, session, seen).await;
+        }
         let register = match seen.online {
             DeviceSays::Online => SEEN_ONLINE,
             DeviceSays::Offline => SEEN_OFFLINE,
@@ -143,6 +149,36 @@ impl Observer {
                 Some(at) if at == seen.at => Outcome::Duplicate,
                 Some(_) => Outcome::Stale,
             },
+        })
+    }
+
+    /// Adds that a session is offline to the user's sessions. That one is online is never added: no
+    /// provider names the session that it means.
+    async fn add_session(
+        &self,
+        app: &App,
+        user: &UserId,
+        session: &SessionId,
+        seen: &DeviceSeen,
+    ) -> Result<Outcome, StoreError> {
+        if seen.online == DeviceSays::Online {
+            return Ok(Outcome::Ignored);
+        }
+        let mark = SessionMark {
+            at: seen.at,
+            state: SessionState::SeenOffline,
+            session: session.clone(),
+            platform: seen.device.platform.clone(),
+        };
+        let update = Update::of(keys::user(app, user), keys::SESSIONS)
+            .add(SESSIONS, item::session_set([&mark]))
+            .given("mark", item::session_mark(&mark))
+            .only_if(format!("attribute_exists({PK}) AND NOT contains({SESSIONS}, :mark)"))
+            .or_return_item();
+        Ok(match self.table.update(update).await? {
+            Written::Yes(_) => Outcome::Applied,
+            Written::No(known) if known.is_empty() => Outcome::Ignored,
+            Written::No(_) => Outcome::Duplicate,
         })
     }
 
@@ -171,24 +207,32 @@ impl Observer {
         item::number(at.after(self.retention).after(self.retention).seconds().0)
     }
 
-    /// Notes that the provider confirmed at a time what is known of a device.
+    /// Notes that the provider confirmed at a time what is known of some of a user's devices. Of
+    /// sessions, it is one note for all of them.
     ///
     /// # Errors
     ///
     /// As [`Observer::add`].
-    pub async fn set_device_checked(
+    pub async fn set_devices_checked(
         &self,
         app: &App,
         user: &UserId,
-        device: &DeviceName,
+        devices: impl IntoIterator<Item = &DeviceName>,
         at: UnixMillis,
     ) -> Result<(), StoreError> {
-        let DeviceName { platform, connection } = device;
+        let place = |device: &DeviceName| match device_items(app.provider) {
+            DeviceItems::Sessions => keys::SESSIONS.to_owned(),
+            DeviceItems::Each => keys::device(&device.platform, device.connection.as_ref()),
+        };
+        let places: BTreeSet<String> = devices.into_iter().map(place).collect();
         let is_newer = if_newer(CHECKED_AT);
-        let update = Update::of(keys::user(app, user), keys::device(platform, connection.as_ref()))
-            .set(CHECKED_AT, item::number(at.0))
-            .only_if(format!("attribute_exists({PK}) AND ({is_newer})"));
-        self.table.update(update).await.map(drop)
+        for place in places {
+            let update = Update::of(keys::user(app, user), place)
+                .set(CHECKED_AT, item::number(at.0))
+                .only_if(format!("attribute_exists({PK}) AND ({is_newer})"));
+            self.table.update(update).await?;
+        }
+        Ok(())
     }
 }
 
@@ -201,7 +245,7 @@ fn on_seat(observation: &SeatObservation, name: &str) -> Update {
 }
 
 /// The condition that a value is greater than the stored one.
-fn if_newer(name: &str) -> String {
+pub(super) fn if_newer(name: &str) -> String {
     format!("attribute_not_exists({name}) OR {name} < :{name}")
 }
 

@@ -1,4 +1,8 @@
 //! A registration: one item for each user, which keeps the earliest receipt.
+//!
+//! The item also has what became of the profile since. Normally there is nothing yet when a
+//! registration arrives, and one write does it. Otherwise the refusal returns the item, and a
+//! second write keeps what it has.
 
 use std::borrow::Cow;
 
@@ -13,26 +17,82 @@ use super::{
         StoreError,
         item::{
             self, AVATAR_URL, CREATE_TIME, DETAILS, DISPLAY_NAME, EXTRA, EXTRA_TRUNCATED,
-            FIRST_LOGIN, Item, MANAGER_LEVEL, OLD_DETAILS, RECEIVE_OPTION, RECONCILED, RECORDED_AT,
-            SOURCE,
+            FIRST_LOGIN, Item, MANAGER_LEVEL, OLD_DETAILS, PROFILE_CHANGED_AT, PROFILE_READ_AT,
+            RECEIVE_OPTION, RECONCILED, RECORDED_AT, SOURCE,
         },
         keys,
         table::{INDEX_PK, INDEX_SK, PK, SK},
     },
     Writer,
+    update::Written,
 };
 use crate::domain::{Detail, Details, Outcome, Registration, RegistrationSource};
 
 /// What decides between two registrations of one user: the time, then the content.
 pub(super) const EARLIEST: &str = "k";
 
+/// The details of a profile, by their attributes.
+pub(super) const PROFILE_DETAILS: [&str; 6] =
+    [AVATAR_URL, EXTRA, EXTRA_TRUNCATED, MANAGER_LEVEL, RECEIVE_OPTION, DETAILS];
+
+/// How often an item is written that changes meanwhile.
+const ATTEMPTS: usize = 10;
+
 impl Writer {
     pub(super) async fn register(
         &self,
         registration: &Registration,
     ) -> Result<Outcome, StoreError> {
-        self.table.put_lowest(write(registration), EARLIEST).await
+        let condition = format!(
+            "(attribute_not_exists({EARLIEST}) OR {EARLIEST} > :{EARLIEST}) \
+             AND attribute_not_exists({PROFILE_CHANGED_AT}) \
+             AND attribute_not_exists({PROFILE_READ_AT})"
+        );
+        let mut written = self.table.put_if(write(registration), condition, &[EARLIEST]).await?;
+        for _ in 0..ATTEMPTS {
+            let Written::No(known) = written else { return Ok(Outcome::Applied) };
+            let new = write(registration);
+            if !is_earlier(&new, &known) {
+                return Ok(Outcome::Duplicate);
+            }
+            let unchanged = [EARLIEST, PROFILE_CHANGED_AT, PROFILE_READ_AT];
+            written = self.table.replace(&known, with_profile_of(new, &known), &unchanged).await?;
+        }
+        Err(StoreError::Item("a registration changed each time that it was written"))
     }
+}
+
+fn is_earlier(new: &Item, known: &Item) -> bool {
+    let [new, known] = [new, known].map(|item| item::optional_bytes(item, EARLIEST));
+    known.is_none() || new < known
+}
+
+/// A registration with what is known of the profile.
+fn with_profile_of(mut new: Item, known: &Item) -> Item {
+    if let Some(changed_at) = known.get(PROFILE_CHANGED_AT) {
+        new.insert(PROFILE_CHANGED_AT.to_owned(), changed_at.clone());
+    }
+    let [of_new, of_known] = [&new, known].map(|item| item::optional_number(item, PROFILE_READ_AT));
+    if of_known > of_new {
+        for name in PROFILE_DETAILS.into_iter().chain([DISPLAY_NAME, PROFILE_READ_AT]) {
+            match known.get(name) {
+                Some(value) => new.insert(name.to_owned(), value.clone()),
+                None => new.remove(name),
+            };
+        }
+    }
+    new
+}
+
+/// The attributes of a profile's details. One of them is always there.
+pub(super) fn profile_details(details: &Details) -> Item {
+    let old = OLD_DETAILS.map(|name| (name, details.get(name).and_then(item::detail)));
+    let mut others = others(details).peekable();
+    let others = others.peek().is_some().then(|| item::details(others));
+    let sent = old.into_iter().chain([(DETAILS, others)]);
+    // Every item has it, also of a provider without such a detail.
+    let truncated = (EXTRA_TRUNCATED, Bool(false));
+    item::of([truncated].into_iter().chain(sent.filter_map(|(name, value)| Some((name, value?)))))
 }
 
 fn source_name(source: RegistrationSource) -> &'static str {
@@ -46,12 +106,12 @@ fn source_name(source: RegistrationSource) -> &'static str {
 fn write(registration: &Registration) -> Item {
     let Registration { app, user, name, details, .. } = registration;
     let row = keys::registration_row(registration.registered_at(), user);
-    let old = OLD_DETAILS.map(|name| (name, details.get(name).and_then(item::detail)));
-    let mut others = others(details).peekable();
+    let is_answer = registration.source == RegistrationSource::Reconciled;
     let optional = [
         (CREATE_TIME, registration.create_time.map(|time| item::number(time.0))),
         (DISPLAY_NAME, name.as_deref().map(item::string)),
-        (DETAILS, others.peek().is_some().then(|| item::details(others))),
+        // The provider was asked for it, so the profile is as new as the answer.
+        (PROFILE_READ_AT, is_answer.then(|| item::number(registration.recorded_at.0))),
     ];
     let required = [
         (PK, item::string(keys::user(app, user))),
@@ -60,13 +120,12 @@ fn write(registration: &Registration) -> Item {
         (INDEX_SK, item::string(row)),
         (RECORDED_AT, item::number(registration.recorded_at.0)),
         (SOURCE, item::string(source_name(registration.source))),
-        // Every item has it, also of a provider without such a detail.
-        (EXTRA_TRUNCATED, Bool(false)),
         (EARLIEST, order(registration)),
     ];
-    let optional = optional.into_iter().chain(old);
-    let optional = optional.filter_map(|(name, value)| Some((name, value?)));
-    item::of(required.into_iter().chain(optional))
+    let optional = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let mut item = profile_details(details);
+    item.extend(item::of(required.into_iter().chain(optional)));
+    item
 }
 
 /// The details that are not attributes of their own.

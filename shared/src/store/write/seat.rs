@@ -36,6 +36,15 @@ const MAX_SEAT_UNITS: WriteUnits = WriteUnits(3.0);
 /// How long an answer waits for marks to be moved.
 const MAX_MOVE_TIME: Duration = Duration::from_millis(300);
 
+/// Waits for the oldest marks to be moved from an item, but not for long: an answer waits for it.
+pub(super) async fn in_time(moved: impl Future<Output = Result<(), StoreError>>) {
+    match tokio::time::timeout(MAX_MOVE_TIME, moved).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the oldest marks of an item were not moved"),
+        Err(_) => tracing::warn!("the oldest marks of an item were not moved in time"),
+    }
+}
+
 /// How many of the newest marks always stay on the seat: enough for two visits.
 const NEWEST_KEPT: usize = 4;
 
@@ -75,7 +84,8 @@ impl Writer {
     ) -> Result<Written, StoreError> {
         let SeatChange { app, user, room, roster, .. } = change;
         let life = change.life.as_ref();
-        let section = Section::of((seat_rules(app.provider, change.track).newest)(&change.mark));
+        let rules = seat_rules(app.provider, room, change.track);
+        let section = Section::of((rules.newest)(&change.mark));
         let row = keys::row(section, change.mark.order.time, (life, change.track), user);
         let update = update_seat(change)
             .set(NEWEST, item::bytes(mark.clone()))
@@ -108,12 +118,7 @@ impl Writer {
         if units <= MAX_SEAT_UNITS {
             return;
         }
-        let moved = self.move_oldest_marks(change, received_at);
-        match tokio::time::timeout(MAX_MOVE_TIME, moved).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the oldest marks of a seat were not moved"),
-            Err(_) => tracing::warn!("the oldest marks of a seat were not moved in time"),
-        }
+        in_time(self.move_oldest_marks(change, received_at)).await;
     }
 
     async fn move_oldest_marks(
@@ -126,7 +131,7 @@ impl Writer {
         let [seat, partition] = [keys::seat(room, life, track), keys::user(app, user)];
         let read = self.table.item(partition.clone(), seat.clone()).await?;
         let Some(item) = read else { return Ok(()) };
-        let leaving = movable(&item::marks(&item)?, seat_rules(app.provider, track));
+        let leaving = movable(&item::marks(&item)?, seat_rules(app.provider, room, track));
         let (Some(oldest), Some(newest)) = (leaving.first(), leaving.last()) else { return Ok(()) };
         let bytes = leaving.iter().map(|mark| Blob::new(mark.to_bytes())).collect();
         let moved = item::mark_set(bytes);

@@ -109,6 +109,12 @@ impl Update {
         Self { condition: Some(condition), ..self }
     }
 
+    /// A further condition.
+    pub(super) fn and_if(self, further: &str) -> Self {
+        let condition = self.condition.map(|condition| format!("{condition} AND {further}"));
+        Self { condition: condition.or_else(|| Some(further.to_owned())), ..self }
+    }
+
     /// A value that only the condition names.
     pub(super) fn given(self, name: &str, value: AttributeValue) -> Self {
         self.value(name, value)
@@ -297,6 +303,61 @@ impl Table {
         let condition = format!("attribute_not_exists({name}) OR {name} > :{name}");
         let value = item.get(name).map(|value| HashMap::from([(value_name(name), value.clone())]));
         self.put(item, condition, value)
+    }
+
+    /// Puts an item on a condition that may name its values of `names`. If that is refused, the
+    /// answer has the item as it is stored.
+    pub(super) fn put_if(
+        &self,
+        item: Item,
+        condition: String,
+        names: &[&str],
+    ) -> impl Future<Output = Result<Written, StoreError>> + use<> {
+        let named = |name: &&str| Some((value_name(name), item.get(*name)?.clone()));
+        let values = names.iter().filter_map(named).collect();
+        self.put_returning(item, condition, values)
+    }
+
+    /// Puts an item in place of one as it was read, if its attributes of `names` are unchanged. If
+    /// they are not, the answer has the item as it is stored.
+    pub(super) fn replace(
+        &self,
+        read: &Item,
+        item: Item,
+        names: &[&str],
+    ) -> impl Future<Output = Result<Written, StoreError>> + use<> {
+        let (condition, values) = unchanged(read, names);
+        self.put_returning(item, condition, values)
+    }
+
+    fn put_returning(
+        &self,
+        item: Item,
+        condition: String,
+        values: HashMap<String, AttributeValue>,
+    ) -> impl Future<Output = Result<Written, StoreError>> + use<> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item))
+            .condition_expression(condition)
+            // DynamoDB takes no empty map.
+            .set_expression_attribute_values(Some(values).filter(|values| !values.is_empty()))
+            .return_values_on_condition_check_failure(ReturnOld::AllOld);
+        let sending = Box::pin(request.send());
+        async {
+            match sending.await {
+                Ok(_) => Ok(Written::Yes(WriteUnits(0.0))),
+                Err(SdkError::ServiceError(context)) => match context.into_err() {
+                    PutItemError::ConditionalCheckFailedException(refused) => {
+                        Ok(Written::No(refused.item.unwrap_or_default()))
+                    }
+                    error => Err(StoreError::service(&error)),
+                },
+                Err(error) => Err(error.into()),
+            }
+        }
     }
 
     fn put(

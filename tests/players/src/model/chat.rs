@@ -50,10 +50,12 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
         months.entry(format!("tencent/{app}/{year}-{month:02}")).or_default().insert(user);
         let registration = answers.registrations.entry(format!("tencent/{app}/{user}"));
         let from = "first_login".to_owned();
-        let first = registration.or_insert(Registration { at, from, name: None });
+        let first =
+            registration.or_insert(Registration { at, from, name: None, profile_changed_at: None });
         first.at = first.at.min(at);
     }
-    answers.active_users = months.into_iter().map(|(month, users)| (month, users.len())).collect();
+    let counted = months.into_iter().map(|(month, users)| (month, users.len()));
+    answers.active_users.extend(counted);
     for ((app, user, platform), mut history) in devices {
         history.sort_unstable();
         let user = answers.users.entry(format!("tencent/{app}/{user}")).or_default();
@@ -92,7 +94,7 @@ fn device(platform: &str, history: &[(u64, What)]) -> User {
 }
 
 /// The year and the month of a time in Unix ms, in UTC.
-fn month(at: u64) -> (u64, u64) {
+pub(super) fn month(at: u64) -> (u64, u64) {
     let is_leap =
         |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
     let (mut days, mut year, mut month) = (at / 86_400_000, 1970, 1);

@@ -1,9 +1,9 @@
 //! A person who was erased: what is known of them is what began since.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Arrived;
-use crate::{Event, openim, tencent, zego};
+use crate::{Event, openim, tencent, zego, zim};
 
 /// Somebody who was erased.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub fn without(arrived: &[Arrived], erased: &Erased) -> Vec<Arrived> {
     let mut left: Vec<Arrived> =
         arrived.iter().filter_map(|arrived| left_of(arrived, erased)).collect();
     let (rooms, devices) = (rooms_entered(&left, erased), devices_online(&left, erased));
+    let of_zim = OfZim::new(&left, erased);
     left.retain_mut(|arrived| {
         match &mut arrived.event {
             // Their visit began before, or its beginning was lost.
@@ -38,10 +39,12 @@ pub fn without(arrived: &[Arrived], erased: &Erased) -> Vec<Arrived> {
             }
             Event::OpenIm(event)
                 if event.name != openim::EventName::UserRegister
+                    && !event.name.is_update()
                     && path(&event.options.app, event.options.users.first()) == erased.path =>
             {
                 devices.contains(&device_of(event))
             }
+            Event::Zim(event) => of_zim.has(event),
             _ => true,
         }
     });
@@ -57,6 +60,14 @@ fn left_of(arrived: &Arrived, erased: &Erased) -> Option<Arrived> {
             let is_own =
                 event.name.is_seat() && erased.path == format!("zego/{}/{}", event.app, event.user);
             !is_own || began(event) > erased.at
+        }
+        Event::Zim(event) => {
+            // Of a session that began before, an end names nothing that is left.
+            let is_old = event.told_login_at().is_some_and(|at| at <= erased.at);
+            if is_own_zim(event, erased) && is_old {
+                event.spelling.login_time_missing = true;
+            }
+            event.told_at() > erased.at || without_user(event, erased)
         }
         Event::Tencent(event) if event.name.is_chat() => {
             !is_own_chat(event, erased) || event.at() > erased.at
@@ -75,11 +86,82 @@ fn left_of(arrived: &Arrived, erased: &Erased) -> Option<Arrived> {
             !event.options.users.is_empty()
         }
         Event::OpenIm(event) => {
-            let at = if event.has_time() { event.at() } else { received_at };
+            let has_time = event.has_time() && !event.name.is_update();
+            let at = if has_time { event.at() } else { received_at };
             path(&event.options.app, event.options.users.first()) != erased.path || at > erased.at
         }
     };
     is_left.then_some(arrived)
+}
+
+fn is_own_zim(event: &zim::Event, erased: &Erased) -> bool {
+    event.users().any(|user| erased.path == format!("zego/{}/{user}", event.app))
+}
+
+/// Removes somebody from an event. Whether anything is left of it.
+fn without_user(event: &mut zim::Event, erased: &Erased) -> bool {
+    if !is_own_zim(event, erased) {
+        return true;
+    }
+    let path = |user: &String| format!("zego/{}/{user}", event.app);
+    let mut left: Vec<String> =
+        event.users().filter(|user| path(user) != erased.path).cloned().collect();
+    if event.name != zim::EventName::RoomDestroy {
+        if left.is_empty() {
+            return false;
+        }
+        event.user = left.remove(0);
+    }
+    event.others = left;
+    true
+}
+
+/// What somebody did in ZIM since.
+struct OfZim<'e> {
+    erased: &'e Erased,
+    /// The sessions that logged in.
+    sessions: BTreeSet<String>,
+    /// The rooms that they entered, and when first.
+    rooms: BTreeMap<String, u64>,
+}
+
+impl<'e> OfZim<'e> {
+    fn new(left: &[Arrived], erased: &'e Erased) -> Self {
+        let (mut sessions, mut rooms) = (BTreeSet::new(), BTreeMap::<String, u64>::new());
+        for arrived in left {
+            let Event::Zim(event) = &arrived.event else { continue };
+            if !is_own_zim(event, erased) {
+                continue;
+            }
+            match event.name {
+                zim::EventName::RoomEnter => {
+                    let first = rooms.entry(event.room.clone()).or_insert(u64::MAX);
+                    *first = event.told_at().min(*first);
+                }
+                zim::EventName::UserAction if event.told_login_at().is_some() => {
+                    sessions.insert(event.session.clone());
+                }
+                _ => {}
+            }
+        }
+        Self { erased, sessions, rooms }
+    }
+
+    /// Whether an event is left. An end needs a beginning; of one second, an exit is of before.
+    fn has(&self, event: &mut zim::Event) -> bool {
+        if !is_own_zim(event, self.erased) {
+            return true;
+        }
+        match event.name {
+            zim::EventName::UserAction => self.sessions.contains(&event.session),
+            zim::EventName::RoomExit | zim::EventName::RoomDestroy => {
+                let entered = self.rooms.get(&event.room);
+                entered.is_some_and(|entered| *entered < event.told_at())
+                    || without_user(event, self.erased)
+            }
+            _ => true,
+        }
+    }
 }
 
 fn began(event: &zego::Event) -> u64 {
@@ -109,10 +191,8 @@ fn is_own_exit(event: &tencent::Event, erased: &Erased) -> bool {
 
 /// Takes somebody away from the people whom an event is about. Whether there are others.
 fn is_left_of_people(event: &mut tencent::Event, erased: &Erased) -> bool {
-    let mut others: Vec<String> = super::rooms::people(event)
-        .filter(|user| !is_own(event, user, erased))
-        .cloned()
-        .collect();
+    let mut others: Vec<String> =
+        super::rooms::people(event).filter(|user| !is_own(event, user, erased)).cloned().collect();
     if others.is_empty() {
         return false;
     }

@@ -9,10 +9,13 @@ mod rooms;
 mod seen;
 mod trtc;
 mod zego;
+mod zim;
 
 pub use erased::{Erased, without};
 pub use rooms::Rooms;
 pub use seen::{Observation, Word};
+
+use std::collections::BTreeSet;
 
 use crate::{Event, answers::Answers};
 
@@ -23,7 +26,28 @@ pub struct Arrived {
     pub event: Event,
     /// Unix ms.
     pub received_at: u64,
+    /// Those of its people whom the app's patterns named as robots then.
+    pub robots: BTreeSet<String>,
 }
+
+impl Arrived {
+    /// It as it is recorded: a robot has the role of a service, whatever it reports.
+    fn as_recorded(&self) -> Self {
+        let mut recorded = self.clone();
+        match &mut recorded.event {
+            Event::Zego(event) if self.robots.contains(&event.user) => event.role = SERVICE,
+            Event::Tencent(event) if self.robots.contains(&event.options.user) => {
+                event.options.role = SERVICE;
+            }
+            // The callbacks of ZIM and RoomEngine have no roles, and OpenIM has no rooms.
+            Event::Zego(_) | Event::Tencent(_) | Event::Zim(_) | Event::OpenIm(_) => {}
+        }
+        recorded
+    }
+}
+
+/// ZEGO's role of a service. TRTC has none.
+const SERVICE: u16 = 4;
 
 /// What is known at `now`, in Unix ms.
 #[must_use]
@@ -44,10 +68,12 @@ pub fn model_with(arrived: &[Arrived], seen: &[Observation], now: u64) -> Answer
 }
 
 fn all(counted: Rooms, arrived: &[Arrived], seen: &[Observation], now: u64) -> Answers {
+    let arrived: Vec<Arrived> = arrived.iter().map(Arrived::as_recorded).collect();
     let mut answers = Answers::default();
-    zego::know(arrived, seen, &mut answers);
-    rooms::know(arrived, counted, &mut answers);
-    chat::know(arrived, &mut answers);
-    openim::know(arrived, now, &mut answers);
+    zego::know(&arrived, seen, &mut answers);
+    zim::know(&arrived, &mut answers);
+    rooms::know(&arrived, counted, &mut answers);
+    chat::know(&arrived, &mut answers);
+    openim::know(&arrived, now, &mut answers);
     answers
 }

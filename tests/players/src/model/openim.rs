@@ -1,9 +1,10 @@
 //! OpenIM: the last event of a device decides, a connection without an id is a lease unless the
-//! server is an old one, and a user is registered once.
+//! server is an old one, a user is registered once, and the last arrival of an update says since when
+//! the profile may be another one.
 
 use std::collections::BTreeMap;
 
-use crate::openim::EventName::{UserOffline, UserOnline, UserRegister};
+use crate::openim::EventName::{UserOffline, UserOnline, UserRegister, UserUpdate, UserUpdateEx};
 
 use super::Arrived;
 use crate::answers::{Answers, End, Registration, Stay};
@@ -21,6 +22,7 @@ pub(super) fn know(arrived: &[Arrived], now: u64, answers: &mut Answers) {
     // and whether the time of that is approximate.
     let mut devices = BTreeMap::<_, (Option<(u64, bool)>, Option<u64>, bool)>::new();
     let mut registrations = BTreeMap::<_, (u64, u64, &str)>::new();
+    let mut changed = BTreeMap::<_, u64>::new();
     for arrived in arrived {
         let crate::Event::OpenIm(event) = &arrived.event else { continue };
         let options = &event.options;
@@ -48,8 +50,16 @@ pub(super) fn know(arrived: &[Arrived], now: u64, answers: &mut Answers) {
                     let first = registrations.entry((app, user)).or_insert(receipt);
                     *first = receipt.min(*first);
                 }
+                UserUpdate | UserUpdateEx => {
+                    let last = changed.entry((app, user)).or_default();
+                    *last = arrived.received_at.max(*last);
+                }
             }
         }
+    }
+    // The server knows somebody whose profile changes, though their registration never arrived.
+    for (app, user) in changed.keys() {
+        answers.users.entry(format!("openim/{app}/{user}")).or_default();
     }
     for ((app, user), (received_at, create_time, name)) in registrations {
         let is_plausible = is_plausible(create_time, received_at);
@@ -58,7 +68,8 @@ pub(super) fn know(arrived: &[Arrived], now: u64, answers: &mut Answers) {
         let path = format!("openim/{app}/{user}");
         answers.users.entry(path.clone()).or_default();
         let (from, name) = (from.to_owned(), Some(name.to_owned()));
-        answers.registrations.insert(path, Registration { at, from, name });
+        let profile_changed_at = changed.get(&(app, user)).copied();
+        answers.registrations.insert(path, Registration { at, from, name, profile_changed_at });
     }
     for ((app, user, platform, connection), (said_online, offline, is_about)) in devices {
         let online = said_online.map(|(seq, _)| seq);

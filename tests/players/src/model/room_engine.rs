@@ -27,7 +27,12 @@ pub(super) fn rank(event: &Event) -> Option<usize> {
 }
 
 /// The visits of one person to a room: its events one after another, as they happened.
-pub(super) fn visits(room: &str, user: &str, events: &[&Event]) -> Vec<(Stay, Option<End>)> {
+pub(super) fn visits(
+    room: &str,
+    user: &str,
+    role: &str,
+    events: &[&Event],
+) -> Vec<(Stay, Option<End>)> {
     let mut visits = Vec::new();
     // The visit that is open, and its end if that never comes.
     let mut open: Option<(Stay, Option<End>)> = None;
@@ -36,7 +41,7 @@ pub(super) fn visits(room: &str, user: &str, events: &[&Event]) -> Vec<(Stay, Op
         let now = event.at();
         let stay = |entered_at: Option<u64>| Stay {
             place: room.to_owned(),
-            role: Some("unspecified".to_owned()),
+            role: Some(role.to_owned()),
             entered_at,
             is_entry_assumed: entered_at.is_none(),
             ..Stay::default()

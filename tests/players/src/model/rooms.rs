@@ -38,6 +38,7 @@ pub(super) fn know(arrived: &[Arrived], counted: Rooms, answers: &mut Answers) {
         crate::Event::Tencent(event) => counts(event, counted).then_some(event),
         _ => None,
     });
+    let robots: BTreeSet<&String> = arrived.iter().flat_map(|arrived| &arrived.robots).collect();
     let mut rooms = BTreeMap::<(&str, String), Vec<&Event>>::new();
     for event in events {
         rooms.entry((&event.options.app, room(event))).or_default().push(event);
@@ -54,7 +55,8 @@ pub(super) fn know(arrived: &[Arrived], counted: Rooms, answers: &mut Answers) {
             let own = seats().filter(|event| people(event).any(|own| own == user));
             known.last_seen_at = known.last_seen_at.max(own.map(|event| event.at()).max());
             let of_trtc = trtc::visits(&name, user, &trtc);
-            let of_engine = room_engine::visits(&name, user, &engine);
+            let role = if robots.contains(user) { "admin" } else { "unspecified" };
+            let of_engine = room_engine::visits(&name, user, role, &engine);
             for (stay, end) in united(of_trtc, of_engine) {
                 if let Some(end) = end {
                     known.over.insert((stay, end));
@@ -64,10 +66,12 @@ pub(super) fn know(arrived: &[Arrived], counted: Rooms, answers: &mut Answers) {
                 }
             }
         }
+        members.retain(|_, stay: &mut Stay| stay.role.as_deref() != Some("admin"));
         // Each product that says anything of the room itself has to say that it is over.
         let newest = [&trtc, &engine].map(|of| of.iter().rev().find(|event| !is_seat(event)));
         let newest: Vec<&Event> = newest.into_iter().flatten().copied().collect();
-        let is_over = |event: &&Event| matches!(event.name, TrtcDismiss | RoomDestroy | LiveDestroy);
+        let is_over =
+            |event: &&Event| matches!(event.name, TrtcDismiss | RoomDestroy | LiveDestroy);
         let is_closed = !newest.is_empty() && newest.iter().all(is_over);
         let open = !is_closed || !members.is_empty();
         let room = Room { life: None, open, members };

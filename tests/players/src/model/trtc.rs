@@ -114,6 +114,8 @@ fn role(event: &Event) -> String {
         0 => "unspecified".to_owned(),
         20 => "anchor".to_owned(),
         21 => "audience".to_owned(),
+        // A robot's.
+        4 => "admin".to_owned(),
         code => format!("role_{code}"),
     }
 }

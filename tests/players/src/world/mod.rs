@@ -11,14 +11,16 @@ mod openim;
 mod room_engine;
 mod trtc;
 mod zego;
+mod zim;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Event, model::Rooms};
+use crate::{Event, model::Rooms, robots::is_robot};
 
 /// 2026-08-31T23:59:30Z: a month is about to end.
 pub const START: u64 = 1_788_220_770_000;
 
+/// Who acts. In rooms, `cy#d` is a [robot](crate::robots).
 const USERS: [&str; 6] = ["ada", "bob", "cy#d", "dée", "e%41", "f/g"];
 
 /// What a person does. Each world plays the acts of its own provider, if they are possible at that
@@ -42,10 +44,18 @@ pub enum Act {
     OpenImRegister,
     OpenImOnline,
     OpenImOffline,
+    OpenImUpdate,
+    ZimUserLogin,
+    ZimUserLogout,
+    ZimUserOffline,
+    ZimRoomEnter,
+    ZimRoomExit,
+    ZimRoomKick,
+    ZimRoomDestroy,
 }
 
 /// All of it, with its name and how often it is done.
-pub const ACTS: [(Act, &str, u32); 16] = [
+pub const ACTS: [(Act, &str, u32); 24] = [
     (Act::ZegoLogin, "zego-login", 6),
     (Act::ZegoLogout, "zego-logout", 3),
     (Act::ZegoClose, "zego-close", 1),
@@ -62,6 +72,14 @@ pub const ACTS: [(Act, &str, u32); 16] = [
     (Act::OpenImRegister, "openim-register", 2),
     (Act::OpenImOnline, "openim-online", 4),
     (Act::OpenImOffline, "openim-offline", 3),
+    (Act::OpenImUpdate, "openim-update", 2),
+    (Act::ZimUserLogin, "zim-user-login", 6),
+    (Act::ZimUserLogout, "zim-user-logout", 2),
+    (Act::ZimUserOffline, "zim-user-offline", 3),
+    (Act::ZimRoomEnter, "zim-room-enter", 6),
+    (Act::ZimRoomExit, "zim-room-exit", 3),
+    (Act::ZimRoomKick, "zim-room-kick", 1),
+    (Act::ZimRoomDestroy, "zim-room-destroy", 1),
 ];
 
 /// One thing that somebody does.
@@ -144,6 +162,7 @@ pub fn live(steps: &[Step], rooms: Rooms) -> (Vec<Reported>, Truth, u64) {
     let (mut zego, mut trtc) = (zego::Zego::default(), trtc::Trtc::default());
     let mut room_engine = room_engine::RoomEngine::default();
     let (mut chat, mut openim) = (chat::Chat::default(), openim::OpenIm::default());
+    let (mut devices, mut of_zim) = (zim::Devices::default(), zim::Rooms::default());
     for step in steps {
         timeline.now += step.wait;
         openim.repeat(&mut timeline);
@@ -156,8 +175,14 @@ pub fn live(steps: &[Step], rooms: Rooms) -> (Vec<Reported>, Truth, u64) {
                 room_engine.act(step, &mut timeline);
             }
             Act::ChatLogin | Act::ChatLogout | Act::ChatDisconnect => chat.act(step, &mut timeline),
-            Act::OpenImRegister | Act::OpenImOnline | Act::OpenImOffline => {
-                openim.act(step, &mut timeline);
+            Act::OpenImRegister | Act::OpenImOnline | Act::OpenImOffline | Act::OpenImUpdate => {
+                openim.act(step, &mut timeline)
+            }
+            Act::ZimUserLogin | Act::ZimUserLogout | Act::ZimUserOffline => {
+                devices.act(step, &mut timeline);
+            }
+            Act::ZimRoomEnter | Act::ZimRoomExit | Act::ZimRoomKick | Act::ZimRoomDestroy => {
+                of_zim.act(step, &mut timeline);
             }
         }
     }
@@ -171,6 +196,8 @@ pub fn live(steps: &[Step], rooms: Rooms) -> (Vec<Reported>, Truth, u64) {
     }
     chat.know(&mut truth);
     openim.know(&mut truth);
+    devices.know(&mut truth);
+    of_zim.know(&mut truth);
     (timeline.reported, truth, timeline.now)
 }
 

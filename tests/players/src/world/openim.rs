@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::openim::{
     Event,
-    EventName::{self, UserOffline, UserOnline, UserRegister},
+    EventName::{self, UserOffline, UserOnline, UserRegister, UserUpdate, UserUpdateEx},
     Options, Platform, Server,
 };
 use rollcall::domain::UnixMillis;
@@ -39,6 +39,7 @@ impl OpenIm {
     pub(super) fn act(&mut self, step: &Step, timeline: &mut Timeline) {
         match step.act {
             Act::OpenImRegister => self.register(step, timeline),
+            Act::OpenImUpdate => self.update(step, timeline),
             Act::OpenImOnline => {
                 // A new token pushes the old connection out: both are reported at the same moment.
                 self.offline(step, timeline);
@@ -91,6 +92,25 @@ impl OpenIm {
             ..options()
         };
         let event = Event { name: UserRegister, options, now: UnixMillis(timeline.now) };
+        timeline.report(super::Event::OpenIm(event));
+    }
+
+    /// Somebody changes their name, their picture or `ex`. They may have registered before there was
+    /// anybody to receive that.
+    fn update(&self, step: &Step, timeline: &mut Timeline) {
+        if !self.registered.contains(&step.user) && step.is_even(2) {
+            return;
+        }
+        let text = |what: &str| format!("{what} {}", step.how);
+        let options = Options {
+            users: vec![USERS[step.user].to_owned()],
+            name: step.is_even(0).then(|| text(USERS[step.user])),
+            face_url: if step.is_even(1) { String::new() } else { text("http://x/") },
+            ex: if step.is_even(3) { String::new() } else { text("{}") },
+            ..Options::default()
+        };
+        let name = if step.is_even(4) { UserUpdate } else { UserUpdateEx };
+        let event = Event { name, options, now: UnixMillis(timeline.now) };
         timeline.report(super::Event::OpenIm(event));
     }
 

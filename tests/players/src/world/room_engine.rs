@@ -13,7 +13,7 @@ use crate::tencent::{
 };
 use rollcall::domain::UnixMillis;
 
-use super::{Step, Timeline, Truth, USERS};
+use super::{Step, Timeline, Truth, USERS, is_robot};
 
 /// The rooms by their ids there, and as they are asked for. TRTC has the first and the last one, too.
 const ROOMS: [(&str, &str); 3] = [("lobby", "lobby"), ("stage", "stage"), ("123", "s:123")];
@@ -153,7 +153,7 @@ impl RoomEngine {
             let people: BTreeSet<String> = inside.map(|user| USERS[*user].to_owned()).collect();
             truth.online.extend(people.iter().map(|user| format!("tencent/1400000000/{user}")));
             let of_room = truth.rooms.entry(format!("tencent/1400000000/{room}")).or_default();
-            of_room.extend(people);
+            of_room.extend(people.into_iter().filter(|user| !is_robot(user)));
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::tencent::{
 };
 use rollcall::domain::UnixMillis;
 
-use super::{Act, Reported, Step, Timeline, Truth, USERS};
+use super::{Act, Reported, Step, Timeline, Truth, USERS, is_robot};
 
 /// Two numeric rooms of which one has a namesake of letters: as they are asked for.
 const ROOMS: [&str; 3] = ["lobby", "123", "s:123"];
@@ -149,7 +149,7 @@ impl Trtc {
             let people: BTreeSet<String> = inside.map(|user| USERS[*user].to_owned()).collect();
             truth.online.extend(people.iter().map(|user| format!("tencent/1400000000/{user}")));
             let of_room = truth.rooms.entry(format!("tencent/1400000000/{room}")).or_default();
-            of_room.extend(people);
+            of_room.extend(people.into_iter().filter(|user| !is_robot(user)));
         }
     }
 }

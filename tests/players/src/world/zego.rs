@@ -8,7 +8,7 @@ use crate::zego::{
 };
 use rollcall::domain::UnixMillis;
 
-use super::{Act, Step, Timeline, Truth, USERS, name};
+use super::{Act, Step, Timeline, Truth, USERS, is_robot, name};
 
 const ROOMS: [&str; 3] = ["lobby", "#library", "7"];
 
@@ -167,9 +167,10 @@ impl Zego {
             for (user, session) in self.open.get(&index).into_iter().flat_map(|life| &life.inside) {
                 truth.online.insert(format!("zego/1/{}", USERS[*user]));
                 let key = (format!("zego/1/{room}"), USERS[*user].to_owned());
-                truth.sessions.insert(key, (session.login_time, session.role));
-                // Recorders and moderation are no people.
-                if session.role != 4 {
+                // Recorders, moderation and robots are no people.
+                let role = if is_robot(USERS[*user]) { 4 } else { session.role };
+                truth.sessions.insert(key, (session.login_time, role));
+                if role != 4 {
                     people.insert(USERS[*user].to_owned());
                 }
             }

@@ -41,6 +41,29 @@ fn signatures_equal_the_vectors() {
 }
 
 #[test]
+fn a_room_is_asked_about_by_its_own_name_and_a_room_of_zims_not_at_all() {
+    let account = account();
+    let rooms: Vec<RoomId> =
+        ["lobby", "r:z:lobby"].iter().map(|room| room.parse().unwrap()).collect();
+    let asked = uri(user_num(&account, &rooms, NOW, NONCE).unwrap());
+    assert!(asked.ends_with("&RoomId%5B%5D=lobby&RoomId%5B%5D=z%3Alobby"), "{asked}");
+    assert!(uri(user_list(&account, &rooms[1], None, NOW, NONCE).unwrap()).contains("z%3Alobby"));
+    assert!(uri(users(&account, &rooms[1], &[user("ada")], NOW, NONCE).unwrap()).contains("=z%3A"));
+    let answer = json!({"Code": 0, "Data": {"UserCountList": [
+        {"RoomId": "z:lobby", "UserCount": 2, "AdminUserCount": 0}
+    ]}});
+    let counts = read_user_num(&rooms, &Answer::ok(answer.to_string())).unwrap();
+    assert_eq!((counts.len(), &counts[0].room), (1, &rooms[1]));
+    let of_zim: RoomId = "z:lobby".parse().unwrap();
+    let refused = [
+        user_list(&account, &of_zim, None, NOW, NONCE).err(),
+        users(&account, &of_zim, &[user("ada")], NOW, NONCE).err(),
+        user_num(&account, &[of_zim], NOW, NONCE).err(),
+    ];
+    assert!(refused.iter().all(|error| matches!(error, Some(ApiError::NotAsked { .. }))));
+}
+
+#[test]
 fn requests_have_everything_in_the_query() {
     let account = account();
     let signed = |action: &str| {

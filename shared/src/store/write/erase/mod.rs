@@ -19,14 +19,14 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
 use self::step::{
-    BEGINNING_MAY_COME, PassAt, Plan, Step, has_old_registers, is_returned, newest_time, plan,
-    shortened_device,
+    BEGINNING_MAY_COME, LoginsSince, PassAt, Plan, Step, has_old_registers, is_returned,
+    logins_since, newest_time, plan, shortened,
 };
 use super::{
     super::{
         StoreError,
         erasures::{ErasedAt, UserHash},
-        item::{self, Item, ONLINE_STAMP},
+        item::{self, Item},
         read::{PersonKind, Reader},
         table::{PK, SK},
     },
@@ -94,7 +94,8 @@ pub enum PassEnd {
     OutOfTime,
 }
 
-/// A device that was online since the erasure, though an older login had registered its user.
+/// A device that was online since the erasure, though an older login had registered its user; or
+/// sessions of which that is true.
 struct Returned {
     item: Item,
 }
@@ -143,7 +144,8 @@ impl Eraser {
         deadline: Instant,
     ) -> Result<Passed, StoreError> {
         let mut passed = Passed { at, items: 0, end: PassEnd::Complete, is_waiting: false };
-        let this_pass = PassAt { pass, now };
+        let nobody = LoginsSince::default();
+        let this_pass = PassAt { pass, now, since: &nobody };
         let (mut devices, mut returned) = (Vec::new(), Vec::new());
         let mut pages = self.reader.person_pages(&person.app, &person.user);
         while passed.end == PassEnd::Complete
@@ -152,13 +154,16 @@ impl Eraser {
             if pass == Pass::First {
                 passed.at = self.move_to(person, hash, passed.at, &items, now).await?;
             }
-            let is_device = |item: &Item| Ok(PersonKind::of(item)? == PersonKind::Device);
+            let devices_or_sessions = [PersonKind::Device, PersonKind::Sessions];
+            let is_device = |item: &Item| Ok(devices_or_sessions.contains(&PersonKind::of(item)?));
             let (of_page, others) = partition(items, is_device)?;
             devices.extend(of_page);
             self.erase_all(others, this_pass, deadline, &mut passed, &mut returned).await?;
         }
         // Devices come last: a login in between finds no old registration and no old month, or it
         // changes its device, which then is read again.
+        let since = LoginsSince::of(&devices, ErasedAt(passed.at))?;
+        let this_pass = PassAt { since: &since, ..this_pass };
         self.erase_all(devices, this_pass, deadline, &mut passed, &mut returned).await?;
         if passed.end == PassEnd::OutOfTime {
             return Ok(passed);
@@ -168,7 +173,8 @@ impl Eraser {
             if Instant::now() >= deadline {
                 return Ok(Passed { end: PassEnd::OutOfTime, ..passed });
             }
-            passed.items += u64::from(self.count_again(person, device, passed.at, now).await?);
+            passed.items +=
+                u64::from(self.count_again(person, device, this_pass, passed.at).await?);
         }
         Ok(passed)
     }
@@ -177,7 +183,7 @@ impl Eraser {
     async fn erase_all(
         &self,
         items: Vec<Item>,
-        pass: PassAt,
+        pass: PassAt<'_>,
         deadline: Instant,
         passed: &mut Passed,
         returned: &mut Vec<Returned>,
@@ -224,7 +230,7 @@ impl Eraser {
     async fn erase(
         &self,
         mut item: Item,
-        pass: PassAt,
+        pass: PassAt<'_>,
         erased: ErasedAt,
         deadline: Instant,
     ) -> Result<Erased, StoreError> {
@@ -232,7 +238,7 @@ impl Eraser {
             if Instant::now() >= deadline {
                 return Ok(Erased::OutOfTime);
             }
-            if is_returned(&item, erased)? {
+            if is_returned(&item, pass, erased)? {
                 return Ok(Erased::Returned(Returned { item }));
             }
             let Plan { step, is_waiting } = plan(&item, pass, erased)?;
@@ -241,6 +247,10 @@ impl Eraser {
                 Step::Delete(deletion) => self.writer.table.delete(deletion).await?,
                 Step::Update(update) => {
                     matches!(self.writer.table.update(update).await?, Written::Yes(_))
+                }
+                Step::Replace(new, unchanged) => {
+                    let written = self.writer.table.replace(&item, new, unchanged).await?;
+                    matches!(written, Written::Yes(_))
                 }
             };
             if is_done {
@@ -259,25 +269,26 @@ impl Eraser {
         self.writer.table.item(pk.to_owned(), sk.to_owned()).await
     }
 
-    /// Registers the person and counts them for the month, as of the login that the device has,
-    /// and removes from the device what is older. Returns whether there was anything to remove.
+    /// Registers the person and counts them for the month, as of the logins that the device has, or
+    /// the sessions, and removes from the item what is older. Returns whether there was anything to
+    /// remove.
     async fn count_again(
         &self,
         person: &Person,
         Returned { mut item }: Returned,
+        pass: PassAt<'_>,
         at: UnixMillis,
-        now: UnixMillis,
     ) -> Result<bool, StoreError> {
         let Person { app, user } = person;
+        let (erased, now) = (ErasedAt(at), pass.now);
         for _ in 0..ATTEMPTS {
-            let Some(login) = item::stamp(&item, ONLINE_STAMP)? else { return Ok(false) };
-            let registration = first_login(app, user, login.at(), now);
-            tokio::try_join!(
-                self.writer.register(&registration),
-                self.writer.count_for_month(app, user, login.at(), now),
-            )?;
-            let erased = ErasedAt(at);
-            let update = shortened_device(&item, erased)?;
+            let logins = logins_since(&item, pass.since, erased)?;
+            let Some(first) = logins.values().min() else { return Ok(false) };
+            self.writer.register(&first_login(app, user, *first, now)).await?;
+            for login in logins.values() {
+                self.writer.count_for_month(app, user, *login, now).await?;
+            }
+            let update = shortened(&item, erased)?;
             if let Written::Yes(_) = self.writer.table.update(update).await? {
                 return has_old_registers(&item, erased);
             }
