@@ -190,7 +190,8 @@ impl CallbackNames {
     /// parameter.
     #[must_use]
     pub fn at(path: &str) -> Option<&'static Self> {
-        let all = || CALLBACKS.iter().flat_map(|names| names.paths.iter().map(move |of| (names, *of)));
+        let all =
+            || CALLBACKS.iter().flat_map(|names| names.paths.iter().map(move |of| (names, *of)));
         let own = all().find(|(_, of)| *of == path);
         own.or_else(|| all().find(|(_, of)| takes(of, path))).map(|(names, _)| names)
     }

@@ -29,10 +29,8 @@ use rollcall_players::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    Database, Fault, Handlers, Moment, Outage, Proxy, SECRET, Sqs, TABLE_NAME,
-    TestApp, apps, dump, gateway_event, iam, one_of_each, openim_event, tencent_event,
-    tencent_secret,
-    zego_event,
+    Database, Fault, Handlers, Moment, Outage, Proxy, SECRET, Sqs, TABLE_NAME, TestApp, apps, dump,
+    gateway_event, iam, one_of_each, openim_event, tencent_event, tencent_secret, zego_event,
 };
 
 const APPS: [&str; 3] = ["zego/1", "openim/main", "tencent/1400000000"];

@@ -12,8 +12,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use rollcall::{
     domain::{
         App, DeviceName, DeviceSays, DeviceSeen, EndRule, LastsRule, MarkRule, Moved, ProviderName,
-        RegisterRule, Role, Says, SeatObservation, Seen, SeenRule, Settings, Track, TrackRule, Tracks,
-        UnixMillis,
+        RegisterRule, Role, Says, SeatObservation, Seen, SeenRule, Settings, Track, TrackRule,
+        Tracks, UnixMillis,
     },
     record::Records,
     store::{Observer, Reader},
@@ -27,8 +27,9 @@ use rollcall_players::{
     tencent::{
         self,
         EventName::{
-            ChatDisconnect, ChatLogin, ChatLogout, LiveOffline, LiveOnline, RoomCreate as EngineCreate,
-            RoomDestroy, RoomEnter, RoomLeave, TrtcCreate, TrtcDismiss, TrtcEnter, TrtcExit, TrtcRole,
+            ChatDisconnect, ChatLogin, ChatLogout, LiveOffline, LiveOnline,
+            RoomCreate as EngineCreate, RoomDestroy, RoomEnter, RoomLeave, TrtcCreate, TrtcDismiss,
+            TrtcEnter, TrtcExit, TrtcRole,
         },
     },
     zego::{
@@ -244,8 +245,16 @@ fn room_engine_cases() -> Vec<Case> {
     vec![
         with("room_engine_a_leave_ends_it", vec![(RoomEnter, 1000), (RoomLeave, 9000)], kicked),
         with("room_engine_a_leave_of_somebody_who_was_not_in", vec![(RoomLeave, 9000)], plain),
-        with("room_engine_an_entry_after_an_entry", vec![(RoomEnter, 1000), (RoomEnter, 20_000)], plain),
-        with("room_engine_a_destruction_ends_it", vec![(RoomEnter, 1000), (RoomDestroy, 9000)], plain),
+        with(
+            "room_engine_an_entry_after_an_entry",
+            vec![(RoomEnter, 1000), (RoomEnter, 20_000)],
+            plain,
+        ),
+        with(
+            "room_engine_a_destruction_ends_it",
+            vec![(RoomEnter, 1000), (RoomDestroy, 9000)],
+            plain,
+        ),
         with(
             "room_engine_a_creation_does_not_end_its_own_creators_visit",
             vec![(RoomEnter, 1000), (EngineCreate, 9000)],

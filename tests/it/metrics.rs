@@ -38,9 +38,9 @@ use tracing_subscriber::fmt::{
 use crate::{
     relay,
     support::{
-        CHAT_TOKEN, Database, EventBridge, Handlers, LIVE_TOKEN, Moment, OPENIM_PASSWORD, OPENIM_SECRET,
-        Outage, RETENTION, ROOM_KEY, SECRET, Simulated, TABLE_NAME, TRTC_KEY, client_of, iam, one_of_each,
-        openim_event, sweep_on,
+        CHAT_TOKEN, Database, EventBridge, Handlers, LIVE_TOKEN, Moment, OPENIM_PASSWORD,
+        OPENIM_SECRET, Outage, RETENTION, ROOM_KEY, SECRET, Simulated, TABLE_NAME, TRTC_KEY,
+        client_of, iam, one_of_each, openim_event, sweep_on,
     },
     template::template,
 };

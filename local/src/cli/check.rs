@@ -582,7 +582,8 @@ impl Check {
         for name in all.filter(|name| name.product() == product && !began.contains(name)) {
             self.send(&format!("tencent {}", word(name)), &events(*name), "200").await?;
         }
-        let Some(wrong) = Secret::new(format!("{}-of-nobody-at-all-in-any-room", self.name("wrong")))
+        let Some(wrong) =
+            Secret::new(format!("{}-of-nobody-at-all-in-any-room", self.name("wrong")))
         else {
             return Ok(());
         };

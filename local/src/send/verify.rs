@@ -16,9 +16,7 @@ use rollcall_players::{
     },
     gateway,
     model::{Arrived, Rooms, model_of},
-    tencent::EventName::{
-        LiveDestroy, LiveOffline, RoomDestroy, RoomLeave, TrtcDismiss, TrtcExit,
-    },
+    tencent::EventName::{LiveDestroy, LiveOffline, RoomDestroy, RoomLeave, TrtcDismiss, TrtcExit},
 };
 use serde_json::Value;
 use tokio::time::Instant;

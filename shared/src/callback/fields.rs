@@ -308,7 +308,8 @@ mod tests {
 
     #[test]
     fn a_parameter_is_found_in_whatever_case_its_name_is_written() {
-        let fields = Fields::from_query_in_any_case("sdkappid=1&SIGN=a&other=2", &["SdkAppid", "Sign"]);
+        let fields =
+            Fields::from_query_in_any_case("sdkappid=1&SIGN=a&other=2", &["SdkAppid", "Sign"]);
         assert_eq!((fields.required("SdkAppid"), fields.required("Sign")), (Ok("1"), Ok("a")));
         assert!(!fields.is_named("other"));
     }

@@ -57,9 +57,7 @@ pub fn united(visits: impl IntoIterator<Item = (Track, Visit)>) -> Vec<UnitedSta
     for (part, visit) in visits {
         let is_touched = |group: &Group| {
             let mut members = group.parts.iter().zip(&group.visits);
-            members.any(|(other, before)| {
-                other.track != part.track && end(before) >= visit.place()
-            })
+            members.any(|(other, before)| other.track != part.track && end(before) >= visit.place())
         };
         // What ended before cannot be touched by anything that comes later.
         let first = groups.iter().rposition(|group| !is_touched(group)).map_or(0, |last| last + 1);
@@ -119,8 +117,7 @@ mod tests {
 
     fn visit(from: Option<u64>, to: Option<u64>) -> Visit {
         let beginning = from.map_or(Beginning::Unknown, |from| Beginning::Known(UnixMillis(from)));
-        let ending =
-            to.map(|to| Ending::Left { at: UnixMillis(to), reason: LeaveReason::Normal });
+        let ending = to.map(|to| Ending::Left { at: UnixMillis(to), reason: LeaveReason::Normal });
         Visit {
             session: None,
             role: Role::default(),
@@ -133,7 +130,9 @@ mod tests {
     }
 
     fn stays(media: &[Visit], engine: &[Visit]) -> Vec<(Option<u64>, Option<u64>)> {
-        let of = |track, visits: &[Visit]| visits.iter().map(move |visit| (track, visit.clone())).collect::<Vec<_>>();
+        let of = |track, visits: &[Visit]| {
+            visits.iter().map(move |visit| (track, visit.clone())).collect::<Vec<_>>()
+        };
         let all = of(Track::Media, media).into_iter().chain(of(Track::RoomEngine, engine));
         let stay = |stay: UnitedStay| {
             let visit = stay.visit;

@@ -61,8 +61,15 @@ enum Place {
         track: Track,
         mark: Mark,
     },
-    Seen { room: RoomId, life: Option<LifeId>, kind: SeenKind },
-    Device { device: Platform, session: Option<SessionId> },
+    Seen {
+        room: RoomId,
+        life: Option<LifeId>,
+        kind: SeenKind,
+    },
+    Device {
+        device: Platform,
+        session: Option<SessionId>,
+    },
 }
 
 /// The marks on one seat, and the stays that they show.

@@ -31,8 +31,14 @@ fn rule_names(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     let tracks = TrackRule::ALL.iter().map(|rule| rule.name());
     let seen = SeenRule::ALL.iter().map(|rule| rule.name());
     let registers = RegisterRule::ALL.iter().map(|rule| rule.name());
-    let mut names: Vec<_> =
-        marks.chain(lasts).chain(ends).chain(moved).chain(tracks).chain(seen).chain(registers).collect();
+    let mut names: Vec<_> = marks
+        .chain(lasts)
+        .chain(ends)
+        .chain(moved)
+        .chain(tracks)
+        .chain(seen)
+        .chain(registers)
+        .collect();
     // Two kinds of rules share some names.
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(*name));
@@ -99,7 +105,8 @@ impl Reasons {
                 };
                 let visit = &stay.visit;
                 let (from, to) = (visit.place(), at(visit.ending.map(Ending::at)));
-                let rule = format!("with what `{name}` reported, it is one stay from {from} to {to}");
+                let rule =
+                    format!("with what `{name}` reported, it is one stay from {from} to {to}");
                 self.and(&rule, TrackRule::United.name());
             }
         }

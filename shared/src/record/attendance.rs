@@ -82,7 +82,6 @@ impl<'a> Record<'a> {
     pub fn seats_of_person(self, user: &UserId) -> PersonSeats<'a> {
         PersonSeats::new(self, user, self.store.seats_of_user(self.app, user, self.now))
     }
-
 }
 
 impl<'a> RoomSeats<'a> {

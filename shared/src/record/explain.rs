@@ -234,9 +234,8 @@ impl<'a> PersonSeats<'a> {
     ) -> Result<Option<SeatMarks<'_, 'a>>, RecordError> {
         let Record { store, app, now } = self.record();
         let (rules, tracks) = (self.record().rules(), self.record().tracks());
-        let is_before = |seat: &Seat| {
-            from.is_some_and(|(room, life, track)| seat.is_before(room, life, track))
-        };
+        let is_before =
+            |seat: &Seat| from.is_some_and(|(room, life, track)| seat.is_before(room, life, track));
         while self.next_seat().await?.is_some_and(is_before) {}
         let Some((user, seat, ends, all)) = self.current() else { return Ok(None) };
         let mut visits = rules.visits(seat.track);

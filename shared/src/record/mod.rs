@@ -25,7 +25,8 @@ pub use self::{
     check::DeviceForCheck,
     data::{PersonContent, PersonItem},
     explain::{
-        ExplainedDevice, ExplainedMark, ExplainedRegister, ExplainedSeen, OtherTrack, SeatMarks, Seats,
+        ExplainedDevice, ExplainedMark, ExplainedRegister, ExplainedSeen, OtherTrack, SeatMarks,
+        Seats,
     },
     live::LiveRoom,
     person::Person,

@@ -10,8 +10,8 @@ use futures::TryStreamExt;
 use super::{Record, RecordError, Room, ends::RoomEnds};
 use crate::{
     domain::{
-        self, Ending, LifeId, Observed, RoomId, Says, SeatObservation, SeatStay, Seen, Track, UserId,
-        Visit,
+        self, Ending, LifeId, Observed, RoomId, Says, SeatObservation, SeatStay, Seen, Track,
+        UserId, Visit,
     },
     providers::RoomEnds as Ends,
     store::{Seat, StoreError},

@@ -198,12 +198,7 @@ fn seat_part(life: Option<&LifeId>, track: Track) -> String {
 }
 
 /// `oldest` is the oldest of the marks that are moved.
-pub(super) fn moved(
-    room: &RoomId,
-    life: Option<&LifeId>,
-    track: Track,
-    oldest: &[u8],
-) -> String {
+pub(super) fn moved(room: &RoomId, life: Option<&LifeId>, track: Track, oldest: &[u8]) -> String {
     format!("{}{}", moved_of(room, life, track), hex::encode(oldest))
 }
 
@@ -322,11 +317,7 @@ pub(super) fn samples(app: &App) -> String {
 }
 
 /// Those of a track are sorted by time. At the same millisecond, a creation comes before a dismissal.
-pub(super) fn creation_row(
-    track: Track,
-    at: UnixMillis,
-    creator: Option<CreatorHash>,
-) -> String {
+pub(super) fn creation_row(track: Track, at: UnixMillis, creator: Option<CreatorHash>) -> String {
     let creator = creator.map_or_else(String::new, |creator| hex::encode(creator.to_bytes()));
     format!("{}#1#{creator}", boundaries_from(track, at))
 }
@@ -614,8 +605,20 @@ mod tests {
     #[test]
     fn promise_7_isolated_no_two_ids_share_a_key() {
         let ids = [
-            "a", "a#", "#a", "a#user#a", "a%23", "%23", "#", "%", "a#0", "ä", "\0", "a/b",
-            "%room_engine", "room_engine",
+            "a",
+            "a#",
+            "#a",
+            "a#user#a",
+            "a%23",
+            "%23",
+            "#",
+            "%",
+            "a#0",
+            "ä",
+            "\0",
+            "a/b",
+            "%room_engine",
+            "room_engine",
         ];
         let mut keys = HashSet::new();
         for a in ids {

@@ -25,7 +25,8 @@ use serde_json::Value;
 
 use super::{explained, history::History, reports::Questions};
 use crate::support::{
-    Database, Handlers, Schedule, Simulated, TABLE_NAME, dump, player_secrets, simulated_dump, union,
+    Database, Handlers, Schedule, Simulated, TABLE_NAME, dump, player_secrets, simulated_dump,
+    union,
 };
 
 /// How many members a page of a room has: few, so that there are several pages.

@@ -50,7 +50,10 @@ async fn an_event_is_one_request_and_a_late_one_two() {
         assert_eq!(outcome(&handlers, &event).await, expected, "{event:?}");
         let seen = proxy.take();
         assert_eq!(seen.len(), requests, "{event:?}: {seen:?}");
-        assert!(seen.iter().all(|request| ["UpdateItem", "PutItem"].contains(&request.operation.as_str())));
+        assert!(
+            seen.iter()
+                .all(|request| ["UpdateItem", "PutItem"].contains(&request.operation.as_str()))
+        );
     }
 }
 
@@ -59,7 +62,9 @@ async fn an_event_is_one_request_and_a_late_one_two() {
 async fn nothing_of_a_second_track_is_stored_before_its_note() {
     let (database, proxy, handlers) = Handlers::observed().await;
     proxy.refuse(|request| request.body.contains("second_track"));
-    for event in [event(RoomEnter, 0), of(&["bob", "cyd"], event(LiveOnline, 0)), event(RoomCreate, 0)] {
+    for event in
+        [event(RoomEnter, 0), of(&["bob", "cyd"], event(LiveOnline, 0)), event(RoomCreate, 0)]
+    {
         assert_eq!(super::deliver(&handlers, &event).await.status, 503);
     }
     assert!(crate::support::dump(&database.client).await.is_empty());
@@ -153,7 +158,11 @@ fn of_somebody_else(item: &Item, number: u32) -> Item {
 }
 
 /// Ada does this, and as many others do the same.
-async fn fill(database: &Database, handlers: &Handlers, of_ada: &[rollcall_players::tencent::Event]) {
+async fn fill(
+    database: &Database,
+    handlers: &Handlers,
+    of_ada: &[rollcall_players::tencent::Event],
+) {
     for event in of_ada {
         assert_eq!(outcome(handlers, event).await, "applied");
     }
@@ -171,7 +180,9 @@ async fn fill(database: &Database, handlers: &Handlers, of_ada: &[rollcall_playe
         .collect();
     let batches: Vec<_> = puts
         .chunks(25)
-        .map(|puts| database.client.batch_write_item().request_items(TABLE_NAME, puts.to_vec()).send())
+        .map(|puts| {
+            database.client.batch_write_item().request_items(TABLE_NAME, puts.to_vec()).send()
+        })
         .collect();
     let mut done = stream::iter(batches).buffer_unordered(4);
     while let Some(written) = done.next().await {

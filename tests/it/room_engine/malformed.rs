@@ -266,8 +266,9 @@ async fn promise_1_authentic_a_hundred_malformed_bodies_of_each_format_are_refus
         bodies.extend(wrong.map(|(body, says)| (body.into_bytes(), says)));
         // Each of them with spaces and a byte order mark in front, which change nothing.
         let spaced = bodies.iter().filter(|(_, says)| !says.is_empty());
-        let spaced: Vec<_> =
-            spaced.map(|(body, says)| ([b"\xef\xbb\xbf \n", &body[..]].concat(), says.clone())).collect();
+        let spaced: Vec<_> = spaced
+            .map(|(body, says)| ([b"\xef\xbb\xbf \n", &body[..]].concat(), says.clone()))
+            .collect();
         bodies.extend(spaced);
         assert!(bodies.len() >= 100, "{good}: {}", bodies.len());
         for (body, says) in bodies {

@@ -118,8 +118,7 @@ async fn deliver_body(handlers: &Handlers, body: &str) -> Reply {
 /// Posts a body as it is.
 async fn post(app: &TestApp, body: impl Into<Vec<u8>>) -> Answer {
     let body = body.into();
-    let (path, query) =
-        address(&String::from_utf8_lossy(&body), rollcall::runtime::now());
+    let (path, query) = address(&String::from_utf8_lossy(&body), rollcall::runtime::now());
     app.post(&format!("{path}?{query}"), "application/json", body).await
 }
 
@@ -132,8 +131,7 @@ fn assert_failed(answer: &Answer, says: &str) {
 
 /// An answer to a query about the app.
 async fn ask(handlers: &Handlers, what: &str, of: &str, query: &str, now: UnixMillis) -> Value {
-    let (status, answer) =
-        handlers.get(&format!("/{what}/tencent/{APP}{of}"), query, now).await;
+    let (status, answer) = handlers.get(&format!("/{what}/tencent/{APP}{of}"), query, now).await;
     assert_eq!(status, 200, "{what}{of}?{query}: {answer}");
     answer
 }

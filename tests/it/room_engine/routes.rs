@@ -20,7 +20,12 @@ fn body(name: EventName) -> String {
 }
 
 /// Posts a body with what proves one product, and expects a refusal that names an address.
-async fn refused(app: &TestApp, address: &str, headers: &[(&str, String)], body: &str) -> (u16, String) {
+async fn refused(
+    app: &TestApp,
+    address: &str,
+    headers: &[(&str, String)],
+    body: &str,
+) -> (u16, String) {
     let answer = app.post_with(address, headers, body.to_owned()).await;
     assert_eq!(answer.outcome.as_deref(), Some("rejected"), "{address} {body}: {}", answer.body);
     assert_eq!(secrets::find(&answer.body), None, "{}", answer.body);
@@ -86,7 +91,8 @@ async fn an_event_of_chat_and_one_of_rooms_are_not_acknowledged_at_each_others_a
     let now = runtime::now();
     let time = now.seconds().to_string();
     let sign = sign_chat(&secret(CHAT_TOKEN), &time);
-    let at_chat = format!("/tencent/chat?SdkAppid=1400000000&OptPlatform=iOS&Sign={sign}&RequestTime={time}");
+    let at_chat =
+        format!("/tencent/chat?SdkAppid=1400000000&OptPlatform=iOS&Sign={sign}&RequestTime={time}");
     for (name, says) in [
         (RoomEnter, "`Room.*`: send it to /tencent/room/{key}"),
         (RoomCreate, "`Room.*`: send it to /tencent/room/{key}"),

@@ -41,7 +41,8 @@ async fn promise_8_discreet_the_key_in_the_path_is_nowhere_whatever_happens() {
     let (log, guard) = Log::capture_all();
     let mut outage = Outage::start(Duration::from_secs(10)).await;
     let post = async |path: &str, query: &str, body: &str| {
-        let request = Request { query: query.to_owned(), ..Request::post(path, body.to_owned(), NOW) };
+        let request =
+            Request { query: query.to_owned(), ..Request::post(path, body.to_owned(), NOW) };
         outage.handlers.receive(path, &request).await
     };
     let mut answers = Vec::new();
@@ -57,7 +58,12 @@ async fn promise_8_discreet_the_key_in_the_path_is_nowhere_whatever_happens() {
     for (path, query, body, status) in [
         (path.clone(), query.as_str(), "{}", 400),
         (path.clone(), query.as_str(), "", 400),
-        (path.clone(), query.as_str(), r#"{"CallbackCommand":"Room.CallbackAfterMemberEnter"}"#, 400),
+        (
+            path.clone(),
+            query.as_str(),
+            r#"{"CallbackCommand":"Room.CallbackAfterMemberEnter"}"#,
+            400,
+        ),
         (path.clone(), query.as_str(), long.as_str(), 413),
         (path.clone(), "", good.body.as_str(), 401),
         (path.clone(), "SdkAppid=9", good.body.as_str(), 401),
@@ -81,7 +87,9 @@ async fn promise_8_discreet_the_key_in_the_path_is_nowhere_whatever_happens() {
     }
     outage.sqs.break_with(Some(Fault::internal_error()));
     answers.push((503, deliver(&outage.handlers, &event(RoomEnter, 101)).await));
-    assert!(answers[sound..answers.len() - 1].iter().all(|(_, reply)| reply.outcome == Some("spilled")));
+    assert!(
+        answers[sound..answers.len() - 1].iter().all(|(_, reply)| reply.outcome == Some("spilled"))
+    );
     for (status, reply) in &answers {
         assert_eq!(reply.status, StatusCode::from_u16(*status).unwrap(), "{}", reply.body);
         expect_none("an answer", &format!("{reply:?}"));

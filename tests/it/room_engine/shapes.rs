@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    NOW, START, address, ask, deliver_body, event, of, outcome, post, room, start, user,
-};
+use super::{NOW, START, address, ask, deliver_body, event, of, outcome, post, room, start, user};
 use crate::support::{Handlers, LIVE_TOKEN, ROOM_KEY, TestApp, dump, names};
 use rollcall::http::Request;
 use rollcall_players::tencent::EventName::{LiveOffline, LiveOnline, RoomEnter, RoomLeave};
@@ -19,7 +17,8 @@ async fn the_time_of_a_creation_is_found_where_each_page_has_it() {
     let (top, inner, seconds) = (START + 120, START + 240, START / 1000);
     for command in ["Room.CallbackAfterCreateRoom", "Live.CallbackAfterCreateRoom"] {
         let body = |info: Value, extra: Value| {
-            let mut body = json!({ "CallbackCommand": command, "Operator_Account": "a", "RoomInfo": info });
+            let mut body =
+                json!({ "CallbackCommand": command, "Operator_Account": "a", "RoomInfo": info });
             body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
             body.to_string()
         };
@@ -244,7 +243,8 @@ async fn the_body_names_the_command_and_parameters_are_written_in_any_case() {
             let body = event(name, seconds).callback(&super::secret(LIVE_TOKEN)).body;
             let (_, query) = address(&body, NOW);
             let query = query.replace("SdkAppid", app).replace("RequestTime", time);
-            let query = query.replace("Sign", sign).replace("=x&", "=Live.CallbackMemberStateChanged&");
+            let query =
+                query.replace("Sign", sign).replace("=x&", "=Live.CallbackMemberStateChanged&");
             let request = Request { query, ..Request::post(&path, body, NOW) };
             let reply = handlers.receive(path.trim_start_matches("/stage"), &request).await;
             assert_eq!(reply.outcome, Some("applied"), "{path}: {}", reply.body);

@@ -79,9 +79,8 @@ async fn who_is_in_by_two_tracks_is_one_person_and_the_setting_decides() {
             assert_eq!(found, expected, "{tracks:?} {limit}");
         }
         for user in ["ada", "bob", "cyd", "dan", "eve"] {
-            let (status, known) = handlers
-                .get(&format!("/presence/tencent/1400000000/users/{user}"), "", now)
-                .await;
+            let (status, known) =
+                handlers.get(&format!("/presence/tencent/1400000000/users/{user}"), "", now).await;
             let is_known = status == 200;
             let by_other = (user == "bob" && tracks == TRTC) || (user == "cyd" && tracks == ENGINE);
             assert_eq!(is_known, !by_other, "{tracks:?} {user}: {known}");
@@ -226,7 +225,8 @@ async fn stays_of_two_tracks_that_share_no_moment_stay_two() {
                 .collect();
             assert_eq!(stays(&page["sessions"]), expected, "{engine:?}");
             let report = ask(&handlers, "reports", "/rooms/lobby", "", at(100)).await;
-            let present: u64 = expected.iter().map(|(_, from, to)| to.unwrap() - from.unwrap()).sum();
+            let present: u64 =
+                expected.iter().map(|(_, from, to)| to.unwrap() - from.unwrap()).sum();
             assert_eq!(report["person_ms"], present * 1000, "{engine:?}: {report}");
             assert_eq!(report["rows"][0]["visits"], expected.len());
             assert_eq!(report["peak"]["online"], 1, "{engine:?}: {report}");

@@ -100,7 +100,9 @@ async fn promise_1_authentic_a_room_callback_needs_the_key_of_its_app() {
         assert!(said.contains("no callback secret"), "{said}");
     }
     // An address with more parts, or without one, is none.
-    for path in ["/", "//", &format!("/{ROOM_KEY}/"), &format!("/{ROOM_KEY}/x"), &format!("//{ROOM_KEY}")] {
+    for path in
+        ["/", "//", &format!("/{ROOM_KEY}/"), &format!("/{ROOM_KEY}/x"), &format!("//{ROOM_KEY}")]
+    {
         let address = format!("/tencent/room{path}?{mine}");
         let answer = app.post(&address, "application/json", ROOM).await;
         assert_eq!(answer.status, 404, "{path}: {}", answer.body);
@@ -190,12 +192,17 @@ async fn promise_1_authentic_no_spelling_of_a_command_is_proved_by_the_other_sec
     let by_key = format!("/tencent/room/{ROOM_KEY}?SdkAppid=1400000000");
     for (address, body, own) in [(&by_token, ROOM, "Room."), (&by_key, LIVE, "Live.")] {
         refuse(&app, address, body).await;
-        refuse(&app, address, &body.replace(own, &own.replace('o', "\\u006f").replace('i', "\\u0069"))).await;
+        refuse(
+            &app,
+            address,
+            &body.replace(own, &own.replace('o', "\\u006f").replace('i', "\\u0069")),
+        )
+        .await;
         refuse(&app, address, &format!("\u{feff}{body}")).await;
-        for spelling in [own.to_lowercase(), own.to_uppercase(), format!(" {own}"), own.replace('.', ":")] {
-            let answer = app
-                .post(address, "application/json", body.replace(own, &spelling))
-                .await;
+        for spelling in
+            [own.to_lowercase(), own.to_uppercase(), format!(" {own}"), own.replace('.', ":")]
+        {
+            let answer = app.post(address, "application/json", body.replace(own, &spelling)).await;
             let outcome = (answer.status.as_u16(), answer.outcome.as_deref());
             assert_eq!(outcome, (200, Some("ignored")), "{spelling}: {}", answer.body);
         }

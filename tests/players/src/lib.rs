@@ -19,12 +19,8 @@ use std::time::Duration;
 
 use reqwest::{Client, redirect::Policy};
 use rollcall::{
-    callback::Secret,
-    domain::UnixMillis,
-    endpoint::Endpoint,
-    http::Reply,
-    providers::openim::AppCredentials,
-    routes::PATH_KEY,
+    callback::Secret, domain::UnixMillis, endpoint::Endpoint, http::Reply,
+    providers::openim::AppCredentials, routes::PATH_KEY,
 };
 
 /// How long to wait for an answer. Providers wait some seconds, but the first call of a function under `cargo lambda watch` waits for the compiler.

@@ -71,8 +71,7 @@ impl Provider for RoomEngine {
         max_age: Duration,
     ) -> Result<Verified<Self>, VerifyError> {
         // One of Live's pages writes `SdkAppId`.
-        let parameters =
-            Fields::from_query_in_any_case(&request.query, &[APP, REQUEST_TIME, SIGN]);
+        let parameters = Fields::from_query_in_any_case(&request.query, &[APP, REQUEST_TIME, SIGN]);
         if !parameters.is_named(APP) && request.headers.contains_key(trtc::APP) {
             return Err(VerifyError::NoCredentials("events of TRTC are sent to /tencent/trtc"));
         }

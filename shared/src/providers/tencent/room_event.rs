@@ -12,7 +12,9 @@ use super::{
     trtc_event::{EVENT_GROUP, string_room},
 };
 use crate::{
-    callback::{Batch, Callback, FieldError, Fields, ParseError, Parsed, Routed, Verified, elements},
+    callback::{
+        Batch, Callback, FieldError, Fields, ParseError, Parsed, Routed, Verified, elements,
+    },
     domain::{
         Boundary, BoundaryChange, Change, Creator, Kind, LeaveReason, MAX_EVENT_TIME_AHEAD, Mark,
         Order, Role, RoomId, Roster, SeatChange, Track, UnixMillis, UserId,
@@ -75,9 +77,8 @@ impl Callback for RoomEvent {
 
     fn parse(request: &Verified<RoomEngine>) -> Result<Parsed, ParseError> {
         let body = request.body();
-        let named = |name, parsed: Result<Parsed, ParseError>| {
-            Ok(Parsed { event: Some(name), ..parsed? })
-        };
+        let named =
+            |name, parsed: Result<Parsed, ParseError>| Ok(Parsed { event: Some(name), ..parsed? });
         if !body.is_named(COMMAND) && body.is_named(EVENT_GROUP) {
             return Err(wrong_route::<TrtcEvent>());
         }
@@ -128,9 +129,7 @@ fn leave_reason(body: &Fields) -> Result<LeaveReason, FieldError> {
 }
 
 /// Whether people are online in a live room or not, and why; `None` for a state that is not known.
-fn state(
-    body: &Fields,
-) -> Result<Option<(&'static str, (Reported, LeaveReason))>, FieldError> {
+fn state(body: &Fields) -> Result<Option<(&'static str, (Reported, LeaveReason))>, FieldError> {
     let state = body.required("EventType")?.to_ascii_lowercase();
     let cause = body.shown("EventCause")?.unwrap_or_default().to_ascii_lowercase();
     Ok(match state.as_str() {

@@ -81,9 +81,9 @@ impl<'a> Record<'a> {
                 let mut seats = store.seats_in_room(app, user, room, now).await?;
                 let are_two = united::of_two_tracks(self.tracks(), &seats).is_some();
                 let mut other = if are_two { seats.pop() } else { None };
-                let members_of = seats.into_iter().map(|seat| {
-                    Ok((Member { user: (*user).clone(), seat }, other.take()))
-                });
+                let members_of = seats
+                    .into_iter()
+                    .map(|seat| Ok((Member { user: (*user).clone(), seat }, other.take())));
                 members.extend(members_of);
             }
             stream::iter(members).boxed()

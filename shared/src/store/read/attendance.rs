@@ -87,8 +87,7 @@ impl Reader {
         let (app, of_app) = (app.clone(), app.clone());
         let seats = seats.try_flatten().try_filter_map(move |(place, item): Row| {
             let member = self.read_member(&app, &item);
-            let seat =
-                |member: Member| RoomSeat { member, other: None, place };
+            let seat = |member: Member| RoomSeat { member, other: None, place };
             std::future::ready(member.map(|member| member.map(seat)))
         });
         let mut last = None;

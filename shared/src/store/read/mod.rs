@@ -82,7 +82,8 @@ impl Reader {
 
     /// Whether there is nothing of a track that does not count.
     fn has_only_tracks_that_count(&self, app: &App) -> bool {
-        let is_media_only = !self.erased.has_second_track(app) && self.tracks(app).has(Track::Media);
+        let is_media_only =
+            !self.erased.has_second_track(app) && self.tracks(app).has(Track::Media);
         is_media_only || self.tracks(app) == Tracks::Both
     }
 

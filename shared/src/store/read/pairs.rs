@@ -48,7 +48,8 @@ impl Reader {
             .clone()
             .map(|(user, seat)| ((user.clone(), seat.track.other()), seat.clone()))
             .collect();
-        let missing = seats.filter(|(user, seat)| !others.contains_key(&((*user).clone(), seat.track)));
+        let missing =
+            seats.filter(|(user, seat)| !others.contains_key(&((*user).clone(), seat.track)));
         let keys: Vec<_> = missing
             .map(|(user, seat)| {
                 let partition = item::string(keys::user(app, user));
@@ -128,10 +129,10 @@ impl Reader {
                         let Member { user, seat: own } = &seat.member;
                         let other = others.remove(&(user.clone(), own.track));
                         // Otherwise the other one has come.
-                        let is_first = other
-                            .as_ref()
-                            .and_then(|other| other.place(user))
-                            .is_none_or(|place| place > seat.place || Some(&place) < first.as_ref());
+                        let is_first =
+                            other.as_ref().and_then(|other| other.place(user)).is_none_or(
+                                |place| place > seat.place || Some(&place) < first.as_ref(),
+                            );
                         is_first.then_some(RoomSeat { other, ..seat })
                     });
                     Ok(stream::iter(once.map(Ok).collect::<Vec<_>>()))

@@ -25,9 +25,7 @@ impl Writer {
                 let creator = creator.as_ref().map(|creator| creator.hashed(app, room, *at));
                 (CREATED_AT, at, creator, keys::creation_row(*track, *at, creator))
             }
-            Boundary::Closed { at, .. } => {
-                (CLOSED_AT, at, None, keys::dismissal_row(*track, *at))
-            }
+            Boundary::Closed { at, .. } => (CLOSED_AT, at, None, keys::dismissal_row(*track, *at)),
         };
         let attributes = [
             (PK, item::string(keys::room(app, room))),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    super::{StoreError, item::EXPIRES_AT, item, keys},
+    super::{StoreError, item, item::EXPIRES_AT, keys},
     Writer,
     update::Update,
 };

@@ -109,10 +109,8 @@ fn is_own_exit(event: &tencent::Event, erased: &Erased) -> bool {
 
 /// Takes somebody away from the people whom an event is about. Whether there are others.
 fn is_left_of_people(event: &mut tencent::Event, erased: &Erased) -> bool {
-    let mut others: Vec<String> = super::rooms::people(event)
-        .filter(|user| !is_own(event, user, erased))
-        .cloned()
-        .collect();
+    let mut others: Vec<String> =
+        super::rooms::people(event).filter(|user| !is_own(event, user, erased)).cloned().collect();
     if others.is_empty() {
         return false;
     }

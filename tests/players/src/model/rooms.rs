@@ -67,7 +67,8 @@ pub(super) fn know(arrived: &[Arrived], counted: Rooms, answers: &mut Answers) {
         // Each product that says anything of the room itself has to say that it is over.
         let newest = [&trtc, &engine].map(|of| of.iter().rev().find(|event| !is_seat(event)));
         let newest: Vec<&Event> = newest.into_iter().flatten().copied().collect();
-        let is_over = |event: &&Event| matches!(event.name, TrtcDismiss | RoomDestroy | LiveDestroy);
+        let is_over =
+            |event: &&Event| matches!(event.name, TrtcDismiss | RoomDestroy | LiveDestroy);
         let is_closed = !newest.is_empty() && newest.iter().all(is_over);
         let open = !is_closed || !members.is_empty();
         let room = Room { life: None, open, members };
