@@ -5,15 +5,18 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use rollcall::{
     domain::{
         App, DeviceName, DeviceSays, DeviceSeen, EndRule, LastsRule, MarkRule, Moved, ProviderName,
-        RegisterRule, Role, Says, SeatObservation, Seen, SeenRule, UnixMillis,
+        RegisterRule, Role, Says, SeatObservation, Seen, SeenRule, Settings, Track, TrackRule,
+        Tracks, UnixMillis,
     },
-    store::Observer,
+    record::Records,
+    store::{Observer, Reader},
 };
 use rollcall_players::{
     Event,
@@ -24,8 +27,9 @@ use rollcall_players::{
     tencent::{
         self,
         EventName::{
-            ChatDisconnect, ChatLogin, ChatLogout, TrtcCreate, TrtcDismiss, TrtcEnter, TrtcExit,
-            TrtcRole,
+            ChatDisconnect, ChatLogin, ChatLogout, LiveOffline, LiveOnline,
+            RoomCreate as EngineCreate, RoomDestroy, RoomEnter, RoomLeave, TrtcCreate, TrtcDismiss,
+            TrtcEnter, TrtcExit, TrtcRole,
         },
     },
     zego::{
@@ -35,7 +39,10 @@ use rollcall_players::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Database, Handlers, openim_event, player_secrets, tencent_event, zego_event};
+use crate::support::{
+    Database, Handlers, TABLE_NAME, client_of, openim_event, player_secrets, tencent_event,
+    zego_event,
+};
 
 const START: u64 = 1_790_000_000_000;
 const ZEGO: &str = "/explain/zego/1/users/ada";
@@ -101,6 +108,8 @@ struct Case {
     lost: Option<&'static str>,
     /// What the provider said when it was asked.
     seen: Option<Answered>,
+    /// Which of Tencent's products decide who is in a room.
+    rooms: Tracks,
 }
 
 /// What the provider said, when in ms since the start.
@@ -115,7 +124,7 @@ enum Answered {
 }
 
 fn case(name: &'static str, path: &'static str, events: Vec<Event>) -> Case {
-    Case { name, path, events, asked_at: 100_000, lost: None, seen: None }
+    Case { name, path, events, asked_at: 100_000, lost: None, seen: None, rooms: Tracks::Both }
 }
 
 fn zego_cases() -> Vec<Case> {
@@ -223,6 +232,47 @@ fn trtc_cases() -> Vec<Case> {
             vec![(TrtcEnter, 1000), (TrtcCreate, 9000)],
             plain,
         ),
+    ]
+}
+
+fn room_engine_cases() -> Vec<Case> {
+    let with = |name, events: Vec<_>, change: fn(usize, &mut tencent::Options)| {
+        case(name, TENCENT, tencents(events, change))
+    };
+    let kicked: fn(usize, &mut tencent::Options) =
+        |_, options| "Kicked".clone_into(&mut options.leave_type);
+    let both = vec![(TrtcEnter, 1000), (RoomEnter, 1200), (TrtcExit, 8000), (RoomLeave, 9000)];
+    vec![
+        with("room_engine_a_leave_ends_it", vec![(RoomEnter, 1000), (RoomLeave, 9000)], kicked),
+        with("room_engine_a_leave_of_somebody_who_was_not_in", vec![(RoomLeave, 9000)], plain),
+        with(
+            "room_engine_an_entry_after_an_entry",
+            vec![(RoomEnter, 1000), (RoomEnter, 20_000)],
+            plain,
+        ),
+        with(
+            "room_engine_a_destruction_ends_it",
+            vec![(RoomEnter, 1000), (RoomDestroy, 9000)],
+            plain,
+        ),
+        with(
+            "room_engine_a_creation_does_not_end_its_own_creators_visit",
+            vec![(RoomEnter, 1000), (EngineCreate, 9000)],
+            plain,
+        ),
+        with(
+            "live_a_heartbeat_is_interrupted_and_comes_back",
+            vec![(LiveOnline, 1000), (LiveOffline, 9000), (LiveOnline, 12_000)],
+            |index, options| {
+                let causes = ["Enter", "HeartbeatInterrupt", "HeartbeatRecover"];
+                options.cause = Some(causes[index].to_owned());
+            },
+        ),
+        with("two_tracks_of_one_stay", both.clone(), plain),
+        Case {
+            rooms: Tracks::Only(Track::Media),
+            ..with("two_tracks_of_which_trtc_decides", both, plain)
+        },
     ]
 }
 
@@ -354,7 +404,8 @@ async fn observe(database: &Database, seen: Answered) {
 }
 
 fn cases() -> Vec<Case> {
-    let all = [zego_cases(), trtc_cases(), chat_cases(), openim_cases(), seen_cases()];
+    let tencents = [trtc_cases(), room_engine_cases(), chat_cases()].into_iter().flatten();
+    let all = [zego_cases(), tencents.collect(), openim_cases(), seen_cases()];
     all.into_iter().flatten().collect()
 }
 
@@ -375,13 +426,17 @@ async fn deliver(handlers: &Handlers, events: &[Event]) {
 /// The answer after a history.
 async fn explained(case: &Case) -> Value {
     let database = Database::start().await;
-    let handlers = Handlers::on(&database.url);
+    let mut handlers = Handlers::on(&database.url);
+    let app = App { provider: ProviderName::Tencent, id: "1400000000".parse().unwrap() };
+    let reader = Reader::new(client_of(&database.url), TABLE_NAME)
+        .with_settings(Settings::new().with_rooms(app, case.rooms));
+    handlers.queries.records = Records::new(reader, Duration::ZERO);
     deliver(&handlers, &case.events).await;
     if let Some(seen) = case.seen {
         observe(&database, seen).await;
     }
     if let Some(lost) = case.lost {
-        let item = database.client.update_item().table_name(crate::support::TABLE_NAME);
+        let item = database.client.update_item().table_name(TABLE_NAME);
         let key = |text: &str| AttributeValue::S(text.to_owned());
         let item = item.key("pk", key("tencent#1400000000#user#ada")).key("sk", key("device#iOS#"));
         item.update_expression(format!("REMOVE {lost}")).send().await.unwrap();
@@ -433,9 +488,10 @@ fn all_rules() -> BTreeSet<&'static str> {
     let lasts = LastsRule::ALL.iter().map(|rule| rule.name());
     let ends = EndRule::ALL.iter().map(|rule| rule.name());
     let moved = Moved::ALL.iter().map(|rule| rule.name());
+    let tracks = TrackRule::ALL.iter().map(|rule| rule.name());
     let registers = RegisterRule::ALL.iter().map(|rule| rule.name());
     let seen = SeenRule::ALL.iter().map(|rule| rule.name());
-    marks.chain(lasts).chain(ends).chain(moved).chain(seen).chain(registers).collect()
+    marks.chain(lasts).chain(ends).chain(moved).chain(tracks).chain(seen).chain(registers).collect()
 }
 
 #[test]

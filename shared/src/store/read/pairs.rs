@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures::{
     StreamExt, TryStreamExt,
+    future::try_join_all,
     stream::{self, BoxStream},
 };
 
@@ -56,15 +57,14 @@ impl Reader {
                 HashMap::from([(PK.to_owned(), partition), (SK.to_owned(), other)])
             })
             .collect();
-        for keys in keys.chunks(SEATS_PER_REQUEST) {
-            for found in self.by_keys(keys.to_vec()).await? {
-                if item::is_expired(&found, now) {
-                    continue;
-                }
-                let user = keys::parse_user(item::text(&found, PK)?)?;
-                if let Some(seat) = self.read_seat(app, &user, &found)? {
-                    others.insert((user, seat.track.other()), seat);
-                }
+        let reads = keys.chunks(SEATS_PER_REQUEST).map(|keys| self.by_keys(keys.to_vec()));
+        for found in try_join_all(reads).await?.into_iter().flatten() {
+            if item::is_expired(&found, now) {
+                continue;
+            }
+            let user = keys::parse_user(item::text(&found, PK)?)?;
+            if let Some(seat) = self.read_seat(app, &user, &found)? {
+                others.insert((user, seat.track.other()), seat);
             }
         }
         Ok(others)

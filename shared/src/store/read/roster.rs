@@ -16,7 +16,7 @@ use super::{
     },
     Reader,
     rows::{Direction, Merged, rows_per_shard},
-    seat::Seat,
+    seat::{SEATS_PER_REQUEST, Seat},
 };
 use crate::{
     domain::{App, Count, Counting, LifeId, Mark, RoomId, Tracks, UnixMillis, UserId},
@@ -127,11 +127,13 @@ impl Reader {
         let are_two_tracks = self.tracks(app) == Tracks::Both;
         let mut counted = HashSet::new();
         let (mut read, mut is_over) = (0, false);
-        // One more than the page has room for shows that another one follows.
+        // One more than the page has room for shows that another one follows. Rows whose people turn
+        // out to be not in, or on this page already, are replaced by as many as one request decides.
+        let mut wanted = page.limit + 1;
         while !is_over && roster.members.len() <= page.limit {
             let from = roster.members.len();
             let mut is_anyone_waiting = false;
-            while roster.members.len() <= page.limit {
+            while roster.members.len() < wanted {
                 let Some((row, item)) = rows.next().await? else {
                     is_over = true;
                     break;
@@ -155,6 +157,7 @@ impl Reader {
                 let rows = self.once_each(app, room, page, rows, &mut counted, now).await?;
                 roster.members.extend(rows);
             }
+            wanted = (page.limit + 1).max(roster.members.len() + SEATS_PER_REQUEST);
         }
         let mut found = roster.members.len();
         if found > page.limit {
