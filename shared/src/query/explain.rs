@@ -396,7 +396,7 @@ async fn add_marks(
             let listed = match &explained.other {
                 OtherTrack::Nothing => Some((&explained.stay, explained.is_first)),
                 OtherTrack::Decides => None,
-                OtherTrack::United { stay, is_first } => Some((stay, *is_first)),
+                OtherTrack::United { stay, is_first } => Some((stay.as_ref(), *is_first)),
             };
             let stay = listed.filter(|(_, is_first)| *is_first).map(|(stay, _)| RoomStayRow {
                 reasons: Reasons::of_stay(record, &explained, track, &stay.visit),

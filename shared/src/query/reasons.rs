@@ -64,12 +64,13 @@ impl Reasons {
         let (rule, visit) = (explained.rule, &explained.stay.visit);
         let mut reasons = Self::new(mark(rule, visit), rule.name());
         match &visit.because {
-            Some(because) if because.rule == EndRule::Left => {
-                if ends(rule) {
-                    reasons.and_moved(visit, because);
-                }
+            Some(because) if because.rule == EndRule::Left && ends(rule) => {
+                reasons.and_moved(visit, because);
             }
-            Some(because) if because.rule != EndRule::LeftByNewest && begins(rule) => {
+            Some(because)
+                if !matches!(because.rule, EndRule::Left | EndRule::LeftByNewest)
+                    && begins(rule) =>
+            {
                 reasons.and(&end(because), because.rule.name());
                 reasons.and_moved(visit, because);
             }

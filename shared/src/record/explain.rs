@@ -108,7 +108,7 @@ pub enum OtherTrack {
     /// It reports the same time: both are one stay.
     United {
         /// That stay.
-        stay: RoomStay,
+        stay: Box<RoomStay>,
         /// Whether this is the first mark of it.
         is_first: bool,
     },
@@ -349,7 +349,7 @@ impl SeatMarks<'_, '_> {
         };
         let is_first = is_first && united.parts.iter().min() == Some(&part);
         let stay = RoomStay::new(self.rules, self.seat, united.visit.clone());
-        OtherTrack::United { stay, is_first }
+        OtherTrack::United { stay: Box::new(stay), is_first }
     }
 
     /// The visit of the first mark that is waiting, if it is completed.

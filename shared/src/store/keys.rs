@@ -503,10 +503,8 @@ pub(super) fn parse_seat(sk: &str) -> Result<(RoomId, Option<LifeId>, Track), St
 /// The track of the sort key of a boundary.
 pub(super) fn parse_boundary(sk: &str) -> Track {
     let row = sk.strip_prefix(BOUNDARY);
-    match row.is_some_and(|row| row.starts_with(BOUNDARIES_OF_ROOM_ENGINE)) {
-        true => Track::RoomEngine,
-        false => Track::Media,
-    }
+    let is_room_engines = row.is_some_and(|row| row.starts_with(BOUNDARIES_OF_ROOM_ENGINE));
+    if is_room_engines { Track::RoomEngine } else { Track::Media }
 }
 
 /// The platform and the connection of a device's sort key.

@@ -54,7 +54,7 @@ async fn promise_8_discreet_the_key_in_the_path_is_nowhere_whatever_happens() {
     }
     let good = event(RoomEnter, 0).callback(&super::secret(ROOM_KEY));
     let (path, query) = (good.path(), good.query.clone().unwrap());
-    let long = " ".repeat((1 << 20) + 1);
+    let too_much = " ".repeat((1 << 20) + 1);
     for (path, query, body, status) in [
         (path.clone(), query.as_str(), "{}", 400),
         (path.clone(), query.as_str(), "", 400),
@@ -64,7 +64,7 @@ async fn promise_8_discreet_the_key_in_the_path_is_nowhere_whatever_happens() {
             r#"{"CallbackCommand":"Room.CallbackAfterMemberEnter"}"#,
             400,
         ),
-        (path.clone(), query.as_str(), long.as_str(), 413),
+        (path.clone(), query.as_str(), too_much.as_str(), 413),
         (path.clone(), "", good.body.as_str(), 401),
         (path.clone(), "SdkAppid=9", good.body.as_str(), 401),
         (path.clone(), "SdkAppid=1400000001", good.body.as_str(), 401),

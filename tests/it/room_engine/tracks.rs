@@ -181,15 +181,15 @@ async fn what_two_tracks_report_of_the_same_time_is_one_stay_of_the_union() {
         // Everyone at once, and nobody twice.
         let peak = match tracks {
             Tracks::Both => 5,
-            _ => 3 + usize::from(tracks == TRTC),
+            Tracks::Only(_) => 3 + usize::from(tracks == TRTC),
         };
         assert_eq!(report["peak"]["online"], peak, "{tracks:?}: {report}");
         let together = "room=lobby&a=ada&b=dan";
         let together = ask(&handlers, "reports", "/together", together, now).await;
         let expected = match tracks {
             Tracks::Both => 120,
-            _ if tracks == TRTC => 70,
-            _ => 10,
+            Tracks::Only(Track::Media) => 70,
+            Tracks::Only(_) => 10,
         };
         assert_eq!(together["together_ms"], expected * 1000, "{tracks:?}: {together}");
     }

@@ -14,7 +14,9 @@ use super::{
     reply, trtc,
 };
 use crate::{
-    callback::{Fields, Provider, Redelivery, Rejection, Verified, VerifyError, find_match},
+    callback::{
+        Fields, Provider, Redelivery, Rejection, Secret, Verified, VerifyError, find_match,
+    },
     domain::{AppId, Outcome, ProviderName},
     http::{Reply, Request},
     providers::{self, Configured},
@@ -94,7 +96,7 @@ impl Provider for RoomEngine {
                 if keys.is_empty() {
                     return Err(VerifyError::NoSecret);
                 }
-                let expected = keys.iter().map(|key| key.expose());
+                let expected = keys.iter().map(Secret::expose);
                 find_match(expected, key).ok_or(VerifyError::WrongPathKey)?
             }
         };

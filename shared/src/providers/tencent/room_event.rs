@@ -128,8 +128,11 @@ fn leave_reason(body: &Fields) -> Result<LeaveReason, FieldError> {
     })
 }
 
+/// What a state of Live's is called in the log, what it says of people, and why they left.
+type State = (&'static str, (Reported, LeaveReason));
+
 /// Whether people are online in a live room or not, and why; `None` for a state that is not known.
-fn state(body: &Fields) -> Result<Option<(&'static str, (Reported, LeaveReason))>, FieldError> {
+fn state(body: &Fields) -> Result<Option<State>, FieldError> {
     let state = body.required("EventType")?.to_ascii_lowercase();
     let cause = body.shown("EventCause")?.unwrap_or_default().to_ascii_lowercase();
     Ok(match state.as_str() {

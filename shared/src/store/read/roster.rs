@@ -188,8 +188,7 @@ impl Reader {
                     let is_new = !are_two_tracks || counted.insert(member.user);
                     found += usize::from(is_new);
                 }
-                Some(_) => {}
-                None => {}
+                _ => {}
             }
         };
         Ok(roster)

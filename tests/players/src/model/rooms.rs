@@ -53,7 +53,7 @@ pub(super) fn know(arrived: &[Arrived], counted: Rooms, answers: &mut Answers) {
         for user in users {
             let known = answers.users.entry(format!("tencent/{app}/{user}")).or_default();
             let own = seats().filter(|event| people(event).any(|own| own == user));
-            known.last_seen_at = known.last_seen_at.max(own.map(|event| event.at()).max());
+            known.last_seen_at = known.last_seen_at.max(own.map(Event::at).max());
             let of_trtc = trtc::visits(&name, user, &trtc);
             let role = if robots.contains(user) { "admin" } else { "unspecified" };
             let of_engine = room_engine::visits(&name, user, role, &engine);
