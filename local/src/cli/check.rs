@@ -16,7 +16,7 @@ use rollcall::{
     runtime,
 };
 use rollcall_local::ask::{Client, DEFAULT_URL, Query, query::encoded};
-use rollcall_players::{Answer, Callback, client, openim, tencent, zego};
+use rollcall_players::{Answer, Callback, client, openim, tencent, zego, zim};
 use serde_json::{Value, json};
 
 use super::{
@@ -293,7 +293,9 @@ impl Check {
             println!("none   zego: ROLLCALL_APPS has no \"callback_secrets\" of it");
             return Err(Refused);
         };
-        self.zego_rooms(&App { id: app.id, secret }).await
+        let app = App { id: app.id, secret };
+        self.zego_rooms(&app).await?;
+        self.zim(&app).await
     }
 
     async fn zego_rooms(&mut self, app: &App<'_, Secret>) -> Result<(), Refused> {
@@ -383,6 +385,54 @@ impl Check {
         let forged = stranger.signed(&event(zego::EventName::RoomLogin, &options));
         self.send("zego room-login, with a wrong secret", &forged, "401 rejected").await?;
         self.erasure(&of, &ada).await;
+        Ok(())
+    }
+
+    /// ZIM's sessions and rooms. The same secret signs them.
+    async fn zim(&mut self, app: &App<'_, Secret>) -> Result<(), Refused> {
+        let (eve, lounge) = (self.name("eve"), self.name("lounge"));
+        let of = app.path(Zego::NAME);
+        let usage = || Query::get(format!("/usage/{of}"));
+        let before = self.answer(StatusCode::OK, &usage(), &[]).await.unwrap_or_default();
+        let mut sessions = zim::Sessions::default();
+        let common = zego::Options::for_user(app.id.as_str(), &eve, &lounge);
+        let mut event = |name, action| {
+            let options = zim::Options { action, ..zim::Options::default() };
+            sessions.happen(name, &common, &options, runtime::now())
+        };
+        let login = event(zim::EventName::UserAction, zim::Action::Login);
+        self.send("zego user-action, login", &app.signed_zim(&login), "200 applied").await?;
+        let user = || format!("/presence/{of}/users/{eve}");
+        let device = [("/online", true.into()), ("/sessions/0/device", "ANDROID".into())];
+        self.ask("zego device", Query::get(user()), &device).await;
+        let path = format!("/registrations/{of}/users/{eve}");
+        let first_login = [("/source", "first_login".into())];
+        self.ask("zego registration", Query::get(path), &first_login).await;
+        let more = before["active_users"].as_u64().unwrap_or_default() + 1;
+        let active = [("/active_users", Part::AtLeast(more))];
+        self.ask("zego active users of the month", usage(), &active).await;
+        for (name, what) in [
+            (zim::EventName::ZimRoomCreate, "zego room_create of ZIM"),
+            (zim::EventName::RoomEnter, "zego room-enter"),
+        ] {
+            let callback = app.signed_zim(&event(name, zim::Action::Login));
+            self.send(what, &callback, "200 applied").await?;
+        }
+        let room = || format!("/presence/{of}/rooms/z:{lounge}");
+        let roster = [("/online", 1.into()), ("/members/0/user", eve.as_str().into())];
+        self.ask("zego room of ZIM", Query::get(room()), &roster).await;
+        for (name, what) in [
+            (zim::EventName::RoomExit, "zego room-exit"),
+            (zim::EventName::RoomDestroy, "zego room-destroy"),
+        ] {
+            self.send(what, &app.signed_zim(&event(name, zim::Action::Login)), "200").await?;
+        }
+        // Within the second of its entry, somebody who was not in before has left.
+        self.ask("zego room of ZIM, left", Query::get(room()), &[("/online", 0.into())]).await;
+        let logout = event(zim::EventName::UserAction, zim::Action::Logout);
+        self.send("zego user-action, logout", &app.signed_zim(&logout), "200 applied").await?;
+        self.send("zego user-action, again", &app.signed_zim(&logout), "200 duplicate").await?;
+        self.ask("zego device, offline", Query::get(user()), &[("/online", false.into())]).await;
         Ok(())
     }
 
@@ -615,6 +665,11 @@ impl<S> App<'_, S> {
 
 impl App<'_, Secret> {
     fn signed(&self, event: &zego::Event) -> Callback {
+        let now = runtime::now().seconds();
+        event.callback(self.secret, now, &zego::nonce(now))
+    }
+
+    fn signed_zim(&self, event: &zim::Event) -> Callback {
         let now = runtime::now().seconds();
         event.callback(self.secret, now, &zego::nonce(now))
     }
