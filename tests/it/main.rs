@@ -48,3 +48,4 @@ mod tencent;
 mod user_sig;
 mod wire;
 mod zego_token;
+mod zim;
