@@ -8,7 +8,7 @@ import { List } from './list.js';
 
 const [PAGE, LONG_PAGE] = [100, 1000];
 const [MINUTE, HOUR] = [6e4, 36e5];
-const HOLES = 'ZEGOCLOUD numbers the changes of a room, so a gap shows a lost callback, unless it was the latest. Others do not.';
+const HOLES = 'ZEGO numbers the changes in an RTC room, so a gap shows a lost callback, unless it was the latest.';
 // How long an empty room is still shown.
 const EMPTY_FOR = 8_000;
 
@@ -136,7 +136,7 @@ export function overview(ctx, isHoles = false) {
 	}, { settles: false, every: () => MINUTE });
 
 	const changes = new Changes(ctx);
-	const others = app.provider !== 'zego' && !isHoles && folk(ctx, () => learn());
+	const others = !isHoles && folk(ctx, learn);
 	const isOfDevices = app.provider === 'openim' && !isHoles;
 	const lists = h(
 		'div.columns',
@@ -154,7 +154,7 @@ export function overview(ctx, isHoles = false) {
 
 	function event(of) {
 		changes.add(of);
-		if (others) others.add(of);
+		others.add?.(of);
 		if (of.room === undefined || of.type === 'room.settled') return;
 		const isEntered = of.type === 'presence.entered';
 		if (rooms.has(of.room) || (isMany && isEntered)) take({ room: of.room, last_activity_at: of.at, isEntered });
@@ -193,12 +193,15 @@ function folk(ctx, onSize) {
 		const devices = sessions.filter((of) => of.device && of.left_at === null).map(({ device }) => device).join(', ');
 		seen(user, at ?? 0, { online, devices });
 	});
+	const element = section('People registered in the last 24 hours, or seen since', list.element);
+	// RTC has rooms only.
+	element.hidden = app.provider === 'zego';
 	let timer;
 	function seen(user, at, more) {
 		const one = all.get(user) ?? { user, at: 0 };
 		all.set(user, Object.assign(one, more, { at: Math.max(one.at, Math.min(at, now())) }));
 		timer ??= setTimeout(() => {
-			timer = null;
+			[timer, element.hidden] = [null, false];
 			list.merge([...all.values()].sort((a, b) => b.at - a.at), 'Nobody was seen lately.');
 			onSize();
 		}, 200);
@@ -207,11 +210,11 @@ function folk(ctx, onSize) {
 		const { registrations: rows } = await ask(app, 'registrations', { from: Math.floor(now() - 24 * HOUR), limit: 1000 }, signal);
 		for (const { user, name, registered_at: at } of rows) seen(user, at, { name });
 	}, { every: () => MINUTE });
-	function add({ type, user, at }) {
-		if (user === undefined || type === 'user.erased') return;
+	function add({ type, user, room, at }) {
+		if (user === undefined || type === 'user.erased' || (element.hidden && room)) return;
 		seen(user, at);
 		asker.touch(user);
 		if (type === 'user.registered') registrations.poke();
 	}
-	return { element: section('People registered in the last 24 hours, or seen since', list.element), all, add };
+	return { element, all, add };
 }

@@ -46,8 +46,7 @@ export function person(ctx) {
 	}, { onError: (error) => put(visited, failed(error, 'No visit is known.')) });
 	const window_ = past(ctx, SPANS, () => visits.poke());
 
-	// ZEGO has no registrations.
-	const registration = app.provider !== 'zego' && new Refresher(async (signal) => {
+	const registration = new Refresher(async (signal) => {
 		const got = await ask(app, 'registrations/users', { user }, signal);
 		const fields = {
 			Name: got.name && id(got.name), Registered: time(got.registered_at), Source: word(got.source),
@@ -59,7 +58,7 @@ export function person(ctx) {
 	function event(of) {
 		// A room that closes changes people, too.
 		if (of.user !== undefined && of.user !== user) return;
-		if (of.type === 'user.registered') registration?.poke();
+		if (of.type === 'user.registered') registration.poke();
 		state.poke();
 		visits.poke();
 	}
@@ -73,7 +72,7 @@ export function person(ctx) {
 			h(
 				'div.columns',
 				h('div', section('Where', where), section('Last visits', window_.element, visited)),
-				h('div', section('Devices', devices), registration && section('Registration', registered)),
+				h('div', section('Devices', devices), section('Registration', registered)),
 			),
 		),
 		event,

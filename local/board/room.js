@@ -18,6 +18,7 @@ const LEGEND = {
 export function room(ctx) {
 	const { app, id: name } = ctx;
 	let [answer, missing, before] = [null, null, null];
+	const isRtc = app.provider === 'zego' && !name.startsWith('z:');
 	const from = () => Math.floor(now() - window_.length());
 	const place = (at) => Math.min(100, Math.max(0, ((at - now()) / window_.length() + 1) * 100));
 	const ofPerson = ['Person', ({ user, name: called }) => ctx.link('person', user, called)];
@@ -40,8 +41,7 @@ export function room(ctx) {
 	// How each side of a visit is known: `lost` if a callback is, `repair` if the provider said it.
 	function sides({ session, reason, entered_assumed: begin, assumed: end }) {
 		// A stay that began because the provider said so has no session.
-		const isSeen = app.provider === 'zego' && session === null;
-		return [begin && (isSeen ? 'repair' : 'lost'), end && (reason === 'reconciled' ? 'repair' : 'lost')];
+		return [begin && (isRtc && session === null ? 'repair' : 'lost'), end && (reason === 'reconciled' ? 'repair' : 'lost')];
 	}
 
 	function bar(visit) {
@@ -74,7 +74,7 @@ export function room(ctx) {
 	const changes = new Changes(ctx);
 	const members = new Pages(async (next, signal) => {
 		// Which callbacks are missing is asked of rooms of one page: it reads everybody who was in.
-		const isSmall = next === null && app.provider === 'zego' && !answer?.next;
+		const isSmall = next === null && isRtc && !answer?.next;
 		const got = await ask(app, 'presence/rooms', { room: name, limit: PAGE, changes: isSmall || null, count: next && false, next }, signal);
 		if (next === null) head(got);
 		return [got.members, got.next];

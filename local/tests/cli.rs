@@ -12,6 +12,8 @@ mod export;
 mod provider;
 #[path = "cli/stub.rs"]
 mod stub;
+#[path = "cli/zim.rs"]
+mod zim;
 
 use std::{
     path::Path,
@@ -273,7 +275,16 @@ async fn a_gateway_that_does_what_it_should_passes_the_check_again_and_again() {
         let (lines, last) = printed.trim_end().rsplit_once('\n').unwrap();
         assert!(lines.lines().all(|line| line.starts_with("ok     ")), "{printed}");
         assert_eq!(last, format!("all {} checks are right", lines.lines().count()));
-        for event in ["room-create", "user-register", "user-online", "chat-login", "trtc-enter"] {
+        for event in [
+            "room-create",
+            "user-action",
+            "zego device",
+            "room-enter",
+            "user-register",
+            "user-online",
+            "chat-login",
+            "trtc-enter",
+        ] {
             assert!(lines.contains(event), "{event}: {printed}");
         }
     }
@@ -779,7 +790,7 @@ async fn every_event_can_be_sent_alone_and_in_numbers_and_verified() {
     let folder = folder.path();
     let running = Running::start(folder, &["--in-memory"]).await;
     for (provider, events) in [
-        ("zego", &["room-create", "room-login", "room-logout", "room-close"][..]),
+        ("zego", &["room-create", "room-login", "room-logout", "room-close", "user-action"][..]),
         ("openim", &["user-register", "user-online", "user-offline"]),
         ("tencent", &["chat-login", "chat-logout", "chat-disconnect"]),
         ("tencent", &["trtc-create", "trtc-enter", "trtc-role", "trtc-exit", "trtc-dismiss"]),

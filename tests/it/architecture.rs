@@ -328,8 +328,10 @@ fn the_players_name_none_of_rollcalls_rules() {
         "providers::tencent::sign_trtc",
         "providers::zego::RoomClose",
         "providers::zego::RoomCreate",
+        "providers::zego::RoomEvent",
         "providers::zego::RoomLogin",
         "providers::zego::RoomLogout",
+        "providers::zego::UserAction",
         "providers::zego::sign",
         "runtime",
     ];

@@ -36,12 +36,16 @@ use rollcall_players::{
         self,
         EventName::{RoomClose, RoomCreate, RoomLogin, RoomLogout},
     },
+    zim::{
+        self, Action,
+        EventName::{UserAction, ZimRoomCreate},
+    },
 };
 use serde_json::{Value, json};
 
 use crate::support::{
     Database, Handlers, TABLE_NAME, client_of, openim_event, player_secrets, tencent_event,
-    zego_event,
+    zego_event, zim_event,
 };
 
 const START: u64 = 1_790_000_000_000;
@@ -186,6 +190,46 @@ fn zego_cases() -> Vec<Case> {
                 logout(&first, 2, 22_000),
             ],
         ),
+    ]
+}
+
+/// ZIM's sessions and rooms.
+fn zim_cases() -> Vec<Case> {
+    let case = |name, events: Vec<zim::Event>| {
+        case(name, ZEGO, events.into_iter().map(Event::Zim).collect())
+    };
+    let action =
+        |action, ms| zim::Event { action, login_time: at(1000), ..zim_event(UserAction, at(ms)) };
+    let login = |ms| zim::Event { login_time: at(ms), ..action(Action::Login, ms) };
+    let (lost, logout) = (|ms| action(Action::Offline, ms), |ms| action(Action::Logout, ms));
+    let by_bob = |name, ms| zim::Event { user: "bob".to_owned(), ..zim_event(name, at(ms)) };
+    let (enter, exit) = (
+        |ms| zim_event(zim::EventName::RoomEnter, at(ms)),
+        |ms| zim_event(zim::EventName::RoomExit, at(ms)),
+    );
+    let kick = zim::Event { is_kicked: true, ..exit(9000) };
+    let destroy =
+        zim::Event { others: vec!["ada".to_owned()], ..by_bob(zim::EventName::RoomDestroy, 9000) };
+    vec![
+        case("zim_a_login_is_online", vec![login(1000)]),
+        case("zim_a_lost_connection", vec![login(1000), lost(9000)]),
+        case("zim_a_login_a_second_after_the_loss", vec![login(1000), lost(9000), login(10_000)]),
+        case("zim_a_login_in_the_second_of_the_loss", vec![login(1000), lost(9000), login(9000)]),
+        case("zim_a_logout_is_final", vec![login(1000), logout(9000), lost(12_000), login(20_000)]),
+        case("zim_a_logout_in_the_second_of_the_loss", vec![login(1000), lost(9000), logout(9000)]),
+        case("zim_a_logout_without_its_login_names_the_beginning", vec![logout(9000)]),
+        case("zim_an_entry_begins_a_visit", vec![enter(1000)]),
+        case("zim_an_exit_ends_it", vec![enter(1000), exit(9000)]),
+        case("zim_a_kick_ends_it", vec![enter(1000), kick]),
+        case("zim_an_entry_after_an_entry", vec![enter(1000), enter(9000)]),
+        case("zim_an_entry_and_an_exit_of_one_second", vec![enter(1000), exit(9000), enter(9000)]),
+        case("zim_an_exit_of_somebody_who_was_not_in", vec![exit(9000)]),
+        case("zim_a_destruction_ends_it", vec![enter(1000), destroy]),
+        case(
+            "zim_a_destruction_that_does_not_name_them_ends_it",
+            vec![enter(1000), by_bob(zim::EventName::RoomDestroy, 9000)],
+        ),
+        case("zim_a_creation_ends_it", vec![enter(1000), by_bob(ZimRoomCreate, 9000)]),
     ]
 }
 
@@ -404,8 +448,9 @@ async fn observe(database: &Database, seen: Answered) {
 }
 
 fn cases() -> Vec<Case> {
+    let zegos = [zego_cases(), zim_cases()].into_iter().flatten();
     let tencents = [trtc_cases(), room_engine_cases(), chat_cases()].into_iter().flatten();
-    let all = [zego_cases(), tencents.collect(), openim_cases(), seen_cases()];
+    let all = [zegos.collect(), tencents.collect(), openim_cases(), seen_cases()];
     all.into_iter().flatten().collect()
 }
 

@@ -49,3 +49,4 @@ mod tencent;
 mod user_sig;
 mod wire;
 mod zego_token;
+mod zim;

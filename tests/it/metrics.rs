@@ -436,7 +436,7 @@ async fn dimensions_have_few_values_and_none_of_them_is_sent() {
         let is_name = |c: char| c.is_ascii_alphanumeric() || "._".contains(c);
         assert!(name.len() <= 30 && name.chars().all(is_name), "{name}");
     }
-    assert!(of("event").len() <= 16, "{:?}", of("event"));
+    assert!(of("event").len() <= 18, "{:?}", of("event"));
     assert_eq!(of("outcome"), ["applied", "duplicate", "ignored", "rejected", "stale"]);
     assert!(of("rejection").contains(&"wrong_signature"), "{:?}", of("rejection"));
     assert!(of("rejection").contains(&"too_large"), "{:?}", of("rejection"));

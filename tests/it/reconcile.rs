@@ -11,6 +11,7 @@ mod profiles;
 mod reported;
 mod requests;
 mod undo;
+mod zim;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -110,7 +110,7 @@ enum What {
         #[arg(long)]
         room: Option<String>,
     },
-    /// How many users logged in to Tencent Chat in a month
+    /// How many users logged in to Tencent Chat, or to ZEGO's ZIM, in a month
     Usage {
         /// Such as 2026-11 [default: this month]
         #[arg(long, value_name = "YYYY-MM")]

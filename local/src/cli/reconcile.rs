@@ -28,10 +28,10 @@ pub(crate) struct ReconcileArgs {
     provider: ProviderName,
     /// The app's id [default: the provider's first app in `ROLLCALL_APPS`, else the example's]
     app: Option<AppId>,
-    /// Who is in this room (ZEGO) [default: all live rooms, or all people by their devices]
+    /// Who is in this room (ZEGO) [default: all people by their devices, and ZEGO's live rooms]
     #[arg(long, value_name = "ID", conflicts_with = "user")]
     room: Option<String>,
-    /// On which devices this user is online (Tencent Chat, OpenIM)
+    /// On which devices this user is online (Tencent Chat, OpenIM, ZEGO's ZIM)
     #[arg(long, value_name = "ID")]
     user: Option<String>,
     /// Store nothing, and show what would be stored

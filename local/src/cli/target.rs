@@ -45,9 +45,9 @@ pub(crate) struct Target {
 pub(crate) enum About {
     /// Rooms and people: all providers have them.
     Presence,
-    /// Registrations: ZEGO has none.
+    /// Registrations: the others have those that a first login is.
     Registrations,
-    /// Active users: Tencent counts them.
+    /// Active users: OpenIM's are not counted.
     Usage,
     /// An erasure, whose app is guessed only if there is no other.
     Erasure,

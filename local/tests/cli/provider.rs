@@ -14,14 +14,14 @@ use tokio::{
 use super::{PATIENCE, Running, output, rollcall};
 
 /// `cargo run -- provider` on a free port.
-struct Provider {
+pub(super) struct Provider {
     child: Child,
     out: BufReader<ChildStdout>,
-    url: String,
+    pub(super) url: String,
 }
 
 impl Provider {
-    async fn start(folder: &Path, args: &[&str]) -> Self {
+    pub(super) async fn start(folder: &Path, args: &[&str]) -> Self {
         let mut child = rollcall(folder)
             .env_remove("ROLLCALL_PROVIDER_APIS")
             .args(["provider", "--port", "0"])
@@ -37,7 +37,7 @@ impl Provider {
     }
 
     /// Stops it, and returns what it printed.
-    async fn stop(mut self) -> String {
+    pub(super) async fn stop(mut self) -> String {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").arg(id).status().await.unwrap().success());
         assert!(timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap().success());
@@ -48,7 +48,7 @@ impl Provider {
 }
 
 /// A gateway that asks this provider.
-async fn gateway(folder: &Path, provider: &str) -> Running {
+pub(super) async fn gateway(folder: &Path, provider: &str) -> Running {
     let apis = EXAMPLE_APIS.replace("http://127.0.0.1:9700", provider);
     let child = rollcall(folder)
         .env("ROLLCALL_PROVIDER_APIS", apis)
@@ -66,7 +66,7 @@ async fn reconcile(folder: &Path, url: &str, args: &[&str]) -> (Option<i32>, Str
     (done.status.code(), text(done.stdout), text(done.stderr))
 }
 
-async fn repaired(folder: &Path, url: &str, args: &[&str]) -> Value {
+pub(super) async fn repaired(folder: &Path, url: &str, args: &[&str]) -> Value {
     let (code, out, errors) = reconcile(folder, url, &[args, &["--json"]].concat()).await;
     assert_eq!(code, Some(0), "{out}{errors}");
     serde_json::from_str(&out).unwrap()

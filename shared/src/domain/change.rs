@@ -180,15 +180,15 @@ impl DeviceChange {
     /// The registration that a login is, if it is the user's first.
     #[must_use]
     pub fn first_login(&self, received_at: UnixMillis) -> Registration {
-        Registration {
-            app: self.app.clone(),
-            user: self.user.clone(),
-            source: RegistrationSource::FirstLogin,
-            create_time: Some(self.at),
-            recorded_at: received_at,
-            name: None,
-            details: Details::new(),
-        }
+        Registration::by_first_login(&self.app, &self.user, self.at, received_at)
+    }
+}
+
+impl SessionChange {
+    /// The registration that a login is, if it is the user's first.
+    #[must_use]
+    pub fn first_login(&self, received_at: UnixMillis) -> Registration {
+        Registration::by_first_login(&self.app, &self.user, self.at, received_at)
     }
 }
 
@@ -226,6 +226,19 @@ pub struct Registration {
 }
 
 impl Registration {
+    /// One that nobody reported: the user logged in for the first time.
+    fn by_first_login(app: &App, user: &UserId, at: UnixMillis, received_at: UnixMillis) -> Self {
+        Self {
+            app: app.clone(),
+            user: user.clone(),
+            source: RegistrationSource::FirstLogin,
+            create_time: Some(at),
+            recorded_at: received_at,
+            name: None,
+            details: Details::new(),
+        }
+    }
+
     /// When the user was registered, as well as is known.
     #[must_use]
     pub fn registered_at(&self) -> UnixMillis {

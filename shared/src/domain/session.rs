@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    App, Connection, Details, Device, DeviceEvent, LeaveReason, MarkError, Platform, Register,
-    Registration, RegistrationSource, SessionId, Stamp, UnixMillis, UserId,
+    App, Connection, Device, DeviceEvent, LeaveReason, MarkError, Platform, Register, SessionId,
+    Stamp, UnixMillis, UserId,
 };
 
 /// The platform of a device of which nobody names any.
@@ -72,20 +72,6 @@ impl SessionChange {
     #[must_use]
     pub fn age(&self) -> UnixMillis {
         self.login_at.unwrap_or(self.at)
-    }
-
-    /// The registration that a login is, if it is the user's first.
-    #[must_use]
-    pub fn first_login(&self, received_at: UnixMillis) -> Registration {
-        Registration {
-            app: self.app.clone(),
-            user: self.user.clone(),
-            source: RegistrationSource::FirstLogin,
-            create_time: Some(self.at),
-            recorded_at: received_at,
-            name: None,
-            details: Details::new(),
-        }
     }
 
     fn left(&self, at: UnixMillis, state: SessionState) -> SessionMark {

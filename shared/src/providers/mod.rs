@@ -51,6 +51,12 @@ pub fn device_items(provider: ProviderName) -> DeviceItems {
     of(provider, DeviceItems::Sessions, DeviceItems::Each, DeviceItems::Each)
 }
 
+/// Whether a provider with a server API for rooms can be asked who is in that one.
+#[must_use]
+pub fn is_asked_about(provider: ProviderName, room: &RoomId) -> bool {
+    of(provider, zego::rtc_name(room).is_some(), true, true)
+}
+
 fn of<T>(provider: ProviderName, zego: T, openim: T, tencent: T) -> T {
     match provider {
         ProviderName::Zego => zego,

@@ -311,6 +311,8 @@ fn register(device: &ExplainedDevice, rule: RegisterRule) -> String {
     let decides = device.registers.iter().find(|register| decides(register.rule));
     let (newest, at) =
         decides.map_or(("-", UnixMillis(0)), |register| (register.name, register.at));
+    let is_outranking =
+        device.registers.iter().any(|register| register.rule == RegisterRule::Outranked);
     match rule {
         RegisterRule::Online => "online, until an event says otherwise".to_owned(),
         RegisterRule::Lease => format!("online: lease until{until}"),
@@ -319,6 +321,9 @@ fn register(device: &ExplainedDevice, rule: RegisterRule) -> String {
         }
         RegisterRule::CameOnline => format!("came online; `{newest}` at {at} ended that"),
         RegisterRule::WentOffline => "offline: it is the newest event".to_owned(),
+        RegisterRule::LoggedOut if is_outranking => {
+            "logged out: that is final for this session, whatever the times".to_owned()
+        }
         RegisterRule::LoggedOut => "logged out: it is the newest event".to_owned(),
         RegisterRule::PushedByOtherPlatform => {
             "pushed offline by a login on another platform: it is the newest event".to_owned()

@@ -2,8 +2,8 @@
 
 use super::ReconcileError;
 use crate::{
-    domain::{App, ProviderName, RoomId, UserId},
-    providers::{api::ApiError, zego},
+    domain::{App, UserId},
+    providers::api::ApiError,
     server_api::{AccountSaid, ChatApi, NoServerApi, OpenImApi, ServerApi, ServerApis, ZegoApi},
 };
 
@@ -51,11 +51,6 @@ impl Api {
             Self::Devices(api) => api.clone(),
         }
     }
-}
-
-/// Whether a provider can be asked who is in a room.
-pub(super) fn is_asked_about(app: &App, room: &RoomId) -> bool {
-    app.provider != ProviderName::Zego || zego::rtc_name(room).is_some()
 }
 
 impl DeviceApi {

@@ -5,16 +5,14 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    LEASE, Passed, Reconcile, ReconcileError, RoomPassed, Writing,
-    ask::{self, Api},
-    clock::Clock,
-    room::RoomPass,
-    turns::Turns,
+    LEASE, Passed, Reconcile, ReconcileError, RoomPassed, Writing, ask::Api, clock::Clock,
+    room::RoomPass, turns::Turns,
 };
 use crate::{
     domain::{App, RoomId, UnixMillis, UserId},
     providers::{
         api::{ApiError, Cause},
+        is_asked_about,
         zego::api::USER_LIST,
     },
     store::Lease,
@@ -40,7 +38,7 @@ impl Reconcile {
         let clock = Clock::at(now);
         let api = Api::of(&self.apis, app).await?;
         let api = api.rooms().ok_or(ReconcileError::NothingToAsk)?;
-        if !ask::is_asked_about(app, room) {
+        if !is_asked_about(app.provider, room) {
             return Err(ReconcileError::RoomOfZim);
         }
         let passed = match self.lease(app, request_id, clock, deadline).await {

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     domain::RoomId,
+    providers::is_asked_about,
     server_api::ZegoApi,
     store::{LIVE_PARTS, LiveRoom},
 };
@@ -132,13 +133,13 @@ impl AppPass<'_> {
     async fn in_order(&self) -> Result<Vec<(RoomId, IsAsked)>, ReconcileError> {
         let Self { reconcile: Reconcile { reader, .. }, app, clock, .. } = *self;
         let mut asked = reader.asked_rooms(app, clock.now()).await?;
-        asked.retain(|room| ask::is_asked_about(app, room));
+        asked.retain(|room| is_asked_about(app.provider, room));
         let mut live: Vec<LiveRoom> = Vec::new();
         for part in 0..LIVE_PARTS {
             let listed = reader.live_part(app, part, None, clock.now());
             live.extend(listed.try_collect::<Vec<_>>().await?);
         }
-        live.retain(|live| ask::is_asked_about(app, &live.room));
+        live.retain(|live| is_asked_about(app.provider, &live.room));
         let since = self.progress.rooms.began_at().unwrap_or_else(|| clock.now());
         order::sort(&mut live, since);
         let live = live.into_iter().map(|live| live.room).filter(|room| !asked.contains(room));

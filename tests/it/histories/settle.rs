@@ -425,6 +425,11 @@ fn promise_9_reported_rooms_of_two_tracks_that_nobody_is_in_are_found_empty() {
 }
 
 #[test]
+fn promise_9_reported_every_room_of_zim_that_nobody_is_in_is_found_empty() {
+    hold_all(25, "zim-room", false);
+}
+
+#[test]
 fn promise_9_reported_rooms_of_all_providers_are_settled() {
     hold_all(25, "", true);
 }

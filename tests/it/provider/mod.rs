@@ -6,6 +6,7 @@ mod chat;
 mod openim;
 mod truth;
 mod zego;
+mod zim;
 
 use bytes::Bytes;
 use http::{Request, Response};

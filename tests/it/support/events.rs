@@ -5,6 +5,7 @@ use rollcall::{callback::Secret, domain::UnixMillis, runtime};
 use rollcall_players::{
     Callback, openim, tencent,
     zego::{Event, EventName},
+    zim,
 };
 use serde_json::{Value, json};
 
@@ -44,6 +45,25 @@ pub(crate) fn zego_event(name: EventName, at: UnixMillis) -> Event {
     }
 }
 
+/// An event of Ada, on her phone or in the lobby of ZIM's, with one time in all fields.
+pub(crate) fn zim_event(name: zim::EventName, at: UnixMillis) -> zim::Event {
+    zim::Event {
+        name,
+        app: "1".to_owned(),
+        user: "ada".to_owned(),
+        others: Vec::new(),
+        room: "lobby".to_owned(),
+        label: "Ada".to_owned(),
+        os: "ANDROID".to_owned(),
+        action: zim::Action::Login,
+        session: "940000000000000001".to_owned(),
+        login_time: at,
+        at,
+        is_kicked: false,
+        spelling: zim::Spelling::default(),
+    }
+}
+
 /// An event of Ada, on her iPhone or in the lobby.
 pub(crate) fn tencent_event(name: tencent::EventName, at: UnixMillis) -> tencent::Event {
     let options = tencent::Options {
@@ -68,6 +88,11 @@ pub(crate) fn one_of_each(start: Moment, now: UnixMillis) -> Vec<Callback> {
         .iter()
         .map(|name| zego_event(*name, start.plus(0)).callback(&secret(SECRET), now.seconds(), "1"))
         .collect();
+    callbacks.extend(
+        zim::EventName::value_variants().iter().map(|name| {
+            zim_event(*name, start.plus(0)).callback(&secret(SECRET), now.seconds(), "1")
+        }),
+    );
     let openim = openim::EventName::value_variants().iter();
     callbacks.extend(openim.map(|name| {
         let mut event = openim_event(*name, start.plus(0));

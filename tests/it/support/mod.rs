@@ -31,6 +31,7 @@ use axum::{
 pub(crate) use event_bridge::{BUS, EventBridge};
 pub(crate) use events::{
     Moment, callback_event, gateway_event, one_of_each, openim_event, tencent_event, zego_event,
+    zim_event,
 };
 pub(crate) use fleet::Fleet;
 use http::{Method, StatusCode};

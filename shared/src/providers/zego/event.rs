@@ -1,8 +1,12 @@
 //! What the room callbacks have in common: the event's name, seats and lives.
 
-use super::{Zego, room, zim};
+use super::{
+    Zego,
+    named::{ROOM_EVENT, RoomEventName},
+    room,
+};
 use crate::{
-    callback::{Callback, FieldError, Fields, ParseError, Parsed, Provider, Routed, Verified},
+    callback::{Callback, FieldError, Fields, ParseError, Parsed, Provider, Verified},
     domain::{
         Boundary, Change, Detail, Details, Kind, LeaveReason, LifeChange, LifeId, Mark, Order,
         Role, Roster, SeatChange, Track, UnixMillis,
@@ -26,17 +30,15 @@ pub(super) fn is_event<C: Callback<Provider = Zego>>(
     let body = request.body();
     let name = body.required("event")?;
     // RTC and ZIM have rooms, and one name for their creation.
-    let of_zim = zim::RoomEvent::of(name, body);
+    let of_zim = RoomEventName::of(name, body);
+    let own = if of_zim.is_some() { ROOM_EVENT } else { name };
     let of_zego = CALLBACKS.iter().filter(|names| names.provider == Zego::NAME);
-    let named = of_zego.into_iter().find(|names| match of_zim {
-        Some(_) => names.event == <zim::RoomEvent as Routed>::EVENT,
-        None => names.event == name,
-    });
+    let named = of_zego.into_iter().find(|names| names.event == own);
     let Some(names) = named else { return Ok(false) };
     if names.event == C::EVENT {
         return Ok(true);
     }
-    let event = of_zim.map_or(names.event, zim::RoomEventName::name);
+    let event = of_zim.map_or(names.event, RoomEventName::name);
     Err(ParseError::WrongRoute { event, route: names.paths[0] })
 }
 

@@ -11,6 +11,7 @@ mod apps;
 mod body;
 mod changes;
 mod event;
+mod named;
 mod room;
 mod room_close;
 mod room_create;

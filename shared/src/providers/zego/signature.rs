@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use sha1::{Digest, Sha1};
 
-use super::{Apps, Zego, body};
+use super::{Apps, Zego, body, named::RoomEventName};
 use crate::{
-    callback::{Secret, Verified, VerifyError, find_match},
-    domain::{IdError, SignatureUse, UnixMillis},
+    callback::{FieldError, Fields, Secret, Verified, VerifyError, find_match},
+    domain::{IdError, SignatureUse, UnixMillis, UnixSeconds},
     http::Request,
 };
 
@@ -47,6 +47,14 @@ pub(super) fn unix_millis(number: u64) -> UnixMillis {
     UnixMillis(if number < FIRST_MILLIS { number * 1000 } else { number })
 }
 
+/// When a callback was signed: in seconds, and only of the events in ZIM's rooms by its magnitude.
+fn signed_at(body: &Fields) -> Result<UnixSeconds, FieldError> {
+    let number = body.required_integer(TIMESTAMP)?;
+    let name = body.text("event").ok().flatten();
+    let is_of_zims_rooms = name.is_some_and(|name| RoomEventName::of(name, body).is_some());
+    Ok(if is_of_zims_rooms { unix_millis(number).seconds() } else { UnixSeconds(number) })
+}
+
 /// Checks the signature and the age of a request.
 pub(super) fn verify(
     request: &Request,
@@ -66,7 +74,7 @@ pub(super) fn verify(
     if secrets.is_empty() {
         return Err(VerifyError::NoSecret);
     }
-    let signed_at = unix_millis(body.required_integer(TIMESTAMP)?).seconds();
+    let signed_at = signed_at(&body)?;
     let now = request.received_at.seconds();
     let good_until = VerifyError::check_age(TIMESTAMP, signed_at, now, max_age)?;
     let expected = secrets.iter().map(|secret| sign(secret, timestamp, nonce));
@@ -81,7 +89,6 @@ pub(super) fn verify(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::UnixSeconds;
 
     /// The vectors of ZEGO's page and three more, in which the secret sorts first, in the middle
     /// and last.

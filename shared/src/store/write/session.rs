@@ -9,6 +9,10 @@
 //!
 //! When the item outgrows one write unit, its oldest marks are added to another item and then deleted
 //! from the first one. Readers take the union, so a crash in between changes nothing.
+//!
+//! A repetition looks for its mark on the first item only, as one of a seat does: then every callback is
+//! one request. If the mark was moved, it is added and reported once more, and is in the union once. That is
+//! rare: a provider repeats within a minute, and the newest marks are never moved.
 
 use aws_sdk_dynamodb::primitives::Blob;
 

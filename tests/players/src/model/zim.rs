@@ -72,13 +72,15 @@ fn device(session: &str, events: &[&Event]) -> User {
     };
     let (lost, out) = (last(Action::Offline), last(Action::Logout));
     let login = logins.iter().map(|(at, _)| *at).max();
+    // A logout is final: it did not end a login that came later.
+    let began = login.filter(|login| out.is_none_or(|out| *login <= out));
     let names_os = |event: &&&Event| event.action == Action::Login || !event.spelling.os_missing;
     let os = events.iter().find(names_os).map_or("Unknown", |event| event.os.trim());
     let stay = Stay {
         place: os.to_owned(),
         session: Some(session.to_owned()),
-        entered_at: login,
-        is_entry_assumed: !login.is_some_and(|at| logins.contains(&(at, false))),
+        entered_at: began,
+        is_entry_assumed: !began.is_some_and(|at| logins.contains(&(at, false))),
         ..Stay::default()
     };
     let mut user = User { last_seen_at: login.max(lost).max(out), ..User::default() };

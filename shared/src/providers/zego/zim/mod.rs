@@ -14,7 +14,6 @@ mod user_action;
 mod visits;
 
 pub use room_event::RoomEvent;
-pub(super) use room_event::RoomEventName;
 pub(super) use rules::{DEVICES, ROOMS, SEATS};
 pub use user_action::UserAction;
 

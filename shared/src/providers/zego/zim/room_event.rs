@@ -4,18 +4,20 @@
 use std::collections::BTreeSet;
 
 use super::{
-    super::{Zego, event, room},
+    super::{
+        Zego, event,
+        named::{OPERATOR, RoomEventName},
+        room,
+    },
     sent_at,
 };
 use crate::{
-    callback::{Batch, Callback, FieldError, Fields, ParseError, Parsed, Verified},
+    callback::{Batch, Callback, FieldError, ParseError, Parsed, Verified},
     domain::{
         Boundary, BoundaryChange, Change, Creator, Kind, LeaveReason, Mark, Order, Role, Roster,
         SeatChange, Track, UnixMillis, UserId,
     },
 };
-
-const OPERATOR: &str = "operator_account";
 
 /// Of how many people who were in a room when it was destroyed the end is written. Of more, the room's
 /// end alone decides: there would be no time for so many writes.
@@ -25,43 +27,6 @@ const MAX_NAMED: usize = 1000;
 #[derive(Debug)]
 pub struct RoomEvent;
 
-/// An event in a room of ZIM's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::providers::zego) enum RoomEventName {
-    Create,
-    Enter,
-    Exit,
-    Destroy,
-}
-
-impl RoomEventName {
-    const ALL: [Self; 4] = [Self::Create, Self::Enter, Self::Exit, Self::Destroy];
-
-    /// As ZIM calls it.
-    pub(in crate::providers::zego) fn name(self) -> &'static str {
-        match self {
-            Self::Create => "room_create",
-            Self::Enter => "room_enter",
-            Self::Exit => "room_exit",
-            Self::Destroy => "room_destroy",
-        }
-    }
-}
-
-impl RoomEvent {
-    /// The event of that name, if it is one of ZIM's rooms. RTC calls a creation by the same name: only
-    /// its own has the id of a life, the creator's `id_name` or a time, and only ZIM's has an operator, a
-    /// name or attributes.
-    pub(in crate::providers::zego) fn of(name: &str, body: &Fields) -> Option<RoomEventName> {
-        let of_rtc = ["room_session_id", "id_name", "room_create_time"];
-        let of_zim = [OPERATOR, "room_name", "attributes"];
-        let has = |fields: [&str; 3]| fields.iter().any(|field| body.is_named(field));
-        let event = RoomEventName::ALL.into_iter().find(|event| event.name() == name)?;
-        let is_zims = event != RoomEventName::Create || (has(of_zim) && !has(of_rtc));
-        is_zims.then_some(event)
-    }
-}
-
 impl Callback for RoomEvent {
     type Provider = Zego;
 
@@ -70,7 +35,7 @@ impl Callback for RoomEvent {
         if !event::is_event::<Self>(request)? {
             return Ok(Parsed::ignored());
         }
-        let Some(event) = Self::of(body.required("event")?, body) else {
+        let Some(event) = RoomEventName::of(body.required("event")?, body) else {
             return Ok(Parsed::ignored());
         };
         let at = sent_at(body, now)?;

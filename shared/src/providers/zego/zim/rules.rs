@@ -23,6 +23,10 @@ pub(in crate::providers::zego) static ROOMS: RoomRules = RoomRules {
 pub(in crate::providers::zego) const DEVICES: DeviceRules = DeviceRules {
     beginning: |device| match device.online {
         None => Beginning::Unknown,
+        // A logout is final, so a login after it is not the one that it ended.
+        Some(login) if device.logged_out.is_some_and(|logout| logout.at() < login.at()) => {
+            Beginning::Unknown
+        }
         Some(login) if login.is_about() => Beginning::Assumed(login.at()),
         Some(login) => Beginning::Known(login.at()),
     },

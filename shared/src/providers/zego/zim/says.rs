@@ -1,9 +1,11 @@
 //! What a mark and a register say, in ZIM's terms.
 
-use crate::domain::{Device, Kind, LeaveReason, Mark, Register, Stamp};
+use crate::domain::{Device, Kind, LeaveReason, Mark, Register, Role, Stamp};
 
 /// The room event of ZIM that left a mark.
 pub(super) fn mark(mark: &Mark, _role: &str) -> String {
+    let robot =
+        if mark.role == Role::ADMIN { "; a robot, which does not count as a person" } else { "" };
     let what = match (mark.kind, mark.reason) {
         (Kind::Enter | Kind::Stay, _) => "room_enter: entered the room",
         (Kind::Leave, LeaveReason::Normal) => "room_exit: left the room, with exit_type Quit",
@@ -13,7 +15,7 @@ pub(super) fn mark(mark: &Mark, _role: &str) -> String {
         }
         (Kind::Leave, _) => "room_exit: left the room, with no known exit_type",
     };
-    format!("{what}; timestamp {}", mark.at)
+    format!("{what}; timestamp {}{robot}", mark.at)
 }
 
 /// The `user_action` that a register keeps.
