@@ -322,6 +322,7 @@ fn the_players_name_none_of_rollcalls_rules() {
         "providers::openim::UserOnline",
         "providers::openim::UserRegister",
         "providers::tencent::ChatState",
+        "providers::tencent::RoomEvent",
         "providers::tencent::TrtcEvent",
         "providers::tencent::sign_chat",
         "providers::tencent::sign_trtc",
@@ -330,6 +331,7 @@ fn the_players_name_none_of_rollcalls_rules() {
         "providers::zego::RoomLogin",
         "providers::zego::RoomLogout",
         "providers::zego::sign",
+        "routes::PATH_KEY",
         "runtime",
     ];
     assert_eq!(named, may_name.map(str::to_owned).into(), "names, times, secrets, signatures");
