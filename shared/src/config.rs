@@ -9,6 +9,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::domain::{App, AppId, ProviderName, Settings, Track, Tracks, UnixMillis};
+use crate::providers::rules;
 pub use crate::providers::{Apps, AppsError};
 #[cfg(feature = "server-api")]
 pub use crate::providers::{ProviderApis, ProviderApisError};
@@ -225,7 +226,7 @@ fn settings(json: &str) -> Result<Settings, ConfigError> {
     let mut settings = Settings::new();
     for (provider, apps) in apps {
         for (id, AppSettings { ignore_seen_before, rooms }) in apps {
-            if rooms.is_some() && provider != ProviderName::Tencent {
+            if rooms.is_some() && rules(provider).track_name(Track::RoomEngine).is_none() {
                 return Err(ConfigError::NoTracks(provider, id));
             }
             let app = App { provider, id };

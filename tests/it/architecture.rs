@@ -323,6 +323,7 @@ fn the_players_name_none_of_rollcalls_rules() {
         "providers::openim::UserRegister",
         "providers::openim::UserUpdate",
         "providers::tencent::ChatState",
+        "providers::tencent::RoomEvent",
         "providers::tencent::TrtcEvent",
         "providers::tencent::sign_chat",
         "providers::tencent::sign_trtc",
@@ -333,6 +334,7 @@ fn the_players_name_none_of_rollcalls_rules() {
         "providers::zego::RoomLogout",
         "providers::zego::UserAction",
         "providers::zego::sign",
+        "routes::PATH_KEY",
         "runtime",
     ];
     assert_eq!(named, may_name.map(str::to_owned).into(), "names, times, secrets, signatures");

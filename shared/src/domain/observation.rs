@@ -1,7 +1,8 @@
 //! What a provider answers when it is asked who is there.
 //!
 //! An observation is no event: nobody reported it, and it names no place among the events of its
-//! seat. So it lies beside the marks, and readers take both into account: see [`super::observed`].
+//! seat. So it lies beside the marks, and readers take both into account: see
+//! [`super::observed()`].
 
 use std::time::Duration;
 

@@ -27,9 +27,7 @@ impl From<Cow<'static, str>> for RoleName {
 /// Which of Tencent's products reported a room: `trtc` or `room_engine`, to which Live belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Track"))]
-pub(super) struct TrackName(
-    #[cfg_attr(test, schemars(regex(pattern = "^(trtc|room_engine)$")))] &'static str,
-);
+pub(super) struct TrackName(#[cfg_attr(test, schemars(regex(pattern = "^[a-z_]+$")))] &'static str);
 
 impl From<&'static str> for TrackName {
     fn from(name: &'static str) -> Self {

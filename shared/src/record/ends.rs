@@ -8,7 +8,7 @@ use std::{
 use futures::TryStreamExt;
 use tokio::sync::OnceCell;
 
-use super::{Record, Room, boundaries::Boundaries};
+use super::{Record, boundaries::Boundaries};
 use crate::{
     domain::{
         Boundary, By, CLOCKS_DIFFER, EndRule, Ending, Life, LifeId, Moved, Observed, RoomId, Track,
@@ -134,12 +134,16 @@ impl<'a> RoomEnds<'a> {
         self.lives.values().filter_map(|life| life.checked).max()
     }
 
-    /// Takes the newest life, or the newest boundaries, from a room that was just read.
-    pub(super) fn is_known(&mut self, room: Option<&Room>) {
-        if let Some(newest) = room.and_then(Room::newest) {
+    /// Takes the newest life, or the newest boundaries, of a room that was just read.
+    pub(super) fn are_known<'r>(
+        &mut self,
+        newest: Option<&Life>,
+        boundaries: impl IntoIterator<Item = (Track, &'r Boundaries)>,
+    ) {
+        if let Some(newest) = newest {
             self.newest = OnceCell::new_with(Some(Some(newest.clone())));
         }
-        for (track, newest) in room.into_iter().flat_map(Room::boundaries) {
+        for (track, newest) in boundaries {
             for (_, known) in self.boundaries.iter_mut().filter(|(of, _)| *of == track) {
                 *known = OnceCell::new_with(Some(newest.clone()));
             }

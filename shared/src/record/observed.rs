@@ -196,7 +196,7 @@ impl Record<'_> {
         seats: &[Seat],
     ) -> Result<Views, StoreError> {
         let mut ends = RoomEnds::of_person(self, user, room.clone(), seats.to_vec());
-        ends.is_known(known);
+        ends.are_known(known.and_then(Room::newest), known.into_iter().flat_map(Room::boundaries));
         let observed = ends.observed(user, seats).await?;
         let stays = observed.into_stays().filter(|stay| stay.visit.ending.is_none());
         let all = stays.map(|stay| stay.life).collect();

@@ -363,7 +363,7 @@ impl<'a> Record<'a> {
         if let Some(other) = other {
             let store::Member { user, seat } = member;
             let mut ends = Ends::new(self, room.id.clone());
-            ends.is_known(Some(room));
+            ends.are_known(room.newest(), room.boundaries());
             let united = ends.united(&user, &[&seat, &other]).await?;
             let mut visits = united.into_visits().into_iter();
             let visit = visits.find(|visit| visit.ending.is_none());

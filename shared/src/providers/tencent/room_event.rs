@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::{
-    ChatState, RoomEngine, TrtcEvent,
+    RoomEngine, TrtcEvent,
     room_engine::COMMAND,
     trtc_event::{EVENT_GROUP, string_room},
 };
@@ -19,6 +19,7 @@ use crate::{
         Boundary, BoundaryChange, Change, Creator, Kind, LeaveReason, MAX_EVENT_TIME_AHEAD, Mark,
         Order, Role, RoomId, Roster, SeatChange, Track, UnixMillis, UserId,
     },
+    routes::CALLBACKS,
 };
 
 const ROOM_INFO: &str = "RoomInfo";
@@ -80,10 +81,10 @@ impl Callback for RoomEvent {
         let named =
             |name, parsed: Result<Parsed, ParseError>| Ok(Parsed { event: Some(name), ..parsed? });
         if !body.is_named(COMMAND) && body.is_named(EVENT_GROUP) {
-            return Err(wrong_route::<TrtcEvent>());
+            return Err(wrong_route(TrtcEvent::EVENT));
         }
         match body.required(COMMAND)? {
-            ChatState::EVENT => Err(wrong_route::<ChatState>()),
+            command @ "State.StateChange" => Err(wrong_route(command)),
             "Room.CallbackAfterCreateRoom" => named("room_create", created(request)),
             "Live.CallbackAfterCreateRoom" => named("live_create", created(request)),
             "Room.CallbackAfterDestroyRoom" => named("room_destroy", destroyed(request)),
@@ -113,8 +114,12 @@ impl Callback for RoomEvent {
 }
 
 /// The event is that of another callback type.
-fn wrong_route<C: Routed>() -> ParseError {
-    ParseError::WrongRoute { event: C::EVENT, route: C::ROUTES[0] }
+fn wrong_route(event: &str) -> ParseError {
+    let own = CALLBACKS.iter().find(|names| names.event == event);
+    own.map_or(FieldError::Missing(COMMAND).into(), |names| ParseError::WrongRoute {
+        event: names.event,
+        route: names.paths[0],
+    })
 }
 
 /// Why people left, by `Type`. The people themselves may be kicked by somebody else, who is the
