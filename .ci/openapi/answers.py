@@ -38,7 +38,8 @@ def ask(operation, status, body=None, **parameters):
 
 def respond(operation, status, body=None, **parameters):
     """Asks, signs if it is a callback, and expects this status and an answer as openapi.yaml describes it."""
-    names = {"provider": "zego", "user": hooks.USER, "room": hooks.ROOM, "proxy": "other", "a": "ada", "b": "bob"} | parameters
+    names = {"provider": "zego", "user": hooks.USER, "room": hooks.ROOM, "proxy": "other", "a": "ada", "b": "bob"}
+    names |= {"key": hooks.KEY} | parameters
     names.setdefault("app", hooks.APPS[names["provider"]])
     path = operation.path.format(**names)
     query = {p.name: names[p.name] for p in operation.query if names.get(p.name) is not None}
@@ -172,7 +173,7 @@ def other_methods():
     """A method without a route is none of openapi.yaml's, and a 404."""
     routes = {(operation.method.upper(), operation.path) for operation in operations}
     for path in {path for _, path in routes}:
-        target = url + path.format(provider="zego", app="1", user=hooks.USER, room=hooks.ROOM, proxy="other")
+        target = url + path.format(provider="zego", app="1", user=hooks.USER, room=hooks.ROOM, proxy="other", key="k")
         for method in ("PUT", "DELETE", "PATCH", "GET" if path.startswith(("/zego", "/openim", "/tencent")) else "HEAD"):
             if (method, path) in routes:
                 continue
