@@ -116,7 +116,7 @@ async fn everything_about_a_person_can_be_read_and_then_erased() {
         let (_, list) = app.get(&format!("/erasures/{of}")).await;
         assert_eq!(list["erasures"][0]["items"], items.len(), "{list}");
     }
-    let all = ["device", "month", "registration", "seat"];
+    let all = ["device", "month", "registration", "seat", "sessions"];
     assert_eq!(kinds, all.map(str::to_owned).into());
     assert_eq!(naming(&app.database, "ada").await, Vec::<String>::new());
     assert_eq!(app.members("lobby").await, Vec::<String>::new(), "the room is closed");

@@ -50,7 +50,7 @@ async fn an_answer_needs_credentials_and_something_to_ask() {
         ("zego/2/rooms/lobby", StatusCode::CONFLICT, "no_credentials"),
         ("openim/other/users/ada", StatusCode::CONFLICT, "no_credentials"),
         ("openim/main/rooms/lobby", StatusCode::NOT_FOUND, "not_found"),
-        ("zego/1/users/ada", StatusCode::NOT_FOUND, "not_found"),
+        ("zego/1/rooms/z:lobby", StatusCode::NOT_FOUND, "not_found"),
         ("zego/1/registrations", StatusCode::NOT_FOUND, "not_found"),
         ("tencent/1400000000/registrations", StatusCode::NOT_FOUND, "not_found"),
         ("nobody/1/rooms/lobby", StatusCode::NOT_FOUND, "not_found"),

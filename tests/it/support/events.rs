@@ -88,11 +88,11 @@ pub(crate) fn one_of_each(start: Moment, now: UnixMillis) -> Vec<Callback> {
         .iter()
         .map(|name| zego_event(*name, start.plus(0)).callback(&secret(SECRET), now.seconds(), "1"))
         .collect();
-    callbacks.extend(
-        zim::EventName::value_variants().iter().map(|name| {
-            zim_event(*name, start.plus(0)).callback(&secret(SECRET), now.seconds(), "1")
-        }),
-    );
+    // Its times are whole seconds, and within one an exit comes before an entry.
+    callbacks.extend((0..).zip(zim::EventName::value_variants()).map(|(second, name)| {
+        let event = zim_event(*name, start.plus(1000 * second));
+        event.callback(&secret(SECRET), now.seconds(), "1")
+    }));
     let openim = openim::EventName::value_variants().iter();
     callbacks.extend(openim.map(|name| {
         let mut event = openim_event(*name, start.plus(0));
