@@ -498,6 +498,7 @@ fn words_about(names: &CallbackNames) -> [&'static str; 2] {
         "openim::UserRegister" => ["### OpenIM's rules", "`callbackAfterUserRegisterCommand`"],
         "openim::UserOnline" => ["### OpenIM's rules", "`...UserOnlineCommand`"],
         "openim::UserOffline" => ["### OpenIM's rules", "`...UserOfflineCommand`"],
+        "openim::UserUpdate" => ["So an update is a hint", "`callbackAfterUpdateUserInfoCommand`"],
         "openim::Any" => ["### OpenIM's rules", "`openim-any`"],
         "tencent::ChatState" => ["### Chat's rules", "`State.StateChange`"],
         "tencent::TrtcEvent" => ["### TRTC's rules", "TRTC's room events"],
