@@ -42,11 +42,11 @@ pub(crate) fn union(items: HashMap<String, Value>) -> HashMap<String, Value> {
         seat.as_object_mut().unwrap().remove("moved_to");
     }
     for (key, item) in moved {
-        let (seat, set) = match key.rsplit_once('#').unwrap().0 {
+        let (owner, set) = match key.rsplit_once('#').unwrap().0 {
             sessions if key.contains(SESSIONS) => (format!("{sessions}#"), "sessions"),
             seat => (seat.replace(" moved#", " seat#"), "marks"),
         };
-        let seat = seats.get_mut(&seat).unwrap();
+        let seat = seats.get_mut(&owner).unwrap();
         let of = |item: &Value| item[set].as_array().unwrap().clone();
         let union: BTreeSet<String> =
             of(seat).into_iter().chain(of(&item)).map(|mark| mark.to_string()).collect();
