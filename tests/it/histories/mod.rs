@@ -268,6 +268,26 @@ fn read(file: &Path) -> History {
     std::fs::read_to_string(file).unwrap().parse().unwrap()
 }
 
+/// Robots are in the rooms of every provider that has some.
+#[test]
+fn histories_have_robots_in_rooms() {
+    use rollcall_players::{Event, robots::is_robot, zim::EventName::UserAction};
+
+    for acts in ["zego", "trtc", "zim-room"] {
+        let mut runner = TestRunner::deterministic();
+        let entered = (0..100).any(|_| {
+            let tree = histories(Kind { acts, loses: false }).new_tree(&mut runner).unwrap();
+            let history = proptest::strategy::ValueTree::current(&tree);
+            let played = Played::new(&history);
+            played.known.iter().any(|arrived| {
+                let of_room = !matches!(&arrived.event, Event::Zim(of) if of.name == UserAction);
+                of_room && arrived.robots.iter().any(|user| is_robot(user))
+            })
+        });
+        assert!(entered, "{acts}");
+    }
+}
+
 #[test]
 fn a_printed_history_comes_back() {
     let mut runner = TestRunner::deterministic();

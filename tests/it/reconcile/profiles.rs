@@ -54,7 +54,7 @@ async fn profiles((asks, at): &(Reconcile, UnixMillis), path: &str, query: &str)
 
 fn asked(provider: &Provider, action: Action) -> u64 {
     let counts = provider.counts();
-    counts.iter().find(|(of, _)| *of == action).map_or(0, |(_, count)| u64::from(count.answered))
+    counts.iter().find(|(of, _)| *of == action).map_or(0, |(_, count)| count.answered)
 }
 
 #[tokio::test]

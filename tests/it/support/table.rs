@@ -42,15 +42,15 @@ pub(crate) fn union(items: HashMap<String, Value>) -> HashMap<String, Value> {
         seat.as_object_mut().unwrap().remove("moved_to");
     }
     for (key, item) in moved {
-        let (seat, set) = match key.rsplit_once('#').unwrap().0 {
+        let (place, name) = match key.rsplit_once('#').unwrap().0 {
             sessions if key.contains(SESSIONS) => (format!("{sessions}#"), "sessions"),
             seat => (seat.replace(" moved#", " seat#"), "marks"),
         };
-        let seat = seats.get_mut(&seat).unwrap();
-        let of = |item: &Value| item[set].as_array().unwrap().clone();
+        let seat = seats.get_mut(&place).unwrap();
+        let of = |item: &Value| item[name].as_array().unwrap().clone();
         let union: BTreeSet<String> =
             of(seat).into_iter().chain(of(&item)).map(|mark| mark.to_string()).collect();
-        seat[set] = json!(union.iter().map(|mark| mark.trim_matches('"')).collect::<Vec<_>>());
+        seat[name] = json!(union.iter().map(|mark| mark.trim_matches('"')).collect::<Vec<_>>());
     }
     seats
 }

@@ -158,7 +158,8 @@ async fn times_are_seconds_or_milliseconds_numbers_or_texts_and_may_be_missing()
 /// A lost connection is not a logout: the session may go on, from the next second on.
 #[tokio::test]
 async fn promise_3_convergent_a_logout_is_final_and_a_lost_connection_yields_to_a_later_login() {
-    let cases: [(&[(Action, u64)], Option<(u64, &str)>); 8] = [
+    type Case = (&'static [(Action, u64)], Option<(u64, &'static str)>);
+    let cases: [Case; 8] = [
         (&[(Action::Login, 10), (Action::Offline, 20)], Some((20, "disconnected"))),
         (&[(Action::Login, 10), (Action::Logout, 20)], Some((20, "normal"))),
         (&[(Action::Login, 10), (Action::Offline, 10)], Some((10, "disconnected"))),

@@ -81,6 +81,7 @@ impl ValueEnum for OfZego {
 }
 
 /// How a callback says when something happened.
+#[expect(clippy::struct_excessive_bools, reason = "each is a way of its own to write a callback")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spelling {
     /// Whether an end has the `login_time` of its session.

@@ -32,14 +32,13 @@ pub(super) fn is_event<C: Callback<Provider = Zego>>(
     // RTC and ZIM have rooms, and one name for their creation.
     let of_zim = RoomEventName::of(name, body);
     let own = if of_zim.is_some() { ROOM_EVENT } else { name };
-    let of_zego = CALLBACKS.iter().filter(|names| names.provider == Zego::NAME);
-    let named = of_zego.into_iter().find(|names| names.event == own);
-    let Some(names) = named else { return Ok(false) };
-    if names.event == C::EVENT {
+    let mut of_zego = CALLBACKS.iter().filter(|known| known.provider == Zego::NAME);
+    let Some(known) = of_zego.find(|known| known.event == own) else { return Ok(false) };
+    if known.event == C::EVENT {
         return Ok(true);
     }
-    let event = of_zim.map_or(names.event, RoomEventName::name);
-    Err(ParseError::WrongRoute { event, route: names.paths[0] })
+    let event = of_zim.map_or(known.event, RoomEventName::name);
+    Err(ParseError::WrongRoute { event, route: known.paths[0] })
 }
 
 /// What distinguishes a login from a logout.

@@ -67,10 +67,9 @@ impl Observer {
         Ok(match self.table.update(update).await? {
             Written::Yes(_) => Outcome::Applied,
             Written::No(known) => match item::millis(&known, PROFILE_READ_AT)? {
-                None => Outcome::Ignored,
                 Some(at) if at == *read_at => Outcome::Duplicate,
                 Some(at) if at > *read_at => Outcome::Stale,
-                Some(_) => Outcome::Ignored,
+                None | Some(_) => Outcome::Ignored,
             },
         })
     }

@@ -313,8 +313,8 @@ impl Table {
         condition: String,
         names: &[&str],
     ) -> impl Future<Output = Result<Written, StoreError>> + use<> {
-        let named = |name: &&str| Some((value_name(name), item.get(*name)?.clone()));
-        let values = names.iter().filter_map(named).collect();
+        let value = |name: &&str| Some((value_name(name), item.get(*name)?.clone()));
+        let values = names.iter().filter_map(value).collect();
         self.put_returning(item, condition, values)
     }
 

@@ -67,10 +67,10 @@ fn logins(events: &[&Event]) -> BTreeSet<(u64, bool)> {
 
 fn device(session: &str, events: &[&Event]) -> User {
     let logins = logins(events);
-    let last = |action| {
+    let newest = |action| {
         events.iter().filter(|event| event.action == action).map(|event| event.told_at()).max()
     };
-    let (lost, out) = (last(Action::Offline), last(Action::Logout));
+    let (lost, out) = (newest(Action::Offline), newest(Action::Logout));
     let login = logins.iter().map(|(at, _)| *at).max();
     // A logout is final: it did not end a login that came later.
     let began = login.filter(|login| out.is_none_or(|out| *login <= out));

@@ -176,7 +176,7 @@ pub fn live(steps: &[Step], rooms: Rooms) -> (Vec<Reported>, Truth, u64) {
             }
             Act::ChatLogin | Act::ChatLogout | Act::ChatDisconnect => chat.act(step, &mut timeline),
             Act::OpenImRegister | Act::OpenImOnline | Act::OpenImOffline | Act::OpenImUpdate => {
-                openim.act(step, &mut timeline)
+                openim.act(step, &mut timeline);
             }
             Act::ZimUserLogin | Act::ZimUserLogout | Act::ZimUserOffline => {
                 devices.act(step, &mut timeline);

@@ -32,7 +32,7 @@ impl Devices {
         let device = (step.user, step.place);
         let known = self.sessions.get(&device).cloned();
         match (step.act, known) {
-            (Act::ZimUserLogin, known) => self.login(step, known, timeline),
+            (Act::ZimUserLogin, known) => self.login(step, known.as_ref(), timeline),
             // The app obeys the advice to log out, or nobody does.
             (Act::ZimUserLogout, Some(session)) => {
                 self.sessions.remove(&device);
@@ -45,14 +45,14 @@ impl Devices {
         }
     }
 
-    fn login(&mut self, step: &Step, known: Option<Session>, timeline: &mut Timeline) {
+    fn login(&mut self, step: &Step, known: Option<&Session>, timeline: &mut Timeline) {
         let device = (step.user, step.place);
         // The connection comes back, and ZIM may take it for the same session: a second later at least.
-        if let Some(session) = known.clone()
+        if let Some(session) = known
             && let (Some(lost_at), true) = (session.lost_at, step.is_even(0))
         {
             timeline.now = timeline.now.max((lost_at / 1000 + 1) * 1000);
-            let session = Session { login_time: timeline.now, lost_at: None, ..session };
+            let session = Session { login_time: timeline.now, lost_at: None, ..session.clone() };
             self.sessions.insert(device, session.clone());
             return report(Action::Login, step, &session, timeline);
         }
@@ -127,6 +127,30 @@ fn report(action: Action, step: &Step, session: &Session, timeline: &mut Timelin
     timeline.report(super::Event::Zim(event));
 }
 
+fn report_in_room(name: EventName, step: &Step, users: &[usize], timeline: &mut Timeline) {
+    let mut others: Vec<String> = users.iter().map(|user| USERS[*user].to_owned()).collect();
+    let user = match name {
+        EventName::RoomDestroy => USERS[step.user].to_owned(),
+        _ => others.remove(0),
+    };
+    let event = Event {
+        name,
+        app: "1".to_owned(),
+        others,
+        user,
+        room: ROOMS[step.place].to_owned(),
+        label: "A room".to_owned(),
+        os: String::new(),
+        action: Action::Login,
+        session: String::new(),
+        login_time: UnixMillis(timeline.now),
+        at: UnixMillis(timeline.now / 1000 * 1000),
+        is_kicked: step.act == Act::ZimRoomKick,
+        spelling: Spelling { in_millis: step.is_even(5), ..Spelling::default() },
+    };
+    timeline.report(super::Event::Zim(event));
+}
+
 #[derive(Default)]
 pub(super) struct Rooms {
     open: BTreeMap<usize, Occurrence>,
@@ -175,14 +199,14 @@ impl Rooms {
             self.known.insert(step.place);
             self.open.insert(step.place, Occurrence { created, inside: BTreeMap::new() });
             let users = vec![step.user];
-            self.report(EventName::ZimRoomCreate, step, &users, timeline);
+            report_in_room(EventName::ZimRoomCreate, step, &users, timeline);
         }
         self.take_turn(&[step.user], step.place, timeline);
         let second = timeline.now / 1000;
         if let Some(room) = self.open.get_mut(&step.place) {
             room.inside.insert(step.user, second);
         }
-        self.report(EventName::RoomEnter, step, &[step.user], timeline);
+        report_in_room(EventName::RoomEnter, step, &[step.user], timeline);
     }
 
     fn exit(&mut self, step: &Step, users: &[usize], timeline: &mut Timeline) {
@@ -195,7 +219,7 @@ impl Rooms {
         if let Some(room) = self.open.get_mut(&step.place) {
             room.inside.retain(|user, _| !users.contains(user));
         }
-        self.report(EventName::RoomExit, step, &users, timeline);
+        report_in_room(EventName::RoomExit, step, &users, timeline);
     }
 
     /// Ends a room: no other callback says that those leave who are in, or they have left before.
@@ -216,7 +240,7 @@ impl Rooms {
         let second = timeline.now / 1000;
         let has_just_entered = room.inside.values().any(|entered| *entered == second);
         self.destroyed.insert(step.place, (second, has_just_entered));
-        self.report(EventName::RoomDestroy, step, &inside, timeline);
+        report_in_room(EventName::RoomDestroy, step, &inside, timeline);
     }
 
     fn is_in(&self, user: usize, place: usize) -> bool {
@@ -236,30 +260,6 @@ impl Rooms {
             let last = self.last.entry((*user, place)).or_default();
             *last = if last.0 == now { (now, last.1 + 1) } else { (now, 1) };
         }
-    }
-
-    fn report(&self, name: EventName, step: &Step, users: &[usize], timeline: &mut Timeline) {
-        let mut others: Vec<String> = users.iter().map(|user| USERS[*user].to_owned()).collect();
-        let user = match name {
-            EventName::RoomDestroy => USERS[step.user].to_owned(),
-            _ => others.remove(0),
-        };
-        let event = Event {
-            name,
-            app: "1".to_owned(),
-            others,
-            user,
-            room: ROOMS[step.place].to_owned(),
-            label: "A room".to_owned(),
-            os: String::new(),
-            action: Action::Login,
-            session: String::new(),
-            login_time: UnixMillis(timeline.now),
-            at: UnixMillis(timeline.now / 1000 * 1000),
-            is_kicked: step.act == Act::ZimRoomKick,
-            spelling: Spelling { in_millis: step.is_even(5), ..Spelling::default() },
-        };
-        timeline.report(super::Event::Zim(event));
     }
 
     pub(super) fn know(&self, truth: &mut Truth) {

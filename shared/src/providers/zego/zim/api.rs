@@ -218,9 +218,10 @@ mod tests {
             let json = Value::Object(json_of(&answer).unwrap());
             for (user, devices) in said {
                 let says = |list: &str, field: &str, value: Value| {
+                    let text = Value::from(value.to_string());
                     let rows = json[list].as_array().into_iter().flatten();
                     let mut own = rows.filter(|row| row["UserId"] == user.as_str());
-                    own.any(|row| row[field] == value || row[field] == value.to_string())
+                    own.any(|row| row[field] == value || row[field] == text)
                 };
                 let is_said = if devices.is_online_somewhere() {
                     says("Result", "Status", json!("Online"))
