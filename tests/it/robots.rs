@@ -29,7 +29,7 @@ use crate::{
     histories::relay::live_rooms,
     support::{
         Handlers, Moment, Simulated, TestApp, iam, names, player_secrets, reconcile_on, sweep_on,
-        tencent_event, zego_event,
+        tencent_event, tencent_secret, zego_event,
     },
 };
 
@@ -186,6 +186,37 @@ async fn a_robot_of_trtcs_is_kept_and_not_counted() {
     world.handlers.deliver(&callback, world.at(200)).await;
     let room = world.get(&format!("/presence/{path}"), "").await;
     assert_eq!(room["members"][0]["role"], "role_4", "{room}");
+}
+
+/// One callback of `RoomEngine`'s names several people, of whom some are robots.
+#[tokio::test]
+async fn of_several_members_only_the_robots_are_not_counted() {
+    let world = World::new();
+    for (name, second) in
+        [(tencent::EventName::RoomEnter, 10), (tencent::EventName::RoomLeave, 110)]
+    {
+        let mut event = tencent_event(name, world.at(second));
+        event.options.also = vec![ROBOT.to_owned(), "bob".to_owned()];
+        let callback = event.callback(&tencent_secret(name));
+        let answer = world.handlers.deliver(&callback, world.at(second)).await;
+        assert_eq!(answer.outcome, Some("applied"));
+        if name == tencent::EventName::RoomLeave {
+            continue;
+        }
+        let room = world.get("/presence/tencent/1400000000/rooms/lobby", "").await;
+        let people = ["ada", "bob"].map(str::to_owned).to_vec();
+        assert_eq!((&room["online"], names(&room)), (&json!(2), people));
+    }
+    let user = format!("tencent/1400000000/users/{ROBOT}");
+    let robot = world.get(&format!("/presence/{user}"), "").await;
+    assert_eq!(robot["sessions"][0]["role"], "admin", "{robot}");
+    let explained = world.get(&format!("/explain/{user}"), "").await;
+    for mark in explained["rooms"][0]["marks"].as_array().unwrap() {
+        let says = mark["says"].as_str().unwrap();
+        assert!(says.contains("(a robot, which does not count as a person)"), "{says}");
+    }
+    let report = world.get("/reports/tencent/1400000000/rooms/lobby", "").await;
+    assert_eq!((&report["people"], &report["admins"]), (&json!(2), &json!(1)), "{report}");
 }
 
 /// A robot in a room is no person in the list of live rooms, and in the samples of the sweep.

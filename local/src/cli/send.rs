@@ -60,8 +60,8 @@ fn events() -> String {
 `send openim import FILE` imports users from before Rollcall.
 
 With --count N a plausible history of N different events is sent instead: many people who register,
-come online, enter rooms and leave them. Without an event it has all of them, of Tencent those of
-Chat and TRTC, and `send all --count N` those of all providers.",
+come online, enter rooms and leave them. Without an event it has all of them, of ZEGO those of RTC's
+rooms, of Tencent those of Chat and TRTC, and `send all --count N` those of all providers.",
         of::<zim::OfZego>(),
         of::<openim::EventName>(),
         of::<tencent::EventName>()

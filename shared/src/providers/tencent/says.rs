@@ -6,9 +6,7 @@ use crate::domain::{Device, Kind, LeaveReason, Mark, Register, Role, Stamp};
 /// The room event of TRTC that left a mark.
 pub(super) fn mark(mark: &Mark, role: &str) -> String {
     let at = mark.at;
-    let not_counted =
-        if mark.role == Role::ADMIN { " (a robot, which does not count as a person)" } else { "" };
-    let role = format!("{role}{not_counted}");
+    let role = format!("{role}{}", robot(mark));
     let is_entry = mark.order.sequence == TrtcRoomEvent::Entered.rank();
     let what = match mark.kind {
         Kind::Enter => format!("event 103: entered the room as {role}"),
@@ -53,7 +51,12 @@ pub(super) fn room_mark(mark: &Mark, _role: &str) -> String {
         // No callback of theirs leaves such a mark.
         None => "an event of RoomEngine".to_owned(),
     };
-    format!("{what}; EventTime {}", mark.at)
+    format!("{what}{}; EventTime {}", robot(mark), mark.at)
+}
+
+/// No person has that role in Tencent's rooms: it is that of robots.
+fn robot(mark: &Mark) -> &'static str {
+    if mark.role == Role::ADMIN { " (a robot, which does not count as a person)" } else { "" }
 }
 
 /// The code of an exit, and what it means.

@@ -38,7 +38,10 @@ pub(super) fn know(arrived: &[Arrived], counted: Rooms, answers: &mut Answers) {
         crate::Event::Tencent(event) => counts(event, counted).then_some(event),
         _ => None,
     });
-    let robots: BTreeSet<&String> = arrived.iter().flat_map(|arrived| &arrived.robots).collect();
+    // Another provider's app may have other robots.
+    let of_tencent =
+        arrived.iter().filter(|arrived| matches!(arrived.event, crate::Event::Tencent(_)));
+    let robots: BTreeSet<&String> = of_tencent.flat_map(|arrived| &arrived.robots).collect();
     let mut rooms = BTreeMap::<(&str, String), Vec<&Event>>::new();
     for event in events {
         rooms.entry((&event.options.app, room(event))).or_default().push(event);

@@ -23,7 +23,9 @@ pub(super) fn know(arrived: &[Arrived], answers: &mut Answers) {
         })
         .collect();
     know_devices(&events, answers);
-    let robots = arrived.iter().flat_map(|arrived| &arrived.robots).collect();
+    // Another provider's app may have other robots.
+    let of_zim = arrived.iter().filter(|arrived| matches!(arrived.event, crate::Event::Zim(_)));
+    let robots = of_zim.flat_map(|arrived| &arrived.robots).collect();
     know_rooms(&events, &robots, answers);
 }
 
