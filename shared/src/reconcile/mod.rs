@@ -5,8 +5,9 @@
 //! agree, and an *observation* where they differ.
 //!
 //! A run begins by a schedule. For each app with credentials it asks about all live rooms, those with
-//! late events first (`order`), or about all people who may be online on a device, and for the profiles
-//! of those whose profiles changed (`profiles`). One run at a time asks about an app, by a lease. A backend can also ask about one room, one user or one app (`http`).
+//! late events first (`order`), or about all people who may be online on a device, and for the
+//! profiles that changed (`profiles`). One run at a time asks about an app, by a lease. A backend can
+//! also ask about one room, one user or one app (`http`).
 //!
 //! An answer that would end many stays is held up by the [`brake`].
 

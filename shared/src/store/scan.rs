@@ -15,10 +15,9 @@ use crate::domain::{App, UnixMillis};
 
 /// Reads the whole table, and finds the items about which callbacks came in a span of time.
 ///
-/// An item has the time of its newest callback in `expires_at`, a registration in `recorded_at`, and
-/// the times of its profile. A
-/// late callback that changes nothing newest leaves that time as it is, so the span has to begin
-/// earlier by as much as callbacks came late.
+/// An item has the time of its newest callback in `expires_at`; a registration has it in
+/// `recorded_at`, and in the times of its profile. A late callback that changes nothing newest leaves
+/// that time as it is, so the span has to begin earlier by as much as callbacks came late.
 #[derive(Debug, Clone)]
 pub struct Scanner {
     table: Table,

@@ -2,7 +2,8 @@
 //!
 //! A record has an item's image before and after a write. What is new in the second one is a fact
 //! that a provider reported: a mark on a seat, an end of a life, a boundary, a device's register, a
-//! registration, a change of a profile. Marks that are only missing from it were moved to another item, and are no fact.
+//! registration, a change of a profile. Marks that are only missing from it were moved to another
+//! item, and are no fact.
 
 mod facts;
 mod image;
