@@ -10,7 +10,8 @@ use aws_sdk_dynamodb::{
         update_item::{UpdateItemError, UpdateItemOutput},
     },
     types::{
-        AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure as ReturnOld,
+        AttributeValue, ConsumedCapacity, ReturnConsumedCapacity,
+        ReturnValuesOnConditionCheckFailure as ReturnOld,
     },
 };
 
@@ -348,7 +349,7 @@ impl Table {
         let sending = Box::pin(request.send());
         async {
             match sending.await {
-                Ok(_) => Ok(Written::Yes(WriteUnits(0.0))),
+                Ok(output) => Ok(Written::Yes(units(output.consumed_capacity))),
                 Err(SdkError::ServiceError(context)) => match context.into_err() {
                     PutItemError::ConditionalCheckFailedException(refused) => {
                         Ok(Written::No(refused.item.unwrap_or_default()))
@@ -388,14 +389,16 @@ fn is_refused(error: &SdkError<PutItemError>) -> bool {
     error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception)
 }
 
+/// What a write consumed, if it was asked for.
+fn units(consumed: Option<ConsumedCapacity>) -> WriteUnits {
+    WriteUnits(consumed.and_then(|consumed| consumed.capacity_units).unwrap_or_default())
+}
+
 fn written(
     sent: Result<UpdateItemOutput, SdkError<UpdateItemError>>,
 ) -> Result<Written, StoreError> {
     match sent {
-        Ok(output) => {
-            let consumed = output.consumed_capacity.and_then(|consumed| consumed.capacity_units);
-            Ok(Written::Yes(WriteUnits(consumed.unwrap_or_default())))
-        }
+        Ok(output) => Ok(Written::Yes(units(output.consumed_capacity))),
         Err(SdkError::ServiceError(context)) => match context.into_err() {
             UpdateItemError::ConditionalCheckFailedException(refused) => {
                 Ok(Written::No(refused.item.unwrap_or_default()))
