@@ -803,7 +803,7 @@ fn a_table_that_exists_takes_the_place_of_the_stacks_own_everywhere() {
             _ => {}
         }
     }
-    assert_eq!(uses, 24, "environment, output, events, and one in each statement of a policy");
+    assert_eq!(uses, 23, "environment, output, events, and one in each statement of a policy");
 }
 
 /// A stack's name has at most 138 characters. Every name that contains it must stay within the
