@@ -381,7 +381,10 @@ async fn promise_7_isolated_apps_never_see_each_other() {
     }
     let (_, usage) = handlers.get("/usage/tencent/1400000001", "month=2026-09", NOW).await;
     assert_eq!(usage["active_users"], 0);
-    assert_eq!(handlers.get("/usage/zego/1", "", NOW).await.0, 404);
+    // ZIM counts, too, and nobody of Tencent's; OpenIM does not.
+    let (_, usage) = handlers.get("/usage/zego/1400000000", "month=2026-09", NOW).await;
+    assert_eq!(usage["active_users"], 0);
+    assert_eq!(handlers.get("/usage/openim/main", "", NOW).await.0, 404);
     assert_eq!(handlers.get("/usage/tencent/1400000000", "month=9", NOW).await.0, 400);
 }
 
