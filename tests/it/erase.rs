@@ -149,8 +149,8 @@ async fn the_items_say_what_is_stored() {
     assert_eq!(
         data["items"],
         json!([{
-            "kind": "seat", "room": "lobby", "life": "7", "name": "Ada", "details": {},
-            "observations": [],
+            "kind": "seat", "room": "lobby", "life": "7", "track": null, "name": "Ada",
+            "details": {}, "observations": [],
             "marks": [event("enter", 0, 1, Value::Null),
                       event("leave", 10, 2, json!("heartbeat_timeout"))],
             "expires_at": (now.0 / 1000) * 1000 + retention

@@ -121,7 +121,7 @@ pub enum ProviderName {
     Zego,
     /// OpenIM.
     OpenIm,
-    /// Tencent Chat and TRTC.
+    /// Tencent: Chat, TRTC, and the products built on them.
     Tencent,
 }
 

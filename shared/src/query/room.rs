@@ -29,8 +29,8 @@ pub(super) struct RoomPresence {
     life: Option<LifeId>,
     /// The time for which the answer is true, by the clock of the function that answers.
     as_of: UnixMillis,
-    /// Whether the room is open. False after a close. After a dismissal in TRTC or ZIM,
-    /// false until someone is in again.
+    /// Whether the room is open. False after a close. After a dismissal in ZIM, or by each of
+    /// Tencent's products that reported the room, false until someone is in again.
     open: bool,
     /// How many people are in it, as the first page counted them: all of them with `count=exact`,
     /// else up to 5000. Null if there are more, or with `count=false`.

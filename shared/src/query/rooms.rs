@@ -85,8 +85,8 @@ pub(super) struct LiveRoom {
     room: RoomId,
     /// The newest life of the room. Null in Tencent's rooms and ZIM's, which have no lives.
     life: Option<LifeId>,
-    /// Whether the room is open. False after a close. After a dismissal in TRTC or ZIM,
-    /// false until someone is in again.
+    /// Whether the room is open. False after a close. After a dismissal in ZIM, or by each of
+    /// Tencent's products that reported the room, false until someone is in again.
     open: Option<bool>,
     /// When the room was created. Null if no callback says so, or if it was dismissed since.
     opened_at: Option<UnixMillis>,

@@ -69,8 +69,7 @@ async fn an_event_at_another_ones_address_is_refused_with_the_right_one() {
         for route in routes.iter().filter(|route| **route != own) {
             let answer = post(&app, route, &signed(body.clone())).await;
             let event = body["event"].as_str().unwrap();
-            let expected =
-                format!("`event` is `{event}`, which this route does not take: send it to {own}");
+            let expected = format!("this route does not take `{event}`: send it to {own}");
             assert_eq!(answer.status, 400, "{body} at {route}: {}", answer.body);
             let says: Value = serde_json::from_str(&answer.body).unwrap();
             assert_eq!(says, json!({ "code": 400, "message": expected }), "{body} at {route}");
