@@ -41,7 +41,7 @@ async fn promise_1_authentic_a_key_and_a_token_are_rotated_without_a_gap() {
     }
 }
 
-/// Whoever can guess the address can send to it.
+/// Anyone who can guess the address can send to it.
 #[tokio::test]
 async fn promise_1_authentic_a_key_that_can_be_guessed_is_not_used() {
     let (database, handlers) = start().await;

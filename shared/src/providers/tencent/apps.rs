@@ -41,9 +41,10 @@ pub const TRTC_KEYS: SecretKind = SecretKind {
 /// Tokens of Live's callbacks, which are any text (`live_config/set_callback_token`).
 pub const LIVE_TOKENS: SecretKind = SecretKind::any("live_tokens");
 
-/// Keys at the end of the address that `Room.*` is sent to. Tencent documents no signature of these
-/// callbacks, so whoever knows the address can send them: a key that can be guessed is not used. The
-/// address may have none of ``! $ & ?`` and no spaces (Tencent RTC, "Webhook overview", 60722).
+/// Keys at the end of the address that `Room.*` is sent to. Tencent documents no signature of
+/// these callbacks, so anyone who knows the address can send them: a key that can be guessed is
+/// not used. The address may have none of ``! $ & ?`` and no spaces (Tencent RTC, "Webhook
+/// overview", 60722).
 pub const ROOM_PATH_KEYS: SecretKind = SecretKind {
     name: "room_path_keys",
     form: Some(SecretForm {
