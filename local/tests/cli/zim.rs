@@ -58,8 +58,9 @@ async fn zim_s_devices_and_rooms() {
     assert!(ask("who-is-in lobby").await.contains("is open: 1 person at "));
     let why = ask("explain bob").await;
     assert!(why.contains("room z:lobby") && why.contains("room_enter: entered the room"), "{why}");
+    // In the second of the entry it is stale, and counts all the same.
     let out = sent("room-exit --user bob --other ada --kicked --room lobby").await;
-    assert_eq!(out, ok);
+    assert!(out == ok || out == ok.replace("applied", "stale"), "{out}");
     let visits = ask("attendance room z:lobby").await;
     assert_eq!(visits.matches(" kicked").count(), 2, "{visits}");
     assert_eq!(sent("room-destroy --room lobby").await, ok);
