@@ -227,142 +227,183 @@ impl Callbacks {
     pub(crate) fn stated(&mut self) -> Result<Vec<Stated>, Failure> {
         self.count += 1;
         let user = format!("stated-{}", self.count);
-        let t = |s: u64| UnixMillis(runtime::now().0 - 60_000 + s * 1000);
-        let zego = |name, seq| self.zego(name, &user, t(0), seq);
+        let from = runtime::now().0 - 60_000;
+        let at = |s: u64| UnixMillis(from + s * 1000);
+        let of_all = [
+            self.stated_of_zego(&user, &at)?,
+            self.stated_of_zim(&user, &at)?,
+            self.stated_of_openim(&user, &at)?,
+            self.stated_of_tencent(&user, &at)?,
+        ];
+        Ok(of_all.into_iter().flatten().collect())
+    }
+
+    fn stated_of_zego(
+        &self,
+        user: &str,
+        t: &dyn Fn(u64) -> UnixMillis,
+    ) -> Result<Vec<Stated>, Failure> {
+        let zego = |name, seq| self.zego(name, user, t(0), seq);
         let again = |name, seq| {
-            let event = zego_event(name, &user, t(0), seq);
+            let event = zego_event(name, user, t(0), seq);
             self.zego_callback(&zego::Event {
                 login_time: t(5),
                 session: "100000000000000009".into(),
                 ..event
             })
         };
-        let zim = |name, at| self.zim(name, &user, at, zim::Action::Login);
-        let zim_logout = self.zim(Zim::UserAction, &user, t(2), zim::Action::Logout)?;
-        let openim = |name, at| self.openim(name, &user, at, false);
-        let chat = |name, at| self.tencent(name, &user, at);
-        let stated = |what, function, callback: Callback, units| Stated {
-            what,
-            function,
-            event: as_event(&callback),
-            units,
-        };
         Ok(vec![
-            stated("ZEGO: a room is created", "zego-room-create", zego(Zego::RoomCreate, 1)?, 2.0),
-            stated("ZEGO: a person enters", "zego-room-login", zego(Zego::RoomLogin, 1)?, 2.0),
+            stated("ZEGO: a room is created", "zego-room-create", &zego(Zego::RoomCreate, 1)?, 2.0),
+            stated("ZEGO: a person enters", "zego-room-login", &zego(Zego::RoomLogin, 1)?, 2.0),
             stated(
                 "ZEGO: the same callback again",
                 "zego-room-login",
-                zego(Zego::RoomLogin, 1)?,
+                &zego(Zego::RoomLogin, 1)?,
                 1.0,
             ),
-            stated("ZEGO: the person leaves", "zego-room-logout", zego(Zego::RoomLogout, 2)?, 3.0),
+            stated("ZEGO: the person leaves", "zego-room-logout", &zego(Zego::RoomLogout, 2)?, 3.0),
             stated(
                 "ZEGO: the person enters again",
                 "zego-room-login",
-                again(Zego::RoomLogin, 3)?,
+                &again(Zego::RoomLogin, 3)?,
                 3.0,
             ),
-            stated("ZEGO: the room is closed", "zego-room-close", zego(Zego::RoomClose, 1)?, 3.0),
-            stated("ZIM: a later login", "zego-user-action", zim(Zim::UserAction, t(1))?, 1.0),
-            stated("ZIM: a logout", "zego-user-action", zim_logout, 1.0),
+            stated("ZEGO: the room is closed", "zego-room-close", &zego(Zego::RoomClose, 1)?, 3.0),
+        ])
+    }
+
+    fn stated_of_zim(
+        &self,
+        user: &str,
+        t: &dyn Fn(u64) -> UnixMillis,
+    ) -> Result<Vec<Stated>, Failure> {
+        let zim = |name, at| self.zim(name, user, at, zim::Action::Login);
+        let logout = self.zim(Zim::UserAction, user, t(2), zim::Action::Logout)?;
+        Ok(vec![
+            stated("ZIM: a later login", "zego-user-action", &zim(Zim::UserAction, t(1))?, 1.0),
+            stated("ZIM: a logout", "zego-user-action", &logout, 1.0),
             stated(
                 "ZIM: a room is created",
                 "zego-room-event",
-                zim(Zim::ZimRoomCreate, t(0))?,
+                &zim(Zim::ZimRoomCreate, t(0))?,
                 2.0,
             ),
-            stated("ZIM: a person enters", "zego-room-event", zim(Zim::RoomEnter, t(1))?, 2.0),
-            stated("ZIM: the person leaves", "zego-room-event", zim(Zim::RoomExit, t(2))?, 3.0),
+            stated("ZIM: a person enters", "zego-room-event", &zim(Zim::RoomEnter, t(1))?, 2.0),
+            stated("ZIM: the person leaves", "zego-room-event", &zim(Zim::RoomExit, t(2))?, 3.0),
             stated(
                 "ZIM: the person enters again",
                 "zego-room-event",
-                zim(Zim::RoomEnter, t(3))?,
+                &zim(Zim::RoomEnter, t(3))?,
                 3.0,
             ),
+        ])
+    }
+
+    fn stated_of_openim(
+        &self,
+        user: &str,
+        t: &dyn Fn(u64) -> UnixMillis,
+    ) -> Result<Vec<Stated>, Failure> {
+        let openim = |name, at| self.openim(name, user, at, false);
+        Ok(vec![
             stated(
                 "OpenIM: a user is registered",
                 "openim-user-register",
-                openim(OpenImName::UserRegister, t(0))?,
+                &openim(OpenImName::UserRegister, t(0))?,
                 2.0,
             ),
             stated(
                 "OpenIM: a device comes online",
                 "openim-user-online",
-                openim(OpenImName::UserOnline, t(0))?,
+                &openim(OpenImName::UserOnline, t(0))?,
                 1.0,
             ),
             stated(
                 "OpenIM: it still is",
                 "openim-user-online",
-                openim(OpenImName::UserOnline, t(1))?,
+                &openim(OpenImName::UserOnline, t(1))?,
                 1.0,
             ),
             stated(
                 "OpenIM: it goes offline",
                 "openim-user-offline",
-                openim(OpenImName::UserOffline, t(2))?,
+                &openim(OpenImName::UserOffline, t(2))?,
                 1.0,
             ),
             stated(
                 "OpenIM: a profile changes",
                 "openim-user-update",
-                openim(OpenImName::UserUpdateEx, t(3))?,
+                &openim(OpenImName::UserUpdateEx, t(3))?,
                 2.0,
             ),
+        ])
+    }
+
+    fn stated_of_tencent(
+        &self,
+        user: &str,
+        t: &dyn Fn(u64) -> UnixMillis,
+    ) -> Result<Vec<Stated>, Failure> {
+        let tencent = |name, at| self.tencent(name, user, at);
+        Ok(vec![
             stated(
                 "Chat: a later login",
                 "tencent-chat-state",
-                chat(Tencent::ChatLogin, t(1))?,
+                &tencent(Tencent::ChatLogin, t(1))?,
                 1.0,
             ),
-            stated("Chat: a logout", "tencent-chat-state", chat(Tencent::ChatLogout, t(2))?, 1.0),
+            stated(
+                "Chat: a logout",
+                "tencent-chat-state",
+                &tencent(Tencent::ChatLogout, t(2))?,
+                1.0,
+            ),
             stated(
                 "TRTC: a room is created",
                 "tencent-trtc-event",
-                chat(Tencent::TrtcCreate, t(0))?,
+                &tencent(Tencent::TrtcCreate, t(0))?,
                 2.0,
             ),
             stated(
                 "TRTC: a person enters",
                 "tencent-trtc-event",
-                chat(Tencent::TrtcEnter, t(1))?,
+                &tencent(Tencent::TrtcEnter, t(1))?,
                 2.0,
             ),
             stated(
                 "TRTC: the person leaves",
                 "tencent-trtc-event",
-                chat(Tencent::TrtcExit, t(2))?,
+                &tencent(Tencent::TrtcExit, t(2))?,
                 3.0,
             ),
             stated(
                 "TRTC: the person enters again",
                 "tencent-trtc-event",
-                chat(Tencent::TrtcEnter, t(3))?,
+                &tencent(Tencent::TrtcEnter, t(3))?,
                 3.0,
             ),
             stated(
                 "RoomEngine: a room is created, as the first thing that a process hears in a day",
                 "tencent-room-event",
-                chat(Tencent::RoomCreate, t(0))?,
+                &tencent(Tencent::RoomCreate, t(0))?,
                 3.0,
             ),
             stated(
                 "RoomEngine: a person enters",
                 "tencent-room-event",
-                chat(Tencent::RoomEnter, t(1))?,
+                &tencent(Tencent::RoomEnter, t(1))?,
                 2.0,
             ),
             stated(
                 "RoomEngine: the person leaves",
                 "tencent-room-event",
-                chat(Tencent::RoomLeave, t(2))?,
+                &tencent(Tencent::RoomLeave, t(2))?,
                 3.0,
             ),
             stated(
                 "Live: the person is online",
                 "tencent-room-event",
-                chat(Tencent::LiveOnline, t(3))?,
+                &tencent(Tencent::LiveOnline, t(3))?,
                 3.0,
             ),
         ])
@@ -504,6 +545,10 @@ fn zego_event(name: Zego, user: &str, at: UnixMillis, sequence: u64) -> zego::Ev
         relogin: false,
         reason: 0,
     }
+}
+
+fn stated(what: &'static str, function: &'static str, callback: &Callback, units: f64) -> Stated {
+    Stated { what, function, event: as_event(callback), units }
 }
 
 fn as_event(callback: &Callback) -> Bytes {
