@@ -4,7 +4,7 @@ import { assumed, chip, h, none, put, time, word } from './dom.js';
 
 const SHOWN = 60;
 
-// An event as a sentence. In the view of a room it is not named.
+// An event as a sentence.
 function sentence(ctx, { type, user, name, room, role, device, reason }) {
 	const who = user !== undefined && ctx.link('person', user, name);
 	const where = room !== undefined && room !== ctx.id && ctx.link('room', room);

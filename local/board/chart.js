@@ -1,5 +1,3 @@
-// A line of the last hour.
-
 import { now } from './api.js';
 import { h, number, put, shortTime, text, time } from './dom.js';
 

@@ -39,7 +39,6 @@ export class Stream {
 	async keep(signal) {
 		while (!signal.aborted) {
 			this.onState('connecting');
-			// Whatever ends a connection, there is another one.
 			const status = await this.connect(signal).catch(() => 0);
 			if (signal.aborted) return;
 			const isOff = status >= 400 && status < 500;

@@ -8,7 +8,7 @@ import { List } from './list.js';
 
 const [PAGE, LONG_PAGE] = [100, 1000];
 const [MINUTE, HOUR] = [6e4, 36e5];
-const HOLES = 'ZEGO numbers the changes in an RTC room, so a gap shows a lost callback, unless it was the latest.';
+const HOLES = 'RTC numbers the changes of a room: a gap is a lost callback, unless it was the latest.';
 // How long an empty room is still shown.
 const EMPTY_FOR = 8_000;
 
@@ -194,7 +194,6 @@ function folk(ctx, onSize) {
 		seen(user, at ?? 0, { online, devices });
 	});
 	const element = section('People registered in the last 24 hours, or seen since', list.element);
-	// RTC has rooms only.
 	element.hidden = app.provider === 'zego';
 	let timer;
 	function seen(user, at, more) {

@@ -9,6 +9,8 @@ const SHOWN = 100;
 
 export function person(ctx) {
 	const { app, id: user } = ctx;
+	// RTC registers nobody.
+	let isOfRtc = app.provider === 'zego';
 	const [called, chips, problem, where, devices, visited, registered] = ['span.name', ...Array(6).fill('div')].map((of) => h(of));
 	const fill = (element, label, columns, rows, empty) => {
 		// What has not changed keeps its focus.
@@ -29,10 +31,12 @@ export function person(ctx) {
 		put(called, got.sessions.filter(({ name }) => name && name !== user).slice(0, 1).map(({ name }) => h('bdi', readable(name))));
 		put(chips, h('p.chips', { 'data-as-of': got.as_of }, chip(got.online ? 'live' : 'off', is), chip('off', 'seen ', time(got.last_seen_at, true)), got.checked_at && chip('off', 'checked ', time(got.checked_at, true))));
 		fill(where, 'Rooms now', [room, role, since], got.sessions.filter((of) => of.room !== null && of.left_at === null), 'In no room.');
-		fill(devices, 'Devices', [['Device', ({ device }) => device], since, until, end], got.sessions.filter(({ device }) => device !== null), 'No device was reported.');
+		const on = got.sessions.filter(({ device }) => device);
+		fill(devices, 'Devices', [['Device', ({ device }) => device], since, until, end], on, 'No device was reported.');
+		if (isOfRtc && on[0]) registration.poke((isOfRtc = false));
 		ctx.title(`${readable(user)} is ${is}`);
 		ctx.say(`This person is ${is}.`);
-	}, { onError: (error) => put(problem, failed(error, 'Nothing is known of this person in this app.')) });
+	}, { onError: (error) => put(problem, failed(error, 'Nothing is known of them in this app.')) });
 
 	const visits = new Refresher(async (signal) => {
 		let [all, next] = [[], null];
@@ -47,6 +51,7 @@ export function person(ctx) {
 	const window_ = past(ctx, SPANS, () => visits.poke());
 
 	const registration = new Refresher(async (signal) => {
+		if (isOfRtc) throw { status: 404 };
 		const got = await ask(app, 'registrations/users', { user }, signal);
 		const fields = {
 			Name: got.name && id(got.name), Registered: time(got.registered_at), Source: word(got.source),
