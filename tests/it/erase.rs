@@ -62,10 +62,14 @@ async fn stored(database: &Database) -> Vec<(String, Value)> {
     items.into_iter().filter(|(key, _)| !key.contains("#erasures ")).collect()
 }
 
-/// What is stored that names somebody anywhere. (A hash may contain any three digits.)
+/// What is stored that names somebody anywhere, but for hashes, which may have any three digits.
 async fn naming(database: &Database, user: &str) -> Vec<String> {
     let items = stored(database).await.into_iter();
-    let names = |item: &Value| item.to_string().to_lowercase().contains(user);
+    let without_hashes = |text: &str| -> String {
+        let parts = text.split_inclusive(|letter: char| !letter.is_ascii_hexdigit());
+        parts.filter(|part| part.len() < 64).collect()
+    };
+    let names = |item: &Value| without_hashes(&item.to_string().to_lowercase()).contains(user);
     items.filter(|(_, item)| names(item)).map(|(key, _)| key).collect()
 }
 
