@@ -1,6 +1,6 @@
 //! A stay of a person in a room, derived from the marks on their seat.
 
-use super::{Because, By, EndRule, LeaveReason, Moved, Role, SessionId, UnixMillis};
+use super::{Because, By, EndRule, LeaveReason, Mark, Moved, Role, SessionId, UnixMillis};
 
 /// One stay of a person in a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,20 @@ pub struct Visit {
 }
 
 impl Visit {
+    /// A visit that a mark shows first. It has no session.
+    #[must_use]
+    pub fn begun(mark: &Mark, beginning: Beginning) -> Self {
+        Self {
+            session: None,
+            role: mark.role,
+            beginning,
+            last_in: mark.at,
+            ending: None,
+            because: None,
+            spared_at: None,
+        }
+    }
+
     /// Ends it by a rule.
     pub fn end(&mut self, ending: Ending, rule: EndRule, by: Option<By>) {
         self.ending = Some(ending);

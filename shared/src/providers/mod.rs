@@ -6,6 +6,7 @@ pub mod api;
 mod apis;
 mod apps;
 mod boundary;
+mod entries;
 pub mod openim;
 mod robots;
 mod rules;

@@ -15,7 +15,6 @@ mod platform;
 mod reply;
 mod room_engine;
 mod room_event;
-mod room_visits;
 mod rules;
 mod says;
 mod trtc;

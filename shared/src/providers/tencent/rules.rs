@@ -1,9 +1,7 @@
 //! How Tencent's records are read.
 
 use super::{
-    device,
-    room_visits::RoomVisits,
-    says,
+    device, says,
     trtc_event::{ANCHOR, AUDIENCE, FOUR},
     visits::{self, Visits},
 };
@@ -11,6 +9,7 @@ use crate::{
     domain::{Beginning, Kind, Role, Stamp, Track},
     providers::{
         AtOnce,
+        entries::Entries,
         rules::{
             self, DeviceRules, Months, NewestMark, RoleRules, RoomEnds, RoomRules, Rules, SeatRules,
         },
@@ -28,8 +27,8 @@ static OF_TRTC: RoomRules = RoomRules {
 
 /// The same rooms as `RoomEngine` reports them.
 static OF_ROOM_ENGINE: RoomRules = RoomRules {
-    visits: || Box::<RoomVisits>::default(),
-    of_newest: RoomVisits::of_newest,
+    visits: || Box::<Entries>::default(),
+    of_newest: Entries::of_newest,
     ends: RoomEnds::Boundaries(AtOnce::DismissedLast),
     says: says::room_mark,
     numbered: None,

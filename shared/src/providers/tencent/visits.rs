@@ -94,15 +94,7 @@ impl rules::Visits for Visits {
 impl Visits {
     fn begin(&mut self, mark: &Mark, beginning: Beginning) -> Visit {
         self.begun += 1;
-        Visit {
-            session: None,
-            role: mark.role,
-            beginning,
-            last_in: mark.at,
-            ending: None,
-            because: None,
-            spared_at: None,
-        }
+        Visit::begun(mark, beginning)
     }
 
     /// The number of the visit that began last.

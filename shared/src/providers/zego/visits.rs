@@ -135,13 +135,8 @@ fn walk<'a>(
             (None, kind) => {
                 let mut visit = Visit {
                     session: mark.order.session.clone(),
-                    role: mark.role,
                     // A logout whose login was lost still says when the session began.
-                    beginning: Beginning::Known(mark.order.time),
-                    last_in: mark.at,
-                    ending: None,
-                    because: None,
-                    spared_at: None,
+                    ..Visit::begun(mark, Beginning::Known(mark.order.time))
                 };
                 let mut rule = MarkRule::Begins;
                 if kind == Kind::Leave {

@@ -1,8 +1,11 @@
 //! Derives visits from the marks on a seat in a room of ZIM's.
 
 use crate::{
-    domain::{Beginning, EndRule, Ending, Kind, Mark, MarkRule, Verdicts, Visit},
-    providers::rules,
+    domain::{Kind, Mark, Verdicts, Visit},
+    providers::{
+        entries::Entries,
+        rules::{self, Visits as _},
+    },
 };
 
 /// Derives the visits to one seat from its marks, which have to come in their order. There are no
@@ -14,10 +17,7 @@ use crate::{
 pub(super) struct Visits {
     /// The marks of the time of the last one.
     at_once: Vec<Mark>,
-    open: Option<Visit>,
-    /// How many visits have begun.
-    begun: usize,
-    verdicts: Verdicts,
+    entries: Entries,
 }
 
 impl rules::Visits for Visits {
@@ -30,12 +30,12 @@ impl rules::Visits for Visits {
 
     fn finish(&mut self) -> Vec<Visit> {
         let mut completed = self.take_all();
-        completed.extend(self.open.take());
+        completed.extend(self.entries.finish());
         completed
     }
 
     fn verdicts(&mut self) -> &mut Verdicts {
-        &mut self.verdicts
+        self.entries.verdicts()
     }
 }
 
@@ -47,48 +47,11 @@ impl Visits {
             marks.into_iter().partition(|mark| mark.kind == Kind::Leave);
         let mut completed = Vec::new();
         while !(exits.is_empty() && entries.is_empty()) {
-            let fitting = if self.open.is_some() { &mut exits } else { &mut entries };
+            let fitting = if self.entries.is_in() { &mut exits } else { &mut entries };
             let next = fitting.pop().or_else(|| exits.pop()).or_else(|| entries.pop());
-            completed.extend(next.and_then(|mark| self.take(&mark)));
+            completed.extend(next.into_iter().flat_map(|mark| self.entries.push(mark)));
         }
         completed
-    }
-
-    /// Takes one mark. Returns the visit that it ends.
-    fn take(&mut self, mark: &Mark) -> Option<Visit> {
-        let open = self.open.take();
-        if mark.kind != Kind::Leave {
-            let rule = if open.is_some() { MarkRule::BeginsAnew } else { MarkRule::Begins };
-            self.open = Some(self.begin(mark, Beginning::Known(mark.at)));
-            self.verdicts.give(mark, self.newest(), rule);
-            return open.map(|mut visit| {
-                visit.end(Ending::Superseded { at: mark.at }, EndRule::Superseded, None);
-                visit
-            });
-        }
-        let rule = if open.is_some() { MarkRule::Ends } else { MarkRule::EndsUnknown };
-        let mut visit = open.unwrap_or_else(|| self.begin(mark, Beginning::Unknown));
-        visit.end(Ending::Left { at: mark.at, reason: mark.reason }, EndRule::Left, None);
-        self.verdicts.give(mark, self.newest(), rule);
-        Some(visit)
-    }
-
-    fn begin(&mut self, mark: &Mark, beginning: Beginning) -> Visit {
-        self.begun += 1;
-        Visit {
-            session: None,
-            role: mark.role,
-            beginning,
-            last_in: mark.at,
-            ending: None,
-            because: None,
-            spared_at: None,
-        }
-    }
-
-    /// The number of the visit that began last.
-    fn newest(&self) -> usize {
-        self.begun.saturating_sub(1)
     }
 
     /// The visits that the newest marks of a seat show, if any number of older marks is unknown: those
@@ -115,10 +78,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{super::room_event::SeatEvent, *};
-    use crate::{
-        domain::{LeaveReason, Order, Role, UnixMillis},
-        providers::rules::Visits as _,
-    };
+    use crate::domain::{Ending, LeaveReason, Order, Role, UnixMillis};
 
     fn mark(kind: Kind, second: u64) -> Mark {
         let at = UnixMillis(second * 1000);

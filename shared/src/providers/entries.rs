@@ -1,4 +1,4 @@
-//! Derives visits from the marks that `RoomEngine` left on a seat.
+//! Derives visits from entries and leaves that name no session: those of RoomEngine and of ZIM.
 
 use crate::{
     domain::{Beginning, EndRule, Ending, Kind, Mark, MarkRule, Verdicts, Visit},
@@ -8,14 +8,14 @@ use crate::{
 /// Derives the visits to one seat from its marks, which have to come in their order: an entry begins
 /// a visit, and ends one whose own end never came; a leave ends it.
 #[derive(Debug, Default)]
-pub(super) struct RoomVisits {
+pub(super) struct Entries {
     open: Option<Visit>,
     /// How many visits have begun.
     begun: usize,
     verdicts: Verdicts,
 }
 
-impl rules::Visits for RoomVisits {
+impl rules::Visits for Entries {
     fn push(&mut self, mark: Mark) -> Vec<Visit> {
         let before = self.open.take();
         let (completed, rule) = if mark.kind == Kind::Leave {
@@ -46,18 +46,15 @@ impl rules::Visits for RoomVisits {
     }
 }
 
-impl RoomVisits {
+impl Entries {
+    /// Whether the person is in after the marks so far.
+    pub(super) fn is_in(&self) -> bool {
+        self.open.is_some()
+    }
+
     fn begin(&mut self, mark: &Mark, beginning: Beginning) -> Visit {
         self.begun += 1;
-        Visit {
-            session: None,
-            role: mark.role,
-            beginning,
-            last_in: mark.at,
-            ending: None,
-            because: None,
-            spared_at: None,
-        }
+        Visit::begun(mark, beginning)
     }
 
     /// The visits that the newest marks of a seat show, if any number of older marks is unknown. Of
@@ -92,7 +89,7 @@ mod tests {
     }
 
     fn visits(marks: &[Mark]) -> Vec<Visit> {
-        let mut visits = RoomVisits::default();
+        let mut visits = Entries::default();
         let mut found: Vec<Visit> =
             marks.iter().flat_map(|mark| visits.push(mark.clone())).collect();
         found.extend(visits.finish());
@@ -146,7 +143,7 @@ mod tests {
                 prop_assert!(ended_at.is_some_and(|at| at <= two[1].place()), "{all:?}");
             }
             let newest = newest.split_off(known.index(newest.len() + 1));
-            let certain = RoomVisits::of_newest(&newest);
+            let certain = Entries::of_newest(&newest);
             prop_assert!(all.ends_with(&certain), "{certain:?} of {all:?}");
         }
     }
