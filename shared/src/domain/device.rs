@@ -112,6 +112,14 @@ pub struct Device {
     pub checked_at: Option<UnixMillis>,
 }
 
+impl Device {
+    /// Whether it was ever reported.
+    pub(crate) fn has_events(&self) -> bool {
+        let events = [self.online, self.offline, self.logged_out, self.kicked_by_itself];
+        events.iter().any(Option::is_some)
+    }
+}
+
 /// A register of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Register {

@@ -164,21 +164,23 @@ impl ErasedAt {
 
     /// What is left of a device, if it was online since.
     pub(super) fn left_of_device(self, device: Device) -> Option<Device> {
+        let left = self.newer_of_device(device);
+        (left.online.is_some() || left.seen_online.is_some()).then_some(left)
+    }
+
+    /// What of a device is newer, also if it was not online since.
+    pub(super) fn newer_of_device(self, device: Device) -> Device {
         let newer = |stamp: Option<Stamp>| stamp.filter(|stamp| !self.covers_stamp(*stamp));
         let seen = |at: Option<UnixMillis>| at.filter(|at| !self.covers(*at));
-        let (online, seen_online) = (newer(device.online), seen(device.seen_online));
-        if online.is_none() && seen_online.is_none() {
-            return None;
-        }
-        Some(Device {
-            online,
-            seen_online,
+        Device {
+            online: newer(device.online),
+            seen_online: seen(device.seen_online),
             seen_offline: seen(device.seen_offline),
             offline: newer(device.offline),
             logged_out: newer(device.logged_out),
             kicked_by_itself: newer(device.kicked_by_itself),
             ..device
-        })
+        }
     }
 
     /// Whether a registration was erased.

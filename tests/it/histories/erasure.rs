@@ -13,7 +13,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestError, TestRunner},
 };
 use rollcall::{
-    domain::{MAX_EVENT_TIME_AHEAD, Mark, SessionMark, UnixMillis},
+    domain::{MAX_EVENT_TIME_AHEAD, Mark, SessionMark, SessionState, UnixMillis},
     erase::{Repeat, SECOND_PASS_AFTER},
     store::Eraser,
 };
@@ -508,9 +508,18 @@ impl Play<'_> {
                 let mark = Mark::from_bytes(&bytes).unwrap();
                 if is_return(&mark) { u64::MAX } else { mark.order.time.max(mark.at).0 }
             });
+            // An end since the erasure names the login of before, as an entry's own time is in a leave.
+            let is_named_by_end = |mark: &SessionMark| {
+                mark.state == SessionState::LoginNamed
+                    && later.iter().any(|arrived| match &arrived.event {
+                        Event::Zim(event) => event.session == mark.session.as_str(),
+                        _ => false,
+                    })
+            };
             let sessions = item["sessions"].as_array().into_iter().flatten().map(|mark| {
                 let bytes = hex::decode(mark.as_str().unwrap()).unwrap();
-                SessionMark::from_bytes(&bytes).unwrap().at.0
+                let mark = SessionMark::from_bytes(&bytes).unwrap();
+                if is_named_by_end(&mark) { u64::MAX } else { mark.at.0 }
             });
             let number = |name: &str| item[name].as_str().and_then(|text| text.parse::<u64>().ok());
             let stamps = ["online_stamp", "offline_stamp", "logout_stamp", "kicked_stamp"]

@@ -51,28 +51,26 @@ impl Reader {
         erased: Option<ErasedAt>,
     ) -> Vec<Device> {
         let left = devices.into_iter().filter_map(|device| {
-            let device = self.counted(app, device);
+            // Who was only ever seen to be offline is not known.
+            let device = Some(self.counting(app, device))
+                .filter(|device| device.has_events() || device.seen_online.is_some())?;
             match erased {
-                Some(erased) => device.and_then(|device| erased.left_of_device(device)),
-                None => device,
+                Some(erased) => erased.left_of_device(device),
+                None => Some(device),
             }
         });
         left.collect()
     }
 
-    /// A device without the observations that are ignored; `None` if nothing else shows that it was
-    /// ever there.
-    fn counted(&self, app: &App, device: Device) -> Option<Device> {
+    /// A device without the observations that are ignored.
+    pub(super) fn counting(&self, app: &App, device: Device) -> Device {
         let counts = |at: &UnixMillis| self.settings.counts_seen_at(app, *at);
-        let device = Device {
+        Device {
             seen_online: device.seen_online.filter(counts),
             seen_offline: device.seen_offline.filter(counts),
             checked_at: device.checked_at.filter(counts),
             ..device
-        };
-        let events = [device.online, device.offline, device.logged_out, device.kicked_by_itself];
-        let is_known = events.iter().any(Option::is_some) || device.seen_online.is_some();
-        is_known.then_some(device)
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! Everything that is stored about a person: their partition of the table, item by item.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::AttributeValue::M;
 use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 
 use super::{
     super::{
         StoreError,
-        erasures::{Complete, ErasedAt},
+        erasures::Complete,
         item::{self, COUNTED_MONTH, DETAILS, EXPIRES_AT, Item, LOGIN_AT},
         keys,
         table::{PK, SK},
@@ -101,10 +103,8 @@ impl Reader {
                 .expression_attribute_values(":after", item::string(after)),
         };
         let query = query.expression_attribute_values(":pk", item::string(keys::user(app, user)));
-        let erased = self.erased.of(app, user);
-        items(query, Some(at_first), now).try_filter_map(move |item| {
-            let read = self.person_item(app, user, &item, erased);
-            std::future::ready(read)
+        items(query, Some(at_first), now).try_filter_map(move |item| async move {
+            self.person_item(app, user, &item, now).await
         })
     }
 
@@ -121,13 +121,14 @@ impl Reader {
         pages(query, None).boxed()
     }
 
-    fn person_item(
+    async fn person_item(
         &self,
         app: &App,
         user: &UserId,
         item: &Item,
-        erased: Option<ErasedAt>,
+        now: UnixMillis,
     ) -> Result<Option<PersonItem>, StoreError> {
+        let erased = self.erased.of(app, user);
         let sk = item::text(item, SK)?;
         let covers = |at| erased.is_some_and(|erased| erased.covers(at));
         let content = match PersonKind::of(item)? {
@@ -148,8 +149,7 @@ impl Reader {
                 device.map(|device| PersonContent::Device(device, counted_month(item)))
             }
             PersonKind::Sessions => {
-                let sessions = read_sessions(std::slice::from_ref(item))?;
-                let sessions = self.left_of_devices(app, sessions, erased);
+                let sessions = self.sessions_item(app, user, item, now).await?;
                 let month = counted_month(item);
                 (!sessions.is_empty()).then_some(PersonContent::Sessions(sessions, month))
             }
@@ -167,6 +167,30 @@ impl Reader {
         };
         let expires_at = item::optional_number(item, EXPIRES_AT).map(UnixSeconds);
         Ok(content.map(|content| PersonItem { place: sk.to_owned(), expires_at, content }))
+    }
+
+    /// What one item of sessions says of those that are known: the login of a session may lie on
+    /// another item than its end.
+    async fn sessions_item(
+        &self,
+        app: &App,
+        user: &UserId,
+        item: &Item,
+        now: UnixMillis,
+    ) -> Result<Vec<Device>, StoreError> {
+        let known: BTreeSet<_> =
+            self.devices(app, user, now).await?.into_iter().map(|known| known.connection).collect();
+        let erased = self.erased.of(app, user);
+        let mut sessions = read_sessions(std::slice::from_ref(item))?;
+        sessions.retain(|session| known.contains(&session.connection));
+        let left = sessions.into_iter().map(|session| match erased {
+            Some(erased) => erased.newer_of_device(session),
+            None => session,
+        });
+        let has_registers = |session: &Device| {
+            session.has_events() || session.seen_online.or(session.seen_offline).is_some()
+        };
+        Ok(left.map(|session| self.counting(app, session)).filter(has_registers).collect())
     }
 }
 
