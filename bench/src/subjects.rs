@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use bytes::Bytes;
 use rollcall::{
     aws,
+    breaker::Breaker,
     config::{Apps, ReplayGuard},
     domain::{UnixMillis, UnixSeconds},
     endpoint::Endpoint,
@@ -159,6 +160,7 @@ impl Callbacks {
             apps: Apps::from_json(EXAMPLE_APPS)?.into(),
             store: Writer::new(client, TABLE, day * 30),
             spill: None,
+            breaker: Breaker::default(),
             max_age: day,
             replay_guard: ReplayGuard::Off,
             budget: day,

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     apps::AppsSource,
+    breaker::{Attempt, AttemptKind, Breaker, StoreState},
     callback::{Callback, ParseError, Parsed, Provider, Rejection, Unstored, VerifyError},
     config::ReplayGuard,
     domain::{App, Change, Counts, Named, Outcome, SignatureUse},
@@ -13,12 +14,16 @@ use crate::{
     metrics,
     providers::{Apps, Configured},
     queue::Queue,
-    store::{Claimed, StoreError, Writer},
+    store::{AppliedAll, Claimed, StoreError, Writer},
 };
 
 /// How much of the time for one answer the store gets, in hundredths. The rest is for the queue,
 /// its first TLS handshake included.
 const STORE_PERCENT: u32 = 60;
+
+/// How much of the time for one answer the store gets in hundredths, if it did not answer before. A
+/// connection has to be made in the same time anyway.
+const PROBE_PERCENT: u32 = 20;
 
 /// The deadline for the queue, in hundredths of the time for one answer. The rest is for writing
 /// and sending the answer.
@@ -34,6 +39,8 @@ pub struct Receiver {
     /// The queue for changes that could not be stored in time. If it is `None`, such a callback is
     /// refused.
     pub spill: Option<Queue>,
+    /// Lets callbacks pass by a store that does not answer, if there is a queue.
+    pub breaker: Breaker,
     /// How far a signed time may lie behind or ahead of our clock.
     pub max_age: Duration,
     /// Whether a signature that does not cover the body is valid for one body only.
@@ -70,7 +77,7 @@ impl Receiver {
             }
             Err(rejection) => (Vec::new(), Err(rejection)),
         };
-        log::<C>(event, &changes, &answer, started.elapsed());
+        log::<C>(event, &changes, &answer, started.elapsed(), self.breaker_open());
         Reply { counts, ..C::Provider::reply(request, &answer) }
     }
 
@@ -125,9 +132,18 @@ impl Receiver {
         used: &SignatureUse,
         started: Instant,
     ) -> Result<(), GuardError> {
-        let left = store_limit(self.budget).saturating_sub(started.elapsed());
-        let claimed = tokio::time::timeout(left, self.store.claim(app, used)).await;
-        match claimed.unwrap_or(Err(StoreError::OutOfTime)) {
+        let breaker = self.spill.as_ref().map(|_| &self.breaker);
+        let attempt = breaker.map(|breaker| breaker.admit(started).ok_or(GuardError::Unknown));
+        let attempt = attempt.transpose()?;
+        let kind = attempt.as_ref().map_or(AttemptKind::Usual, Attempt::kind);
+        let deadline = started + self.limit(kind);
+        let claimed = tokio::time::timeout_at(deadline, self.store.claim(app, used)).await;
+        let claimed = claimed.unwrap_or(Err(StoreError::OutOfTime));
+        if let Some(attempt) = attempt {
+            let state = claimed.as_ref().map_or_else(StoreError::state, |_| StoreState::Answers);
+            attempt.showed(state);
+        }
+        match claimed {
             Ok(Claimed::Yes) => Ok(()),
             Ok(Claimed::ByAnotherBody) => Err(GuardError::Used),
             Err(error) => {
@@ -138,8 +154,9 @@ impl Receiver {
     }
 
     /// Stores the changes of a request. Changes that are not known to be stored when the store's
-    /// share of the time is over go to the queue, because not every provider sends them again.
-    /// Without a queue, the store has the queue's share, too.
+    /// share of the time is over go to the queue, because not every provider sends them again. While
+    /// the store does not answer, they go there at once. Without a queue, the store has the queue's
+    /// share, too.
     async fn store(
         &self,
         event: &str,
@@ -147,25 +164,60 @@ impl Receiver {
         request: &Request,
         started: Instant,
     ) -> Counts {
-        let by = |limit| started + limit;
-        let queue_limit = self.budget * QUEUE_PERCENT / 100;
-        let has_queue = self.spill.is_some();
-        let deadline = by(if has_queue { store_limit(self.budget) } else { queue_limit });
-        let applied = self.store.apply_all(changes, request.received_at, deadline).await;
-        let mut counts = Counts { stored: applied.outcomes, not_stored: applied.failed.len() };
-        let Some((_, error)) = applied.failed.first() else { return counts };
-        tracing::error!(%error, count = counts.not_stored, "a callback could not be stored");
-        let Some(queue) = &self.spill else { return counts };
-        let left = applied.failed.iter().map(|(change, _)| *change);
-        let deadline = by(queue_limit);
-        match queue.spill(event, request.received_at, left, deadline).await {
-            Ok(()) => {
-                counts.stored.insert(Outcome::Spilled, counts.not_stored);
-                counts.not_stored = 0;
+        let queue_deadline = started + self.budget * QUEUE_PERCENT / 100;
+        let Some(queue) = &self.spill else {
+            let applied = self.store.apply_all(changes, request.received_at, queue_deadline).await;
+            log_unstored(&applied);
+            return Counts { not_stored: applied.failed.len(), stored: applied.outcomes };
+        };
+        if changes.is_empty() {
+            return Counts::default();
+        }
+        let (mut counts, left) = match self.breaker.admit(started) {
+            None => (Counts::default(), changes.iter().collect()),
+            Some(attempt) => {
+                let deadline = started + self.limit(attempt.kind());
+                let applied = self.store.apply_all(changes, request.received_at, deadline).await;
+                attempt.showed(applied.store_state());
+                log_unstored(&applied);
+                let left: Vec<_> = applied.failed.iter().map(|(change, _)| *change).collect();
+                (Counts { stored: applied.outcomes, not_stored: 0 }, left)
             }
-            Err(error) => tracing::error!(%error, "a callback could not be spilled"),
+        };
+        if left.is_empty() {
+            return counts;
+        }
+        let count = left.len();
+        match queue.spill(event, request.received_at, left, queue_deadline).await {
+            Ok(()) => {
+                counts.stored.insert(Outcome::Spilled, count);
+            }
+            Err(error) => {
+                tracing::error!(%error, "a callback could not be spilled");
+                counts.not_stored = count;
+            }
         }
         counts
+    }
+
+    /// How long the store may take, from the beginning of the request.
+    fn limit(&self, kind: AttemptKind) -> Duration {
+        match kind {
+            AttemptKind::Usual => store_limit(self.budget),
+            AttemptKind::Probe => self.budget * PROBE_PERCENT / 100,
+        }
+    }
+
+    /// 1 if callbacks pass the store by, for the metric; `None` if there is no queue.
+    fn breaker_open(&self) -> Option<u8> {
+        self.spill.as_ref().map(|_| u8::from(self.breaker.is_open()))
+    }
+}
+
+fn log_unstored(applied: &AppliedAll<'_>) {
+    if let Some((_, error)) = applied.failed.first() {
+        let count = applied.failed.len();
+        tracing::error!(%error, count, "a callback could not be stored");
     }
 }
 
@@ -188,6 +240,7 @@ fn log<C: Callback>(
     changes: &[Change],
     answer: &Result<Outcome, Rejection>,
     elapsed: Duration,
+    breaker_open: Option<u8>,
 ) {
     let provider = C::Provider::NAME.as_str();
     let duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
@@ -205,6 +258,7 @@ fn log<C: Callback>(
                 count,
                 outcome,
                 duration_ms,
+                breaker_open,
                 "callback"
             );
         }
@@ -213,7 +267,8 @@ fn log<C: Callback>(
             tracing::warn!(
                 target: metrics::CALLBACK,
                 provider, event, app, user, room, count, outcome = metrics::REJECTED, status,
-                reason = %rejection, rejection = rejection.name(), duration_ms, "callback"
+                reason = %rejection, rejection = rejection.name(), duration_ms, breaker_open,
+                "callback"
             );
         }
     }

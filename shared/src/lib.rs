@@ -47,6 +47,7 @@
 
 pub mod apps;
 pub mod aws;
+pub mod breaker;
 pub mod callback;
 pub mod config;
 pub mod domain;

@@ -12,6 +12,7 @@
 //! | `duration_ms` | milliseconds | provider; provider and event |
 //! | `rejected`: 1 if the callback was refused, else 0 | count | provider |
 //! | `spilled`: 1 if it went to the spill queue, else 0 | count | provider |
+//! | `breaker_open`: 1 if callbacks pass by a store that does not answer, else 0 | count | provider |
 //! | `rejections`: 1, only in lines about refused callbacks | count | provider and rejection |
 //!
 //! So does the line about each batch of messages that was replayed from the spill queue:
@@ -235,6 +236,9 @@ where
                     writer,
                     r#""callbacks":1,"rejected":{rejected},"spilled":{spilled},{rejections}"#
                 )?;
+                if !fields.has_breaker {
+                    write!(writer, r#""breaker_open":0,"#)?;
+                }
             }
         }
         write!(writer, r#""timestamp":""#)?;
@@ -252,6 +256,7 @@ struct LineFields {
     members: String,
     is_rejected: bool,
     is_spilled: bool,
+    has_breaker: bool,
 }
 
 impl LineFields {
@@ -275,6 +280,7 @@ impl Visit for LineFields {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
+        self.has_breaker |= field.name() == "breaker_open";
         self.member(field, value);
     }
 
@@ -315,7 +321,13 @@ fn directives(namespace: &str, is_rejected: bool) -> Vec<Directive<'_>> {
         ),
         directive(
             &[&["provider"]],
-            const { &[Metric::count("rejected"), Metric::count("spilled")] },
+            const {
+                &[
+                    Metric::count("rejected"),
+                    Metric::count("spilled"),
+                    Metric::count("breaker_open"),
+                ]
+            },
         ),
     ];
     if is_rejected {

@@ -9,6 +9,7 @@ mod support;
 mod architecture;
 mod attendance;
 mod board;
+mod breaker;
 mod callbacks;
 mod csv;
 mod damage;

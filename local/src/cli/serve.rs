@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use rollcall::{
     apps::{AppsSource, SecretSource},
     aws,
+    breaker::Breaker,
     config::{
         self, Apps, Config, DEFAULT_SETTLE, MAX_SETTLE, ProviderApis, ProviderApisFrom,
         settings_from_env,

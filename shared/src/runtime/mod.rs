@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 pub use lambda_http::Error;
 use lambda_http::lambda_runtime::{self, Context};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 #[cfg(feature = "server-api")]
 pub use self::schedule::reconcile_service;
@@ -26,6 +26,7 @@ pub use self::{
 use crate::{
     apps::AppsSource,
     aws,
+    breaker::Breaker,
     callback::Callback,
     config::{
         AppsFrom, Config, ConfigError, EraseConfig, RelayConfig, ReplayConfig, SettleConfig,
@@ -70,11 +71,15 @@ pub fn run_callback<C: Callback<Provider: Configured>>() -> Result<(), Error> {
         let aws = aws::from_env()?;
         let client = store::connect(&aws, handler::store_limit(config.budget));
         let store = Writer::new(client, &config.table, config.retention);
-        let (apps, ()) = tokio::join!(apps(&aws, config.budget), store.warm_up(WARM_UP_LIMIT));
+        let started = Instant::now();
+        let (apps, state) = tokio::join!(apps(&aws, config.budget), store.warm_up(WARM_UP_LIMIT));
+        let breaker = Breaker::default();
+        breaker.note_start(started, state);
         let receiver = Receiver {
             apps: apps?,
             store,
             spill: config.spill_queue_url.map(|url| Queue::new(&aws, url)),
+            breaker,
             max_age: config.max_age,
             replay_guard: config.replay_guard,
             budget: config.budget,

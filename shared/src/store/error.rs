@@ -2,12 +2,21 @@
 
 use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
+use crate::breaker::StoreState;
+
 /// Why something could not be stored or read. For logs, not for clients.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// DynamoDB failed, or did not answer.
     #[error("DynamoDB: {0}")]
     DynamoDb(String),
+    /// DynamoDB did not answer within the time of a request.
+    #[error("DynamoDB did not answer: {0}")]
+    NoAnswer(String),
+    /// One partition takes no more, and the rest of the table does: too much at once is about one
+    /// room, or one app.
+    #[error("DynamoDB throttles a partition: {0}")]
+    HotPartition(String),
     /// DynamoDB refused the request: the item is not allowed, the table does not exist, or the
     /// function may not write to it. The same request is refused until an operator changes
     /// something.
@@ -51,7 +60,25 @@ const PASSING: [&str; 24] = [
     "UnrecognizedClientException",
 ];
 
+/// The errors with which DynamoDB throttles.
+const THROTTLED: [&str; 2] = ["ProvisionedThroughputExceededException", "ThrottlingException"];
+
+/// How the reasons end with which DynamoDB throttles one partition of the table or the index, such as
+/// `IndexWriteKeyRangeThroughputExceeded`. The others are about all of the table, or the account. They
+/// are in the exception's `ThrottlingReasons`, for which each operation's error has a field of its own,
+/// and in the text that is kept ([DynamoDB's reasons](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/throttling-diagnosing.html)).
+const HOT_PARTITION: &str = "KeyRangeThroughputExceeded";
+
 impl StoreError {
+    /// What the error shows of the store.
+    pub(crate) fn state(&self) -> StoreState {
+        match self {
+            Self::Refused(_) | Self::HotPartition(_) | Self::Item(_) => StoreState::Answers,
+            Self::DynamoDb(_) => StoreState::Fails,
+            Self::NoAnswer(_) | Self::OutOfTime => StoreState::Hangs,
+        }
+    }
+
     /// An error that DynamoDB answered.
     pub(super) fn service<E>(error: &E) -> Self
     where
@@ -59,6 +86,9 @@ impl StoreError {
     {
         let text = DisplayErrorContext(error).to_string();
         match error.code() {
+            Some(code) if THROTTLED.contains(&code) && text.contains(HOT_PARTITION) => {
+                Self::HotPartition(text)
+            }
             // An answer without a code comes from a proxy, or was cut off.
             Some(code) if !PASSING.contains(&code) => Self::Refused(text),
             _ => Self::DynamoDb(text),
@@ -80,6 +110,12 @@ where
     R: std::fmt::Debug + 'static,
 {
     fn from(error: SdkError<E, R>) -> Self {
-        Self::service(&error)
+        match &error {
+            SdkError::TimeoutError(_) => Self::NoAnswer(DisplayErrorContext(&error).to_string()),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+                Self::NoAnswer(DisplayErrorContext(&error).to_string())
+            }
+            _ => Self::service(&error),
+        }
     }
 }

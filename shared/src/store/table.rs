@@ -17,6 +17,7 @@ use super::{
     StoreError,
     item::{self, Item},
 };
+use crate::breaker::StoreState;
 
 /// The name of the index.
 pub const INDEX: &str = "gsi1";
@@ -62,7 +63,7 @@ impl Table {
     }
 
     /// Opens the connection by reading an item that does not exist.
-    pub(super) async fn warm_up(&self, limit: Duration) {
+    pub(super) async fn warm_up(&self, limit: Duration) -> StoreState {
         let nothing = item::string("warm-up"); // Every key of ours contains a `#`.
         let read = self
             .client
@@ -73,8 +74,12 @@ impl Table {
             .send();
         let read =
             tokio::time::timeout(limit, read).await.map(|read| read.map_err(StoreError::from));
-        if let Err(error) = read.unwrap_or(Err(StoreError::OutOfTime)) {
-            tracing::warn!(%error, "the table could not be read at start");
+        match read.unwrap_or(Err(StoreError::OutOfTime)) {
+            Ok(_) => StoreState::Answers,
+            Err(error) => {
+                tracing::warn!(%error, "the table could not be read at start");
+                error.state()
+            }
         }
     }
 

@@ -25,6 +25,7 @@
 //! ROLLCALL_REPLAY=history.txt cargo test -p rollcall-tests --test it replay -- --nocapture
 //! ```
 
+mod breaker;
 /// The logic of `cargo run --example consumer`.
 #[path = "../../../local/examples/consumer/copy.rs"]
 #[allow(dead_code, reason = "a history has no index that lags, and no restart")]

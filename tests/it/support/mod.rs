@@ -41,6 +41,7 @@ use percent_encoding::percent_decode_str;
 pub(crate) use proxy::{Fault, Proxy};
 use rollcall::{
     aws,
+    breaker::Breaker,
     callback::Secret,
     config::{Apps, Events, ProviderApis, ReplayGuard},
     domain::{Settings, UnixMillis},
@@ -234,6 +235,7 @@ impl Handlers {
             apps: apps().into(),
             store: Writer::new(client.clone(), TABLE_NAME, RETENTION),
             spill: None,
+            breaker: Breaker::default(),
             max_age: Duration::from_mins(10),
             replay_guard: ReplayGuard::Off,
             budget: BUDGET,

@@ -38,7 +38,10 @@ pub use signature_use::Claimed;
 pub use sweep::SweepStore;
 
 use super::{StoreError, table::Table};
-use crate::domain::{Change, Outcome, UnixMillis, UnixSeconds};
+use crate::{
+    breaker::StoreState,
+    domain::{Change, Outcome, UnixMillis, UnixSeconds},
+};
 
 /// How many changes are stored concurrently.
 const CONCURRENT_CHANGES: usize = 32;
@@ -65,6 +68,16 @@ pub struct AppliedAll<'a> {
     pub failed: Vec<(&'a Change, StoreError)>,
 }
 
+impl AppliedAll<'_> {
+    /// What the changes show of the store: it answers if it answered any of them.
+    #[must_use]
+    pub fn store_state(&self) -> StoreState {
+        let failed = self.failed.iter().map(|(_, error)| error.state());
+        let stored = (!self.outcomes.is_empty()).then_some(StoreState::Answers);
+        stored.into_iter().chain(failed).min().unwrap_or(StoreState::Answers)
+    }
+}
+
 impl Writer {
     /// A writer to the table of that name. It keeps seats for `retention` after their last event,
     /// and lives for twice that after their end.
@@ -77,8 +90,8 @@ impl Writer {
     /// Opens the connection to the table by reading an item that does not exist. The first callback
     /// then finds an open connection. If the table cannot be read, a warning is logged at start. It
     /// takes at most `limit`. A failure does no harm: later calls connect again.
-    pub async fn warm_up(&self, limit: Duration) {
-        self.table.warm_up(limit).await;
+    pub async fn warm_up(&self, limit: Duration) -> StoreState {
+        self.table.warm_up(limit).await
     }
 
     /// Stores a change. On return the change is durable.
