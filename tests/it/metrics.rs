@@ -351,7 +351,7 @@ async fn each_callback_is_one_line_that_cloudwatch_takes_for_metrics() {
             assert_eq!(text.matches(&top_level).count() - nested, 1, "{name} in {text}");
         }
         assert_eq!(line["callbacks"], 1);
-        assert_eq!(line["spilled"], 0);
+        assert_eq!((&line["spilled"], &line["breaker_open"]), (&json!(0), &json!(0)));
         let is_rejected = line["outcome"] == "rejected";
         rejected += usize::from(is_rejected);
         assert_eq!(line["rejected"], u8::from(is_rejected), "{line}");
@@ -361,7 +361,10 @@ async fn each_callback_is_one_line_that_cloudwatch_takes_for_metrics() {
     assert_eq!(callbacks, sent);
     assert!(rejected >= 200, "the forged ones");
     let names: Vec<&str> = emitted.keys().map(String::as_str).collect();
-    assert_eq!(names, ["callbacks", "duration_ms", "rejected", "rejections", "spilled"]);
+    assert_eq!(
+        names,
+        ["breaker_open", "callbacks", "duration_ms", "rejected", "rejections", "spilled"]
+    );
 }
 
 /// The only number that shows that `spill-replay` runs and fails: SQS does not report the age of
