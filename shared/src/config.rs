@@ -13,6 +13,7 @@ use crate::providers::rules;
 pub use crate::providers::{Apps, AppsError};
 #[cfg(feature = "server-api")]
 pub use crate::providers::{ProviderApis, ProviderApisError};
+use crate::store::{self, TableName};
 
 /// How far a signed time may lie behind or ahead of our clock, unless `ROLLCALL_MAX_AGE_SECONDS`
 /// says otherwise: longer than a provider's retries take.
@@ -41,6 +42,7 @@ const REPLAY_GUARD: &str = "ROLLCALL_REPLAY_GUARD";
 const SWEEP_READ_UNITS: &str = "ROLLCALL_SWEEP_READ_UNITS_PER_SECOND";
 const PEOPLE_PER_SECOND: &str = "ROLLCALL_RECONCILE_PEOPLE_PER_SECOND";
 const EVENTS: &str = "ROLLCALL_EVENTS";
+const INDEX: &str = "ROLLCALL_INDEX";
 const SPILL_QUEUE_URL: &str = "ROLLCALL_SPILL_QUEUE_URL";
 const ERASE_QUEUE_URL: &str = "ROLLCALL_ERASE_QUEUE_URL";
 const DEAD_LETTER_QUEUE_URL: &str = "ROLLCALL_SPILL_DEAD_LETTER_QUEUE_URL";
@@ -100,6 +102,9 @@ pub enum ConfigError {
     /// A switch is neither on nor off.
     #[error("{0} is neither `on` nor `off`")]
     Switch(&'static str),
+    /// `ROLLCALL_INDEX` names no index that a table of Rollcall's has.
+    #[error("{INDEX} is neither `gsi1` nor `gsi2`")]
+    Index,
     /// `RETENTION_DAYS` is too small.
     #[error("RETENTION_DAYS has to be at least {MIN_RETENTION_DAYS}")]
     Retention,
@@ -118,7 +123,9 @@ pub enum ConfigError {
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `ROLLCALL_TABLE`: the DynamoDB table; default `rollcall`.
-    pub table: String,
+    ///
+    /// `ROLLCALL_INDEX`: its index that queries use, `gsi1` or `gsi2`; default `gsi2`.
+    pub table: TableName,
     /// `ROLLCALL_MAX_AGE_SECONDS`: how far a signed time may lie behind or ahead of our clock;
     /// default 600.
     pub max_age: Duration,
@@ -171,7 +178,7 @@ impl Config {
         let budget = number("ROLLCALL_BUDGET_MS")?.map(Duration::from_millis);
         let spill_queue_url = variable(SPILL_QUEUE_URL)?;
         Ok(Self {
-            table: variable("ROLLCALL_TABLE")?.unwrap_or_else(|| "rollcall".to_owned()),
+            table: table()?,
             max_age: max_age.unwrap_or(DEFAULT_MAX_AGE),
             budget: budget.unwrap_or_else(|| default_budget(spill_queue_url.as_deref())),
             retention: DAY * days,
@@ -180,6 +187,15 @@ impl Config {
             events: if switch(EVENTS)? { Events::On } else { Events::Off },
         })
     }
+}
+
+fn table() -> Result<TableName, ConfigError> {
+    let index = match variable(INDEX)? {
+        None => store::INDEX,
+        Some(index) => index.parse().map_err(|_| ConfigError::Index)?,
+    };
+    let name = variable("ROLLCALL_TABLE")?.unwrap_or_else(|| "rollcall".to_owned());
+    Ok(TableName { name, index })
 }
 
 /// What is set about one app, as `ROLLCALL_SETTINGS` has it. It is no secret.

@@ -19,12 +19,12 @@
 //! | [`routes`] | the table of all routes, and who calls them | `domain` |
 //! | [`callback`] | verified requests, the traits [`callback::Provider`] and [`callback::Callback`] | `domain`, `http` |
 //! | [`providers`] | one folder per provider: its apps, verification, wire format, reply, rules for reading; one file per callback type | `callback`, `domain`, `http`, `routes` |
-//! | [`config`] | the environment variables of the contract | `domain`, `providers` |
 //! | [`aws`] | what all AWS clients share: environment, HTTP client, roots, times | none |
 //! | [`apps`] | the current apps and their secrets; AWS Secrets Manager | `aws`, `domain`, `providers` |
 //! | [`login`] | what the login tickets of all providers have in common: lifetimes, verdicts, the two routes of each kind | `apps`, `domain`, `http`, `providers` |
 //! | [`breaker`] | whether a callback asks the store, or passes it by because it does not answer | none |
 //! | [`store`] | DynamoDB: keys, conditions, index attributes; a writer for callbacks, a reader for queries | `aws`, `breaker`, `domain`, `providers` |
+//! | [`config`] | the environment variables of the contract | `domain`, `providers`, `store` |
 //! | [`queue`] | SQS: a queue, and the messages that are received from it | `aws`, `domain` |
 //! | [`spill`] | what could not be stored in time, as messages of a queue | `domain`, `queue` |
 //! | [`metrics`] | the log line of a callback as `CloudWatch` metrics | `domain` |

@@ -522,14 +522,21 @@ async fn the_template_makes_the_table_that_the_store_makes() {
     let properties = &table["Properties"];
     assert_eq!(properties["KeySchema"], keys(made.key_schema()));
     let [index] = made.global_secondary_indexes() else { panic!("there is one index") };
-    let expected = json!([{
+    let projection = index.projection().unwrap();
+    let expected = json!({
         "IndexName": index.index_name().unwrap(),
         "KeySchema": keys(index.key_schema()),
         "Projection": {
-            "ProjectionType": index.projection().unwrap().projection_type().unwrap().as_str()
+            "ProjectionType": projection.projection_type().unwrap().as_str(),
+            "NonKeyAttributes": projection.non_key_attributes(),
         }
-    }]);
-    assert_eq!(properties["GlobalSecondaryIndexes"], expected);
+    });
+    let [current, old] = &properties["GlobalSecondaryIndexes"].as_array().unwrap()[..] else {
+        panic!("there is an index, and the one of before")
+    };
+    assert_eq!(current["!If"][1], expected);
+    assert_eq!(old["!If"][1]["KeySchema"], expected["KeySchema"]);
+    assert_eq!(old["!If"][1]["Projection"], json!({ "ProjectionType": "ALL" }));
     let sorted = |attributes: Vec<Value>| -> BTreeSet<String> {
         attributes.iter().map(Value::to_string).collect()
     };

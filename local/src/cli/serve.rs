@@ -139,7 +139,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         (url, Images::Embedded(database))
     };
     // No client waits for an answer yet.
-    TABLE.create(&store::connect(&aws::at(&dynamodb), START_LIMIT), &config.table).await?;
+    TABLE.create(&store::connect(&aws::at(&dynamodb), START_LIMIT), &config.table.name).await?;
     let journal = (args.events == Events::On).then(Arc::<Journal>::default);
     let mut watched = aws::at(&dynamodb);
     if let Some(journal) = &journal {
@@ -165,7 +165,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let reader = Reader::new(client.clone(), &config.table).with_settings(settings.clone());
     let (repeats, to_repeat) = mpsc::unbounded_channel();
     let erase = Erase {
-        store: Eraser::new(client.clone(), config.table.as_str(), config.retention),
+        store: Eraser::new(client.clone(), &config.table, config.retention),
         repeats: Repeats::Timer(repeats),
         limit: erase::REQUEST_LIMIT,
     };
@@ -180,7 +180,10 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
 
     let url = format!("http://{}", gateway.local_addr()?);
     println!("See it in a browser: {url}/");
-    println!("Rollcall listens on {url}, its DynamoDB on {dynamodb} (table {}).", config.table);
+    println!(
+        "Rollcall listens on {url}, its DynamoDB on {dynamodb} (table {}).",
+        config.table.name
+    );
     if journal.is_some() {
         println!("Events are at {url}/events.");
     }

@@ -30,6 +30,7 @@ use self::{
     explain::MarksPage,
     format::Format,
     presence::SessionsPage,
+    registrations::ListExtra,
     room::{CountChanges, CountPeople, RoomPage},
 };
 use crate::{
@@ -185,7 +186,7 @@ impl Queries {
             Query::Erasures => data::erasures(record, parameters.list_page()?).await?.reply(),
             Query::Registrations => {
                 let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
-                format.reply(&registrations::list(record, &page).await?)
+                format.reply(&registrations::list(record, &page, parameters.extra()?).await?)
             }
             Query::Usage(month) => usage::month(record, month).await?.reply(),
         })
@@ -250,10 +251,19 @@ impl Parameters {
     }
 
     fn changes(&self) -> Result<CountChanges, QueryError> {
-        match self.get("changes")? {
-            Some("true") => Ok(CountChanges::Yes),
-            None | Some("false") => Ok(CountChanges::No),
-            Some(_) => Err(QueryError::BadParameter("changes", "is not true or false".to_owned())),
+        self.either("changes", CountChanges::Yes, CountChanges::No)
+    }
+
+    fn extra(&self) -> Result<ListExtra, QueryError> {
+        self.either("extra", ListExtra::Yes, ListExtra::No)
+    }
+
+    /// What a parameter chooses that is true or false, which is the default.
+    fn either<T>(&self, name: &'static str, yes: T, no: T) -> Result<T, QueryError> {
+        match self.get(name)? {
+            Some("true") => Ok(yes),
+            None | Some("false") => Ok(no),
+            Some(_) => Err(QueryError::BadParameter(name, "is not true or false".to_owned())),
         }
     }
 

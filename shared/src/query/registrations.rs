@@ -23,7 +23,8 @@ pub(super) struct UserRegistration {
     name: Option<String>,
     /// The address of the picture. Null if the provider sent none.
     avatar_url: Option<String>,
-    /// OpenIM's `ex`, the app's own data. Null if the provider sent none.
+    /// OpenIM's `ex`, the app's own data. Null if the provider sent none, and in a list that was not
+    /// asked for with `extra=true`.
     extra: Option<String>,
     /// Whether `extra` is only the beginning of what was sent.
     extra_truncated: bool,
@@ -84,6 +85,16 @@ impl List for Registrations {
     }
 }
 
+/// Whether a list has `extra`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ListExtra {
+    Yes,
+    No,
+}
+
+/// Of how many registrations `extra` is read at once.
+const EXTRAS_AT_ONCE: usize = 100;
+
 /// Where a page ended.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
@@ -132,20 +143,31 @@ pub(super) async fn user(
     found.map(UserRegistration::from).ok_or(QueryError::Unknown("registration"))
 }
 
-pub(super) async fn list(record: Record<'_>, page: &Page<'_>) -> Result<Registrations, QueryError> {
+pub(super) async fn list(
+    record: Record<'_>,
+    page: &Page<'_>,
+    extra: ListExtra,
+) -> Result<Registrations, QueryError> {
     let place = page.next.map(cursor::read::<Place>).transpose()?;
     let after = place.as_ref().map(|place| place.after.as_str());
     let mut rows = Rows::new(page.limit);
-    let mut found = record.registrations(page.from..=page.to, after, page.limit);
-    let (mut last, mut next) = (None, None);
-    while let Some((row, registered)) = found.try_next().await? {
-        if rows.add(UserRegistration::from(registered)).is_break() {
-            next = last.and_then(|after| cursor::write(&Place { after }));
-            break;
+    let found = record.registrations(page.from..=page.to, after, page.limit);
+    let mut found = found.try_chunks(EXTRAS_AT_ONCE.min(page.limit + 1));
+    let mut last = None;
+    while let Some(chunk) = found.try_next().await.map_err(|error| error.1)? {
+        let (places, mut registered): (Vec<_>, Vec<_>) = chunk.into_iter().unzip();
+        if extra == ListExtra::Yes {
+            record.add_extras(&mut registered).await?;
         }
-        last = Some(row);
+        for (row, registered) in places.into_iter().zip(registered) {
+            if rows.add(UserRegistration::from(registered)).is_break() {
+                let next = last.and_then(|after| cursor::write(&Place { after }));
+                return Ok(Registrations { registrations: rows.into_vec(), next });
+            }
+            last = Some(row);
+        }
     }
-    Ok(Registrations { registrations: rows.into_vec(), next })
+    Ok(Registrations { registrations: rows.into_vec(), next: None })
 }
 
 #[cfg(any(test, fuzzing))]

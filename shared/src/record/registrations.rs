@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 
 use super::{Record, RecordError};
 use crate::{
-    domain::{Month, Registered, Registration, UnixMillis, UserId},
+    domain::{Detail, Month, Registered, Registration, UnixMillis, UserId},
     providers::Months,
     store::{Account, PeopleSource, PersonRow, RegistrationRow, RegistrationsPage},
 };
@@ -30,7 +30,7 @@ impl<'a> Record<'a> {
         Ok(self.store.account(self.app, user).await?)
     }
 
-    /// The registrations of a span of time, the earliest first, each with its place in the list.
+    /// The registrations of a span of time without `extra`, the earliest first, each with its place in the list.
     /// They begin after the place `after`; about `at_first` of them are read at once.
     #[must_use]
     pub fn registrations(
@@ -43,6 +43,22 @@ impl<'a> Record<'a> {
         let page = RegistrationsPage { from, to, after, at_first };
         let rows = self.store.registrations(self.app, &page, self.now);
         rows.map_ok(|RegistrationRow { row, registered }| (row, registered)).err_into().boxed()
+    }
+
+    /// Adds what the list leaves out, because it may be longer than all the rest: `extra`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn add_extras(self, listed: &mut [Registered]) -> Result<(), RecordError> {
+        let users = listed.iter().map(|registered| &registered.registration.user);
+        let mut extras = self.store.extras(self.app, users).await?;
+        for Registered { registration, .. } in listed {
+            if let Some(extra) = extras.remove(&registration.user) {
+                registration.details.insert("extra".into(), Detail::Text(extra));
+            }
+        }
+        Ok(())
     }
 
     /// Whether a registration is one of somebody who was erased since.

@@ -252,11 +252,8 @@ pub fn run_erase() -> Result<(), Error> {
         let config = Config::from_env()?;
         let queue = EraseConfig::from_env()?.queue_url;
         let aws = aws::from_env()?;
-        let store = Eraser::new(
-            store::connect(&aws, REPLAY_LIMIT),
-            config.table.as_str(),
-            config.retention,
-        );
+        let store =
+            Eraser::new(store::connect(&aws, REPLAY_LIMIT), &config.table, config.retention);
         store.warm_up(WARM_UP_LIMIT).await;
         let limit = erase::REQUEST_LIMIT;
         let erase = if let Some(url) = queue {

@@ -128,6 +128,37 @@ pub(super) const EXTRA: &str = "extra";
 pub(super) const EXTRA_TRUNCATED: &str = "extra_truncated";
 pub(super) const MANAGER_LEVEL: &str = "manager_level";
 pub(super) const RECEIVE_OPTION: &str = "receive_option";
+/// The attributes that the index has beside the keys: everything that a seat, a life, a boundary, a live
+/// room, a month or a registration may have, except [`EXTRA`].
+pub(super) const IN_INDEX: [&str; 26] = [
+    NEWEST,
+    MARKS,
+    MOVED_TO,
+    SEEN_IN,
+    SEEN_OUT,
+    CHECKED_AT,
+    SEEN_AT,
+    EXPIRES_AT,
+    DISPLAY_NAME,
+    DETAILS,
+    CREATED_AT,
+    CREATOR,
+    CLOSED_AT,
+    LOGIN_AT,
+    LAST_AT,
+    LATE_AT,
+    PASSED_AT,
+    SOURCE,
+    RECORDED_AT,
+    CREATE_TIME,
+    PROFILE_CHANGED_AT,
+    PROFILE_READ_AT,
+    AVATAR_URL,
+    EXTRA_TRUNCATED,
+    MANAGER_LEVEL,
+    RECEIVE_OPTION,
+];
+
 /// The details of a registration that are attributes of their own: they were, before there were
 /// details. All others are in `details`.
 pub(super) const OLD_DETAILS: [&str; 5] =

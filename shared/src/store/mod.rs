@@ -37,7 +37,7 @@ pub use read::{
 pub use scan::{ReceivedIn, ScanPage, ScanPlace, Scanner};
 pub use settled::{EmptiedRoom, LifeTotals, SettledLife};
 pub use stream::{Fact, FactOf, NewFact, StreamRecord};
-pub use table::{INDEX, TABLE, TableDefinition};
+pub use table::{INDEX, TABLE, TableDefinition, TableIndex, TableName};
 pub use write::{
     AppliedAll, Claimed, Eraser, Lateness, Lease, LiveMarker, MARKED_FOR, Marked, Note, Observer,
     Pass, PassEnd, PassStore, Passed, Person, PersonDigest, RoomLife, RoomMemory, Settler,

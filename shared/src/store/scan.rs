@@ -9,7 +9,7 @@ use super::{
     NewFact, StoreError,
     item::{self, ERASED_AT, EXPIRES_AT, Item, PROFILE_CHANGED_AT, PROFILE_READ_AT, RECORDED_AT},
     keys, stream,
-    table::{PK, SK, Table},
+    table::{PK, SK, Table, TableName},
 };
 use crate::domain::{App, UnixMillis};
 
@@ -60,7 +60,7 @@ pub struct ScanPage {
 impl Scanner {
     /// A scanner of the table of that name, whose seats are kept for `retention`.
     #[must_use]
-    pub fn new(client: Client, table: impl Into<String>, retention: Duration) -> Self {
+    pub fn new(client: Client, table: impl Into<TableName>, retention: Duration) -> Self {
         Self { table: Table::new(client, table), retention }
     }
 

@@ -64,7 +64,7 @@ fn an_erased_person_is_gone_whatever_arrives_and_in_whatever_order() {
     for acts in kinds {
         for loses in [false, true] {
             let config = Config {
-                cases: share(20),
+                cases: share(12),
                 failure_persistence: None,
                 max_shrink_iters: 5000,
                 max_shrink_time: 20_000,

@@ -18,8 +18,8 @@ use aws_smithy_runtime_api::client::{
     orchestrator::HttpRequest,
     runtime_components::RuntimeComponents,
 };
-use rollcall::aws;
-use serde_json::{Map, Value};
+use rollcall::{aws, store::INDEX};
+use serde_json::{Map, Value, json};
 
 use super::{TABLE_NAME, secrets};
 use crate::template;
@@ -86,11 +86,7 @@ fn permissions<'a>(statements: impl IntoIterator<Item = &'a Value>) -> BTreeSet<
         assert_eq!(statement["Effect"], "Allow");
         for action in each(&statement["Action"]) {
             for resource in each(&statement["Resource"]) {
-                // The table that the stack creates, or an existing one.
-                let resource = resource.get("!If").map_or(&resource, |branches| &branches[1]);
-                let (_, resource) = resource.as_object().unwrap().iter().next().unwrap();
-                // `!Sub "${Table.Arn}/index/gsi1"` begins with `!GetAtt Table.Arn`.
-                let resource = resource.as_str().unwrap().replace("${", "").replace('}', "");
+                let resource = named(&resource);
                 let action = action.as_str().unwrap().to_owned();
                 // All objects of one bucket.
                 let named = resource.strip_suffix("/*").unwrap_or(&resource);
@@ -100,6 +96,25 @@ fn permissions<'a>(statements: impl IntoIterator<Item = &'a Value>) -> BTreeSet<
         }
     }
     allowed
+}
+
+/// The name of a resource of the template.
+fn named(resource: &Value) -> String {
+    let (function, value) = resource.as_object().unwrap().iter().next().unwrap();
+    match function.as_str() {
+        // The table that the stack creates, or an existing one.
+        "!If" => named(&value[1]),
+        // The table's index.
+        "!Join" => {
+            let parts: Vec<String> = value[1].as_array().unwrap().iter().map(named).collect();
+            parts.join(value[0].as_str().unwrap())
+        }
+        "!Select" => {
+            assert_eq!(value, &json!([0, { "!Split": ["-", { "!Ref": "TableIndex" }] }]));
+            <&str>::from(INDEX).to_owned()
+        }
+        _ => value.as_str().unwrap().replace("${", "").replace('}', ""),
+    }
 }
 
 /// Whether a policy of the template allows a call of the stack's API `abc123`, in a region and an

@@ -256,20 +256,27 @@ fn response((status, body): Answer) -> HttpResponse {
     response
 }
 
-/// The units that a write consumes on the table and on its index, which contains all attributes:
-/// one for each kilobyte of the larger of the old and the new item. If the index entry moves, both
-/// count there.
+/// What the index has of an item.
+fn in_index(item: &Item) -> Item {
+    let keys = TABLE.key.into_iter().chain(TABLE.index_key);
+    let names = keys.chain(TABLE.index_attributes.iter().copied());
+    names.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect()
+}
+
+/// The units that a write consumes on the table and on its index: one for each kilobyte of the larger
+/// of the old and the new item. If the index entry moves, both count there.
 fn write_units(old: Option<&Item>, new: &Item) -> f64 {
     let units = |item: &Item| size(item).div_ceil(1024);
+    let of_index = |item: &Item| units(&in_index(item));
     let entry = |item: &Item| TABLE.index_key.map(|name| item.get(name).cloned());
     let is_in = |item: &Item| entry(item).iter().all(Option::is_some);
     let larger = old.map_or(0, units).max(units(new));
     let index = match old.filter(|old| is_in(old)) {
-        Some(old) if old == new => 0,
-        Some(old) if entry(old) == entry(new) => larger,
-        Some(old) if is_in(new) => units(old) + units(new),
-        Some(old) => units(old),
-        None if is_in(new) => units(new),
+        Some(old) if in_index(old) == in_index(new) => 0,
+        Some(old) if entry(old) == entry(new) => of_index(old).max(of_index(new)),
+        Some(old) if is_in(new) => of_index(old) + of_index(new),
+        Some(old) => of_index(old),
+        None if is_in(new) => of_index(new),
         None => 0,
     };
     u32::try_from(larger + index).unwrap().into()
@@ -450,6 +457,12 @@ impl State {
             let is_empty = value.get("BS").and_then(Value::as_array).is_some_and(Vec::is_empty);
             assert!(!is_empty, "an empty set: {item:?}");
         }
+        if item.contains_key(TABLE.index_key[0]) {
+            let in_index = in_index(&item);
+            let left_out =
+                item.keys().find(|name| !in_index.contains_key(*name) && *name != "extra");
+            assert_eq!(left_out, None, "the index would not have it: {item:?}");
+        }
         let old = self.items.get(&key).cloned();
         self.record(&key, old.as_ref(), Some(&item), false);
         let now = self.now();
@@ -547,7 +560,7 @@ impl State {
         let [pk, sk] = match &index {
             None => TABLE.key,
             Some(index) => {
-                assert_eq!(index, TABLE.index);
+                assert_eq!(index, <&str>::from(TABLE.index));
                 TABLE.index_key
             }
         };
@@ -597,6 +610,9 @@ impl State {
         }
         request.add_read_units(&mut answer, found.iter().copied(), is_consistent);
         match request.take("Select").as_ref().and_then(Value::as_str) {
+            None if index.is_some() => {
+                answer["Items"] = found.iter().map(|item| json!(in_index(item))).collect();
+            }
             None => answer["Items"] = json!(found),
             Some("COUNT") => {}
             Some(other) => panic!("the simulated store does not select {other}"),

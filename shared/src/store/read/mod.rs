@@ -41,7 +41,7 @@ use super::{
     erasures::Erasures,
     item::{self, Item},
     keys,
-    table::{PK, SK, Table},
+    table::{PK, SK, Table, TableName},
 };
 use crate::domain::{App, Settings, Track, Tracks, UnixMillis, UserId};
 
@@ -59,7 +59,7 @@ pub struct Reader {
 impl Reader {
     /// A reader of the table of that name.
     #[must_use]
-    pub fn new(client: Client, table: impl Into<String>) -> Self {
+    pub fn new(client: Client, table: impl Into<TableName>) -> Self {
         let (erased, settings) = (Arc::default(), Arc::default());
         Self { table: Table::new(client, table), erased, settings }
     }

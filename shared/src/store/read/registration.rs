@@ -1,16 +1,18 @@
 //! Registrations: one of a user, or all of an app in the order of time.
 
+use std::collections::HashMap;
+
 use futures::{Stream, TryStreamExt, stream};
 
 use super::{
     super::{
         StoreError,
         item::{
-            self, CREATE_TIME, DETAILS, DISPLAY_NAME, FIRST_LOGIN, Item, OLD_DETAILS,
+            self, CREATE_TIME, DETAILS, DISPLAY_NAME, EXTRA, FIRST_LOGIN, Item, OLD_DETAILS,
             PROFILE_CHANGED_AT, PROFILE_READ_AT, RECONCILED, RECORDED_AT, SOURCE,
         },
         keys::{self, SHARDS},
-        table::PK,
+        table::{PK, SK},
     },
     Reader,
     rows::{Direction, Merged, rows_per_shard},
@@ -97,7 +99,7 @@ impl Reader {
         Ok(profile.changed_at.map(Account::Changed))
     }
 
-    /// An app's registrations, by the time they are from, the earliest first.
+    /// An app's registrations without `extra`, by the time they are from, the earliest first.
     pub fn registrations<'a>(
         &'a self,
         app: &'a App,
@@ -133,6 +135,30 @@ impl Reader {
                     Some(Account::Changed(_)) | None => None,
                 }))
             })
+    }
+
+    /// `extra` of some users, at most 100, each named once. The list of an app's
+    /// registrations does not have it: it may be longer than all the rest.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::registration`].
+    pub async fn extras(
+        &self,
+        app: &App,
+        users: impl IntoIterator<Item = &UserId>,
+    ) -> Result<HashMap<UserId, String>, StoreError> {
+        let key = |user| {
+            let key = [(PK, keys::user(app, user)), (SK, keys::REGISTRATION.to_owned())];
+            item::of(key.map(|(name, value)| (name, item::string(value))))
+        };
+        let mut extras = HashMap::new();
+        for item in self.by_keys(users.into_iter().map(key).collect()).await? {
+            if let Some(extra) = item::optional_text(&item, EXTRA) {
+                extras.insert(keys::parse_user(item::text(&item, PK)?)?, extra.to_owned());
+            }
+        }
+        Ok(extras)
     }
 
     /// Whether a registration is one of somebody who was erased since.

@@ -9,7 +9,7 @@ use futures::{
 
 use super::{
     super::{
-        INDEX, StoreError,
+        StoreError,
         item::{self, Item},
         keys::SHARDS,
         table::{INDEX_PK, INDEX_SK},
@@ -44,7 +44,7 @@ impl Reader {
             .client
             .query()
             .table_name(&self.table.name)
-            .index_name(INDEX)
+            .index_name(self.table.index)
             .scan_index_forward(false)
             .expression_attribute_values(":pk", item::string(partition))
     }

@@ -10,7 +10,7 @@ use super::{
         item::{self, EXPIRES_AT, Item, LAST_AT, LATE_AT},
         keys::{self, LIVE},
         read::LiveRoom,
-        table::{INDEX_PK, INDEX_SK, PK, SK, Table},
+        table::{INDEX_PK, INDEX_SK, PK, SK, Table, TableName},
     },
     update::{Deletion, Update, Written},
 };
@@ -65,7 +65,7 @@ impl LiveMarker {
     /// A marker of rooms in the table of that name. An item is kept for a little more than
     /// `retention` after its last mark.
     #[must_use]
-    pub fn new(client: Client, table: impl Into<String>, retention: Duration) -> Self {
+    pub fn new(client: Client, table: impl Into<TableName>, retention: Duration) -> Self {
         Self { table: Table::new(client, table), retention }
     }
 

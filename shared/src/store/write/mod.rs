@@ -37,7 +37,10 @@ pub use settle::{Note, RoomLife, Settler};
 pub use signature_use::Claimed;
 pub use sweep::SweepStore;
 
-use super::{StoreError, table::Table};
+use super::{
+    StoreError,
+    table::{Table, TableName},
+};
 use crate::{
     breaker::StoreState,
     domain::{Change, Outcome, UnixMillis, UnixSeconds},
@@ -82,7 +85,7 @@ impl Writer {
     /// A writer to the table of that name. It keeps seats for `retention` after their last event,
     /// and lives for twice that after their end.
     #[must_use]
-    pub fn new(client: Client, table: impl Into<String>, retention: Duration) -> Self {
+    pub fn new(client: Client, table: impl Into<TableName>, retention: Duration) -> Self {
         let noted = track::Noted::default();
         Self { table: Table::new(client, table), retention, noted }
     }

@@ -20,7 +20,7 @@ use super::{
             SEEN_OUT, SESSIONS,
         },
         keys::{self, Section},
-        table::{INDEX_PK, INDEX_SK, PK, Table},
+        table::{INDEX_PK, INDEX_SK, PK, Table, TableName},
     },
     update::{Update, Written},
 };
@@ -44,7 +44,7 @@ pub struct Observer {
 impl Observer {
     /// An observer that writes to the table of that name. What it adds is kept for `retention`.
     #[must_use]
-    pub fn new(client: Client, table: impl Into<String>, retention: Duration) -> Self {
+    pub fn new(client: Client, table: impl Into<TableName>, retention: Duration) -> Self {
         Self { table: Table::new(client, table), retention }
     }
 

@@ -10,7 +10,7 @@ use super::{
         StoreError,
         item::{self, BRAKED, BRAKED_AT, DIFFERED, EXPIRES_AT, LAST_AT, PASSED_AT},
         keys::{self, LIVE, PASS},
-        table::Table,
+        table::{Table, TableName},
     },
     lease::Lease,
     update::{Deletion, Update},
@@ -51,7 +51,7 @@ impl RoomMemory {
 impl PassStore {
     /// The items in the table of that name.
     #[must_use]
-    pub fn new(client: Client, table: impl Into<String>) -> Self {
+    pub fn new(client: Client, table: impl Into<TableName>) -> Self {
         Self { table: Table::new(client, table) }
     }
 

@@ -11,6 +11,7 @@ use super::{
         keys,
         read::Reader,
         settled::{EmptiedRoom, SettledLife},
+        table::TableName,
         table::{PK, SK},
     },
     Writer,
@@ -67,8 +68,8 @@ pub(crate) struct ReadNote {
 impl Settler {
     /// Notes in the table of that name. What a check finds is kept as long as lives are.
     #[must_use]
-    pub fn new(client: Client, table: impl Into<String>, retention: Duration) -> Self {
-        let table = table.into();
+    pub fn new(client: Client, table: impl Into<TableName>, retention: Duration) -> Self {
+        let table: TableName = table.into();
         Self {
             reader: Reader::new(client.clone(), table.clone()),
             writer: Writer::new(client, table, retention),

@@ -9,7 +9,7 @@ use super::{
         StoreError,
         item::{self, AT_LEAST, EXPIRES_AT, Item, ONLINE, ROOMS, SAMPLED_AT, TOOK_MS},
         keys::{self, SWEEP},
-        table::{PK, SK, Table},
+        table::{PK, SK, Table, TableName},
     },
     lease::Lease,
 };
@@ -25,7 +25,7 @@ pub struct SweepStore {
 impl SweepStore {
     /// The items in the table of that name. Samples are kept for `retention`.
     #[must_use]
-    pub fn new(client: Client, table: impl Into<String>, retention: Duration) -> Self {
+    pub fn new(client: Client, table: impl Into<TableName>, retention: Duration) -> Self {
         Self { table: Table::new(client, table), retention }
     }
 

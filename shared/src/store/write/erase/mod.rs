@@ -28,7 +28,7 @@ use super::{
         erasures::{ErasedAt, UserHash},
         item::{self, Item},
         read::{PersonKind, Reader},
-        table::{PK, SK},
+        table::{PK, SK, TableName},
     },
     Writer,
     update::Written,
@@ -115,8 +115,8 @@ impl Eraser {
 
     /// Erases in the table of that name, whose seats are kept for `retention`.
     #[must_use]
-    pub fn new(client: Client, table: impl Into<String>, retention: Duration) -> Self {
-        let table = table.into();
+    pub fn new(client: Client, table: impl Into<TableName>, retention: Duration) -> Self {
+        let table: TableName = table.into();
         Self {
             reader: Reader::new(client.clone(), table.clone()),
             writer: Writer::new(client, table, retention),
