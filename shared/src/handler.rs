@@ -1,8 +1,9 @@
 //! The pipeline that every callback goes through.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use tokio::time::Instant;
+use tracing::field::display;
 
 use crate::{
     apps::AppsSource,
@@ -70,7 +71,7 @@ impl Receiver {
             }
             Err(rejection) => (Vec::new(), Err(rejection)),
         };
-        log::<C>(event, &changes, &answer, started.elapsed());
+        log::<C>(event, &changes, &answer, started.elapsed(), request.source_ip);
         Reply { counts, ..C::Provider::reply(request, &answer) }
     }
 
@@ -188,6 +189,7 @@ fn log<C: Callback>(
     changes: &[Change],
     answer: &Result<Outcome, Rejection>,
     elapsed: Duration,
+    source_ip: Option<IpAddr>,
 ) {
     let provider = C::Provider::NAME.as_str();
     let duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
@@ -210,10 +212,12 @@ fn log<C: Callback>(
         }
         Err(rejection) => {
             let status = rejection.status().as_u16();
+            // Of refused callbacks only: it may be a person's.
+            let source_ip = source_ip.map(display);
             tracing::warn!(
                 target: metrics::CALLBACK,
                 provider, event, app, user, room, count, outcome = metrics::REJECTED, status,
-                reason = %rejection, rejection = rejection.name(), duration_ms, "callback"
+                reason = %rejection, rejection = rejection.name(), duration_ms, source_ip, "callback"
             );
         }
     }

@@ -34,6 +34,7 @@ mod reconcile;
 mod relay;
 mod replay_guard;
 mod reports;
+mod request_id;
 mod resync;
 mod robots;
 mod room_engine;
