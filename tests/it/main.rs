@@ -10,6 +10,7 @@ mod architecture;
 mod attendance;
 mod board;
 mod callbacks;
+mod cloudfront;
 mod csv;
 mod damage;
 mod deadlines;

@@ -124,7 +124,7 @@ fn known(node: &Value, variable: &str, value: &str) -> Value {
     if replaced && !text.contains("${") { json!(text) } else { node.clone() }
 }
 
-fn yaml(file: &str) -> Value {
+pub(crate) fn yaml(file: &str) -> Value {
     let text = fs::read_to_string(root().join(file)).unwrap();
     to_json(&Yaml::load_from_str(&text).unwrap()[0])
 }
@@ -1152,13 +1152,15 @@ fn the_table_and_the_index_are_warm_and_limited_only_by_their_parameters() {
             let is_set = json!({ "!Not": [{ "!Equals": [{ "!Ref": parameter }, ""] }] });
             assert_eq!(template["Conditions"][&condition], is_set);
             assert_eq!(template["Parameters"][&parameter]["Default"], "");
-            let number = |index: usize| {
-                json!({ "!Select": [index, { "!Split": [",", { "!Ref": parameter }] }] })
-            };
+            let number = |index: usize| json!({ "!Select": [index, { "!Split": [",", { "!Ref": parameter }] }] });
             let units: Map<String, Value> =
                 (0..).zip(units).map(|(index, unit)| (unit.to_owned(), number(index))).collect();
             let none = json!({ "!Ref": "AWS::NoValue" });
-            assert_eq!(of[property]["!If"], json!([condition, units, none]), "{property} of {name}");
+            assert_eq!(
+                of[property]["!If"],
+                json!([condition, units, none]),
+                "{property} of {name}"
+            );
         }
     }
 }

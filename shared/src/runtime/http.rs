@@ -1,8 +1,6 @@
 //! Requests of an HTTP API, in payload format 2.0.
 
-use std::{
-    convert::Infallible, fmt::Debug, marker::PhantomData, net::IpAddr, pin::Pin, sync::Arc,
-};
+use std::{convert::Infallible, fmt::Debug, marker::PhantomData, net::IpAddr, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use http::Response;
