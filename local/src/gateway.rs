@@ -154,8 +154,8 @@ async fn answer(State(shared): State<Shared>, request: axum::extract::Request) -
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let received_at = runtime::now();
     let id = RequestId::new(format!("{}-{received_at}-{number}", std::process::id()));
-    let answering = answer_by_function(&shared, request, &id, received_at).instrument(id.span());
-    let mut response = answering.await;
+    let answering = Box::pin(answer_by_function(&shared, request, &id, received_at));
+    let mut response = answering.instrument(id.span()).await;
     let value = HeaderValue::from_str(id.as_str());
     response.headers_mut().extend(value.ok().map(|id| (HEADER, id)));
     response

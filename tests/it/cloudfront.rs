@@ -57,7 +57,7 @@ fn the_firewall_refuses_what_is_no_callback_and_reads_no_body() {
     let rules = &template["Resources"]["WebAcl"]["Properties"]["Rules"];
     assert!(named(rules, "ManagedRuleGroupStatement").is_empty(), "those read bodies");
     let read: Vec<String> =
-        named(rules, "FieldToMatch").iter().map(|field| field.to_string()).collect();
+        named(rules, "FieldToMatch").into_iter().map(ToString::to_string).collect();
     assert_eq!(read[0], r#"{"Method":{}}"#);
     assert!(read[1..].iter().all(|field| field == r#"{"UriPath":{}}"#), "{read:?}");
     let matches = named(rules, "ByteMatchStatement");
