@@ -1,6 +1,7 @@
 //! The local gateway: what API Gateway and Lambda do in the cloud, in one process.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,14 +12,15 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    extract::State,
+    extract::{ConnectInfo, State},
     response::{IntoResponse, Response},
 };
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, StatusCode, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use http_body_util::BodyExt;
 use percent_encoding::percent_decode_str;
 use rollcall::{
+    domain::UnixMillis,
     endpoint::Endpoint,
     erase::Erase,
     handler::Receiver,
@@ -26,12 +28,14 @@ use rollcall::{
     payload,
     query::Queries,
     reconcile::Reconcile,
+    request_id::{self, RequestId},
     routes::{self, BackendFunction},
     runtime,
     user_sig::UserSigs,
     zego_token::ZegoTokens,
 };
 use tokio::net::TcpListener;
+use tracing::Instrument;
 
 use crate::{
     board::{Answered, Board, Callbacks, Guard, log_line},
@@ -45,6 +49,8 @@ const MAX_BODY_BYTES: usize = 10 << 20;
 /// The approximate length of the JSON of a request or an answer without body, headers, path and
 /// query.
 const ENVELOPE_BYTES: usize = 1 << 10;
+
+const HEADER: HeaderName = HeaderName::from_static(request_id::HEADER);
 
 /// How much of a longer body is read and dropped, so that its sender sees the answer instead of a
 /// reset connection.
@@ -97,7 +103,9 @@ impl Gateway {
         let is_callback = |request: &axum::extract::Request| {
             callback(request.method(), &path_of(request.uri())).is_some()
         };
-        let router = Guard::new(listener.local_addr()?, is_callback).around(router);
+        let router = Guard::new(listener.local_addr()?, is_callback)
+            .around(router)
+            .into_make_service_with_connect_info::<SocketAddr>();
         axum::serve(listener, router).with_graceful_shutdown(stop).await
     }
 }
@@ -140,9 +148,26 @@ async fn receive(
 
 type Shared = Arc<(Gateway, Option<Callbacks>)>;
 
+/// Answers a request, which gets an id as API Gateway gives it one.
 async fn answer(State(shared): State<Shared>, request: axum::extract::Request) -> Response {
-    let (gateway, callbacks) = &*shared;
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let received_at = runtime::now();
+    let id = RequestId::new(format!("{}-{received_at}-{number}", std::process::id()));
+    let answering = Box::pin(answer_by_function(&shared, request, &id, received_at));
+    let mut response = answering.instrument(id.span()).await;
+    let value = HeaderValue::from_str(id.as_str());
+    response.headers_mut().extend(value.ok().map(|id| (HEADER, id)));
+    response
+}
+
+async fn answer_by_function(
+    shared: &Shared,
+    request: axum::extract::Request,
+    id: &RequestId,
+    received_at: UnixMillis,
+) -> Response {
+    let (gateway, callbacks) = &**shared;
     let (parts, body) = request.into_parts();
     let Ok(body) = read(body).await else {
         return message(StatusCode::BAD_REQUEST, "the body cannot be read");
@@ -150,7 +175,9 @@ async fn answer(State(shared): State<Shared>, request: axum::extract::Request) -
     if body.len() > MAX_BODY_BYTES || call_bytes(&parts, &body) > payload::LIMIT {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Too Long");
     }
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let request = Request {
+        source_ip: peer.map(|peer| peer.0.ip()),
         path: path_of(&parts.uri),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         method: parts.method,
@@ -169,11 +196,7 @@ async fn answer(State(shared): State<Shared>, request: axum::extract::Request) -
         Some(BackendFunction::ZegoToken) => response(gateway.zego_tokens.answer(&request).await),
         Some(BackendFunction::Erase) => response(gateway.erase.answer(&request).await),
         Some(BackendFunction::Reconcile) => {
-            // Of this request alone.
-            static NEXT: AtomicU64 = AtomicU64::new(0);
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let id = format!("{}-{received_at}-{number}", std::process::id());
-            response(gateway.reconcile.answer(&request, &id).await)
+            response(gateway.reconcile.answer(&request, id.as_str()).await)
         }
         Some(BackendFunction::Query) => response(gateway.queries.answer(&request).await),
         None => message(StatusCode::NOT_FOUND, "Not Found"),

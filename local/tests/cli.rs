@@ -229,6 +229,32 @@ async fn a_wrong_secret_is_refused_and_never_shown() {
     assert!(!stdout.contains("hunter2") && !log.contains("hunter2"));
 }
 
+/// What API Gateway and Lambda do in the cloud.
+#[tokio::test]
+async fn an_answer_has_an_id_that_is_in_the_log_and_a_refusal_names_its_source() {
+    let folder = TempDir::new().unwrap();
+    let running = Running::start(folder.path(), &["--in-memory"]).await;
+    running.send(folder.path(), &["zego", "room-login"]).await;
+    let client = rollcall_players::client().unwrap();
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let answer = client.post(format!("{}/zego/room-login", running.url)).body("{}");
+        let answer = answer.send().await.unwrap();
+        assert_eq!(answer.status(), 401);
+        ids.push(answer.headers()["apigw-requestid"].to_str().unwrap().to_owned());
+    }
+    assert_ne!(ids[0], ids[1]);
+    let (_, log) = running.stop().await;
+    let line = |words: &str| log.lines().find(|line| line.contains(words)).unwrap_or_default();
+    for id in ids {
+        let refused = line(&id);
+        assert!(refused.contains("outcome=\"rejected\""), "{log}");
+        assert!(refused.contains("source_ip=127.0.0.1"), "{log}");
+    }
+    let applied = line("outcome=\"applied\"");
+    assert!(applied.contains("requestId=") && !applied.contains("source_ip"), "{log}");
+}
+
 #[tokio::test]
 async fn live_rooms_are_listed_with_events_and_refused_without() {
     let folder = TempDir::new().unwrap();

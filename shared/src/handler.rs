@@ -1,8 +1,9 @@
 //! The pipeline that every callback goes through.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use tokio::time::Instant;
+use tracing::field::display;
 
 use crate::{
     apps::AppsSource,
@@ -77,7 +78,8 @@ impl Receiver {
             }
             Err(rejection) => (Vec::new(), Err(rejection)),
         };
-        log::<C>(event, &changes, &answer, started.elapsed(), self.breaker_open());
+        let breaker_open = self.breaker_open();
+        log::<C>(event, &changes, &answer, started.elapsed(), breaker_open, request.source_ip);
         Reply { counts, ..C::Provider::reply(request, &answer) }
     }
 
@@ -241,6 +243,7 @@ fn log<C: Callback>(
     answer: &Result<Outcome, Rejection>,
     elapsed: Duration,
     breaker_open: Option<u8>,
+    source_ip: Option<IpAddr>,
 ) {
     let provider = C::Provider::NAME.as_str();
     let duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
@@ -264,10 +267,12 @@ fn log<C: Callback>(
         }
         Err(rejection) => {
             let status = rejection.status().as_u16();
+            // Of refused callbacks only: it may be a person's.
+            let source_ip = source_ip.map(display);
             tracing::warn!(
                 target: metrics::CALLBACK,
                 provider, event, app, user, room, count, outcome = metrics::REJECTED, status,
-                reason = %rejection, rejection = rejection.name(), duration_ms, breaker_open,
+                reason = %rejection, rejection = rejection.name(), duration_ms, breaker_open, source_ip,
                 "callback"
             );
         }

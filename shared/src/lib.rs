@@ -28,6 +28,7 @@
 //! | [`queue`] | SQS: a queue, and the messages that are received from it | `aws`, `domain` |
 //! | [`spill`] | what could not be stored in time, as messages of a queue | `domain`, `queue` |
 //! | [`metrics`] | the log line of a callback as `CloudWatch` metrics | `domain` |
+//! | [`request_id`] | the gateway's id of a request, in every line of the log | none |
 //! | [`handler`] | the pipeline from a request to a reply | `apps`, `breaker`, `callback`, `config`, `domain`, `http`, `metrics`, `providers`, `queue`, `store` |
 //! | [`endpoint`] | every callback type as a value | `callback`, `handler`, `http`, `providers`, `routes` |
 //! | [`replay`] | the pipeline from the queue to the store | `domain`, `metrics`, `queue`, `spill`, `store` |
@@ -42,7 +43,7 @@
 //! | [`server_api`] | the providers' server APIs are asked: credentials, limits, HTTP, one client for each; feature `server-api` | `apps`, `callback`, `domain`, `providers`, `user_sig` |
 //! | [`reconcile`] | the providers are asked who is really there, and what differs is stored; feature `server-api` | `domain`, `http`, `metrics`, `providers`, `record`, `routes`, `server_api`, `store` |
 //! | `fuzzing` | the checks that `fuzz/` and a test run on arbitrary bytes | `callback`, `domain`, `erase`, `http`, `providers`, `query`, `reconcile`, `routes`, `store`, `user_sig`, `zego_token` |
-//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `breaker`, `callback`, `config`, `domain`, `erase`, `handler`, `http`, `metrics`, `providers`, `query`, `queue`, `reconcile`, `record`, `relay`, `replay`, `server_api`, `settle`, `store`, `sweep`, `user_sig`, `zego_token` |
+//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `breaker`, `callback`, `config`, `domain`, `erase`, `handler`, `http`, `metrics`, `providers`, `query`, `queue`, `reconcile`, `record`, `relay`, `replay`, `request_id`, `server_api`, `settle`, `store`, `sweep`, `user_sig`, `zego_token` |
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -71,6 +72,7 @@ pub mod reconcile;
 pub mod record;
 pub mod relay;
 pub mod replay;
+pub mod request_id;
 pub mod routes;
 pub mod runtime;
 #[cfg(feature = "server-api")]

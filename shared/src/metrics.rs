@@ -86,7 +86,7 @@ use crate::domain::UnixMillis;
 
 /// The target of the line about a callback. It is not the path of a module, which is the target of
 /// all other lines. The line's fields are `provider`, `event`, `outcome`, `duration_ms`, and
-/// `rejection` if the callback was refused.
+/// `rejection` and `source_ip` if the callback was refused.
 pub const CALLBACK: &str = "rollcall.callback";
 
 /// The target of the line about a batch of the spill queue. The line's fields are `messages`,

@@ -16,6 +16,7 @@ use rollcall::{
     providers::openim::{AppCredentials, Basic},
     queue::ReceivedMessage,
     record::Records,
+    request_id::WithRequestId,
     routes::{RECONCILE, SWEEP},
     runtime,
     settle::{CheckQueue, Checks, Settle},
@@ -49,7 +50,14 @@ const NAMESPACE: &str = "Rollcall/test";
 
 /// The text of the log.
 #[derive(Debug, Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// All lines.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -98,13 +106,13 @@ fn secrets(with: &str) -> Secrets {
 }
 
 /// A subscriber that writes into the log as a function does.
-fn subscriber(log: &Log) -> impl Subscriber {
+pub(crate) fn subscriber(log: &Log) -> impl Subscriber {
     let lines =
         fmt::format().json().flatten_event(true).with_target(false).with_current_span(false);
     tracing_subscriber::fmt()
         .fmt_fields(JsonFields::new())
         .with_span_events(FmtSpan::NONE)
-        .event_format(EmbeddedMetrics::new(NAMESPACE, lines, runtime::now))
+        .event_format(WithRequestId(EmbeddedMetrics::new(NAMESPACE, lines, runtime::now)))
         .with_writer(log.clone())
         .finish()
 }
@@ -151,7 +159,7 @@ async fn log() -> (String, usize) {
         }
     }
     drop(guard);
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     (text, sent)
 }
 
@@ -176,7 +184,7 @@ async fn log_of_a_replay() -> String {
     }
     assert_eq!(polled, (4, 3));
     drop(guard);
-    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    log.text()
 }
 
 /// The log of erasures: of a request, and of a batch of second passes of which one is not done.
@@ -196,7 +204,7 @@ async fn log_of_erasures() -> String {
     let kept = handlers.erase.repeat_all(vec![nonsense], now, deadline).await;
     assert_eq!(kept, ["1"]);
     drop(guard);
-    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    log.text()
 }
 
 /// The log of `relay`, whose bus takes no event.
@@ -208,7 +216,7 @@ async fn log_of_relay() -> String {
     let guard = tracing::subscriber::set_default(subscriber(&log));
     relay::invoke(&store, &bus.url, &records, Duration::from_millis(500)).await;
     drop(guard);
-    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    log.text()
 }
 
 #[tokio::test]
@@ -250,7 +258,7 @@ async fn log_of_a_check() -> String {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     assert_eq!(settle.check_all(vec![nonsense], now, deadline).await, ["1"]);
     drop(guard);
-    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    log.text()
 }
 
 /// The log of a run of the sweep.
@@ -263,7 +271,7 @@ async fn log_of_a_sweep() -> String {
     let running = sweep.run("run", runtime::now(), deadline);
     assert!(iam::acting_as(SWEEP, running).await.unwrap().is_some());
     drop(guard);
-    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    log.text()
 }
 
 /// The log of a run of passes, without an app to ask about.
@@ -276,7 +284,7 @@ async fn log_of_passes() -> String {
     let running = reconcile.run("run", runtime::now(), deadline);
     iam::acting_as(RECONCILE, running).await.unwrap();
     drop(guard);
-    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+    log.text()
 }
 
 fn strings(list: &Value) -> Vec<&str> {
@@ -466,6 +474,18 @@ async fn the_template_s_alarms_and_dashboard_name_metrics_that_are_written() {
     let variables = &template["Globals"]["Function"]["Environment"]["Variables"];
     assert_eq!(variables["ROLLCALL_METRICS_NAMESPACE"], namespace);
 
+    // What the gateway's log is counted for. It has no dimensions, which would be more metrics.
+    let mut emitted = emitted;
+    let resources = template["Resources"].as_object().unwrap();
+    for counter in resources.values().filter(|one| one["Type"] == "AWS::Logs::MetricFilter") {
+        for metric in counter["Properties"]["MetricTransformations"].as_array().unwrap() {
+            assert_eq!(metric["MetricNamespace"], namespace);
+            assert!(metric["Dimensions"].is_null() && metric["DefaultValue"].is_null());
+            let name = metric["MetricName"].as_str().unwrap().to_owned();
+            emitted.insert(name, [BTreeMap::new()].into());
+        }
+    }
+
     let mut used = BTreeSet::new();
     let mut look_at = |metric: &Value| {
         if metric["Namespace"] != namespace {
@@ -476,11 +496,12 @@ async fn the_template_s_alarms_and_dashboard_name_metrics_that_are_written() {
             let text = |name: &str| dimension[name].as_str().unwrap().to_owned();
             (text("Name"), text("Value"))
         };
-        let dimensions = metric["Dimensions"].as_array().unwrap().iter().map(pair).collect();
+        let dimensions = metric["Dimensions"].as_array().into_iter().flatten();
+        let dimensions = dimensions.map(pair).collect();
         assert!(emitted[name].contains(&dimensions), "{name} by {dimensions:?}");
         used.insert(name.to_owned());
     };
-    for resource in template["Resources"].as_object().unwrap().values() {
+    for resource in resources.values() {
         if resource["Type"] == "AWS::CloudWatch::Alarm" {
             look_at(&resource["Properties"]);
             for query in resource["Properties"]["Metrics"].as_array().into_iter().flatten() {
@@ -493,6 +514,7 @@ async fn the_template_s_alarms_and_dashboard_name_metrics_that_are_written() {
         "braked",
         "disagreements",
         "duration_ms",
+        "gateway_throttles",
         "oldest_kept_s",
         "oldest_pass_s",
         "pass_age_s",
@@ -505,16 +527,25 @@ async fn the_template_s_alarms_and_dashboard_name_metrics_that_are_written() {
     // The dashboard's body is JSON that contains `${...}`.
     let body = &template["Resources"]["Dashboard"]["Properties"]["DashboardBody"];
     let body = body["!Sub"][0].as_str().unwrap();
-    let body: Value = serde_json::from_str(&body.replace("${AWS::StackName}", "test")).unwrap();
+    let body = body.replace("${AWS::StackName}", "test").replace("${LambdaConcurrency}", "1000");
+    let body: Value = serde_json::from_str(&body).unwrap();
     let mut shown = BTreeSet::new();
     for widget in body["widgets"].as_array().unwrap() {
         for metric in widget["properties"]["metrics"].as_array().into_iter().flatten() {
             let metric = metric.as_array().unwrap();
+            if metric[0] == NAMESPACE {
+                let name = metric[1].as_str().unwrap();
+                assert!(emitted[name].contains(&BTreeMap::new()), "{name}");
+                shown.insert(name.to_owned());
+            }
             if let Some(expression) = metric[0]["expression"].as_str()
                 && let Some(searched) = expression.split(['{', '}']).nth(1)
             {
                 let mut parts = searched.split(',');
                 let namespace = parts.next().unwrap().trim_matches('"');
+                if namespace.starts_with("AWS/") {
+                    continue;
+                }
                 assert_eq!(namespace, NAMESPACE, "{expression}");
                 let dimensions: BTreeSet<&str> = parts.collect();
                 let name = expression.split("MetricName=\"").nth(1).unwrap();
@@ -530,10 +561,12 @@ async fn the_template_s_alarms_and_dashboard_name_metrics_that_are_written() {
     let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
     let all = [
         "braked",
+        "breaker_open",
         "callbacks",
         "disagreements",
         "duration_ms",
         "events",
+        "gateway_throttles",
         "oldest_pass_s",
         "pass_age_s",
         "rejected",

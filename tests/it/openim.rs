@@ -18,8 +18,8 @@ use rollcall_players::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    BLANK, Database, Handlers, OPENIM_PASSWORD, OPENIM_SECRET, OTHER_SECRET, TABLE_NAME, TestApp,
-    apps, dump, openim_event, store_at, timeless,
+    BLANK, Database, Handlers, Moment, OPENIM_PASSWORD, OPENIM_SECRET, OTHER_SECRET, TABLE_NAME,
+    TestApp, apps, dump, openim_event, store_at, timeless,
 };
 
 const REGISTER: &str = "/openim/callbackAfterUserRegisterCommand";
@@ -857,4 +857,36 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+/// The index has no `extra`, which may be longer than all the rest of a registration.
+#[tokio::test]
+async fn a_list_of_registrations_has_extra_if_it_is_asked_for() {
+    let (_database, proxy, handlers) = Handlers::observed().await;
+    let now = Moment::recent().plus(0);
+    let mut event = openim_event(EventName::UserRegister, now);
+    event.options.users = vec!["ada".to_owned(), "bob".to_owned()];
+    event.options.ex = "x".repeat(5000);
+    let callback = event.callback(&apps().openim[&"main".parse().unwrap()]);
+    assert_eq!(handlers.deliver(&callback, now).await.outcome, Some("applied"));
+    let list = async |query: &str| {
+        proxy.take();
+        let (status, list) = handlers.get("/registrations/openim/main", query, now).await;
+        let batches = proxy.take();
+        let batches = batches.iter().filter(|seen| seen.operation == "BatchGetItem").count();
+        (status.as_u16(), list, batches)
+    };
+    let extras = |list: &Value| -> Vec<Value> {
+        let rows = list["registrations"].as_array().unwrap().iter();
+        rows.map(|row| row["extra"].clone()).collect()
+    };
+    let (status, answer, batches) = list("").await;
+    assert_eq!((status, extras(&answer), batches), (200, vec![Value::Null; 2], 0));
+    let (status, answer, batches) = list("extra=true").await;
+    assert_eq!((status, batches), (200, 1));
+    let (_, ada) = handlers.get("/registrations/openim/main/users/ada", "", now).await;
+    assert!(ada["extra"].is_string(), "{ada}");
+    assert_eq!(extras(&answer), vec![ada["extra"].clone(); 2]);
+    assert_eq!(answer["registrations"][0], ada);
+    assert_eq!(list("extra=yes").await.0, 400);
 }

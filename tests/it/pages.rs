@@ -95,10 +95,12 @@ async fn a_list_of_registrations_ends_before_lambda_s_limit_and_goes_on() {
     for users in users.chunks(20) {
         register(&app, users).await;
     }
-    let (found, pages) = rows(&app, "/registrations/openim/main?limit=1000", "registrations").await;
+    let (found, pages) =
+        rows(&app, "/registrations/openim/main?limit=1000&extra=true", "registrations").await;
     assert_each_once(texts(&found, "user"), &ids);
     assert!(pages > 1, "{pages} pages");
-    let (found, pages) = rows(&app, "/registrations/openim/main?limit=7", "registrations").await;
+    let (found, pages) =
+        rows(&app, "/registrations/openim/main?limit=7&extra=true", "registrations").await;
     assert_each_once(texts(&found, "user"), &ids);
     assert_eq!(pages, 300_usize.div_ceil(7));
 
@@ -109,7 +111,8 @@ async fn a_list_of_registrations_ends_before_lambda_s_limit_and_goes_on() {
         let user = json!({ "userID": id, "nickname": worst, "faceURL": worst, "ex": worst });
         register(&app, &[user]).await;
     }
-    let (found, pages) = rows(&app, "/registrations/openim/main?limit=1000", "registrations").await;
+    let (found, pages) =
+        rows(&app, "/registrations/openim/main?limit=1000&extra=true", "registrations").await;
     assert_each_once(texts(&found, "user"), &ids);
     assert!(pages > 2, "{pages} pages");
 }

@@ -124,7 +124,7 @@ fn known(node: &Value, variable: &str, value: &str) -> Value {
     if replaced && !text.contains("${") { json!(text) } else { node.clone() }
 }
 
-fn yaml(file: &str) -> Value {
+pub(crate) fn yaml(file: &str) -> Value {
     let text = fs::read_to_string(root().join(file)).unwrap();
     to_json(&Yaml::load_from_str(&text).unwrap()[0])
 }
@@ -282,10 +282,18 @@ fn the_template_has_a_block_of_every_function_and_every_block_its_function() {
         }
     }
     for Route { method, path, function, caller } in routes::all() {
+        let key = format!("{method} {path}");
         if caller != Caller::Backend {
+            let provider = path.split('/').nth(1).unwrap();
+            if !draft.has(&format!("\n        \"{key}\": ")) {
+                // The provider's first route has the settings of all.
+                let first = CALLBACKS.iter().find(|names| names.provider.as_str() == provider);
+                let first = first.map_or(path, |names| names.paths[0]);
+                let header = format!("        \"{method} {first}\": &{provider}-limit !If");
+                draft.add_after(&header, &key, &format!("        \"{key}\": *{provider}-limit"));
+            }
             continue;
         }
-        let key = format!("{method} {path}");
         if !draft.has(&format!("\n        \"{key}\": ")) {
             let text = format!("        \"{key}\": *limit");
             draft.add_after("        \"GET /usage/{provider}/{app}\": *limit", &key, &text);
@@ -531,12 +539,16 @@ async fn the_template_makes_the_table_that_the_store_makes() {
             "NonKeyAttributes": projection.non_key_attributes(),
         }
     });
-    let [current, old] = &properties["GlobalSecondaryIndexes"].as_array().unwrap()[..] else {
-        panic!("there is an index, and the one of before")
-    };
-    assert_eq!(current["!If"][1], expected);
-    assert_eq!(old["!If"][1]["KeySchema"], expected["KeySchema"]);
-    assert_eq!(old["!If"][1]["Projection"], json!({ "ProjectionType": "ALL" }));
+    let indexes = &properties["GlobalSecondaryIndexes"]["!If"];
+    let [mut current, old] = [&indexes[2][0], &indexes[1]["!If"][2][0]].map(Value::clone);
+    assert_eq!(indexes[1]["!If"][1], json!([current, old]));
+    // How much it takes at once is for the cloud alone.
+    for name in ["WarmThroughput", "OnDemandThroughput"] {
+        assert_eq!(current.as_object_mut().unwrap().remove(name), Some(old[name].clone()));
+    }
+    assert_eq!(current, expected);
+    assert_eq!(old["KeySchema"], expected["KeySchema"]);
+    assert_eq!(old["Projection"], json!({ "ProjectionType": "ALL" }));
     let sorted = |attributes: Vec<Value>| -> BTreeSet<String> {
         attributes.iter().map(Value::to_string).collect()
     };
@@ -745,8 +757,9 @@ fn what_belongs_to_a_provider_is_left_out_with_it() {
     let settings = &template["Resources"]["Api"]["Properties"]["RouteSettings"];
     for (route, settings) in settings.as_object().unwrap() {
         let path = route.split_once(" /").unwrap().1;
-        let condition = settings["!If"][0].as_str();
-        assert_eq!(condition, condition_of(path), "{route}");
+        // A limit for callbacks is there only with its provider.
+        let condition = settings["!If"][0].as_str().map(|name| name.replace("Throttles", "Has"));
+        assert_eq!(condition.as_deref(), condition_of(path), "{route}");
     }
 }
 
@@ -826,7 +839,10 @@ fn a_table_that_exists_takes_the_place_of_the_stacks_own_everywhere() {
             _ => {}
         }
     }
-    assert_eq!(uses, 23, "environment, output, events, and one in each statement of a policy");
+    assert_eq!(
+        uses, 26,
+        "environment, output, events, an alarm, the dashboard, and one in each statement of a policy"
+    );
 }
 
 /// A stack's name has at most 138 characters. Every name that contains it must stay within the
@@ -1064,20 +1080,95 @@ fn a_room_is_checked_until_it_is_done_and_after_the_grace_of_the_template() {
     assert_eq!(config::MAX_SETTLE, queue::MAX_DELAY);
 }
 
-/// OpenIM and Chat lose an event that gets a 429. So only what a backend calls is throttled, and all
-/// of it is.
+/// OpenIM and Chat lose an event that gets a 429. So callbacks are throttled only if an operator wants
+/// it; what a backend calls always is. A provider's limit is that of each of its routes, so its flood
+/// takes nothing of another provider's share.
 #[test]
-fn only_what_a_backend_calls_is_throttled() {
+fn a_callback_is_throttled_only_by_its_provider_s_parameter() {
     let template = template();
     let api = &template["Resources"]["Api"]["Properties"];
     assert!(api["DefaultRouteSettings"].is_null(), "it would throttle callbacks, too");
     let throttled: BTreeSet<String> =
         api["RouteSettings"].as_object().unwrap().keys().cloned().collect();
-    let asked = contract().into_iter().filter(|(_, _, function)| is_for_backends(function));
-    assert_eq!(throttled, asked.map(|(method, path, _)| format!("{method} {path}")).collect());
-    for function in functions(&template) {
-        let reserved = &function.1["ReservedConcurrentExecutions"];
-        assert!(reserved.is_null(), "{} would throttle itself", function.0);
+    let all = contract().into_iter();
+    assert_eq!(throttled, all.map(|(method, path, _)| format!("{method} {path}")).collect());
+    let none = json!({ "!Ref": "AWS::NoValue" });
+    for names in CALLBACKS {
+        let parameter = format!("{:?}RequestsPerSecond", names.provider);
+        assert_eq!(template["Parameters"][&parameter]["Default"], 0, "{parameter}");
+        let condition = format!("Throttles{:?}", names.provider);
+        let limit = json!({
+            "ThrottlingRateLimit": { "!Ref": parameter },
+            "ThrottlingBurstLimit": { "!Ref": parameter },
+        });
+        for path in names.paths {
+            let settings = &api["RouteSettings"][format!("POST {path}")];
+            assert_eq!(settings["!If"], json!([condition, limit, none]), "{path}");
+        }
+        let is_set = json!({ "!Not": [{ "!Equals": [{ "!Ref": parameter }, 0] }] });
+        let has = json!({ "!Condition": format!("Has{:?}", names.provider) });
+        assert_eq!(template["Conditions"][&condition], json!({ "!And": [has, is_set] }));
+    }
+}
+
+/// What is reserved for one function is taken from all others, and a function takes no more than its
+/// own. A callback must never be refused for that, and a new account has nothing to reserve.
+#[test]
+fn concurrency_is_reserved_for_no_callback_and_by_default_for_nothing() {
+    let template = template();
+    for (function, properties) in functions(&template) {
+        let reserved = &properties["ReservedConcurrentExecutions"];
+        let name = match function.as_str() {
+            QUERY => "Query",
+            SPILL_REPLAY => "SpillReplay",
+            _ => {
+                assert!(reserved.is_null(), "{function} would throttle itself");
+                continue;
+            }
+        };
+        let parameter = json!({ "!Ref": format!("{name}Concurrency") });
+        let none = json!({ "!Ref": "AWS::NoValue" });
+        assert_eq!(reserved["!If"], json!([format!("Reserves{name}"), parameter, none]));
+        assert_eq!(template["Parameters"][format!("{name}Concurrency")]["Default"], 0);
+        let is_set = json!({ "!Not": [{ "!Equals": [parameter, 0] }] });
+        assert_eq!(template["Conditions"][format!("Reserves{name}")], is_set);
+    }
+}
+
+/// `DynamoDB` decides, unless an operator does.
+#[test]
+fn the_table_and_the_index_are_warm_and_limited_only_by_their_parameters() {
+    let template = template();
+    let table = &template["Resources"]["Table"]["Properties"];
+    let index = &table["GlobalSecondaryIndexes"]["!If"][2][0];
+    for (name, of) in [("Table", table), ("Index", index)] {
+        for (property, condition, parameter, units) in [
+            (
+                "WarmThroughput",
+                format!("Warms{name}"),
+                format!("{name}WarmThroughput"),
+                ["ReadUnitsPerSecond", "WriteUnitsPerSecond"],
+            ),
+            (
+                "OnDemandThroughput",
+                format!("Limits{name}"),
+                format!("{name}MaxThroughput"),
+                ["MaxReadRequestUnits", "MaxWriteRequestUnits"],
+            ),
+        ] {
+            let is_set = json!({ "!Not": [{ "!Equals": [{ "!Ref": parameter }, ""] }] });
+            assert_eq!(template["Conditions"][&condition], is_set);
+            assert_eq!(template["Parameters"][&parameter]["Default"], "");
+            let number = |index: usize| json!({ "!Select": [index, { "!Split": [",", { "!Ref": parameter }] }] });
+            let units: Map<String, Value> =
+                (0..).zip(units).map(|(index, unit)| (unit.to_owned(), number(index))).collect();
+            let none = json!({ "!Ref": "AWS::NoValue" });
+            assert_eq!(
+                of[property]["!If"],
+                json!([condition, units, none]),
+                "{property} of {name}"
+            );
+        }
     }
 }
 
@@ -1140,8 +1231,9 @@ fn every_function_has_its_alarm_and_every_alarm_notifies_the_topic() {
         }
         for query in alarm["Metrics"].as_array().into_iter().flatten() {
             let metric = &query["MetricStat"]["Metric"];
-            if metric["Namespace"] == "AWS/Lambda" {
-                let function = metric["Dimensions"][0]["Value"]["!Ref"].as_str().unwrap();
+            if metric["Namespace"] == "AWS/Lambda"
+                && let Some(function) = metric["Dimensions"][0]["Value"]["!Ref"].as_str()
+            {
                 watched.insert((function, metric["MetricName"].as_str().unwrap()));
             }
         }

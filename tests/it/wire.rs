@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use aws_sdk_dynamodb::types::{DeleteGlobalSecondaryIndexAction, GlobalSecondaryIndexUpdate};
 use rollcall::{
     aws,
     store::{self, TABLE},
@@ -92,6 +93,31 @@ async fn an_existing_table_is_left_unchanged_and_any_other_refusal_is_returned()
     TABLE.create(&client, TABLE_NAME).await.unwrap();
     proxy.refuse(|_| true);
     TABLE.create(&client, TABLE_NAME).await.unwrap_err();
+}
+
+/// A laptop's table of before has an index of another name.
+#[tokio::test]
+async fn a_table_of_before_gets_the_index_with_all_its_rows() {
+    let database = Database::start().await;
+    let (start, client) = (Moment::recent(), &database.client);
+    let handlers = Handlers::on(&database.url);
+    let login = zego_event(RoomLogin, start.plus(0));
+    assert_eq!(deliver(&handlers, &login, start).await.outcome, Some("applied"));
+    let name = <&str>::from(TABLE.index);
+    let delete = DeleteGlobalSecondaryIndexAction::builder().index_name(name).build().unwrap();
+    let update = GlobalSecondaryIndexUpdate::builder().delete(delete).build();
+    let request = client.update_table().table_name(TABLE_NAME);
+    request.global_secondary_index_updates(update).send().await.unwrap();
+    let room = async || {
+        let path = "/presence/zego/1/rooms/lobby";
+        let (status, room) = handlers.get(path, "", start.plus(1000)).await;
+        (status.as_u16(), room["online"].clone())
+    };
+    assert_eq!(room().await.0, 503);
+    for _ in 0..2 {
+        TABLE.create(client, TABLE_NAME).await.unwrap();
+        assert_eq!(room().await, (200, 1.into()));
+    }
 }
 
 async fn deliver(handlers: &Handlers, event: &Event, start: Moment) -> rollcall::http::Reply {

@@ -12,6 +12,7 @@ mod secrets_manager;
 use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
+use tracing::Instrument;
 
 pub use held::{MAX_AGE, OVERDUE, PAUSE, PAUSE_UNTIL_KNOWN};
 
@@ -140,7 +141,7 @@ impl<T: FromSecret> Reader<T> {
         }
         let reader = self.clone();
         // It outlives a request that cannot wait for it.
-        tokio::spawn(async move {
+        let read = async move {
             let read = reader.secret.read().await;
             let read = read.and_then(|(version, json)| {
                 if version.is_some() && reader.held.borrow().version() == version.as_deref() {
@@ -159,7 +160,8 @@ impl<T: FromSecret> Reader<T> {
                     held.fail(now);
                 }
             });
-        });
+        };
+        tokio::spawn(read.in_current_span());
     }
 
     /// Waits for the read in progress, but at most a quarter of the budget.

@@ -1,5 +1,7 @@
 //! The request.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
@@ -27,6 +29,8 @@ pub struct Request {
     pub body: Bytes,
     /// When it arrived, by our clock.
     pub received_at: UnixMillis,
+    /// The address that it came from, if the gateway says it. Behind a proxy, it is the proxy's.
+    pub source_ip: Option<IpAddr>,
 }
 
 impl Request {
@@ -40,6 +44,7 @@ impl Request {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             received_at,
+            source_ip: None,
         }
     }
 

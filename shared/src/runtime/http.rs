@@ -1,17 +1,18 @@
 //! Requests of an HTTP API, in payload format 2.0.
 
-use std::{convert::Infallible, fmt::Debug, marker::PhantomData, pin::Pin, sync::Arc};
+use std::{convert::Infallible, fmt::Debug, marker::PhantomData, net::IpAddr, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use http::Response;
 use lambda_http::{
     Adapter, Body, IntoResponse, LambdaEvent, RequestExt,
     lambda_runtime::{Service, service_fn},
-    request::LambdaRequest,
+    request::{LambdaRequest, RequestContext},
     tower::ServiceExt,
 };
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde::Serialize;
+use tracing::{Instrument, Span};
 
 use super::now;
 #[cfg(feature = "server-api")]
@@ -23,6 +24,7 @@ use crate::{
     http::{PATH, Reply, Request},
     providers::Configured,
     query::Queries,
+    request_id::RequestId,
     user_sig::UserSigs,
     zego_token::ZegoTokens,
 };
@@ -104,9 +106,11 @@ pub fn service(
     Future: Send,
 > {
     let function = Arc::new(function);
-    let service = service_fn(move |event| {
+    let service = service_fn(move |event: lambda_http::Request| {
         let function = function.clone();
+        let span = request_id(&event).map_or_else(Span::none, |id| id.span());
         async move { Ok::<Reply, Infallible>(function.answer(&request(event)).await) }
+            .instrument(span)
     });
     Adapter::from(service).map_request(with_escaped_path)
 }
@@ -130,7 +134,22 @@ fn with_escaped_path(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<Lambd
     event
 }
 
+fn request_id(request: &lambda_http::Request) -> Option<RequestId> {
+    let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() else {
+        return None;
+    };
+    context.request_id.clone().map(RequestId::new)
+}
+
+fn source_ip(request: &lambda_http::Request) -> Option<IpAddr> {
+    let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() else {
+        return None;
+    };
+    context.http.source_ip.as_deref()?.parse().ok()
+}
+
 fn request(request: lambda_http::Request) -> Request {
+    let source_ip = source_ip(&request);
     let path = percent_decode_str(request.raw_http_path()).decode_utf8_lossy().into_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
     let (parts, body) = request.into_parts();
@@ -141,6 +160,7 @@ fn request(request: lambda_http::Request) -> Request {
         headers: parts.headers,
         body: bytes(body),
         received_at: now(),
+        source_ip,
     }
 }
 

@@ -8,11 +8,11 @@ use tracing_subscriber::{
 };
 
 use super::now;
-use crate::metrics::EmbeddedMetrics;
+use crate::{metrics::EmbeddedMetrics, request_id::WithRequestId};
 
 /// One JSON object per line, which `CloudWatch` Logs Insights parses automatically. The level is
 /// Lambda's own setting. If `ROLLCALL_METRICS_NAMESPACE` is set, the lines about callbacks are
-/// metrics, too.
+/// metrics, too. Lines about a request have the gateway's id of it.
 pub(super) fn to_stdout() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok();
     let level = level.and_then(|level| LevelFilter::from_str(&level).ok());
@@ -23,7 +23,10 @@ pub(super) fn to_stdout() {
         .with_max_level(level.unwrap_or(LevelFilter::INFO));
     let namespace = std::env::var("ROLLCALL_METRICS_NAMESPACE").ok();
     match namespace.filter(|namespace| !namespace.is_empty()) {
-        Some(namespace) => log.event_format(EmbeddedMetrics::new(&namespace, lines, now)).init(),
-        None => log.event_format(lines).init(),
+        Some(namespace) => {
+            let lines = EmbeddedMetrics::new(&namespace, lines, now);
+            log.event_format(WithRequestId(lines)).init();
+        }
+        None => log.event_format(WithRequestId(lines)).init(),
     }
 }
