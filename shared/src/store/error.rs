@@ -8,6 +8,9 @@ pub enum StoreError {
     /// DynamoDB failed, or did not answer.
     #[error("DynamoDB: {0}")]
     DynamoDb(String),
+    /// DynamoDB is asked too often: by all, or for one key.
+    #[error("DynamoDB throttles: {0}")]
+    Throttled(String),
     /// DynamoDB refused the request: the item is not allowed, the table does not exist, or the
     /// function may not write to it. The same request is refused until an operator changes
     /// something.
@@ -51,6 +54,16 @@ const PASSING: [&str; 24] = [
     "UnrecognizedClientException",
 ];
 
+/// Those of them that mean that DynamoDB is asked too often.
+const THROTTLING: [&str; 6] = [
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
+
 impl StoreError {
     /// An error that DynamoDB answered.
     pub(super) fn service<E>(error: &E) -> Self
@@ -59,6 +72,7 @@ impl StoreError {
     {
         let text = DisplayErrorContext(error).to_string();
         match error.code() {
+            Some(code) if THROTTLING.contains(&code) => Self::Throttled(text),
             // An answer without a code comes from a proxy, or was cut off.
             Some(code) if !PASSING.contains(&code) => Self::Refused(text),
             _ => Self::DynamoDb(text),

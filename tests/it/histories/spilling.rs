@@ -18,7 +18,7 @@ use rollcall::{
     aws,
     domain::UnixMillis,
     queue::{Queue, ReceivedMessage},
-    replay::{Received, Replay},
+    replay::{Gate, Received, Replay},
     store::{self, ErasureList, Reader, Writer},
 };
 use rollcall_players::model::Arrived;
@@ -74,6 +74,7 @@ impl Spilling {
             erasures: ErasureList::new(Reader::new(simulated.client(), TABLE_NAME), Duration::ZERO),
             queue: Queue::new(&config, "spill"),
             dead_letters: Queue::new(&config, "dead-letters"),
+            gate: Gate::default(),
         };
         let random = seed.map(fastrand::Rng::with_seed);
         Self { handlers, replay, sent, waiting: Vec::new(), random, next_id: 0 }

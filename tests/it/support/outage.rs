@@ -10,7 +10,7 @@ use lambda_http::{
 use rollcall::{
     aws, handler,
     queue::Queue,
-    replay::Replay,
+    replay::{Gate, Replay},
     runtime::{self, replay_service},
     store::{self, ErasureList, Reader, Writer},
 };
@@ -52,6 +52,7 @@ impl Outage {
             erasures: erasures_at(&of_store(&store.url), Duration::from_secs(15)),
             queue: Queue::new(&iam::config(&sqs.url), &queue.url),
             dead_letters: Queue::new(&iam::config(&sqs.url), &dead_letters.url),
+            gate: Gate::default(),
         };
         Self {
             database,
