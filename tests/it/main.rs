@@ -14,6 +14,7 @@ mod csv;
 mod damage;
 mod deadlines;
 mod documents;
+mod drain;
 mod erase;
 mod explain;
 mod faults;

@@ -47,9 +47,10 @@ impl Outage {
         handlers.receiver.store = store_at(&of_store(&store.url), handler::store_limit(budget));
         handlers.receiver.spill = Some(Queue::new(&iam::config(&sqs.url), &queue.url));
         handlers.receiver.budget = budget;
+        let client = store::connect_once(&of_store(&store.url), Duration::from_secs(5));
         let replay = Replay {
-            store: store_at(&of_store(&store.url), Duration::from_secs(15)),
-            erasures: erasures_at(&of_store(&store.url), Duration::from_secs(15)),
+            store: Writer::new(client.clone(), TABLE_NAME, RETENTION),
+            erasures: ErasureList::new(Reader::new(client, TABLE_NAME), Duration::ZERO),
             queue: Queue::new(&iam::config(&sqs.url), &queue.url),
             dead_letters: Queue::new(&iam::config(&sqs.url), &dead_letters.url),
             gate: Gate::default(),
