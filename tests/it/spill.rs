@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use rollcall::{callback::Secret, domain::UnixMillis, spill::MAX_MESSAGE_BYTES};
+use rollcall::{callback::Secret, domain::UnixMillis, replay::Gate, spill::MAX_MESSAGE_BYTES};
 use rollcall_players::{
     Callback, openim,
     zego::{Event, EventName::RoomLogin},
@@ -218,6 +218,8 @@ async fn promise_5_never_lost_what_waited_for_twelve_days_goes_to_the_dead_lette
     outage.queue.let_time_pass().await;
     outage.queue.aged = Duration::from_hours(12 * 24);
     outage.store.refuse(|request| request.body.contains("user0001"));
+    // Another instance, which does not know of the outage.
+    outage.replay.gate = Gate::default();
     assert_eq!(outage.poll_within(Duration::from_secs(2)).await, (1, 0));
     assert_eq!(dump(&outage.database.client).await.len(), 1);
     let [letter] = outage.dead_letters.receive().await.try_into().unwrap();

@@ -774,6 +774,7 @@ fn what_holds_data_outlives_the_stack() {
         "SettleQueue",
         "SpillDeadLetters",
         "SpillQueue",
+        "SpillRedrive",
         "Table",
         "TencentApps",
         "TencentUserSigKeys",

@@ -38,10 +38,9 @@ mod tests {
         };
         let cpu = find("warm", "subject", "zego-room-logout")["cpu"]["median"].as_f64().unwrap();
         assert_eq!((cpu * 1000.0).round() as u64, CPU_MICROS);
-        for (what, units) in [
-            ("ZEGO: a person enters", INDEX_UNITS[0]),
-            ("ZEGO: the person leaves", INDEX_UNITS[1]),
-        ] {
+        for (what, units) in
+            [("ZEGO: a person enters", INDEX_UNITS[0]), ("ZEGO: the person leaves", INDEX_UNITS[1])]
+        {
             let costs = find("costs", "what", what);
             assert_eq!(costs["index_writes"].as_f64().unwrap(), f64::from(units));
             assert!(costs["table_writes"].as_f64().unwrap() <= f64::from(units), "{what}");

@@ -20,9 +20,9 @@ pub(crate) struct Table {
     left: f64,
     now: Duration,
     grows_at: Option<Duration>,
-    /// For how long a live write would have been throttled, in seconds, and of how many.
-    throttled: f64,
-    watched: f64,
+    /// Since when live writes are watched, and which share of them is throttled in each second.
+    watched_since: Duration,
+    throttled: Vec<f64>,
 }
 
 impl Table {
@@ -38,21 +38,22 @@ impl Table {
             left: capacity * BURST_SECONDS,
             now: Duration::ZERO,
             grows_at: None,
-            throttled: 0.0,
-            watched: 0.0,
+            watched_since: Duration::ZERO,
+            throttled: Vec::new(),
         }
     }
 
     /// Begins to watch live writes.
     pub(crate) fn watch(&mut self, now: Duration) {
         self.pass(now);
-        (self.throttled, self.watched) = (0.0, 0.0);
+        self.watched_since = now;
+        self.throttled.clear();
     }
 
-    /// The share of live writes whose first attempt was throttled.
-    pub(crate) fn throttled_share(&mut self, now: Duration) -> f64 {
+    /// For each second until `now`, the share of live writes that was throttled.
+    pub(crate) fn throttled(mut self, now: Duration) -> Vec<f64> {
         self.pass(now);
-        if self.watched > 0.0 { self.throttled / self.watched } else { 0.0 }
+        self.throttled
     }
 
     /// Takes a write, or throttles it.
@@ -73,8 +74,10 @@ impl Table {
         self.now = now.max(self.now);
         let gain = (self.capacity - self.live).max(f64::MIN_POSITIVE);
         let until_free = ((self.live_write - self.left) / gain).clamp(0.0, seconds);
-        self.throttled += until_free;
-        self.watched += seconds;
+        // Writes are close together, so few intervals belong to two seconds.
+        let second = now.saturating_sub(self.watched_since).as_secs() as usize;
+        self.throttled.resize(self.throttled.len().max(second + 1), 0.0);
+        self.throttled[second] = (self.throttled[second] + until_free).min(1.0);
         self.left = (self.left + gain * seconds).min(self.capacity * BURST_SECONDS);
         if self.grows_at.is_some_and(|at| at <= now) {
             self.capacity = (self.capacity * 2.0).min(self.most);

@@ -18,6 +18,9 @@ const MOST_PER_SECOND: f64 = 1000.0;
 /// changes a second about one in a hundred is throttled.
 const STEP: f64 = 0.1;
 
+/// How long a halved rate is tried before it is halved again.
+const TRIED_FOR: Duration = Duration::from_millis(250);
+
 /// How far a turn may lie back, because timers are late.
 const LATENESS: Duration = Duration::from_millis(20);
 
@@ -63,12 +66,12 @@ pub enum Turn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Started {
     at: Instant,
-    kind: Kind,
+    purpose: Purpose,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Paced,
+enum Purpose {
+    Store,
     /// The store is down. This change shows whether it is back.
     Probe,
 }
@@ -105,7 +108,7 @@ impl Pace {
             }
             // Another one is sent if this one's end is never noted.
             down.probe_at = now + LONGEST_PAUSE;
-            return Turn::Now(Started { at: now, kind: Kind::Probe });
+            return Turn::Now(Started { at: now, purpose: Purpose::Probe });
         }
         let next = self.next.unwrap_or(now);
         if now < next {
@@ -113,21 +116,22 @@ impl Pace {
         }
         let earliest = now.checked_sub(LATENESS).unwrap_or(now);
         self.next = Some(next.max(earliest) + self.interval());
-        Turn::Now(Started { at: now, kind: Kind::Paced })
+        Turn::Now(Started { at: now, purpose: Purpose::Store })
     }
 
     /// Notes what the store did with a change.
     pub fn note(&mut self, started: Started, answer: Answer, now: Instant) {
         match answer {
-            Answer::Failed => self.pause(started.kind, now),
+            Answer::Failed => self.pause(started.purpose, now),
             Answer::Answered => {
-                self.end_of_outage(started.kind);
+                self.end_of_outage(started.purpose);
                 self.per_second = (self.per_second + STEP).min(MOST_PER_SECOND);
             }
             Answer::Throttled => {
-                self.end_of_outage(started.kind);
-                // Those that were sent before the last time say nothing about the new rate.
-                if self.halved_at.is_none_or(|halved_at| started.at >= halved_at) {
+                self.end_of_outage(started.purpose);
+                // Those that were sent before the last time say nothing about the new rate. Those just
+                // after it say that the table has not recovered yet.
+                if self.halved_at.is_none_or(|halved_at| started.at >= halved_at + TRIED_FOR) {
                     self.per_second = (self.per_second / 2.0).max(FEWEST_PER_SECOND);
                     self.halved_at = Some(now);
                     self.next = Some(now + self.interval());
@@ -140,20 +144,20 @@ impl Pace {
         Duration::from_secs_f64(1.0 / self.per_second)
     }
 
-    fn pause(&mut self, kind: Kind, now: Instant) {
-        let pause = match (&self.down, kind) {
+    fn pause(&mut self, purpose: Purpose, now: Instant) {
+        let pause = match (&self.down, purpose) {
             (None, _) => FIRST_PAUSE,
-            (Some(down), Kind::Probe) => (down.pause * 2).min(LONGEST_PAUSE),
+            (Some(down), Purpose::Probe) => (down.pause * 2).min(LONGEST_PAUSE),
             // It was sent before the outage was known.
-            (Some(_), Kind::Paced) => return,
+            (Some(_), Purpose::Store) => return,
         };
         self.down = Some(Down { pause, probe_at: now + pause });
         self.per_second = self.per_second.min(FIRST_PER_SECOND);
     }
 
     /// A paced change that was sent before the outage does not end it.
-    fn end_of_outage(&mut self, kind: Kind) {
-        if kind == Kind::Probe {
+    fn end_of_outage(&mut self, purpose: Purpose) {
+        if purpose == Purpose::Probe {
             self.down = None;
             self.next = None;
         }
