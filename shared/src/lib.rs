@@ -25,7 +25,7 @@
 //! | [`login`] | what the login tickets of all providers have in common: lifetimes, verdicts, the two routes of each kind | `apps`, `domain`, `http`, `providers` |
 //! | [`store`] | DynamoDB: keys, conditions, index attributes; a writer for callbacks, a reader for queries | `aws`, `domain`, `providers` |
 //! | [`queue`] | SQS: a queue, and the messages that are received from it | `aws`, `domain` |
-//! | [`spill`] | what could not be stored in time, as messages of a queue | `domain`, `queue` |
+//! | [`spill`] | what could not be stored in time, as messages of a queue; the pace at which it is stored | `domain`, `queue` |
 //! | [`metrics`] | the log line of a callback as `CloudWatch` metrics | `domain` |
 //! | [`handler`] | the pipeline from a request to a reply | `apps`, `callback`, `config`, `domain`, `http`, `metrics`, `providers`, `queue`, `store` |
 //! | [`endpoint`] | every callback type as a value | `callback`, `handler`, `http`, `providers`, `routes` |
