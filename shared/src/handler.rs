@@ -206,7 +206,7 @@ impl Receiver {
     fn limit(&self, kind: AttemptKind) -> Duration {
         match kind {
             AttemptKind::Usual => store_limit(self.budget),
-            AttemptKind::Probe => self.budget * PROBE_PERCENT / 100,
+            AttemptKind::Probe => probe_limit(self.budget),
         }
     }
 
@@ -235,6 +235,12 @@ enum GuardError {
 #[must_use]
 pub fn store_limit(budget: Duration) -> Duration {
     budget * STORE_PERCENT / 100
+}
+
+/// How much of the time for one answer the store may take that did not answer before.
+#[must_use]
+pub fn probe_limit(budget: Duration) -> Duration {
+    budget * PROBE_PERCENT / 100
 }
 
 fn log<C: Callback>(

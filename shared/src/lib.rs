@@ -26,7 +26,7 @@
 //! | [`store`] | DynamoDB: keys, conditions, index attributes; a writer for callbacks, a reader for queries | `aws`, `breaker`, `domain`, `providers` |
 //! | [`config`] | the environment variables of the contract | `domain`, `providers`, `store` |
 //! | [`queue`] | SQS: a queue, and the messages that are received from it | `aws`, `domain` |
-//! | [`spill`] | what could not be stored in time, as messages of a queue | `domain`, `queue` |
+//! | [`spill`] | what could not be stored in time, as messages of a queue; the pace at which it is stored | `domain`, `queue` |
 //! | [`metrics`] | the log line of a callback as `CloudWatch` metrics | `domain` |
 //! | [`request_id`] | the gateway's id of a request, in every line of the log | none |
 //! | [`handler`] | the pipeline from a request to a reply | `apps`, `breaker`, `callback`, `config`, `domain`, `http`, `metrics`, `providers`, `queue`, `store` |

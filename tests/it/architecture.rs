@@ -83,7 +83,7 @@ fn the_map_of_the_modules_is_true_of_every_module() {
 
 #[test]
 fn no_modules_name_each_other_in_a_circle() {
-    for folder in ["shared/src", "local/src", "tests/players/src", "bench/src"] {
+    for folder in ["shared/src", "local/src", "tests/players/src", "bench/src", "bench/scale/src"] {
         let circles = Modules::of(folder).circles();
         assert!(circles.is_empty(), "{folder}: {circles:?}");
     }

@@ -257,7 +257,8 @@ impl Takers {
 
     /// One batch of the queue, replayed as Lambda does it.
     async fn replay(&self, outage: &mut Outage) -> (usize, usize) {
-        let limit = Duration::from_secs(20);
+        // It tries for seven tenths of this.
+        let limit = Duration::from_secs(3);
         match self {
             Self::Handlers => outage.poll_within(limit).await,
             Self::Binaries(fleet) => {

@@ -16,6 +16,7 @@ mod csv;
 mod damage;
 mod deadlines;
 mod documents;
+mod drain;
 mod erase;
 mod explain;
 mod faults;

@@ -794,6 +794,7 @@ fn what_holds_data_outlives_the_stack() {
         "SettleQueue",
         "SpillDeadLetters",
         "SpillQueue",
+        "SpillRedrive",
         "Table",
         "TencentApps",
         "TencentUserSigKeys",
@@ -976,13 +977,30 @@ fn promise_5_never_lost_every_callback_has_the_queue_and_an_outage_never_empties
     let source = &replay["Events"]["Spilled"]["Properties"];
     assert_eq!(source["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
     assert_eq!(source["Queue"], json!({ "!GetAtt": "SpillQueue.Arn" }));
-    assert!(source["ScalingConfig"]["MaximumConcurrency"].as_u64().unwrap() <= 10);
+    let concurrency = json!({ "!Ref": "DrainConcurrency" });
+    assert_eq!(source["ScalingConfig"]["MaximumConcurrency"], concurrency);
+    let concurrency = &template["Parameters"]["DrainConcurrency"];
+    // Lambda's own limits, and those of SQS on messages in flight: a batch is tried, and then waits.
+    assert!(concurrency["MinValue"].as_u64().unwrap() >= 2);
+    let most = concurrency["MaxValue"].as_u64().unwrap();
+    assert!(most <= 1000);
+    let timeout = replay["Timeout"].as_u64().unwrap();
+    let tried = timeout * u64::from(spill::STORE_PERCENT) / 100;
+    let batch = source["BatchSize"].as_u64().unwrap();
+    let in_flight = most * batch * (tried + spill::LONGEST_WAIT.as_secs()) / tried;
+    assert!(in_flight < 120_000, "{in_flight} messages in flight");
+    assert!(source["MaximumBatchingWindowInSeconds"].as_u64().unwrap() >= 1, "of such a batch");
     let queue = &template["Resources"]["SpillQueue"]["Properties"];
     let fourteen_days = 14 * 24 * 60 * 60;
     let given_up_after = spill::GIVEN_UP_AFTER.as_secs();
     assert!(given_up_after + 24 * 60 * 60 < fourteen_days, "there is time to do it again");
     assert_eq!(queue["MessageRetentionPeriod"], fourteen_days);
-    assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 1000);
+    assert!(queue["RedrivePolicy"].is_null(), "an outage of days would fill the dead letters");
+    let unread_after = spill::UNREAD_AFTER.as_secs();
+    assert!(given_up_after < unread_after && unread_after + 12 * 60 * 60 < fourteen_days);
+    // SQS moves messages only out of a queue that another one names.
+    let redrive = &template["Resources"]["SpillRedrive"]["Properties"]["RedrivePolicy"];
+    assert_eq!(redrive["deadLetterTargetArn"], json!({ "!GetAtt": "SpillDeadLetters.Arn" }));
     assert_eq!(queue["SqsManagedSseEnabled"], true);
     let visible_again = queue["VisibilityTimeout"].as_u64().unwrap();
     assert!(visible_again >= 6 * replay["Timeout"].as_u64().unwrap());

@@ -40,7 +40,7 @@ use crate::{
     queue::Queue,
     record::Records,
     relay::{EventBus, LiveRooms, Relay},
-    replay::Replay,
+    replay::{Gate, Replay},
     settle::{CheckQueue, Checks, Settle},
     store::{self, Eraser, ErasureList, LiveMarker, Meter, Reader, Settler, SweepStore, Writer},
     sweep::{Budget, Sweep},
@@ -118,7 +118,8 @@ pub fn run_spill_replay() -> Result<(), Error> {
         let config = Config::from_env()?;
         let queues = ReplayConfig::from_env()?;
         let aws = aws::from_env()?;
-        let client = store::connect(&aws, REPLAY_LIMIT);
+        // The pace decides when a request is repeated.
+        let client = store::connect_once(&aws, REPLAY_LIMIT);
         let replay = Replay {
             erasures: ErasureList::new(
                 Reader::new(client.clone(), &config.table),
@@ -127,6 +128,7 @@ pub fn run_spill_replay() -> Result<(), Error> {
             store: Writer::new(client, &config.table, config.retention),
             queue: Queue::new(&aws, queues.spill_queue_url),
             dead_letters: Queue::new(&aws, queues.dead_letter_queue_url),
+            gate: Gate::default(),
         };
         lambda_runtime::run(replay_service(replay)).await
     })

@@ -17,6 +17,7 @@ use crate::{
     queue::ReceivedMessage,
     replay::{Received, Replay},
     settle::Settle,
+    spill,
 };
 
 /// A batch of SQS messages, as Lambda passes it.
@@ -148,7 +149,7 @@ pub fn replay_service(
             // Lambda ends a function that takes longer, and then the whole batch counts as failed.
             let left = time_left(&event.context, received_at);
             let after = |percent| Instant::now() + left * percent / 100;
-            let kept = replay.replay(messages, after(70), after(90)).await;
+            let kept = replay.replay(messages, after(spill::STORE_PERCENT), after(90)).await;
             Ok::<_, Infallible>(BatchResponse::of(kept))
         }
     })

@@ -239,6 +239,22 @@ mod tests {
         }
     }
 
+    /// `bench/scale` counts with a kilobyte for it and for what Lambda passes with it.
+    #[test]
+    fn a_message_of_an_entry_is_short() {
+        let entry = r#"{"seat":{"app":{"provider":"zego","id":"1234567890"},"user":"888120154",
+            "room":"rid_1242649","life":"6085791336856668982",
+            "mark":{"order":{"time":1790000000000,"session":"792148503087288320","sequence":2},
+                    "kind":"enter","at":1790000000000,"role":"audience","reason":"unspecified"},
+            "roster":{"name":"Ada","details":{"room_name":"Lobby"}}}}"#;
+        let entry: Change = serde_json::from_str(entry).unwrap();
+        let [message] = write("room_login", UnixMillis(1_790_000_000_000), [&entry])
+            .unwrap()
+            .try_into()
+            .unwrap();
+        assert!((400..500).contains(&message.len()), "{}", message.len());
+    }
+
     /// The largest change has the longest texts that `OpenIM`'s limits allow, each byte six in
     /// JSON.
     #[test]

@@ -17,6 +17,9 @@ pub enum StoreError {
     /// room, or one app.
     #[error("DynamoDB throttles a partition: {0}")]
     HotPartition(String),
+    /// DynamoDB is asked too often by all.
+    #[error("DynamoDB throttles: {0}")]
+    Throttled(String),
     /// DynamoDB refused the request: the item is not allowed, the table does not exist, or the
     /// function may not write to it. The same request is refused until an operator changes
     /// something.
@@ -60,8 +63,15 @@ const PASSING: [&str; 24] = [
     "UnrecognizedClientException",
 ];
 
-/// The errors with which DynamoDB throttles.
-const THROTTLED: [&str; 2] = ["ProvisionedThroughputExceededException", "ThrottlingException"];
+/// Those of them that mean that DynamoDB is asked too often.
+const THROTTLING: [&str; 6] = [
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
 
 /// How the reasons end with which DynamoDB throttles one partition of the table or the index, such as
 /// `IndexWriteKeyRangeThroughputExceeded`. The others are about all of the table, or the account. They
@@ -74,7 +84,7 @@ impl StoreError {
     pub(crate) fn state(&self) -> StoreState {
         match self {
             Self::Refused(_) | Self::HotPartition(_) | Self::Item(_) => StoreState::Answers,
-            Self::DynamoDb(_) => StoreState::Fails,
+            Self::DynamoDb(_) | Self::Throttled(_) => StoreState::Fails,
             Self::NoAnswer(_) | Self::OutOfTime => StoreState::Hangs,
         }
     }
@@ -86,9 +96,10 @@ impl StoreError {
     {
         let text = DisplayErrorContext(error).to_string();
         match error.code() {
-            Some(code) if THROTTLED.contains(&code) && text.contains(HOT_PARTITION) => {
+            Some(code) if THROTTLING.contains(&code) && text.contains(HOT_PARTITION) => {
                 Self::HotPartition(text)
             }
+            Some(code) if THROTTLING.contains(&code) => Self::Throttled(text),
             // An answer without a code comes from a proxy, or was cut off.
             Some(code) if !PASSING.contains(&code) => Self::Refused(text),
             _ => Self::DynamoDb(text),

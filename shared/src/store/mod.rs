@@ -53,6 +53,15 @@ pub fn connect(aws: &aws::SdkConfig, limit: Duration) -> Client {
     Client::from_conf(config::Builder::from(aws).timeout_config(timeouts).build())
 }
 
+/// The same, and each call is one request: who calls decides whether and when it is repeated.
+#[must_use]
+pub fn connect_once(aws: &aws::SdkConfig, limit: Duration) -> Client {
+    let once = config::retry::RetryConfig::disabled();
+    let timeouts = aws::timeouts(limit);
+    let config = config::Builder::from(aws).timeout_config(timeouts).retry_config(once);
+    Client::from_conf(config.build())
+}
+
 /// Checks arbitrary ids in keys. For `fuzz/`.
 #[cfg(any(test, fuzzing))]
 pub fn fuzz_keys(data: &[u8]) {

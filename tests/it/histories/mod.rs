@@ -6,6 +6,7 @@
 //! - [`model`](rollcall_players::model): what presence means, given the callbacks that arrived in no order.
 //! - [`play`]: the callbacks' way through handlers and store, late, repeatedly, never, or at the same
 //!   moment as others; and the queries.
+//! - [`draining`]: the spill queue that is drained beside live callbacks.
 //! - [`relay`]: the store's stream on its way to a backend's copy of the answers.
 //! - [`observed`]: what the provider answers when it is asked, and what that repairs.
 //! - [`repaired`]: the same by whole passes over a played server API.
@@ -30,6 +31,7 @@ mod breaker;
 #[path = "../../../local/examples/consumer/copy.rs"]
 #[allow(dead_code, reason = "a history has no index that lags, and no restart")]
 pub(crate) mod copy;
+mod draining;
 mod erasure;
 mod explained;
 mod history;

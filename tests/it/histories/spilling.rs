@@ -24,7 +24,7 @@ use rollcall::{
     handler,
     http::Reply,
     queue::{Queue, ReceivedMessage},
-    replay::{Received, Replay},
+    replay::{Gate, Received, Replay},
     store::{self, ErasureList, Reader, Writer},
 };
 use rollcall_players::model::Arrived;
@@ -96,6 +96,7 @@ impl Spilling {
             erasures: ErasureList::new(Reader::new(simulated.client(), TABLE_NAME), Duration::ZERO),
             queue: Queue::new(&config, "spill"),
             dead_letters: Queue::new(&config, "dead-letters"),
+            gate: Gate::default(),
         };
         let random = seed.map(fastrand::Rng::with_seed);
         Self { handlers, replay, sent, waiting: Vec::new(), random, next_id: 0 }

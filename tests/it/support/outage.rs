@@ -10,7 +10,7 @@ use lambda_http::{
 use rollcall::{
     aws, handler,
     queue::Queue,
-    replay::Replay,
+    replay::{Gate, Replay},
     runtime::{self, replay_service},
     store::{self, ErasureList, Reader, Writer},
 };
@@ -47,11 +47,13 @@ impl Outage {
         handlers.receiver.store = store_at(&of_store(&store.url), handler::store_limit(budget));
         handlers.receiver.spill = Some(Queue::new(&iam::config(&sqs.url), &queue.url));
         handlers.receiver.budget = budget;
+        let client = store::connect_once(&of_store(&store.url), Duration::from_secs(5));
         let replay = Replay {
-            store: store_at(&of_store(&store.url), Duration::from_secs(15)),
-            erasures: erasures_at(&of_store(&store.url), Duration::from_secs(15)),
+            store: Writer::new(client.clone(), TABLE_NAME, RETENTION),
+            erasures: ErasureList::new(Reader::new(client, TABLE_NAME), Duration::ZERO),
             queue: Queue::new(&iam::config(&sqs.url), &queue.url),
             dead_letters: Queue::new(&iam::config(&sqs.url), &dead_letters.url),
+            gate: Gate::default(),
         };
         Self {
             database,
@@ -100,11 +102,6 @@ impl Outage {
 fn of_store(endpoint: &str) -> aws::SdkConfig {
     let port = endpoint.rsplit(':').next().unwrap_or_default();
     iam::config(endpoint).into_builder().region(Region::new(format!("outage-{port}"))).build()
-}
-
-/// The erasures, which are read again each time.
-pub(crate) fn erasures_at(aws: &aws::SdkConfig, limit: Duration) -> ErasureList {
-    ErasureList::new(Reader::new(store::connect(aws, limit), TABLE_NAME), Duration::ZERO)
 }
 
 pub(crate) fn store_at(aws: &aws::SdkConfig, limit: Duration) -> Writer {
