@@ -51,7 +51,7 @@ const BEFORE: Replay = Replay {
     concurrency: 2,
     batch: 10,
     memory_mb: 1024,
-    timeout: Duration::from_secs(60),
+    timeout: Duration::from_mins(1),
 };
 
 /// As template.yaml says. A test compares them.
@@ -60,7 +60,7 @@ const NOW: Replay = Replay {
     concurrency: 150,
     batch: 50,
     memory_mb: 512,
-    timeout: Duration::from_secs(60),
+    timeout: Duration::from_mins(1),
 };
 
 /// The longest wait before.
@@ -217,7 +217,7 @@ impl Simulation {
         for number in 0..instances {
             let late = (number * scenario.one_of).saturating_sub(FIRST_BATCHES);
             let at =
-                Duration::from_secs(60).mul_f64(f64::from(late) / f64::from(MORE_BATCHES_A_MINUTE));
+                Duration::from_mins(1).mul_f64(f64::from(late) / f64::from(MORE_BATCHES_A_MINUTE));
             events.add(at, Event::Free(number as usize));
         }
         Self {

@@ -104,11 +104,6 @@ fn of_store(endpoint: &str) -> aws::SdkConfig {
     iam::config(endpoint).into_builder().region(Region::new(format!("outage-{port}"))).build()
 }
 
-/// The erasures, which are read again each time.
-pub(crate) fn erasures_at(aws: &aws::SdkConfig, limit: Duration) -> ErasureList {
-    ErasureList::new(Reader::new(store::connect(aws, limit), TABLE_NAME), Duration::ZERO)
-}
-
 pub(crate) fn store_at(aws: &aws::SdkConfig, limit: Duration) -> Writer {
     Writer::new(store::connect(aws, limit), TABLE_NAME, RETENTION)
 }
