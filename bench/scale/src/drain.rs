@@ -132,7 +132,8 @@ impl Drained {
 
     /// The share of live callbacks that are spilled again, because each attempt was throttled.
     fn spilled_again(&self) -> f64 {
-        self.throttled(1 + LIVE_PAUSES.len() as i32)
+        // The first attempt, and one after each pause.
+        self.throttled(1 + i32::try_from(LIVE_PAUSES.len()).unwrap_or(i32::MAX))
     }
 
     /// The largest share of live writes that was throttled in a second.
@@ -269,7 +270,7 @@ impl Simulation {
             }
         }
         Drained {
-            after: self.now - OUTAGE,
+            after: self.now.saturating_sub(OUTAGE),
             in_flight: self.most_in_flight * u64::from(self.scenario.one_of),
             throttled: self.table.throttled(self.now),
         }
