@@ -51,7 +51,7 @@ const BEFORE: Replay = Replay {
     concurrency: 2,
     batch: 10,
     memory_mb: 1024,
-    timeout: Duration::from_secs(60),
+    timeout: Duration::from_mins(1),
 };
 
 /// As template.yaml says. A test compares them.
@@ -60,7 +60,7 @@ const NOW: Replay = Replay {
     concurrency: 150,
     batch: 50,
     memory_mb: 512,
-    timeout: Duration::from_secs(60),
+    timeout: Duration::from_mins(1),
 };
 
 /// The longest wait before.
@@ -132,7 +132,8 @@ impl Drained {
 
     /// The share of live callbacks that are spilled again, because each attempt was throttled.
     fn spilled_again(&self) -> f64 {
-        self.throttled(1 + LIVE_PAUSES.len() as i32)
+        // The first attempt, and one after each pause.
+        self.throttled(1 + i32::try_from(LIVE_PAUSES.len()).unwrap_or(i32::MAX))
     }
 
     /// The largest share of live writes that was throttled in a second.
@@ -217,7 +218,7 @@ impl Simulation {
         for number in 0..instances {
             let late = (number * scenario.one_of).saturating_sub(FIRST_BATCHES);
             let at =
-                Duration::from_secs(60).mul_f64(f64::from(late) / f64::from(MORE_BATCHES_A_MINUTE));
+                Duration::from_mins(1).mul_f64(f64::from(late) / f64::from(MORE_BATCHES_A_MINUTE));
             events.add(at, Event::Free(number as usize));
         }
         Self {
@@ -269,7 +270,7 @@ impl Simulation {
             }
         }
         Drained {
-            after: self.now - OUTAGE,
+            after: self.now.saturating_sub(OUTAGE),
             in_flight: self.most_in_flight * u64::from(self.scenario.one_of),
             throttled: self.table.throttled(self.now),
         }

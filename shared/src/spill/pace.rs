@@ -208,7 +208,7 @@ mod tests {
         let (mut pace, mut now) = (Pace::default(), Instant::now());
         let first = store(&mut pace, &mut now, Duration::from_secs(1), |_| Answer::Answered);
         assert!((95..=115).contains(&first), "{first}");
-        store(&mut pace, &mut now, Duration::from_secs(60), |_| Answer::Answered);
+        store(&mut pace, &mut now, Duration::from_mins(1), |_| Answer::Answered);
         let last = store(&mut pace, &mut now, Duration::from_secs(1), |_| Answer::Answered);
         assert!((950..=1050).contains(&last), "{last}");
     }
@@ -244,7 +244,7 @@ mod tests {
     fn a_table_that_always_throttles_is_asked_once_a_second() {
         let (mut pace, mut now) = (Pace::default(), Instant::now());
         store(&mut pace, &mut now, Duration::from_secs(30), |_| Answer::Throttled);
-        let sent = store(&mut pace, &mut now, Duration::from_secs(60), |_| Answer::Throttled);
+        let sent = store(&mut pace, &mut now, Duration::from_mins(1), |_| Answer::Throttled);
         assert!((55..=65).contains(&sent), "{sent}");
     }
 
@@ -268,9 +268,9 @@ mod tests {
     #[test]
     fn a_store_that_is_down_is_probed_and_asked_again_as_soon_as_it_answers() {
         let (mut pace, mut now) = (Pace::default(), Instant::now());
-        store(&mut pace, &mut now, Duration::from_secs(60), |_| Answer::Answered);
+        store(&mut pace, &mut now, Duration::from_mins(1), |_| Answer::Answered);
         store(&mut pace, &mut now, Duration::from_secs(30), |_| Answer::Failed);
-        let sent = store(&mut pace, &mut now, Duration::from_secs(600), |_| Answer::Failed);
+        let sent = store(&mut pace, &mut now, Duration::from_mins(10), |_| Answer::Failed);
         assert!((50..=70).contains(&sent), "{sent} in ten minutes");
         let back = now;
         let mut noticed = None;

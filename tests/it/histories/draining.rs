@@ -21,7 +21,7 @@ fn promise_5_never_lost_a_drain_beside_live_callbacks_ends_as_the_model_says() {
     for loses in [false, true] {
         let check = async |history: &History| {
             system.clear();
-            drain(history, &system).await
+            Box::pin(drain(history, &system)).await
         };
         hold(share(50), Kind { acts: "", loses }, &check, &runtime);
     }
