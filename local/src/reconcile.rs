@@ -11,7 +11,7 @@ use rollcall::{
     record::Records,
     runtime,
     server_api::{Patience, ServerApis, Transport, TransportError},
-    store::{self, Observer, PassStore, Reader, Writer},
+    store::{self, Observer, PassStore, Reader, TableName, Writer},
 };
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -30,7 +30,7 @@ const LIMIT: Duration = Duration::from_mins(13);
 pub fn reconcile_of(
     dynamodb: &aws::SdkConfig,
     limit: Duration,
-    table: &str,
+    table: &TableName,
     retention: Duration,
     apis: SecretSource<ProviderApis>,
     settings: Settings,

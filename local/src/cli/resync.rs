@@ -86,15 +86,15 @@ pub(crate) async fn run(args: ResyncArgs) -> Result<ExitCode, Failure> {
     };
     let aws = aws::from_env()?;
     let client = store::connect(&aws, CALL_LIMIT);
-    let reader = Reader::new(client.clone(), &args.table);
+    let reader = Reader::new(client.clone(), args.table.as_str());
     let retention = DAY * args.retention_days;
     let relay = Relay {
         bus: EventBus::new(&aws, args.bus, CALL_LIMIT),
         erasures: ErasureList::new(reader, ErasureList::FRESH_FOR),
-        live: LiveRooms::new(LiveMarker::new(client.clone(), &args.table, retention)),
+        live: LiveRooms::new(LiveMarker::new(client.clone(), args.table.as_str(), retention)),
         checks: None,
     };
-    let scanner = Scanner::new(client, &args.table, retention);
+    let scanner = Scanner::new(client, args.table.as_str(), retention);
     let items = scanner.about_items().await?;
     let mut resync = Resync::new(scanner, relay, app, span, SEND_LIMIT);
 

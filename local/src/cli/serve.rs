@@ -197,6 +197,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         apps: apps.clone(),
         store: writer,
         spill,
+        breaker: Breaker::default(),
         max_age: config.max_age,
         replay_guard: config.replay_guard,
         budget: config.budget,

@@ -7,7 +7,7 @@ use rollcall::{
     domain::Settings,
     record::Records,
     runtime,
-    store::{self, LiveMarker, Meter, Reader, SweepStore},
+    store::{self, LiveMarker, Meter, Reader, SweepStore, TableName},
     sweep::{Budget, Sweep},
 };
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(50);
 pub fn sweep_of(
     dynamodb: &str,
     limit: Duration,
-    table: &str,
+    table: &TableName,
     retention: Duration,
     settings: Settings,
 ) -> Sweep {
