@@ -1145,20 +1145,22 @@ async fn an_import_says_what_was_not_stored_and_fails() {
 async fn without_a_queue_an_answer_on_a_laptop_has_four_seconds() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
-    // A DynamoDB that accepts connections, and answers once: the table exists.
+    // A DynamoDB that accepts connections, and answers twice: the table exists, and has its index.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let database = format!("http://{}", silent.local_addr().unwrap());
     tokio::spawn(async move {
         use tokio::io::AsyncWriteExt;
         let mut open = Vec::new();
         while let Ok((mut stream, _)) = silent.accept().await {
-            if open.is_empty() {
+            let answers = [
+                (400, r#"{"__type":"com.amazonaws.dynamodb.v20120810#ResourceInUseException"}"#),
+                (200, r#"{"Table":{"GlobalSecondaryIndexes":[{"IndexName":"gsi2"}]}}"#),
+            ];
+            if let Some((status, body)) = answers.get(open.len()) {
                 let mut request = [0; 4096];
                 let _ = stream.read(&mut request).await;
-                let body =
-                    r#"{"__type":"com.amazonaws.dynamodb.v20120810#ResourceInUseException"}"#;
                 let answer = format!(
-                    "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.0\r\n\
+                    "HTTP/1.1 {status} Any\r\ncontent-type: application/x-amz-json-1.0\r\n\
                      connection: close\r\ncontent-length: {}\r\n\r\n{body}",
                     body.len()
                 );

@@ -43,7 +43,7 @@
 //! | [`server_api`] | the providers' server APIs are asked: credentials, limits, HTTP, one client for each; feature `server-api` | `apps`, `callback`, `domain`, `providers`, `user_sig` |
 //! | [`reconcile`] | the providers are asked who is really there, and what differs is stored; feature `server-api` | `domain`, `http`, `metrics`, `providers`, `record`, `routes`, `server_api`, `store` |
 //! | `fuzzing` | the checks that `fuzz/` and a test run on arbitrary bytes | `callback`, `domain`, `erase`, `http`, `providers`, `query`, `reconcile`, `routes`, `store`, `user_sig`, `zego_token` |
-//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `breaker`, `callback`, `config`, `domain`, `erase`, `handler`, `http`, `metrics`, `providers`, `query`, `queue`, `reconcile`, `record`, `relay`, `replay`, `request_id`, `server_api`, `settle`, `store`, `sweep`, `user_sig`, `zego_token` |
+//! | [`runtime`] | Lambda's runner, the environment and the clock | `apps`, `aws`, `breaker`, `callback`, `config`, `domain`, `erase`, `handler`, `http`, `metrics`, `providers`, `query`, `queue`, `reconcile`, `record`, `relay`, `replay`, `request_id`, `server_api`, `settle`, `spill`, `store`, `sweep`, `user_sig`, `zego_token` |
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

@@ -8,7 +8,9 @@ use std::{
 };
 
 use futures::{StreamExt, future::join_all, stream};
-use rollcall::{callback::Secret, domain::UnixMillis, endpoint::Endpoint, runtime};
+use rollcall::{
+    breaker::Breaker, callback::Secret, domain::UnixMillis, endpoint::Endpoint, runtime,
+};
 use rollcall_players::{
     Callback, openim, tencent,
     zego::{self, Rooms},
@@ -294,6 +296,8 @@ async fn live_through(callbacks: usize, takers: Takers, mut outage: Outage) {
     let (mut slowest, mut deaths, mut kept) = (Duration::ZERO, 0, 0);
     while let Some((second, indices)) = due.pop_first() {
         set_faults(second, &outage.store, &outage.sqs);
+        // Other instances, which have seen nothing yet: the seconds are too short for one to try again.
+        outage.handlers.receiver.breaker = Breaker::default();
         let killing = async {
             if let Takers::Binaries(fleet) = &takers
                 && fastrand::u8(..3) == 0

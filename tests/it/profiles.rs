@@ -50,7 +50,8 @@ impl World {
     }
 
     async fn get(&self, path: &str) -> (StatusCode, Value) {
-        self.handlers.get(path, "", UnixMillis(NOW.0 + 60_000)).await
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        self.handlers.get(path, query, UnixMillis(NOW.0 + 60_000)).await
     }
 
     async fn registration(&self) -> Value {
@@ -110,7 +111,7 @@ async fn an_update_says_since_when_the_profile_may_be_another_one_and_nothing_el
             assert_eq!(answered, (200, success, Some("applied")), "{route}");
             let mut after = world.get(path).await.1;
             assert_eq!(after["profile_changed_at"], at.0, "{route}");
-            let list = world.get("/registrations/openim/main").await.1;
+            let list = world.get("/registrations/openim/main?extra=true").await.1;
             assert_eq!(list["registrations"], json!([after]));
             after["profile_changed_at"] = Value::Null;
             assert_eq!(after, before, "the body is no profile");
@@ -124,7 +125,7 @@ async fn a_user_of_whom_only_an_update_arrived_has_no_registration() {
     assert_eq!(world.deliver(EventName::UserUpdate, 5).await, Some("applied"));
     let (status, answer) = world.get("/registrations/openim/main/users/ada").await;
     assert_eq!((status, &answer["error"]["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
-    let (_, list) = world.get("/registrations/openim/main").await;
+    let (_, list) = world.get("/registrations/openim/main?extra=true").await;
     assert_eq!(list["registrations"], json!([]));
     // The server knows her.
     let (status, ada) = world.get("/presence/openim/main/users/ada").await;
@@ -141,7 +142,7 @@ async fn a_user_of_whom_only_an_update_arrived_has_no_registration() {
     let ada = world.registration().await;
     assert_eq!((&ada["registered_at"], &ada["name"]), (&json!(NOW.0 + 9), &json!("ada")));
     assert_eq!(ada["profile_changed_at"], NOW.0 + 5);
-    let (_, list) = world.get("/registrations/openim/main").await;
+    let (_, list) = world.get("/registrations/openim/main?extra=true").await;
     assert_eq!(list["registrations"], json!([ada]));
     let (_, stored) = world.get("/users/openim/main/ada").await;
     assert_eq!(stored["items"].as_array().unwrap().len(), 1);
@@ -321,7 +322,7 @@ async fn an_erasure_takes_the_change_with_the_registration() {
     world.deliver(EventName::UserRegister, 5).await;
     assert_eq!(world.get("/presence/openim/main/users/ada").await.0, StatusCode::OK);
     assert_eq!(world.get("/registrations/openim/main/users/ada").await.0, StatusCode::NOT_FOUND);
-    let (_, list) = world.get("/registrations/openim/main").await;
+    let (_, list) = world.get("/registrations/openim/main?extra=true").await;
     assert_eq!(list["registrations"], json!([]));
     let later = UnixMillis(NOW.0 + 3_600_000);
     for repeat in world.handlers.take_repeats() {

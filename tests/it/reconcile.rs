@@ -163,7 +163,8 @@ impl World {
     }
 
     async fn get(&self, path: &str) -> Value {
-        let (status, answer) = self.handlers.get(path, "", runtime::now()).await;
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let (status, answer) = self.handlers.get(path, query, runtime::now()).await;
         assert_eq!(status, StatusCode::OK, "{answer}");
         answer
     }

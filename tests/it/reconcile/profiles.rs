@@ -88,7 +88,7 @@ async fn a_profile_that_changed_is_read_again_and_then_it_is_current() {
         (&ada["registered_at"], &ada["source"]),
         (&json!(world.start.0), &json!("callback"))
     );
-    let list = world.get("/registrations/openim/main").await;
+    let list = world.get("/registrations/openim/main?extra=true").await;
     assert_eq!(list["registrations"], json!([ada]));
     // And nothing more has to be done.
     let records = world.records();
@@ -178,7 +178,7 @@ async fn a_user_of_whom_only_an_update_arrived_is_recorded_as_the_provider_has_t
         );
         assert_eq!((&eve["name"], &eve["profile_changed_at"]), (&json!("Eve"), &Value::Null));
         assert_eq!(eve["profile_read_at"], world.start.0 + 200);
-        let list = world.get("/registrations/openim/main").await;
+        let list = world.get("/registrations/openim/main?extra=true").await;
         assert_eq!(list["registrations"], json!([eve]), "{path}");
         // Her own callback was only late: the time is its own, and the profile the newer one.
         world.openim(EventName::UserRegister, "eve", 50).await;
