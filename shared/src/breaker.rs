@@ -93,6 +93,7 @@ impl Breaker {
     }
 
     /// The permission for a callback that came at `now`; `None` if it has to pass the store by.
+    #[must_use = "the breaker learns from what the attempt showed"]
     pub fn admit(&self, now: Instant) -> Option<Attempt<'_>> {
         let kind = self.change(|state| match state.phase {
             Phase::Closed { .. } => Some(AttemptKind::Usual),
@@ -156,7 +157,8 @@ impl State {
         let mut hasher = DefaultHasher::new();
         self.seed.hash(&mut hasher);
         self.seed = hasher.finish();
-        let spread = u64::try_from((LONGEST_WAIT - SHORTEST_WAIT).as_millis()).unwrap_or(u64::MAX);
+        let spread = LONGEST_WAIT.saturating_sub(SHORTEST_WAIT);
+        let spread = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX);
         let jitter = Duration::from_millis(self.seed % (spread + 1));
         Phase::Open { until: began + SHORTEST_WAIT + jitter }
     }

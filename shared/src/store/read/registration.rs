@@ -155,7 +155,7 @@ impl Reader {
         let mut extras = HashMap::new();
         for item in self.by_keys(users.into_iter().map(key).collect()).await? {
             if let Some(extra) = item::optional_text(&item, EXTRA) {
-                extras.insert(keys::parse_user(item::text(&item, PK)?)?, extra.to_owned());
+                extras.insert(keys::parse_user(item::text(&item, PK)?)?, extra.clone());
             }
         }
         Ok(extras)
