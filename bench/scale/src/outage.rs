@@ -32,7 +32,7 @@ const FUNCTIONS: usize = 4;
 
 /// How long callbacks come before the outage, how long it lasts, and how long they come after it.
 const BEFORE: Duration = Duration::from_secs(5);
-const OUTAGE: Duration = Duration::from_secs(60);
+const OUTAGE: Duration = Duration::from_mins(1);
 const AFTER: Duration = Duration::from_secs(20);
 
 /// From when on the target counts, from the beginning of the outage.
@@ -176,7 +176,7 @@ impl Play {
             return Some((idle.swap_remove(index), Duration::ZERO));
         }
         let (allowed, since) = &mut self.allowance[function];
-        let more = (now - *since).as_secs_f64() * INSTANCES_IN_TEN_SECONDS / 10.0;
+        let more = now.saturating_sub(*since).as_secs_f64() * INSTANCES_IN_TEN_SECONDS / 10.0;
         (*allowed, *since) = ((*allowed + more).min(INSTANCES_IN_TEN_SECONDS), now);
         if *allowed < 1.0 || self.busy >= self.scenario.concurrency {
             return None;

@@ -113,6 +113,14 @@ fn url(text: &str) -> Result<String, String> {
     }
 }
 
+fn say_where(url: &str, dynamodb: &str, table: &str, events: Events) {
+    println!("See it in a browser: {url}/");
+    println!("Rollcall listens on {url}, its DynamoDB on {dynamodb} (table {table}).");
+    if events == Events::On {
+        println!("Events are at {url}/events.");
+    }
+}
+
 pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let filter = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse().ok());
     log_to_stderr_and_board(filter.unwrap_or_else(|| only_rollcall(Level::INFO)));
@@ -179,14 +187,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     };
 
     let url = format!("http://{}", gateway.local_addr()?);
-    println!("See it in a browser: {url}/");
-    println!(
-        "Rollcall listens on {url}, its DynamoDB on {dynamodb} (table {}).",
-        config.table.name
-    );
-    if journal.is_some() {
-        println!("Events are at {url}/events.");
-    }
+    say_where(&url, &dynamodb, &config.table.name, args.events);
     let introduction = Introduction { url: &url, apps: &apps, is_example };
     introduction.print(config.max_age);
     let about = introduction.about(args.events == Events::On);
