@@ -82,7 +82,7 @@ async fn play(history: &History, system: &System, passed_by: &Cell<u64>) -> Resu
 #[test]
 fn promise_5_never_lost_with_a_store_that_flaps_answers_are_the_models() {
     let (system, passed_by) = (System::simulated(), Cell::new(0));
-    let check = async |history: &History| play(history, &system, &passed_by).await;
+    let check = async |history: &History| Box::pin(play(history, &system, &passed_by)).await;
     for loses in [false, true] {
         hold(share(100), Kind { acts: "", loses }, &check, &simulated_runtime());
     }
