@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::Response;
 use lambda_http::{
     Adapter, Body, IntoResponse, LambdaEvent, RequestExt,
+    aws_lambda_events::apigw::ApiGatewayV2httpRequestContext,
     lambda_runtime::{Service, service_fn},
     request::{LambdaRequest, RequestContext},
     tower::ServiceExt,
@@ -134,18 +135,20 @@ fn with_escaped_path(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<Lambd
     event
 }
 
-fn request_id(request: &lambda_http::Request) -> Option<RequestId> {
+/// What the gateway says of a request, beside the request itself.
+fn context(request: &lambda_http::Request) -> Option<&ApiGatewayV2httpRequestContext> {
     let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() else {
         return None;
     };
-    context.request_id.clone().map(RequestId::new)
+    Some(context)
+}
+
+fn request_id(request: &lambda_http::Request) -> Option<RequestId> {
+    context(request)?.request_id.clone().map(RequestId::new)
 }
 
 fn source_ip(request: &lambda_http::Request) -> Option<IpAddr> {
-    let Some(RequestContext::ApiGatewayV2(context)) = request.request_context_ref() else {
-        return None;
-    };
-    context.http.source_ip.as_deref()?.parse().ok()
+    context(request)?.http.source_ip.as_deref()?.parse().ok()
 }
 
 fn request(request: lambda_http::Request) -> Request {

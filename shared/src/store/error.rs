@@ -7,7 +7,7 @@ use crate::breaker::StoreState;
 /// Why something could not be stored or read. For logs, not for clients.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// DynamoDB failed, or did not answer.
+    /// DynamoDB failed, or could not be reached.
     #[error("DynamoDB: {0}")]
     DynamoDb(String),
     /// DynamoDB did not answer within the time of a request.

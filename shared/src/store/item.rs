@@ -128,6 +128,7 @@ pub(super) const EXTRA: &str = "extra";
 pub(super) const EXTRA_TRUNCATED: &str = "extra_truncated";
 pub(super) const MANAGER_LEVEL: &str = "manager_level";
 pub(super) const RECEIVE_OPTION: &str = "receive_option";
+
 /// The attributes that the index has beside the keys: everything that a seat, a life, a boundary, a live
 /// room, a month or a registration may have, except [`EXTRA`].
 pub(super) const IN_INDEX: [&str; 26] = [

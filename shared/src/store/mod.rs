@@ -49,17 +49,18 @@ use crate::aws;
 /// A client whose calls take at most `limit` each.
 #[must_use]
 pub fn connect(aws: &aws::SdkConfig, limit: Duration) -> Client {
-    let timeouts = aws::timeouts(limit);
-    Client::from_conf(config::Builder::from(aws).timeout_config(timeouts).build())
+    Client::from_conf(config_of(aws, limit).build())
 }
 
 /// The same, and each call is one request: who calls decides whether and when it is repeated.
 #[must_use]
 pub fn connect_once(aws: &aws::SdkConfig, limit: Duration) -> Client {
     let once = config::retry::RetryConfig::disabled();
-    let timeouts = aws::timeouts(limit);
-    let config = config::Builder::from(aws).timeout_config(timeouts).retry_config(once);
-    Client::from_conf(config.build())
+    Client::from_conf(config_of(aws, limit).retry_config(once).build())
+}
+
+fn config_of(aws: &aws::SdkConfig, limit: Duration) -> config::Builder {
+    config::Builder::from(aws).timeout_config(aws::timeouts(limit))
 }
 
 /// Checks arbitrary ids in keys. For `fuzz/`.
