@@ -37,6 +37,7 @@ mod reports;
 mod resync;
 mod robots;
 mod room_engine;
+mod room_shards;
 mod rooms;
 mod seats;
 mod secrets;

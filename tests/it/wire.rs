@@ -62,7 +62,8 @@ async fn a_refused_callback_is_no_request_at_all() {
 #[tokio::test]
 async fn the_warm_up_is_one_read() {
     let (_database, proxy, handlers) = Handlers::observed().await;
-    let warm_up = handlers.receiver.store.warm_up(Duration::from_secs(10));
+    let warm_up =
+        handlers.receiver.store.warm_up(Duration::from_secs(10), Moment::recent().plus(0));
     iam::acting_as("zego-room-login", warm_up).await;
     let seen = proxy.take();
     assert_eq!(seen.len(), 1, "{seen:?}");

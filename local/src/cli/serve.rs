@@ -170,7 +170,9 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     };
     let repeating = erase.clone().repeat_in_time(to_repeat, runtime::now);
     servers.spawn(unless_stopped(repeating, until(stopped.clone())));
-    let writer = Writer::new(client, &config.table, config.retention);
+    let writer = Writer::new(client, &config.table, config.retention)
+        .with_room_shards(config.room_shards.clone());
+    writer.warm_up(START_LIMIT, runtime::now()).await;
 
     let spill = match config.spill_queue_url {
         Some(url) => Some(Queue::new(&aws::from_env()?, url)),

@@ -69,8 +69,9 @@ pub fn run_callback<C: Callback<Provider: Configured>>() -> Result<(), Error> {
         let config = Config::from_env()?;
         let aws = aws::from_env()?;
         let client = store::connect(&aws, handler::store_limit(config.budget));
-        let store = Writer::new(client, &config.table, config.retention);
-        let (apps, ()) = tokio::join!(apps(&aws, config.budget), store.warm_up(WARM_UP_LIMIT));
+        let store = Writer::new(client, &config.table, config.retention)
+            .with_room_shards(config.room_shards);
+        let (apps, ()) = tokio::join!(apps(&aws, config.budget), store.warm_up(WARM_UP_LIMIT, now()));
         let receiver = Receiver {
             apps: apps?,
             store,
@@ -93,7 +94,7 @@ pub fn run_query() -> Result<(), Error> {
         let config = Config::from_env()?;
         let client = store::connect(&aws::from_env()?, config.budget);
         let store = Reader::new(client, &config.table).with_settings(settings_from_env()?);
-        store.warm_up(WARM_UP_LIMIT).await;
+        store.warm_up(WARM_UP_LIMIT, now()).await;
         lambda_runtime::run(service(Queries {
             records: Records::new(store, ErasureList::FRESH_FOR),
             report_limits: ReportLimits::DEFAULT,
@@ -114,12 +115,15 @@ pub fn run_spill_replay() -> Result<(), Error> {
         let queues = ReplayConfig::from_env()?;
         let aws = aws::from_env()?;
         let client = store::connect(&aws, REPLAY_LIMIT);
+        let store = Writer::new(client.clone(), &config.table, config.retention)
+            .with_room_shards(config.room_shards);
+        store.warm_up(WARM_UP_LIMIT, now()).await;
         let replay = Replay {
             erasures: ErasureList::new(
-                Reader::new(client.clone(), &config.table),
+                Reader::new(client, &config.table),
                 ErasureList::FRESH_FOR,
             ),
-            store: Writer::new(client, &config.table, config.retention),
+            store,
             queue: Queue::new(&aws, queues.spill_queue_url),
             dead_letters: Queue::new(&aws, queues.dead_letter_queue_url),
         };
@@ -214,9 +218,11 @@ pub fn run_sweep() -> Result<(), Error> {
 pub fn run_reconcile() -> Result<(), Error> {
     run(async {
         let people_per_second = ReconcileConfig::from_env()?.people_per_second;
-        let Config { table, retention, .. } = Config::from_env()?;
+        let Config { table, retention, room_shards, .. } = Config::from_env()?;
         let aws = aws::from_env()?;
         let client = store::connect(&aws, REPLAY_LIMIT);
+        let writer = Writer::new(client.clone(), &table, retention).with_room_shards(room_shards);
+        writer.warm_up(WARM_UP_LIMIT, now()).await;
         let reader = Reader::new(client.clone(), &table).with_settings(settings_from_env()?);
         let accounts = match ProviderApisFrom::from_env()? {
             ProviderApisFrom::Environment(apis) => apis.into(),
@@ -226,8 +232,8 @@ pub fn run_reconcile() -> Result<(), Error> {
         let reconcile = Reconcile {
             records: Records::new(reader.clone(), ErasureList::FRESH_FOR),
             reader,
-            observer: Observer::new(client.clone(), &table, retention),
-            writer: Writer::new(client.clone(), &table, retention),
+            observer: Observer::new(client.clone(), &table, retention).spread_as(&writer),
+            writer,
             passes: PassStore::new(client, &table),
             apis: Arc::new(ServerApis::new(accounts, transport, Arc::new(now))),
             people_per_second,
@@ -252,7 +258,7 @@ pub fn run_erase() -> Result<(), Error> {
             config.table.as_str(),
             config.retention,
         );
-        store.warm_up(WARM_UP_LIMIT).await;
+        store.warm_up(WARM_UP_LIMIT, now()).await;
         let limit = erase::REQUEST_LIMIT;
         let erase = if let Some(url) = queue {
             let repeats = Repeats::Queue(Box::new(Queue::new(&aws, url)));
