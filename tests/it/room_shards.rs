@@ -129,25 +129,24 @@ async fn everybody_is_found_once_while_a_room_grows_from_4_to_64() {
         let found: BTreeSet<&str> = rows.iter().map(|row| row["user"].as_str().unwrap()).collect();
         assert_eq!(found.len(), rows.len(), "{answer}");
         let requests = proxy.take();
-        (found.into_iter().map(str::to_owned).collect::<Vec<_>>(), requests)
+        let of_shards = requests.iter().filter(|request| request.body.contains("room_shards"));
+        let found = found.into_iter().map(str::to_owned).collect::<Vec<_>>();
+        (found, [requests.len(), of_shards.count()])
     };
     let [presence, attendance] = ["/presence/zego/1/rooms/lobby", "/attendance/zego/1/rooms/lobby"];
-    let reads_shards = |requests: &[crate::support::SeenRequest]| {
-        requests.iter().filter(|request| request.body.contains("\"room_shards\"")).count()
-    };
     let (found, requests) = ask(&handlers, presence, now).await;
-    assert_eq!((found.len(), reads_shards(&requests)), (20, 1));
-    // The lives, nine small queries for the newest one, the life, and a query of each shard.
+    assert_eq!((found.len(), requests), (20, [16, 1]));
+    // Nine small queries for the newest life, the life, a query of each shard, and the erasures.
     let (_, requests) = ask(&handlers, presence, now).await;
-    assert_eq!((requests.len(), reads_shards(&requests)), (15, 0));
+    assert_eq!(requests, [15, 0]);
 
     start(&mut handlers, &proxy.url, of("*", 64), now).await;
     // The reader still believes that there are four. So does everyone who writes.
     let (_, requests) = ask(&handlers, presence, now).await;
-    assert_eq!(requests.len(), 15);
+    assert_eq!(requests, [15, 0]);
     let later = now.after(SHARDS_FRESH_FOR);
     let (_, requests) = ask(&handlers, presence, later).await;
-    assert_eq!((requests.len(), reads_shards(&requests)), (3 * 64 + 3 + 1, 1));
+    assert_eq!(requests, [3 * 64 + 4, 1]);
 
     let used = now.after(SHARDS_USED_AFTER);
     for user in &users[20..] {
@@ -186,7 +185,7 @@ async fn a_regular_of_a_room_without_lives_comes_to_a_new_shard_with_the_next_en
         let partition = format!("tencent#1400000000#room#lobby#{}", shard_of("ada", shards));
         (partition, section.to_owned())
     };
-    let (enter, exit) = (tencent::EventName::EnterRoom, tencent::EventName::ExitRoom);
+    let (enter, exit) = (tencent::EventName::TrtcEnter, tencent::EventName::TrtcExit);
     assert_eq!(event(&handlers, enter, now).await, row("in", 4));
     start(&mut handlers, &proxy.url, of("*", 64), now).await;
     assert_eq!(event(&handlers, exit, used).await, row("left", 4));

@@ -110,8 +110,10 @@ impl FromStr for RoomPattern {
         if text.len() > MAX_BYTES {
             return Err(RoomPatternError::TooLong);
         }
-        let no_pattern =
-            |error: glob::PatternError| RoomPatternError::NoPattern { at: error.pos + 1, why: error.msg };
+        let no_pattern = |error: glob::PatternError| RoomPatternError::NoPattern {
+            at: error.pos + 1,
+            why: error.msg,
+        };
         Pattern::new(text).map(Self).map_err(no_pattern)
     }
 }
@@ -131,7 +133,8 @@ mod tests {
 
     #[test]
     fn there_are_4_to_64_shards() {
-        let numbers = [0, 3, 4, 5, 64, 65, 255].map(|number| Shards::new(number).map(Shards::number));
+        let numbers =
+            [0, 3, 4, 5, 64, 65, 255].map(|number| Shards::new(number).map(Shards::number));
         assert_eq!(numbers, [None, None, Some(4), Some(5), Some(64), None, None]);
     }
 

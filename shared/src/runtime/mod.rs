@@ -71,7 +71,8 @@ pub fn run_callback<C: Callback<Provider: Configured>>() -> Result<(), Error> {
         let client = store::connect(&aws, handler::store_limit(config.budget));
         let store = Writer::new(client, &config.table, config.retention)
             .with_room_shards(config.room_shards);
-        let (apps, ()) = tokio::join!(apps(&aws, config.budget), store.warm_up(WARM_UP_LIMIT, now()));
+        let (apps, ()) =
+            tokio::join!(apps(&aws, config.budget), store.warm_up(WARM_UP_LIMIT, now()));
         let receiver = Receiver {
             apps: apps?,
             store,
@@ -119,10 +120,7 @@ pub fn run_spill_replay() -> Result<(), Error> {
             .with_room_shards(config.room_shards);
         store.warm_up(WARM_UP_LIMIT, now()).await;
         let replay = Replay {
-            erasures: ErasureList::new(
-                Reader::new(client, &config.table),
-                ErasureList::FRESH_FOR,
-            ),
+            erasures: ErasureList::new(Reader::new(client, &config.table), ErasureList::FRESH_FOR),
             store,
             queue: Queue::new(&aws, queues.spill_queue_url),
             dead_letters: Queue::new(&aws, queues.dead_letter_queue_url),

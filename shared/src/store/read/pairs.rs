@@ -13,8 +13,7 @@ use futures::{
 
 use super::{
     super::{
-        StoreError, item,
-        keys,
+        StoreError, item, keys,
         table::{PK, SK},
     },
     Reader,
@@ -117,8 +116,7 @@ impl Reader {
     ) -> BoxStream<'a, Result<RoomSeat, StoreError>> {
         let (app, room) = (app.clone(), room.clone());
         let shards = Shards::FEWEST.number();
-        let together =
-            (rows_per_shard(at_first, shards) * usize::from(shards)).min(MOST_TOGETHER);
+        let together = (rows_per_shard(at_first, shards) * usize::from(shards)).min(MOST_TOGETHER);
         seats
             .try_chunks(together)
             .map_err(|error| error.1)

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    super::StoreError,
-    Reader,
-};
+use super::{super::StoreError, Reader};
 use crate::domain::{RoomId, Shards, UnixMillis};
 
 impl Reader {
