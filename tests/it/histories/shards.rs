@@ -109,7 +109,7 @@ struct Growth<'a> {
 impl Growth<'_> {
     /// The operator sets another number now and then, also a smaller one, and of other rooms.
     fn configure(&mut self) {
-        if self.random.u8(..6) > 0 {
+        if self.random.u8(..4) > 0 {
             return;
         }
         let number = *self.random.choice(self.numbers).unwrap();
@@ -131,7 +131,9 @@ impl Growth<'_> {
             self.instances.push(handlers.clone());
             return (handlers, true);
         }
-        (self.random.choice(&self.instances).unwrap().clone(), false)
+        let newest = self.instances.last().filter(|_| self.random.bool());
+        let instance = newest.or_else(|| self.random.choice(&self.instances));
+        (instance.unwrap().clone(), false)
     }
 
     /// Delivers callbacks at the same time, until each is answered with success.
@@ -186,9 +188,6 @@ impl Growth<'_> {
     /// Asks about one of the rooms: the reader that is as old as the history finds what a new one
     /// finds.
     async fn ask(&mut self, now: u64) -> Result<(), String> {
-        if self.random.bool() {
-            return Ok(());
-        }
         let Some(path) = self.random.choice(&self.asked.rooms) else { return Ok(()) };
         let (app, room) = path.split_at(path.match_indices('/').nth(1).unwrap().0);
         let reader = Reader::new(self.system.store().client(), TABLE_NAME);
