@@ -37,7 +37,7 @@ fn promise_3_convergent_a_room_that_grows_in_the_middle_loses_nobody() {
     let spread = Cell::new(0);
     let check = async |history: &History| {
         system.clear();
-        let grown = grow(history, &system, &NUMBERS).await?;
+        let grown = Box::pin(grow(history, &system, &NUMBERS)).await?;
         spread.set(spread.get() + grown);
         Ok(())
     };
@@ -54,7 +54,7 @@ fn promise_3_convergent_a_room_that_grows_from_4_to_64_loses_nobody() {
     let system = System::simulated();
     let check = async |history: &History| {
         system.clear();
-        grow(history, &system, &[64]).await.map(drop)
+        Box::pin(grow(history, &system, &[64])).await.map(drop)
     };
     hold(share(4), Kind { acts: "zego trtc", loses: false }, &check, &simulated_runtime());
 }
@@ -82,7 +82,7 @@ async fn grow(history: &History, system: &System, numbers: &[u8]) -> Result<usiz
         system.store().set_time(now);
         growth.deliver(together, &mut schedule).await;
         growth.check_partitions()?;
-        growth.ask(now).await?;
+        Box::pin(growth.ask(now)).await?;
     }
     played.check(history, system).await?;
     Ok(growth.partitions.values().filter(|partition| shard(partition) >= 4).count())

@@ -30,7 +30,8 @@ impl Reader {
     ) -> Result<Shards, StoreError> {
         let seen = match self.shards.fresh(now) {
             Some(seen) => seen,
-            None => self.shards.set(self.table.seen_shards().await?, now),
+            // Few reads wait for it, and its future is large.
+            None => self.shards.set(Box::pin(self.table.seen_shards()).await?, now),
         };
         Ok(seen.to_read(room))
     }

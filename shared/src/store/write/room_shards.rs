@@ -1,6 +1,6 @@
 //! Over how many shards a writer spreads new rows, and how a larger number is written down.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     super::{
@@ -16,7 +16,7 @@ use crate::domain::{RoomId, RoomShards, Shards, UnixMillis};
 /// The shards of new rows. Without a number that the table has seen, there are four.
 #[derive(Debug, Clone, Default)]
 pub(super) struct NewRows {
-    configured: Option<RoomShards>,
+    configured: Option<Arc<RoomShards>>,
     known: KnownShards,
 }
 
@@ -32,7 +32,7 @@ impl Writer {
     /// spread.
     #[must_use]
     pub fn with_room_shards(self, configured: RoomShards) -> Self {
-        let rows = NewRows { configured: Some(configured), ..self.rows };
+        let rows = NewRows { configured: Some(Arc::new(configured)), ..self.rows };
         Self { rows, ..self }
     }
 
