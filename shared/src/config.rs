@@ -8,7 +8,10 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::domain::{App, AppId, ProviderName, Settings, Track, Tracks, UnixMillis};
+use crate::domain::{
+    App, AppId, ProviderName, RoomPattern, RoomPatternError, RoomShards, Settings, Shards, Track,
+    Tracks, UnixMillis,
+};
 use crate::providers::rules;
 pub use crate::providers::{Apps, AppsError};
 #[cfg(feature = "server-api")]
@@ -49,6 +52,8 @@ const DEAD_LETTER_QUEUE_URL: &str = "ROLLCALL_SPILL_DEAD_LETTER_QUEUE_URL";
 const EVENT_BUS: &str = "ROLLCALL_EVENT_BUS";
 const SETTLE_QUEUE_URL: &str = "ROLLCALL_SETTLE_QUEUE_URL";
 const SETTLE_SECONDS: &str = "ROLLCALL_SETTLE_SECONDS";
+const ROOM_SHARDS: &str = "ROLLCALL_ROOM_SHARDS";
+const LARGE_ROOMS: &str = "ROLLCALL_LARGE_ROOMS";
 
 /// For how long nothing must change before a room is settled, unless `ROLLCALL_SETTLE_SECONDS` says
 /// otherwise.
@@ -111,6 +116,12 @@ pub enum ConfigError {
     /// `ROLLCALL_SETTLE_SECONDS` is too large.
     #[error("{SETTLE_SECONDS} has to be at most {}", MAX_SETTLE.as_secs())]
     Settle,
+    /// `ROLLCALL_ROOM_SHARDS` is too small or too large.
+    #[error("{ROOM_SHARDS} has to be {} to {}", Shards::FEWEST, Shards::MOST)]
+    RoomShards,
+    /// `ROLLCALL_LARGE_ROOMS` is no pattern.
+    #[error("{LARGE_ROOMS} {0}")]
+    LargeRooms(#[from] RoomPatternError),
     /// A variable that the function needs is not set.
     #[error("{0} has to be set")]
     Missing(&'static str),
@@ -142,6 +153,11 @@ pub struct Config {
     /// `ROLLCALL_EVENTS`: whether `relay` reads the table's stream, so that live rooms are listed;
     /// default off.
     pub events: Events,
+    /// `ROLLCALL_ROOM_SHARDS`: over how many partitions of the index new rows of a large room are
+    /// spread, 4 to 64; default 4. `ROLLCALL_LARGE_ROOMS`: a pattern of the ids of these rooms, such as
+    /// `final-*`; default `*`. The table remembers the largest number of each pattern, and a smaller
+    /// one is refused.
+    pub room_shards: RoomShards,
 }
 
 impl Config {
@@ -185,6 +201,7 @@ impl Config {
             replay_guard: if switch(REPLAY_GUARD)? { ReplayGuard::On } else { ReplayGuard::Off },
             spill_queue_url,
             events: if switch(EVENTS)? { Events::On } else { Events::Off },
+            room_shards: room_shards(number(ROOM_SHARDS)?, variable(LARGE_ROOMS)?.as_deref())?,
         })
     }
 }
@@ -196,6 +213,15 @@ fn table() -> Result<TableName, ConfigError> {
     };
     let name = variable("ROLLCALL_TABLE")?.unwrap_or_else(|| "rollcall".to_owned());
     Ok(TableName { name, index })
+}
+
+fn room_shards(number: Option<u64>, rooms: Option<&str>) -> Result<RoomShards, ConfigError> {
+    let shards = match number {
+        None => Some(Shards::FEWEST),
+        Some(number) => u8::try_from(number).ok().and_then(Shards::new),
+    };
+    let rooms = rooms.map_or_else(|| Ok(RoomPattern::all()), str::parse)?;
+    Ok(RoomShards { rooms, shards: shards.ok_or(ConfigError::RoomShards)? })
 }
 
 /// What is set about one app, as `ROLLCALL_SETTINGS` has it. It is no secret.
@@ -525,6 +551,22 @@ mod tests {
     fn other_providers_have_no_second_track() {
         let error = settings(r#"{"zego":{"1":{"rooms":"both"}}}"#).unwrap_err().to_string();
         assert!(error.starts_with("ROLLCALL_SETTINGS has `rooms` of the zego app `1`"), "{error}");
+    }
+
+    #[test]
+    fn a_room_has_4_to_64_shards_and_4_by_default() {
+        let read = |number, rooms| {
+            let shards = room_shards(number, rooms).map_err(|error| error.to_string())?;
+            Ok((shards.shards.number(), shards.rooms.as_str().to_owned()))
+        };
+        assert_eq!(read(None, None), Ok((4, "*".to_owned())));
+        assert_eq!(read(Some(64), Some("final-*")), Ok((64, "final-*".to_owned())));
+        for number in [0, 3, 65, 260, u64::MAX] {
+            let error = "ROLLCALL_ROOM_SHARDS has to be 4 to 64".to_owned();
+            assert_eq!(read(Some(number), None), Err(error));
+        }
+        let error = read(None, Some("final-[")).unwrap_err();
+        assert!(error.starts_with("ROLLCALL_LARGE_ROOMS is no pattern of room ids: "), "{error}");
     }
 
     #[test]

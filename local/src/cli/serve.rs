@@ -179,7 +179,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     };
     let repeating = erase.clone().repeat_in_time(to_repeat, runtime::now);
     servers.spawn(unless_stopped(repeating, until(stopped.clone())));
-    let writer = Writer::new(client, &config.table, config.retention);
+    let writer = with_shards(Writer::new(client, &config.table, config.retention), &config).await;
 
     let spill = match config.spill_queue_url {
         Some(url) => Some(Queue::new(&aws::from_env()?, url)),
@@ -223,6 +223,13 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
 
     serve_until_stopped(servers, stop, journal, &callbacks).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The same writer, which has written down how many shards rooms have.
+async fn with_shards(writer: Writer, config: &Config) -> Writer {
+    let writer = writer.with_room_shards(config.room_shards.clone());
+    writer.warm_up(START_LIMIT, runtime::now()).await;
+    writer
 }
 
 /// Serves until a signal or a failure. Requests in progress have some time to end.

@@ -12,6 +12,7 @@ mod observation;
 mod observed;
 mod outcome;
 mod profile;
+mod room_shards;
 mod sample;
 mod session;
 mod settings;
@@ -39,6 +40,7 @@ pub use observation::{
 pub use observed::{Observed, SEEN_ONLINE_HOLDS, SeatStay, is_ended_by, observed, observed_device};
 pub use outcome::{Counts, Outcome};
 pub use profile::{Profile, ProfileChange};
+pub use room_shards::{RoomPattern, RoomPatternError, RoomShards, Shards};
 pub use sample::{Counted, Sample};
 pub use session::{
     SessionChange, SessionEvent, SessionMark, SessionState, UNKNOWN_PLATFORM, devices_of_sessions,

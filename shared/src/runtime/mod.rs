@@ -70,9 +70,11 @@ pub fn run_callback<C: Callback<Provider: Configured>>() -> Result<(), Error> {
         let config = Config::from_env()?;
         let aws = aws::from_env()?;
         let client = store::connect(&aws, handler::store_limit(config.budget));
-        let store = Writer::new(client, &config.table, config.retention);
+        let store = Writer::new(client, &config.table, config.retention)
+            .with_room_shards(config.room_shards);
         let started = Instant::now();
-        let (apps, state) = tokio::join!(apps(&aws, config.budget), store.warm_up(WARM_UP_LIMIT));
+        let warm_up = store.warm_up(WARM_UP_LIMIT, now());
+        let (apps, state) = tokio::join!(apps(&aws, config.budget), warm_up);
         let breaker = Breaker::default();
         breaker.note_start(started, state);
         let receiver = Receiver {
@@ -98,7 +100,7 @@ pub fn run_query() -> Result<(), Error> {
         let config = Config::from_env()?;
         let client = store::connect(&aws::from_env()?, config.budget);
         let store = Reader::new(client, &config.table).with_settings(settings_from_env()?);
-        store.warm_up(WARM_UP_LIMIT).await;
+        store.warm_up(WARM_UP_LIMIT, now()).await;
         lambda_runtime::run(service(Queries {
             records: Records::new(store, ErasureList::FRESH_FOR),
             report_limits: ReportLimits::DEFAULT,
@@ -120,12 +122,12 @@ pub fn run_spill_replay() -> Result<(), Error> {
         let aws = aws::from_env()?;
         // The pace decides when a request is repeated.
         let client = store::connect_once(&aws, REPLAY_LIMIT);
+        let store = Writer::new(client.clone(), &config.table, config.retention)
+            .with_room_shards(config.room_shards);
+        store.warm_up(WARM_UP_LIMIT, now()).await;
         let replay = Replay {
-            erasures: ErasureList::new(
-                Reader::new(client.clone(), &config.table),
-                ErasureList::FRESH_FOR,
-            ),
-            store: Writer::new(client, &config.table, config.retention),
+            erasures: ErasureList::new(Reader::new(client, &config.table), ErasureList::FRESH_FOR),
+            store,
             queue: Queue::new(&aws, queues.spill_queue_url),
             dead_letters: Queue::new(&aws, queues.dead_letter_queue_url),
             gate: Gate::default(),
@@ -221,9 +223,11 @@ pub fn run_sweep() -> Result<(), Error> {
 pub fn run_reconcile() -> Result<(), Error> {
     run(async {
         let people_per_second = ReconcileConfig::from_env()?.people_per_second;
-        let Config { table, retention, .. } = Config::from_env()?;
+        let Config { table, retention, room_shards, .. } = Config::from_env()?;
         let aws = aws::from_env()?;
         let client = store::connect(&aws, REPLAY_LIMIT);
+        let writer = Writer::new(client.clone(), &table, retention).with_room_shards(room_shards);
+        writer.warm_up(WARM_UP_LIMIT, now()).await;
         let reader = Reader::new(client.clone(), &table).with_settings(settings_from_env()?);
         let accounts = match ProviderApisFrom::from_env()? {
             ProviderApisFrom::Environment(apis) => apis.into(),
@@ -233,8 +237,8 @@ pub fn run_reconcile() -> Result<(), Error> {
         let reconcile = Reconcile {
             records: Records::new(reader.clone(), ErasureList::FRESH_FOR),
             reader,
-            observer: Observer::new(client.clone(), &table, retention),
-            writer: Writer::new(client.clone(), &table, retention),
+            observer: Observer::new(client.clone(), &table, retention).spread_as(&writer),
+            writer,
             passes: PassStore::new(client, &table),
             apis: Arc::new(ServerApis::new(accounts, transport, Arc::new(now))),
             people_per_second,
@@ -256,7 +260,7 @@ pub fn run_erase() -> Result<(), Error> {
         let aws = aws::from_env()?;
         let store =
             Eraser::new(store::connect(&aws, REPLAY_LIMIT), &config.table, config.retention);
-        store.warm_up(WARM_UP_LIMIT).await;
+        store.warm_up(WARM_UP_LIMIT, now()).await;
         let limit = erase::REQUEST_LIMIT;
         let erase = if let Some(url) = queue {
             let repeats = Repeats::Queue(Box::new(Queue::new(&aws, url)));

@@ -17,6 +17,7 @@
 //! | answer about a room without lives | room | `checked` | | |
 //! | settled life | room | `settled#LIFE#REVISION` | | |
 //! | emptied room | room | `emptied#LIFE#TIME` | | |
+//! | shards that rooms ever had | `rollcall#apps` | `room_shards` | | |
 //! | lease of the sweep | `rollcall#apps` | `sweep` | | |
 //! | lease of an app's passes | `rollcall#apps` | `pass#PROVIDER#APP` | | |
 //! | room that a request asked about | `rollcall#apps` | `asked#PROVIDER#APP#ROOM` | | |
@@ -32,7 +33,7 @@
 //! | note that an app has a second track | `PROVIDER#APP#erasures` | `second_track` | | |
 //!
 //! A user's partition is `PROVIDER#APP#user#USER`, a room's `PROVIDER#APP#room#ROOM`, to which the
-//! index adds `#0` to `#3` for its shards and `#lives` for its lives. Times have 16 decimal digits,
+//! index adds `#0` to `#3` (and up to `#63` of a large room) for its shards and `#lives` for its lives. Times have 16 decimal digits,
 //! so that they sort. What `RoomEngine` reports has `%room_engine` in place of the life of a seat: no
 //! escaped id has a `%` before an `r`.
 
@@ -44,14 +45,14 @@ use sha1::{Digest, Sha1};
 use super::StoreError;
 use crate::{
     domain::{
-        App, CreatorHash, LifeId, Month, Platform, ProviderName, RoomId, SessionId, Track,
+        App, CreatorHash, LifeId, Month, Platform, ProviderName, RoomId, SessionId, Shards, Track,
         UnixMillis, UserId,
     },
     providers::NewestMark,
 };
 
-/// The number of partitions of the index that a room is spread over.
-pub(super) const SHARDS: u8 = 4;
+/// The number of partitions of the index that an app's registrations are spread over.
+pub(super) const REGISTRATION_SHARDS: u8 = 4;
 
 /// The number of partitions of the index that a month's active users are spread over. When a month
 /// begins, all of them are written at once.
@@ -87,6 +88,9 @@ pub(super) const EMPTIED: &str = "emptied#";
 
 /// The sort key of the lease of the sweep, which lies beside these apps.
 pub(super) const SWEEP: &str = "sweep";
+
+/// The sort key of the numbers of shards that the table has seen, which lie beside these apps.
+pub(super) const ROOM_SHARDS: &str = "room_shards";
 
 /// The sort key of what passes over a room remember.
 pub(super) const PASS: &str = "pass";
@@ -259,9 +263,12 @@ pub(super) fn device(platform: &Platform, connection: Option<&SessionId>) -> Str
     format!("{DEVICE}{}#{connection}", escape(platform.as_str()))
 }
 
-/// The user's shard out of `shards`. The hash never changes, because the result is stored.
+/// The user's shard out of `shards`. The hash never changes, because the result is stored. It is two
+/// bytes, so that the shards are equally full if their number is no power of two.
 fn shard_number(user: &UserId, shards: u8) -> u8 {
-    Sha1::digest(user.as_str())[0] % shards
+    let hash = Sha1::digest(user.as_str());
+    let number = u16::from_le_bytes([hash[0], hash[1]]) % u16::from(shards);
+    u8::try_from(number).unwrap_or_default() // It is less than `shards`.
 }
 
 pub(super) fn month(month: Month) -> String {
@@ -354,14 +361,14 @@ fn boundaries_of(track: Track) -> &'static str {
     }
 }
 
-/// The shard of a room's index that holds a user.
-pub(super) fn shard_of(app: &App, room: &RoomId, user: &UserId) -> String {
-    shard(app, room, shard_number(user, SHARDS))
+/// The shard of a room's index that holds a new row of a user.
+pub(super) fn shard_of(app: &App, room: &RoomId, user: &UserId, shards: Shards) -> String {
+    shard(app, room, shard_number(user, shards.number()))
 }
 
 /// The shard of an app's registrations that holds a user's.
 pub(super) fn registrations_of(app: &App, user: &UserId) -> String {
-    registrations(app, shard_number(user, SHARDS))
+    registrations(app, shard_number(user, REGISTRATION_SHARDS))
 }
 
 pub(super) fn registrations(app: &App, shard: u8) -> String {
@@ -586,7 +593,7 @@ pub(super) fn fuzz(data: &[u8]) {
             room(&app, &room_id),
             lives(&app, &room_id),
             shard(&app, &room_id, 0),
-            shard(&app, &room_id, 3),
+            shard(&app, &room_id, 63),
             registrations(&app, 0),
             signature(&app, &hash),
             erasures(&app),
@@ -646,7 +653,7 @@ mod tests {
                 assert!(keys.insert(user(&app(a), &user_id)));
                 assert!(keys.insert(room(&app(a), &room_id)));
                 assert!(keys.insert(lives(&app(a), &room_id)));
-                for number in 0..SHARDS {
+                for number in Shards::MOST.each() {
                     assert!(keys.insert(shard(&app(a), &room_id, number)));
                 }
                 let (room_id, life_id) = (a.parse().unwrap(), b.parse().unwrap());
@@ -662,9 +669,9 @@ mod tests {
     #[test]
     fn a_user_and_a_room_stay_in_their_shards() {
         let shards = ["ada", "cyd", "888120154"].map(|id| {
-            [SHARDS, MONTH_SHARDS].map(|shards| shard_number(&id.parse().unwrap(), shards))
+            [4, 64, MONTH_SHARDS].map(|shards| shard_number(&id.parse().unwrap(), shards))
         });
-        assert_eq!(shards, [[0, 4], [3, 7], [1, 9]]);
+        assert_eq!(shards, [[0, 36, 4], [3, 7, 7], [1, 9, 9]]);
         let shards =
             ["lobby", "r", "rid_1242649"].map(|id| live_of(&app("1"), &id.parse().unwrap()));
         assert_eq!(shards, [13, 13, 1].map(|shard| live(&app("1"), shard)));

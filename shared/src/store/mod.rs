@@ -16,6 +16,7 @@ mod item;
 mod keys;
 mod meter;
 mod read;
+mod room_shards;
 mod scan;
 mod settled;
 mod stream;
@@ -34,6 +35,7 @@ pub use read::{
     PeopleSource, PersonContent, PersonItem, PersonRow, Reader, RegistrationRow, RegistrationsPage,
     RoomSeat, Roster, RosterPage, RosterRow, Seat, SeatsFrom,
 };
+pub use room_shards::{SHARDS_FRESH_FOR, SHARDS_USED_AFTER};
 pub use scan::{ReceivedIn, ScanPage, ScanPlace, Scanner};
 pub use settled::{EmptiedRoom, LifeTotals, SettledLife};
 pub use stream::{Fact, FactOf, NewFact, StreamRecord};

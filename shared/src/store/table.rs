@@ -1,8 +1,6 @@
 //! The table and its index: the definition that `cargo run` and the tests use, and that a test
 //! compares with `template.yaml`; and a connection to the table.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::{
     Client,
     error::{BuildError, SdkError},
@@ -18,7 +16,6 @@ use super::{
     StoreError,
     item::{self, Item},
 };
-use crate::breaker::StoreState;
 
 /// The index that queries use.
 pub const INDEX: TableIndex = TableIndex::Gsi2;
@@ -100,28 +97,8 @@ impl Table {
         Self { client, name, index: index.into() }
     }
 
-    /// Opens the connection by reading an item that does not exist.
-    pub(super) async fn warm_up(&self, limit: Duration) -> StoreState {
-        let nothing = item::string("warm-up"); // Every key of ours contains a `#`.
-        let read = self
-            .client
-            .get_item()
-            .table_name(&self.name)
-            .key(PK, nothing.clone())
-            .key(SK, nothing)
-            .send();
-        let read =
-            tokio::time::timeout(limit, read).await.map(|read| read.map_err(StoreError::from));
-        match read.unwrap_or(Err(StoreError::OutOfTime)) {
-            Ok(_) => StoreState::Answers,
-            Err(error) => {
-                tracing::warn!(%error, "the table could not be read at start");
-                error.state()
-            }
-        }
-    }
-
-    /// One item, read consistently. A writer needs this too, for a seat that has grown too large.
+    /// One item, read consistently. A writer needs this too, at its start and for a seat that
+    /// has grown too large.
     pub(super) async fn item(&self, pk: String, sk: String) -> Result<Option<Item>, StoreError> {
         let read = self
             .client

@@ -12,6 +12,7 @@
 //! - [`repaired`]: the same by whole passes over a played server API.
 //! - [`profiles`]: passes that read the profiles that changed.
 //! - [`seen`]: any answers of a provider, whatever follows from them by the model.
+//! - [`shards`]: rooms whose rows are spread over more and more partitions of the index.
 //! - [`settle`]: rooms that are over or empty, and the checks that find them.
 //!
 //! Whatever arrived, the answers are the model's. If everything arrived, they are the truth.
@@ -44,6 +45,7 @@ mod repaired;
 mod reports;
 mod seen;
 mod settle;
+mod shards;
 mod side_by_side;
 mod spilling;
 

@@ -16,7 +16,7 @@ use super::{
         StoreError,
         erasures::is_leave_of_nameless,
         item,
-        keys::{self, SHARDS, Section},
+        keys::{self, Section},
         table::{PK, SK},
     },
     Reader,
@@ -70,15 +70,20 @@ impl Reader {
         };
         // A person who leaves meanwhile may be found in both sections. The row in `left` is then
         // the newer one.
-        let sections = (0..SHARDS).flat_map(|shard| [(shard, Section::Left), (shard, Section::In)]);
-        let partitions = sections.map(|(shard, section)| {
-            let range = (format!("{}{place}", section.prefix()), keys::rows_end(section));
-            let partition = keys::shard(app, room, shard);
-            let rows =
-                self.rows(partition, range, Direction::OldestFirst, rows_per_shard(at_first), now);
-            rows.map_ok(|(row, item)| (keys::place(&row).to_owned(), item)).boxed()
-        });
-        let merged = Merged::new(partitions.collect(), Direction::OldestFirst);
+        let (of_app, of_room) = (app.clone(), room.clone());
+        let merged = async move {
+            let shards = self.shards_of(&of_room, now).await?;
+            let page_size = rows_per_shard(at_first, shards.number());
+            let sections =
+                shards.each().flat_map(|shard| [(shard, Section::Left), (shard, Section::In)]);
+            let partitions = sections.map(|(shard, section)| {
+                let range = (format!("{}{place}", section.prefix()), keys::rows_end(section));
+                let partition = keys::shard(&of_app, &of_room, shard);
+                let rows = self.rows(partition, range, Direction::OldestFirst, page_size, now);
+                rows.map_ok(|(row, item)| (keys::place(&row).to_owned(), item)).boxed()
+            });
+            Merged::new(partitions.collect(), Direction::OldestFirst).await
+        };
         let seats = stream::once(merged).map_ok(|merged| {
             stream::try_unfold(merged, async |mut merged| {
                 Ok::<_, StoreError>(merged.next().await?.map(|row| (row, merged)))

@@ -12,11 +12,11 @@ use super::{
     super::{
         StoreError,
         item::{self, CHECKED_AT, CLOSED_AT, CREATED_AT, Item, NEWEST, SEEN_AT},
-        keys::{self, SHARDS, Section},
+        keys::{self, Section},
         table::{INDEX_PK, INDEX_SK, PK, SK},
     },
     Reader,
-    rows::{Direction, items},
+    rows::{Direction, items, read_all},
 };
 use crate::domain::{App, Boundary, Life, LifeId, RoomId, UnixMillis};
 
@@ -268,7 +268,9 @@ impl Reader {
             let ids = newest.and_then(async |item| keys::parse_life(item::text(&item, SK)?));
             ids.try_collect::<Vec<_>>().await
         };
-        let seats = (0..SHARDS)
+        let shards = self.shards_of(room, now).await?;
+        let seats = shards
+            .each()
             .flat_map(|shard| [(shard, Section::In), (shard, Section::Left)])
             .map(async |(shard, section)| {
                 let range = (section.prefix().to_owned(), keys::rows_from(section, before));
@@ -281,7 +283,7 @@ impl Reader {
                 }
                 Ok::<_, StoreError>(None)
             });
-        let (known, of_seats) = tokio::try_join!(known, try_join_all(seats))?;
+        let (known, of_seats) = tokio::try_join!(known, read_all(seats))?;
         Ok(known.into_iter().chain(of_seats.into_iter().flatten()).collect())
     }
 
@@ -362,13 +364,15 @@ impl Reader {
         room: &RoomId,
         now: UnixMillis,
     ) -> Result<NewestSeats, StoreError> {
-        let sections = (0..SHARDS).flat_map(|shard| [(shard, Section::In), (shard, Section::Left)]);
+        let shards = self.shards_of(room, now).await?;
+        let sections =
+            shards.each().flat_map(|shard| [(shard, Section::In), (shard, Section::Left)]);
         let seats = sections.map(async |(shard, section)| {
             let (seat, is_anyone_seen) = self.newest_seat(app, room, shard, section, now).await?;
             Ok::<_, StoreError>((section, seat, is_anyone_seen))
         });
         let mut newest = NewestSeats::default();
-        for (section, seat, is_anyone_seen) in try_join_all(seats).await? {
+        for (section, seat, is_anyone_seen) in read_all(seats).await? {
             let at = seat.as_ref().map(|(_, at)| *at).filter(|_| section == Section::In);
             newest.newest_in = newest.newest_in.max(at);
             newest.is_anyone_seen |= is_anyone_seen;

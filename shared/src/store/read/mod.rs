@@ -12,13 +12,14 @@ mod pairs;
 mod people;
 mod person;
 mod registration;
+mod room_shards;
 mod roster;
 mod rows;
 mod sample;
 mod seat;
 mod settled;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::{Client, operation::query::builders::QueryFluentBuilder};
 use futures::TryStreamExt;
@@ -41,6 +42,7 @@ use super::{
     erasures::Erasures,
     item::{self, Item},
     keys,
+    room_shards::KnownShards,
     table::{PK, SK, Table, TableName},
 };
 use crate::domain::{App, Settings, Track, Tracks, UnixMillis, UserId};
@@ -54,6 +56,7 @@ pub struct Reader {
     table: Table,
     erased: Arc<Erasures>,
     settings: Arc<Settings>,
+    shards: KnownShards,
 }
 
 impl Reader {
@@ -61,7 +64,8 @@ impl Reader {
     #[must_use]
     pub fn new(client: Client, table: impl Into<TableName>) -> Self {
         let (erased, settings) = (Arc::default(), Arc::default());
-        Self { table: Table::new(client, table), erased, settings }
+        let shards = KnownShards::default();
+        Self { table: Table::new(client, table), erased, settings, shards }
     }
 
     /// The same reader, to which observations that do not count by these settings are not there.
@@ -85,11 +89,6 @@ impl Reader {
         let is_media_only =
             !self.erased.has_second_track(app) && self.tracks(app).has(Track::Media);
         is_media_only || self.tracks(app) == Tracks::Both
-    }
-
-    /// Opens the connection to the table, as [`super::Writer::warm_up`] does.
-    pub async fn warm_up(&self, limit: Duration) {
-        self.table.warm_up(limit).await;
     }
 
     /// The items of a user whose sort keys begin with `prefix`, read consistently, without expired

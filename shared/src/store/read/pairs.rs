@@ -13,8 +13,7 @@ use futures::{
 
 use super::{
     super::{
-        StoreError, item,
-        keys::{self, SHARDS},
+        StoreError, item, keys,
         table::{PK, SK},
     },
     Reader,
@@ -23,7 +22,7 @@ use super::{
     rows::rows_per_shard,
     seat::{SEATS_PER_REQUEST, Seat},
 };
-use crate::domain::{App, RoomId, Track, UnixMillis, UserId};
+use crate::domain::{App, RoomId, Shards, Track, UnixMillis, UserId};
 
 /// The most seats that are looked at together.
 const MOST_TOGETHER: usize = 1000;
@@ -106,7 +105,7 @@ impl Reader {
 
     /// The seats of a room, of which each person's comes once: the one that is nearer to the
     /// beginning, with the other one. Those before `first` are not read; without it, they were read
-    /// before.
+    /// before. About `at_first` seats and some more are looked at together.
     pub(super) fn in_pairs<'a>(
         &'a self,
         app: &App,
@@ -116,7 +115,8 @@ impl Reader {
         now: UnixMillis,
     ) -> BoxStream<'a, Result<RoomSeat, StoreError>> {
         let (app, room) = (app.clone(), room.clone());
-        let together = (rows_per_shard(at_first) * usize::from(SHARDS)).min(MOST_TOGETHER);
+        let shards = Shards::FEWEST.number();
+        let together = (rows_per_shard(at_first, shards) * usize::from(shards)).min(MOST_TOGETHER);
         seats
             .try_chunks(together)
             .map_err(|error| error.1)

@@ -5,7 +5,7 @@ use futures::{Stream, TryStreamExt};
 use super::{
     super::{
         StoreError, item,
-        keys::{self, MONTH_SHARDS, SHARDS},
+        keys::{self, MONTH_SHARDS, REGISTRATION_SHARDS},
         table::PK,
     },
     Reader,
@@ -50,7 +50,7 @@ impl PeopleSource {
     pub fn parts(self) -> u8 {
         match self {
             Self::Active(_) => 2 * MONTH_SHARDS,
-            Self::Registered => SHARDS + 1,
+            Self::Registered => REGISTRATION_SHARDS + 1,
         }
     }
 
@@ -58,7 +58,7 @@ impl PeopleSource {
         match self {
             Self::Active(month) if part < MONTH_SHARDS => keys::month_shard(app, month, part),
             Self::Active(month) => keys::month_shard(app, month.before(), part - MONTH_SHARDS),
-            Self::Registered if part < SHARDS => keys::registrations(app, part),
+            Self::Registered if part < REGISTRATION_SHARDS => keys::registrations(app, part),
             Self::Registered => keys::unregistered(app),
         }
     }

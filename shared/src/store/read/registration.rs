@@ -11,7 +11,7 @@ use super::{
             self, CREATE_TIME, DETAILS, DISPLAY_NAME, EXTRA, FIRST_LOGIN, Item, OLD_DETAILS,
             PROFILE_CHANGED_AT, PROFILE_READ_AT, RECONCILED, RECORDED_AT, SOURCE,
         },
-        keys::{self, SHARDS},
+        keys::{self, REGISTRATION_SHARDS},
         table::{PK, SK},
     },
     Reader,
@@ -110,9 +110,9 @@ impl Reader {
         let start = keys::time(page.from);
         let from = page.after.filter(|after| **after > *start).map_or(start, ToOwned::to_owned);
         let to = keys::time_end(page.to);
-        let shards = (0..SHARDS).map(|shard| {
+        let shards = (0..REGISTRATION_SHARDS).map(|shard| {
             let (partition, range) = (keys::registrations(app, shard), (from.clone(), to.clone()));
-            let page_size = rows_per_shard(page.at_first);
+            let page_size = rows_per_shard(page.at_first, REGISTRATION_SHARDS);
             self.rows(partition, range, Direction::OldestFirst, page_size, now)
         });
         let after = page.after;

@@ -11,7 +11,7 @@ use super::{
     super::{
         StoreError,
         item::{self, Item},
-        keys::{self, SHARDS, Section},
+        keys::{self, Section},
         table::PK,
     },
     Reader,
@@ -116,8 +116,9 @@ impl Reader {
             Counting::Rows(most) => most,
             Counting::All => usize::MAX,
         };
-        let page_size = if most > 0 { ROWS_PER_READ } else { rows_per_shard(page.limit) };
-        let shards = (0..SHARDS).map(|shard| {
+        let shards = self.shards_of(room, now).await?;
+        let page_size = rows_per_shard(most.max(page.limit), shards.number()).min(ROWS_PER_READ);
+        let shards = shards.each().map(|shard| {
             let (partition, range) = (keys::shard(app, room, shard), (from.clone(), to.clone()));
             self.rows(partition, range, Direction::NewestFirst, page_size, now)
         });
@@ -258,7 +259,7 @@ impl Reader {
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
         let range = (keys::rows_from(Section::In, page.since), keys::rows_end(Section::In));
-        for shard in 0..SHARDS {
+        for shard in self.shards_of(room, now).await?.each() {
             let partition = keys::shard(app, room, shard);
             let mut rows = self.rows(partition, range.clone(), Direction::NewestFirst, 1, now);
             while let Some((_, item)) = rows.try_next().await? {
@@ -322,5 +323,5 @@ fn is_seen(member: &Member) -> bool {
     member.seat.is_only_seen()
 }
 
-/// How many rows one read requests when all of them are needed. DynamoDB returns up to a megabyte.
+/// How many rows one read requests at most when all of them are needed. DynamoDB returns up to a megabyte.
 const ROWS_PER_READ: usize = 1000;

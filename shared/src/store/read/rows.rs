@@ -3,7 +3,6 @@
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use futures::{
     Stream, StreamExt, TryStreamExt,
-    future::try_join_all,
     stream::{self, BoxStream},
 };
 
@@ -11,7 +10,6 @@ use super::{
     super::{
         StoreError,
         item::{self, Item},
-        keys::SHARDS,
         table::{INDEX_PK, INDEX_SK},
     },
     Reader,
@@ -31,10 +29,23 @@ pub(super) type Row = (String, Item);
 /// The most items that one request asks for, unless it asks for as many as fit into a megabyte.
 const MAX_PAGE: usize = 1000;
 
+/// How many requests of one query are in progress at the same time: the first answer of a function
+/// has to open a connection for each of them.
+const CONCURRENT_REQUESTS: usize = 16;
+
 /// How many rows to read from each shard for a page of so many: they are spread almost evenly.
-pub(super) fn rows_per_shard(limit: usize) -> usize {
-    let evenly = limit / usize::from(SHARDS);
+pub(super) fn rows_per_shard(limit: usize, shards: u8) -> usize {
+    let evenly = limit / usize::from(shards);
     evenly + evenly / 4 + 8
+}
+
+/// Reads all of these, some of them at the same time.
+pub(super) async fn read_all<T, F>(reads: impl Iterator<Item = F>) -> Result<Vec<T>, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let reads: Vec<F> = reads.collect();
+    stream::iter(reads).buffered(CONCURRENT_REQUESTS).try_collect().await
 }
 
 impl Reader {
@@ -114,12 +125,12 @@ pub(super) struct Merged<'a> {
 }
 
 impl<'a> Merged<'a> {
-    /// Reads the first row of each partition, all at the same time.
+    /// Reads the first row of each partition.
     pub(super) async fn new(
         mut partitions: Vec<BoxStream<'a, Result<Row, StoreError>>>,
         direction: Direction,
     ) -> Result<Self, StoreError> {
-        let heads = try_join_all(partitions.iter_mut().map(TryStreamExt::try_next)).await?;
+        let heads = read_all(partitions.iter_mut().map(TryStreamExt::try_next)).await?;
         Ok(Self { partitions, heads, direction })
     }
 
@@ -137,24 +148,31 @@ impl<'a> Merged<'a> {
         Ok(std::mem::replace(&mut self.heads[number], next))
     }
 
-    /// All remaining rows, in no order, from all partitions at the same time.
+    /// All remaining rows, in no order, from several partitions at the same time.
     pub(super) fn rest(self) -> impl Stream<Item = Result<Row, StoreError>> + Send + 'a {
         let heads = stream::iter(self.heads.into_iter().flatten().map(Ok));
-        heads.chain(stream::select_all(self.partitions))
+        let partitions = stream::iter(self.partitions);
+        heads.chain(partitions.flatten_unordered(CONCURRENT_REQUESTS))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Shards;
 
     #[test]
     fn a_page_is_one_read_of_each_shard_and_little_more_than_it_returns() {
-        for limit in [1, 10, 100, 1000] {
-            let rows = rows_per_shard(limit) * usize::from(SHARDS);
-            // Also if a shard holds a quarter more than its share.
-            let expected = limit * 5 / 4;
-            assert!((expected..=expected + 40).contains(&rows), "{limit}: {rows}");
+        for shards in [Shards::FEWEST, Shards::MOST] {
+            for limit in [1, 10, 100, 1000] {
+                let rows = rows_per_shard(limit, shards.number()) * usize::from(shards.number());
+                // Also if a shard holds a quarter more than its share.
+                let expected = limit * 5 / 4;
+                let spare = 10 * usize::from(shards.number());
+                let evenly = limit - limit % usize::from(shards.number());
+                assert!((evenly * 5 / 4..=expected + spare).contains(&rows), "{limit}: {rows}");
+                assert!(rows >= expected, "{limit}: {rows}");
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ mod observation;
 mod pass;
 mod profile;
 mod registration;
+mod room_shards;
 mod seat;
 mod session;
 mod settle;
@@ -58,6 +59,7 @@ pub struct Writer {
     table: Table,
     retention: Duration,
     noted: track::Noted,
+    rows: room_shards::NewRows,
 }
 
 /// The outcomes of several changes.
@@ -86,15 +88,8 @@ impl Writer {
     /// and lives for twice that after their end.
     #[must_use]
     pub fn new(client: Client, table: impl Into<TableName>, retention: Duration) -> Self {
-        let noted = track::Noted::default();
-        Self { table: Table::new(client, table), retention, noted }
-    }
-
-    /// Opens the connection to the table by reading an item that does not exist. The first callback
-    /// then finds an open connection. If the table cannot be read, a warning is logged at start. It
-    /// takes at most `limit`. A failure does no harm: later calls connect again.
-    pub async fn warm_up(&self, limit: Duration) -> StoreState {
-        self.table.warm_up(limit).await
+        let (noted, rows) = (track::Noted::default(), room_shards::NewRows::default());
+        Self { table: Table::new(client, table), retention, noted, rows }
     }
 
     /// Stores a change. On return the change is durable.

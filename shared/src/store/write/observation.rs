@@ -22,6 +22,8 @@ use super::{
         keys::{self, Section},
         table::{INDEX_PK, INDEX_SK, PK, Table, TableName},
     },
+    Writer,
+    room_shards::NewRows,
     update::{Update, Written},
 };
 use crate::{
@@ -39,13 +41,20 @@ use crate::{
 pub struct Observer {
     pub(super) table: Table,
     retention: Duration,
+    rows: NewRows,
 }
 
 impl Observer {
     /// An observer that writes to the table of that name. What it adds is kept for `retention`.
     #[must_use]
     pub fn new(client: Client, table: impl Into<TableName>, retention: Duration) -> Self {
-        Self { table: Table::new(client, table), retention }
+        Self { table: Table::new(client, table), retention, rows: NewRows::default() }
+    }
+
+    /// The same observer, which spreads new rows of a room as a writer does.
+    #[must_use]
+    pub fn spread_as(self, writer: &Writer) -> Self {
+        Self { rows: writer.rows.clone(), ..self }
     }
 
     /// Adds an observation to its seat. `Applied` if it is the newest of its kind there;
@@ -67,8 +76,9 @@ impl Observer {
         let SeatObservation { app, user, room, seen, .. } = observation;
         self.note_seen(app, room, seen.at).await?;
         let row = keys::row(Section::In, seen.at, (None, Track::Media), user);
+        let shards = self.rows.shards_of(room, seen.at);
         let update = on_seat(observation, SEEN_IN)
-            .set(INDEX_PK, item::string(keys::shard_of(app, room, user)))
+            .set(INDEX_PK, item::string(keys::shard_of(app, room, user, shards)))
             .set(INDEX_SK, item::string(row))
             .set(EXPIRES_AT, item::number(seen.at.after(self.retention).seconds().0))
             .only_if(if_newer(SEEN_IN));

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     domain::{Mark, Outcome, SeatChange, UnixMillis},
-    providers::{SeatRules, seat_rules},
+    providers::{NewestMark, SeatRules, seat_rules},
 };
 
 /// What a write of a seat of at most a kilobyte consumes at most: one write unit for the seat, and
@@ -85,11 +85,19 @@ impl Writer {
         let SeatChange { app, user, room, roster, .. } = change;
         let life = change.life.as_ref();
         let rules = seat_rules(app.provider, room, change.track);
-        let section = Section::of((rules.newest)(&change.mark));
+        let newest = (rules.newest)(&change.mark);
+        let section = Section::of(newest);
         let row = keys::row(section, change.mark.order.time, (life, change.track), user);
-        let update = update_seat(change)
-            .set(NEWEST, item::bytes(mark.clone()))
-            .set(INDEX_PK, item::string(keys::shard_of(app, room, user)))
+        let shard = keys::shard_of(app, room, user, self.rows.shards_of(room, received_at));
+        let update = update_seat(change).set(NEWEST, item::bytes(mark.clone()));
+        // A row keeps its partition, so it is moved by its place alone, whatever the number of shards
+        // is now. A seat without a life outlasts its stays: the row of the next one is a new row, in
+        // another place anyway.
+        let update = match newest {
+            NewestMark::In if life.is_none() => update.set(INDEX_PK, item::string(shard)),
+            _ => update.set_if_missing(INDEX_PK, item::string(shard)),
+        };
+        let update = update
             .set(INDEX_SK, item::string(row))
             .set(item::EXPIRES_AT, item::number(self.seat_expiry(received_at).0))
             .set(DETAILS, item::details(&roster.details))

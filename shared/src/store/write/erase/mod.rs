@@ -124,8 +124,8 @@ impl Eraser {
     }
 
     /// Opens the connection to the table, as [`Writer::warm_up`] does.
-    pub async fn warm_up(&self, limit: Duration) {
-        self.writer.warm_up(limit).await;
+    pub async fn warm_up(&self, limit: Duration, now: UnixMillis) {
+        self.writer.warm_up(limit, now).await;
     }
 
     /// Erases what is stored about a person and is not newer than `at`, until `deadline`.
