@@ -10,7 +10,7 @@ use super::RoomId;
 const MAX_BYTES: usize = 100;
 
 /// A number of partitions of the index, from 4 to 64. Each takes about 1,000 entries or 500 leaves a
-/// second, and each is one more query for whoever reads the room.
+/// second, and each is one more query for a reader of the room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Shards(u8);
 

@@ -118,7 +118,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever asks when, and however the network delays a request by less than a tenth of a
+        /// In any order of questions, and however the network delays a request by less than a tenth of a
         /// second: no second has more requests than a limit allows.
         #[test]
         fn no_window_ever_has_more_requests_than_the_limit(

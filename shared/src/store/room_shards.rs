@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(SeenShards::read(&Item::new()).unwrap(), SeenShards::default());
     }
 
-    /// Whoever cannot read what a newer version wrote must not leave out rows.
+    /// A reader that cannot read what a newer version wrote must not leave out rows.
     #[test]
     fn what_cannot_be_read_is_an_error() {
         for name in ["shards_128_2a", "shards_8", "shards_8_2", "shards_8_5b", "other"] {
