@@ -33,9 +33,9 @@
 //! | note that an app has a second track | `PROVIDER#APP#erasures` | `second_track` | | |
 //!
 //! A user's partition is `PROVIDER#APP#user#USER`, a room's `PROVIDER#APP#room#ROOM`, to which the
-//! index adds `#0` to `#3` (and up to `#63` of a large room) for its shards and `#lives` for its lives. Times have 16 decimal digits,
-//! so that they sort. What `RoomEngine` reports has `%room_engine` in place of the life of a seat: no
-//! escaped id has a `%` before an `r`.
+//! index adds `#0` to `#3` (and up to `#63` of a large room) for its shards and `#lives` for its
+//! lives. Times have 16 decimal digits, so that they sort. What `RoomEngine` reports has
+//! `%room_engine` in place of the life of a seat: no escaped id has a `%` before an `r`.
 
 use std::time::Duration;
 

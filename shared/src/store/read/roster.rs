@@ -323,5 +323,6 @@ fn is_seen(member: &Member) -> bool {
     member.seat.is_only_seen()
 }
 
-/// How many rows one read requests at most when all of them are needed. DynamoDB returns up to a megabyte.
+/// How many rows one read requests at most when all of them are needed. DynamoDB returns up to a
+/// megabyte.
 const ROWS_PER_READ: usize = 1000;
