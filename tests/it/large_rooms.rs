@@ -142,7 +142,7 @@ async fn pages(
 async fn twenty_thousand_people_in_one_room_are_found_and_counted() {
     let (database, proxy, mut handlers) = Handlers::observed().await;
     // What is tested here is the number of people, also on a busy machine.
-    handlers.queries.report_limits.time = Duration::from_mins(5);
+    handlers.queries.limits.time = Duration::from_mins(5);
     fill(&database, &handlers, logins(1), PEOPLE).await;
     proxy.take();
     proxy.take_units();

@@ -10,6 +10,7 @@ mod data;
 mod error;
 mod explain;
 mod format;
+mod limits;
 mod names;
 mod presence;
 mod reasons;
@@ -21,8 +22,10 @@ mod rows;
 mod stats;
 mod usage;
 
+use tokio::time::{Instant, timeout_at};
+
 pub use error::QueryError;
-pub use reports::ReportLimits;
+pub use limits::QueryLimits;
 
 use self::{
     answer::{Answer, answers},
@@ -70,8 +73,8 @@ const LAST_TIME: UnixMillis = UnixMillis(9_999_999_999_999_998);
 pub struct Queries {
     /// What is known of all apps.
     pub records: Records,
-    /// How large a report may become.
-    pub report_limits: ReportLimits,
+    /// How much one query may take.
+    pub limits: QueryLimits,
     /// Whether live rooms are listed.
     pub events: Events,
 }
@@ -115,7 +118,9 @@ impl Queries {
                 QueryError::Record(error) => {
                     tracing::error!(%error, "a query could not be answered");
                 }
-                QueryError::TooLarge(_) => tracing::warn!(%error, "a query asks for too much"),
+                QueryError::TooLarge(_) | QueryError::TakesTooLong(_) => {
+                    tracing::warn!(%error, "a query asks for too much")
+                }
                 _ => {}
             }
             error.reply()
@@ -125,7 +130,15 @@ impl Queries {
     async fn try_answer(&self, request: &Request) -> Result<Reply, QueryError> {
         let parameters = Parameters::read(&request.query);
         let (app, query) = route(request, &parameters)?;
-        let view = self.records.at(&app, request.received_at).await?;
+        let (records, now) = (&self.records, request.received_at);
+        let deadline = Instant::now() + self.limits.time;
+        let (view, rows) = match &query {
+            Query::Room(room) if parameters.get("next")?.is_none() => {
+                let (view, rows) = records.at_room(&app, room, parameters.limit()?, now).await?;
+                (view, Some(rows))
+            }
+            _ => (records.at(&app, now).await?, None),
+        };
         let record = view.record();
         Ok(match query {
             Query::User(user) => {
@@ -144,7 +157,8 @@ impl Queries {
                     changes: parameters.changes()?,
                     people: parameters.people()?,
                 };
-                room::room(record, &room, page).await?.reply()
+                let answer = timeout_at(deadline, room::room(record, &room, rows, page)).await;
+                answer.map_err(|_| QueryError::TakesTooLong(self.limits.time))??.reply()
             }
             Query::LiveRooms | Query::Stats if self.events == Events::Off => {
                 return Err(QueryError::EventsOff);
@@ -172,14 +186,14 @@ impl Queries {
             }
             Query::UserReport(user) => {
                 let format = Format::of(request, &parameters)?;
-                format.reply(&reports::user(record, &user, &parameters, self.report_limits).await?)
+                format.reply(&reports::user(record, &user, &parameters, self.limits).await?)
             }
             Query::RoomReport(room) => {
                 let format = Format::of(request, &parameters)?;
-                format.reply(&reports::room(record, &room, &parameters, self.report_limits).await?)
+                format.reply(&reports::room(record, &room, &parameters, self.limits).await?)
             }
             Query::Together(room) => {
-                reports::together(record, &room, &parameters, self.report_limits).await?.reply()
+                reports::together(record, &room, &parameters, self.limits).await?.reply()
             }
             Query::Registration(user) => registrations::user(record, &user).await?.reply(),
             Query::Data(user) => data::user(record, &user, parameters.list_page()?).await?.reply(),

@@ -21,6 +21,8 @@ mod visits;
 
 use std::{borrow::Cow, time::Duration};
 
+use futures::try_join;
+
 pub use self::{
     attendance::{PersonSeats, RoomSeats, SeatVisits},
     check::DeviceForCheck,
@@ -40,7 +42,7 @@ pub use self::{
     samples::{utc_day, utc_hour},
     stay::{DeviceStay, RoomStay, Stay},
 };
-pub use crate::store::Account;
+pub use crate::store::{Account, NewestRows};
 use crate::{
     domain::{App, ProviderName, Role, RoomId, Track, UnixMillis},
     providers::{self, Months, RoomEnds, Rules},
@@ -71,6 +73,23 @@ impl Records {
     pub async fn at<'a>(&self, app: &'a App, now: UnixMillis) -> Result<View<'a>, RecordError> {
         let erased = self.erasures.of(app, now).await?;
         Ok(View { store: self.reader.without(erased), app, now })
+    }
+
+    /// The same, and at the same time the newest rows of a room, as many as a page of `limit` people
+    /// needs.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn at_room<'a>(
+        &self,
+        app: &'a App,
+        room: &RoomId,
+        limit: usize,
+        now: UnixMillis,
+    ) -> Result<(View<'a>, NewestRows), RecordError> {
+        let rows = Record { store: &self.reader, app, now }.newest_rows(room, limit);
+        try_join!(self.at(app, now), rows)
     }
 }
 
