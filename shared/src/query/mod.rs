@@ -22,7 +22,7 @@ mod rows;
 mod stats;
 mod usage;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 pub use error::QueryError;
 pub use limits::QueryLimits;
@@ -40,7 +40,7 @@ use crate::{
     config::Events,
     domain::{App, Month, ProviderName, RoomId, UnixMillis, UserId},
     http::{Parameters, Reply, Request, id_in_path},
-    record::{self, Records},
+    record::{self, RecordError, Records},
     routes::{self, MatchedQuery},
 };
 
@@ -130,14 +130,34 @@ impl Queries {
     async fn try_answer(&self, request: &Request) -> Result<Reply, QueryError> {
         let parameters = Parameters::read(&request.query);
         let (app, query) = route(request, &parameters)?;
+        if !matches!(query, Query::Room(_)) {
+            return self.of_record(request, &parameters, &app, query).await;
+        }
+        let reads_all =
+            parameters.people()? == CountPeople::All || parameters.changes()? == CountChanges::Yes;
+        let answer = self.of_record(request, &parameters, &app, query);
+        timeout(self.limits.time, answer).await.unwrap_or_else(|_| {
+            Err(match reads_all {
+                true => QueryError::TakesTooLong(self.limits.time),
+                false => RecordError::out_of_time().into(),
+            })
+        })
+    }
+
+    async fn of_record(
+        &self,
+        request: &Request,
+        parameters: &Parameters,
+        app: &App,
+        query: Query,
+    ) -> Result<Reply, QueryError> {
         let (records, now) = (&self.records, request.received_at);
-        let deadline = Instant::now() + self.limits.time;
         let (view, rows) = match &query {
             Query::Room(room) if parameters.get("next")?.is_none() => {
-                let (view, rows) = records.at_room(&app, room, parameters.limit()?, now).await?;
+                let (view, rows) = records.at_room(app, room, parameters.limit()?, now).await?;
                 (view, Some(rows))
             }
-            _ => (records.at(&app, now).await?, None),
+            _ => (records.at(app, now).await?, None),
         };
         let record = view.record();
         Ok(match query {
@@ -157,26 +177,25 @@ impl Queries {
                     changes: parameters.changes()?,
                     people: parameters.people()?,
                 };
-                let answer = timeout_at(deadline, room::room(record, &room, rows, page)).await;
-                answer.map_err(|_| QueryError::TakesTooLong(self.limits.time))??.reply()
+                room::room(record, &room, rows, page).await?.reply()
             }
             Query::LiveRooms | Query::Stats if self.events == Events::Off => {
                 return Err(QueryError::EventsOff);
             }
             Query::LiveRooms => {
-                let format = Format::of(request, &parameters)?;
-                format.reply(&rooms::live(record, &parameters).await?)
+                let format = Format::of(request, parameters)?;
+                format.reply(&rooms::live(record, parameters).await?)
             }
             Query::Stats => {
-                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                let (page, format) = (parameters.page()?, Format::of(request, parameters)?);
                 format.reply(&stats::samples(record, &page).await?)
             }
             Query::UserAttendance(user) => {
-                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                let (page, format) = (parameters.page()?, Format::of(request, parameters)?);
                 format.reply(&attendance::user(record, &user, &page).await?)
             }
             Query::RoomAttendance(room) => {
-                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                let (page, format) = (parameters.page()?, Format::of(request, parameters)?);
                 format.reply(&attendance::room(record, &room, &page).await?)
             }
             Query::Explain(user, room) => {
@@ -185,21 +204,21 @@ impl Queries {
                 explain::user(record, &user, page).await?.reply()
             }
             Query::UserReport(user) => {
-                let format = Format::of(request, &parameters)?;
-                format.reply(&reports::user(record, &user, &parameters, self.limits).await?)
+                let format = Format::of(request, parameters)?;
+                format.reply(&reports::user(record, &user, parameters, self.limits).await?)
             }
             Query::RoomReport(room) => {
-                let format = Format::of(request, &parameters)?;
-                format.reply(&reports::room(record, &room, &parameters, self.limits).await?)
+                let format = Format::of(request, parameters)?;
+                format.reply(&reports::room(record, &room, parameters, self.limits).await?)
             }
             Query::Together(room) => {
-                reports::together(record, &room, &parameters, self.limits).await?.reply()
+                reports::together(record, &room, parameters, self.limits).await?.reply()
             }
             Query::Registration(user) => registrations::user(record, &user).await?.reply(),
             Query::Data(user) => data::user(record, &user, parameters.list_page()?).await?.reply(),
             Query::Erasures => data::erasures(record, parameters.list_page()?).await?.reply(),
             Query::Registrations => {
-                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                let (page, format) = (parameters.page()?, Format::of(request, parameters)?);
                 format.reply(&registrations::list(record, &page, parameters.extra()?).await?)
             }
             Query::Usage(month) => usage::month(record, month).await?.reply(),

@@ -164,6 +164,14 @@ impl Record<'_> {
 #[error(transparent)]
 pub struct RecordError(#[from] StoreError);
 
+impl RecordError {
+    /// They were not read in the time that there was.
+    #[must_use]
+    pub fn out_of_time() -> Self {
+        Self(StoreError::OutOfTime)
+    }
+}
+
 /// Whether a provider's active users are counted by month.
 #[must_use]
 pub fn counts_months(provider: ProviderName) -> bool {
