@@ -38,11 +38,11 @@ pub use self::{
         ReportError, RoomDays, RoomQuestion, RoomReport, RoomTotals, Span, Timezone, TimezoneError,
         Together, Whom, Window,
     },
-    room::{Changes, Member, Members, Room},
+    room::{Changes, Member, Members, NewestRows, Room},
     samples::{utc_day, utc_hour},
     stay::{DeviceStay, RoomStay, Stay},
 };
-pub use crate::store::{Account, NewestRows};
+pub use crate::store::Account;
 use crate::{
     domain::{App, ProviderName, Role, RoomId, Track, UnixMillis},
     providers::{self, Months, RoomEnds, Rules},

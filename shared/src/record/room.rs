@@ -16,9 +16,7 @@ use crate::{
         MAX_EVENT_TIME_AHEAD, RoomId, SeatStay, Track, UnixMillis, UserId, Visit, is_ended_by,
     },
     providers::{RoomEnds, Rules, boundary_effect},
-    store::{
-        self, IsIn, NewestLives, NewestRows, RosterPage, RosterRow, Seat, SeatsFrom, StoreError,
-    },
+    store::{self, IsIn, NewestLives, RosterPage, RosterRow, Seat, SeatsFrom, StoreError},
 };
 
 /// How many members are read at the same time.
@@ -48,6 +46,10 @@ struct TrackBoundaries {
     track: Track,
     boundaries: Boundaries,
 }
+
+/// The newest rows of a room: what the newest life, the count and the first page are found in.
+#[derive(Debug, Clone)]
+pub struct NewestRows(store::NewestRows);
 
 /// A page of the people in a room, the newest session first.
 #[expect(missing_debug_implementations, reason = "it holds a stream")]
@@ -250,10 +252,10 @@ impl<'a> Record<'a> {
     /// [`RecordError`] if the records cannot be read.
     pub async fn newest_rows(self, id: &RoomId, limit: usize) -> Result<NewestRows, RecordError> {
         let Self { store, app, now } = self;
-        Ok(match self.room_ends(id) {
+        Ok(NewestRows(match self.room_ends(id) {
             RoomEnds::Lives => store.newest_rows_and_lives(app, id, limit, now).await?,
             RoomEnds::Boundaries(_) => store.newest_rows(app, id, limit, now).await?,
-        })
+        }))
     }
 
     /// What is known of a room, when its newest rows were read; `None` if nothing is.
@@ -264,7 +266,7 @@ impl<'a> Record<'a> {
     pub async fn room_of(
         self,
         id: &RoomId,
-        rows: &mut NewestRows,
+        NewestRows(rows): &mut NewestRows,
     ) -> Result<Option<Room>, RecordError> {
         let Self { store, app, now } = self;
         let state = match self.room_ends(id) {
@@ -334,6 +336,7 @@ impl<'a> Record<'a> {
     ) -> Result<Members<'a>, RecordError> {
         let (since, life) = (room.since(), room.life());
         let page = RosterPage { since, after, limit, counting, life, is_in };
+        let rows = rows.map(|NewestRows(rows)| rows);
         let roster = self.store.roster(self.app, &room.id, &page, rows, self.now).await?;
         let room = room.clone();
         let rows = stream::iter(roster.members)
