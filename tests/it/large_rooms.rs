@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
+    ops::Range,
     time::{Duration, Instant},
 };
 
@@ -26,7 +27,8 @@ use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 
 use crate::support::{
-    Database, Fleet, Handlers, RETENTION, SECRET, TABLE_NAME, gateway_event, secrets, zego_event,
+    Database, Fleet, Handlers, Proxy, RETENTION, SECRET, TABLE_NAME, gateway_event, secrets,
+    zego_event,
 };
 
 const START: u64 = 1_790_000_000_000;
@@ -90,9 +92,9 @@ fn logins(visits: u32) -> Vec<Event> {
     (0..u64::from(visits)).map(|visit| login(visit, visit + 1, START + visit)).collect()
 }
 
-/// Ada does this in the lobby. Then `people` others do the same. They differ from her only in their
-/// names, their sequences and their times in the index.
-async fn fill(database: &Database, handlers: &Handlers, of_ada: Vec<Event>, people: u32) {
+/// Ada does this in the lobby, and the others with these numbers do the same. They differ from her
+/// only in their names, their sequences and their times in the index.
+async fn fill(database: &Database, handlers: &Handlers, of_ada: Vec<Event>, others: Range<u32>) {
     let secret = Secret::new(SECRET.to_owned()).unwrap();
     for event in of_ada {
         handlers.deliver(&event.callback(&secret, NOW.seconds(), "1"), NOW).await;
@@ -100,21 +102,67 @@ async fn fill(database: &Database, handlers: &Handlers, of_ada: Vec<Event>, peop
     let query = database.client.query().table_name(TABLE_NAME).key_condition_expression("pk = :pk");
     let ada = AttributeValue::S("zego#1#user#ada".to_owned());
     let items = query.expression_attribute_values(":pk", ada).send().await.unwrap().items.unwrap();
-    let others = (1..people).flat_map(|number| {
+    let others = others.flat_map(|number| {
         items.iter().map(move |item| {
             let put = PutRequest::builder().set_item(Some(of_somebody_else(item, number)));
             WriteRequest::builder().put_request(put.build().unwrap()).build()
         })
     });
-    let others: Vec<_> = others.collect();
-    let batches = others.chunks(25).map(|puts| {
-        let batch = database.client.batch_write_item().request_items(TABLE_NAME, puts.to_vec());
+    let batches = stream::iter(others).chunks(25).map(|puts| {
+        let batch = database.client.batch_write_item().request_items(TABLE_NAME, puts);
         batch.send()
     });
-    let batches: Vec<_> = batches.collect();
-    let mut done = stream::iter(batches).buffer_unordered(4);
+    let mut done = batches.buffer_unordered(4);
     while let Some(written) = done.next().await {
         assert_eq!(written.unwrap().unprocessed_items.map_or(0, |items| items.len()), 0);
+    }
+}
+
+const LOBBY: &str = "/presence/zego/1/rooms/lobby";
+
+/// How many requests and read units the first page of the room costs, asked of a process that has
+/// just started.
+async fn first_page(proxy: &Proxy, query: &str) -> (usize, f64) {
+    proxy.take();
+    proxy.take_units();
+    let mut handlers = Handlers::on(&proxy.url);
+    // A debug build on a busy machine may need more than the time of a page.
+    handlers.queries.limits.time = Duration::from_mins(5);
+    let (status, page) = handlers.get(LOBBY, query, NOW).await;
+    assert_eq!(status, 200, "{page}");
+    let at_least = if query.contains("count=false") { Value::Null } else { json!(5000) };
+    assert_eq!([&page["online"], &page["online_at_least"]], [&Value::Null, &at_least]);
+    let limit = if query.contains("limit=1000") { 1000 } else { 100 };
+    assert_eq!(page["members"].as_array().unwrap().len(), limit);
+    (proxy.take().len(), proxy.take_units())
+}
+
+/// What a first page may cost, whatever the size of the room.
+async fn first_pages(proxy: &Proxy, people: u32) -> Vec<(usize, f64)> {
+    let mut costs = Vec::new();
+    let limits = [
+        ("", 12, 250.0),
+        ("limit=1000", 12, 250.0),
+        ("count=false", 8, 12.0),
+        ("limit=1000&count=false", 12, 60.0),
+    ];
+    for (query, most_requests, most_units) in limits {
+        let (requests, units) = first_page(proxy, query).await;
+        println!("first page of {people}, {query:?}: {units} read units, {requests} requests");
+        assert!(requests <= most_requests && units <= most_units, "{query}");
+        costs.push((requests, units));
+    }
+    costs
+}
+
+/// `docs/design.md` has what is printed.
+#[tokio::test]
+#[ignore = "writes half a million people, which takes minutes"]
+async fn the_first_page_of_half_a_million_people() {
+    let (database, proxy, handlers) = Handlers::observed().await;
+    for (from, people) in [(1, 20_000), (20_000, 100_000), (100_000, 500_000)] {
+        fill(&database, &handlers, logins(1), from..people).await;
+        first_pages(&proxy, people).await;
     }
 }
 
@@ -142,12 +190,16 @@ async fn pages(
 async fn twenty_thousand_people_in_one_room_are_found_and_counted() {
     let (database, proxy, mut handlers) = Handlers::observed().await;
     // What is tested here is the number of people, also on a busy machine.
-    handlers.queries.report_limits.time = Duration::from_mins(5);
-    fill(&database, &handlers, logins(1), PEOPLE).await;
-    proxy.take();
-    proxy.take_units();
+    handlers.queries.limits.time = Duration::from_mins(5);
+    fill(&database, &handlers, logins(1), 1..PEOPLE / 2).await;
+    let of_half = first_pages(&proxy, PEOPLE / 2).await;
+    fill(&database, &handlers, logins(1), PEOPLE / 2..PEOPLE).await;
+    for ((requests, units), half) in first_pages(&proxy, PEOPLE).await.into_iter().zip(of_half) {
+        // The rows of twice as many people are a little longer.
+        assert!(requests == half.0 && (units - half.1).abs() < 4.0, "{units}, {half:?}");
+    }
 
-    let room = "/presence/zego/1/rooms/lobby";
+    let room = LOBBY;
     for (count, online, at_least) in [("", None, Some(5000)), ("&count=false", None, None)] {
         let (_, page) = handlers.get(room, &format!("limit=100{count}"), NOW).await;
         let counted = (page["online"].as_u64(), page["online_at_least"].as_u64());
@@ -219,7 +271,7 @@ async fn twenty_thousand_people_in_one_room_are_found_and_counted() {
     assert_eq!(first["rows"][999]["user"], "user00999");
 
     // One more is too many, but not in a shorter span, nor for two people.
-    fill(&database, &handlers, logins(1), PEOPLE + 1).await;
+    fill(&database, &handlers, logins(1), PEOPLE..PEOPLE + 1).await;
     let (status, answer) = handlers.get(report, "", NOW).await;
     assert_eq!((status.as_u16(), &answer["error"]["code"]), (503, &"too_large".into()));
     let message = answer["error"]["message"].as_str().unwrap();
@@ -260,7 +312,7 @@ async fn a_report_of_twenty_thousand_people_needs_little_memory() {
         });
         [login].into_iter().chain(logout)
     });
-    fill(&database, &handlers, of_ada.collect(), PEOPLE).await;
+    fill(&database, &handlers, of_ada.collect(), 1..PEOPLE).await;
 
     let limit = Duration::from_secs(20);
     let environment = vec![
@@ -314,7 +366,7 @@ async fn a_report_of_twenty_thousand_people_needs_little_memory() {
 #[tokio::test]
 async fn a_hundred_thousand_visits_of_one_room_are_paged_a_few_seats_at_a_time() {
     let (database, proxy, handlers) = Handlers::observed().await;
-    fill(&database, &handlers, logins(VISITS), REGULARS).await;
+    fill(&database, &handlers, logins(VISITS), 1..REGULARS).await;
     proxy.take();
     proxy.take_units();
 

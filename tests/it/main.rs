@@ -41,6 +41,7 @@ mod request_id;
 mod resync;
 mod robots;
 mod room_engine;
+mod room_page;
 mod room_shards;
 mod rooms;
 mod seats;

@@ -368,7 +368,7 @@ async fn a_report_that_takes_too_long_is_refused_and_the_answer_says_what_to_ask
     let (_database, proxy, handlers) = Handlers::observed().await;
     deliver(&handlers, lesson()).await;
     let mut hasty = handlers.clone();
-    hasty.queries.report_limits.time = Duration::from_millis(50);
+    hasty.queries.limits.time = Duration::from_millis(50);
     // The erasures are read before the report begins.
     let is_report = |request: &str| !request.contains("#erasures");
     proxy.faults(move |request| is_report(&request.body).then_some(Fault::Hang));
@@ -384,7 +384,7 @@ async fn a_report_that_takes_too_long_is_refused_and_the_answer_says_what_to_ask
         assert!(message.contains("`from`") && message.contains(instead), "{message}");
     }
     proxy.break_with(None);
-    hasty.queries.report_limits.time = handlers.queries.report_limits.time;
+    hasty.queries.limits.time = handlers.queries.limits.time;
     assert_eq!(hasty.get(ROOM, "", at(3600)).await.0, 200);
 }
 
@@ -394,7 +394,7 @@ async fn more_spans_than_an_answer_can_have_are_refused() {
     deliver(&handlers, lesson()).await;
     let spans = async |limit: usize, query: &str| {
         let mut limited = handlers.clone();
-        limited.queries.report_limits.spans = limit;
+        limited.queries.limits.spans = limit;
         let query = format!("a=ada&b=bob&{query}");
         limited.get(&format!("{ROOM}/together"), &query, at(3600)).await
     };

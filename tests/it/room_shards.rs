@@ -135,18 +135,18 @@ async fn everybody_is_found_once_while_a_room_grows_from_4_to_64() {
     };
     let [presence, attendance] = ["/presence/zego/1/rooms/lobby", "/attendance/zego/1/rooms/lobby"];
     let (found, requests) = ask(&handlers, presence, now).await;
-    assert_eq!((found.len(), requests), (20, [16, 1]));
-    // Nine small queries for the newest life, the life, a query of each shard, and the erasures.
+    assert_eq!((found.len(), requests), (20, [8, 1]));
+    // The newest lives, a query of each shard, the newest life, and the erasures.
     let (_, requests) = ask(&handlers, presence, now).await;
-    assert_eq!(requests, [15, 0]);
+    assert_eq!(requests, [7, 0]);
 
     start(&mut handlers, &proxy.url, of("*", 64), now).await;
     // The reader still believes that there are four. So does everyone who writes.
     let (_, requests) = ask(&handlers, presence, now).await;
-    assert_eq!(requests, [15, 0]);
+    assert_eq!(requests, [7, 0]);
     let later = now.after(SHARDS_FRESH_FOR);
     let (_, requests) = ask(&handlers, presence, later).await;
-    assert_eq!(requests, [3 * 64 + 4, 1]);
+    assert_eq!(requests, [64 + 4, 1]);
 
     let used = now.after(SHARDS_USED_AFTER);
     for user in &users[20..] {

@@ -915,7 +915,7 @@ fn the_templates_secrets_can_be_read() {
 fn a_report_ends_before_its_function_does() {
     let template = yaml("template.yaml");
     let timeout = template["Resources"]["Query"]["Properties"]["Timeout"].as_u64().unwrap();
-    assert!(rollcall::query::ReportLimits::DEFAULT.time.as_secs() + 2 <= timeout);
+    assert!(rollcall::query::QueryLimits::DEFAULT.time.as_secs() + 2 <= timeout);
 }
 
 /// Timeouts above the provider's would hide our own 503.

@@ -20,7 +20,7 @@ use rollcall::{
     domain::Settings,
     erase::{self, Erase, Repeats},
     handler::{self, Receiver},
-    query::{Queries, ReportLimits},
+    query::{Queries, QueryLimits},
     queue::Queue,
     record::Records,
     relay::LiveRooms,
@@ -212,8 +212,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     }
     let (user_sigs, zego_tokens) = (UserSigs { apps: apps.clone() }, ZegoTokens { apps });
     let records = Records::new(reader, Duration::ZERO);
-    let queries =
-        Queries { records, report_limits: ReportLimits::DEFAULT, events: args.events.into() };
+    let queries = Queries { records, limits: QueryLimits::DEFAULT, events: args.events.into() };
     let handlers = Gateway { receiver, queries, erase, user_sigs, zego_tokens, reconcile };
     let (callbacks, events) = (board.callbacks.clone(), journal.clone());
     servers.spawn(async move {

@@ -111,6 +111,8 @@ pub enum ErrorCode {
     ProviderFailed,
     /// The body is too long.
     TooLarge,
+    /// To answer would take too long: something less has to be asked for, as the message says.
+    TakesTooLong,
     /// The records or the keys cannot be read at the moment.
     Unavailable,
     /// A fault of ours.

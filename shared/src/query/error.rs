@@ -1,5 +1,7 @@
 //! What can be wrong with a query, and how it is said.
 
+use std::time::Duration;
+
 use http::StatusCode;
 
 use crate::{
@@ -33,6 +35,13 @@ pub enum QueryError {
     /// It would take too much time or memory: this says what to ask instead.
     #[error("{0}")]
     TooLarge(String),
+    /// To read all people or all changes of this room would take longer than that.
+    #[error(
+        "this room has so many people that the answer takes longer than {} s: ask without \
+         `count=exact` and `changes=true`; nobody is counted with `count=false`",
+        .0.as_secs()
+    )]
+    TakesTooLong(Duration),
     /// The records could not be read. The cause is logged, and not in the answer.
     #[error("the records cannot be read just now")]
     Record(#[from] RecordError),
@@ -55,6 +64,7 @@ impl QueryError {
             Self::BadParameter(..) => (StatusCode::BAD_REQUEST, ErrorCode::BadParameter),
             Self::EventsOff => (StatusCode::CONFLICT, ErrorCode::EventsOff),
             Self::TooLarge(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TooLarge),
+            Self::TakesTooLong(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TakesTooLong),
             Self::Record(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
         };
         Reply::error(status, code, self.to_string())

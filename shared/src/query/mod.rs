@@ -10,6 +10,7 @@ mod data;
 mod error;
 mod explain;
 mod format;
+mod limits;
 mod names;
 mod presence;
 mod reasons;
@@ -21,8 +22,10 @@ mod rows;
 mod stats;
 mod usage;
 
+use tokio::time::timeout;
+
 pub use error::QueryError;
-pub use reports::ReportLimits;
+pub use limits::QueryLimits;
 
 use self::{
     answer::{Answer, answers},
@@ -37,7 +40,7 @@ use crate::{
     config::Events,
     domain::{App, Month, ProviderName, RoomId, UnixMillis, UserId},
     http::{Parameters, Reply, Request, id_in_path},
-    record::{self, Records},
+    record::{self, RecordError, Records},
     routes::{self, MatchedQuery},
 };
 
@@ -70,8 +73,8 @@ const LAST_TIME: UnixMillis = UnixMillis(9_999_999_999_999_998);
 pub struct Queries {
     /// What is known of all apps.
     pub records: Records,
-    /// How large a report may become.
-    pub report_limits: ReportLimits,
+    /// How much one query may take.
+    pub limits: QueryLimits,
     /// Whether live rooms are listed.
     pub events: Events,
 }
@@ -115,7 +118,9 @@ impl Queries {
                 QueryError::Record(error) => {
                     tracing::error!(%error, "a query could not be answered");
                 }
-                QueryError::TooLarge(_) => tracing::warn!(%error, "a query asks for too much"),
+                QueryError::TooLarge(_) | QueryError::TakesTooLong(_) => {
+                    tracing::warn!(%error, "a query asks for too much")
+                }
                 _ => {}
             }
             error.reply()
@@ -125,7 +130,35 @@ impl Queries {
     async fn try_answer(&self, request: &Request) -> Result<Reply, QueryError> {
         let parameters = Parameters::read(&request.query);
         let (app, query) = route(request, &parameters)?;
-        let view = self.records.at(&app, request.received_at).await?;
+        if !matches!(query, Query::Room(_)) {
+            return self.of_record(request, &parameters, &app, query).await;
+        }
+        let reads_all =
+            parameters.people()? == CountPeople::All || parameters.changes()? == CountChanges::Yes;
+        let answer = self.of_record(request, &parameters, &app, query);
+        timeout(self.limits.time, answer).await.unwrap_or_else(|_| {
+            Err(match reads_all {
+                true => QueryError::TakesTooLong(self.limits.time),
+                false => RecordError::out_of_time().into(),
+            })
+        })
+    }
+
+    async fn of_record(
+        &self,
+        request: &Request,
+        parameters: &Parameters,
+        app: &App,
+        query: Query,
+    ) -> Result<Reply, QueryError> {
+        let (records, now) = (&self.records, request.received_at);
+        let (view, rows) = match &query {
+            Query::Room(room) if parameters.get("next")?.is_none() => {
+                let (view, rows) = records.at_room(app, room, parameters.limit()?, now).await?;
+                (view, Some(rows))
+            }
+            _ => (records.at(app, now).await?, None),
+        };
         let record = view.record();
         Ok(match query {
             Query::User(user) => {
@@ -144,25 +177,25 @@ impl Queries {
                     changes: parameters.changes()?,
                     people: parameters.people()?,
                 };
-                room::room(record, &room, page).await?.reply()
+                room::room(record, &room, rows, page).await?.reply()
             }
             Query::LiveRooms | Query::Stats if self.events == Events::Off => {
                 return Err(QueryError::EventsOff);
             }
             Query::LiveRooms => {
-                let format = Format::of(request, &parameters)?;
-                format.reply(&rooms::live(record, &parameters).await?)
+                let format = Format::of(request, parameters)?;
+                format.reply(&rooms::live(record, parameters).await?)
             }
             Query::Stats => {
-                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                let (page, format) = (parameters.page()?, Format::of(request, parameters)?);
                 format.reply(&stats::samples(record, &page).await?)
             }
             Query::UserAttendance(user) => {
-                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                let (page, format) = (parameters.page()?, Format::of(request, parameters)?);
                 format.reply(&attendance::user(record, &user, &page).await?)
             }
             Query::RoomAttendance(room) => {
-                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                let (page, format) = (parameters.page()?, Format::of(request, parameters)?);
                 format.reply(&attendance::room(record, &room, &page).await?)
             }
             Query::Explain(user, room) => {
@@ -171,21 +204,21 @@ impl Queries {
                 explain::user(record, &user, page).await?.reply()
             }
             Query::UserReport(user) => {
-                let format = Format::of(request, &parameters)?;
-                format.reply(&reports::user(record, &user, &parameters, self.report_limits).await?)
+                let format = Format::of(request, parameters)?;
+                format.reply(&reports::user(record, &user, parameters, self.limits).await?)
             }
             Query::RoomReport(room) => {
-                let format = Format::of(request, &parameters)?;
-                format.reply(&reports::room(record, &room, &parameters, self.report_limits).await?)
+                let format = Format::of(request, parameters)?;
+                format.reply(&reports::room(record, &room, parameters, self.limits).await?)
             }
             Query::Together(room) => {
-                reports::together(record, &room, &parameters, self.report_limits).await?.reply()
+                reports::together(record, &room, parameters, self.limits).await?.reply()
             }
             Query::Registration(user) => registrations::user(record, &user).await?.reply(),
             Query::Data(user) => data::user(record, &user, parameters.list_page()?).await?.reply(),
             Query::Erasures => data::erasures(record, parameters.list_page()?).await?.reply(),
             Query::Registrations => {
-                let (page, format) = (parameters.page()?, Format::of(request, &parameters)?);
+                let (page, format) = (parameters.page()?, Format::of(request, parameters)?);
                 format.reply(&registrations::list(record, &page, parameters.extra()?).await?)
             }
             Query::Usage(month) => usage::month(record, month).await?.reply(),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{AppId, Counting, LifeId, ProviderName, RoomId, SessionId, UnixMillis, UserId},
-    record::{self, Member, Record, RoomStay},
+    record::{self, Member, NewestRows, Record, RoomStay},
 };
 
 /// A page of the people in a room.
@@ -130,14 +130,20 @@ struct Place {
     online_at_least: Option<usize>,
 }
 
+/// A page of a room. `rows` are its newest ones, if they were read: the first page begins with them.
 pub(super) async fn room(
     record: Record<'_>,
     id: &RoomId,
+    rows: Option<NewestRows>,
     page: RoomPage<'_>,
 ) -> Result<RoomPresence, QueryError> {
     let place = page.next.map(cursor::read::<Place>).transpose()?;
     let after = place.as_ref().map(|place| place.after.as_str());
-    let room = record.room(id).await?.ok_or(QueryError::Unknown("room"))?;
+    let mut rows = match rows {
+        Some(rows) => rows,
+        None => record.newest_rows(id, 0).await?,
+    };
+    let room = record.room_of(id, &mut rows).await?.ok_or(QueryError::Unknown("room"))?;
     if place.as_ref().is_some_and(|place| place.life != room.version()) {
         let why = "belongs to an older life of the room: start again without it";
         return Err(QueryError::BadParameter("next", why.to_owned()));
@@ -163,7 +169,8 @@ pub(super) async fn room(
         answer.online = (page.people != CountPeople::No).then_some(0);
         return Ok(answer);
     }
-    let mut members = record.members(&room, after, page.limit, page.people.into()).await?;
+    let mut members =
+        record.members(&room, Some(rows), after, page.limit, page.people.into()).await?;
     // Every page gives the number that the first one counted.
     (answer.online, answer.online_at_least) = match &place {
         None => online(members.count),

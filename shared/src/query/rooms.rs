@@ -219,8 +219,9 @@ pub(super) async fn live(
 
 /// A listed room by its record; `None` if nothing is known of it any more.
 async fn room(record: Record<'_>, live: record::LiveRoom) -> Result<Option<LiveRoom>, QueryError> {
-    let Some(room) = record.room(&live.room).await? else { return Ok(None) };
-    let count = record.count(&room, MAX_COUNTED).await?;
+    let mut rows = record.newest_rows(&live.room, 0).await?;
+    let Some(room) = record.room_of(&live.room, &mut rows).await? else { return Ok(None) };
+    let count = record.count(&room, rows, MAX_COUNTED).await?;
     let missing = match count {
         Count::Exactly(_) => record.lost_changes(&room, MAX_COUNTED).await?,
         Count::AtLeast(_) | Count::Unknown => None,

@@ -21,6 +21,8 @@ mod visits;
 
 use std::{borrow::Cow, time::Duration};
 
+use futures::try_join;
+
 pub use self::{
     attendance::{PersonSeats, RoomSeats, SeatVisits},
     check::DeviceForCheck,
@@ -36,7 +38,7 @@ pub use self::{
         ReportError, RoomDays, RoomQuestion, RoomReport, RoomTotals, Span, Timezone, TimezoneError,
         Together, Whom, Window,
     },
-    room::{Changes, Member, Members, Room},
+    room::{Changes, Member, Members, NewestRows, Room},
     samples::{utc_day, utc_hour},
     stay::{DeviceStay, RoomStay, Stay},
 };
@@ -71,6 +73,23 @@ impl Records {
     pub async fn at<'a>(&self, app: &'a App, now: UnixMillis) -> Result<View<'a>, RecordError> {
         let erased = self.erasures.of(app, now).await?;
         Ok(View { store: self.reader.without(erased), app, now })
+    }
+
+    /// The same, and at the same time the newest rows of a room, as many as a page of `limit` people
+    /// needs.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn at_room<'a>(
+        &self,
+        app: &'a App,
+        room: &RoomId,
+        limit: usize,
+        now: UnixMillis,
+    ) -> Result<(View<'a>, NewestRows), RecordError> {
+        let rows = Record { store: &self.reader, app, now }.newest_rows(room, limit);
+        try_join!(self.at(app, now), rows)
     }
 }
 
@@ -144,6 +163,14 @@ impl Record<'_> {
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct RecordError(#[from] StoreError);
+
+impl RecordError {
+    /// They were not read in the time that there was.
+    #[must_use]
+    pub fn out_of_time() -> Self {
+        Self(StoreError::OutOfTime)
+    }
+}
 
 /// Whether a provider's active users are counted by month.
 #[must_use]

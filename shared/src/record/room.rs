@@ -6,6 +6,7 @@ use futures::{
     StreamExt, TryStreamExt,
     future::try_join_all,
     stream::{self, BoxStream},
+    try_join,
 };
 
 use super::{Record, RecordError, RoomStay, boundaries::Boundaries, ends::RoomEnds as Ends};
@@ -45,6 +46,10 @@ struct TrackBoundaries {
     track: Track,
     boundaries: Boundaries,
 }
+
+/// The newest rows of a room: what the newest life, the count and the first page are found in.
+#[derive(Debug, Clone)]
+pub struct NewestRows(store::NewestRows);
 
 /// A page of the people in a room, the newest session first.
 #[expect(missing_debug_implementations, reason = "it holds a stream")]
@@ -235,10 +240,38 @@ impl<'a> Record<'a> {
     ///
     /// [`RecordError`] if the records cannot be read.
     pub async fn room(self, id: &RoomId) -> Result<Option<Room>, RecordError> {
+        let mut rows = self.newest_rows(id, 0).await?;
+        self.room_of(id, &mut rows).await
+    }
+
+    /// The newest rows of a room, as many as a page of `limit` people needs. It takes no notice of
+    /// erasures.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn newest_rows(self, id: &RoomId, limit: usize) -> Result<NewestRows, RecordError> {
+        let Self { store, app, now } = self;
+        Ok(NewestRows(match self.room_ends(id) {
+            RoomEnds::Lives => store.newest_rows_and_lives(app, id, limit, now).await?,
+            RoomEnds::Boundaries(_) => store.newest_rows(app, id, limit, now).await?,
+        }))
+    }
+
+    /// What is known of a room, when its newest rows were read; `None` if nothing is.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError`] if the records cannot be read.
+    pub async fn room_of(
+        self,
+        id: &RoomId,
+        NewestRows(rows): &mut NewestRows,
+    ) -> Result<Option<Room>, RecordError> {
         let Self { store, app, now } = self;
         let state = match self.room_ends(id) {
             RoomEnds::Lives => {
-                let lives = store.newest_lives(app, id, [], now).await?;
+                let lives = store.newest_lives_of(app, id, rows, [], now).await?;
                 let is_known = lives.newest.is_some() || lives.is_anyone_seen;
                 is_known.then_some(State::Life(lives))
             }
@@ -247,9 +280,9 @@ impl<'a> Record<'a> {
                     let boundaries = self.newest_boundaries(id, track, at_once).await?;
                     Ok::<_, StoreError>(TrackBoundaries { track, boundaries })
                 });
-                let tracks = try_join_all(read).await?;
-                let is_known = newest_of(&tracks).next().is_some()
-                    || store.is_room_known(app, id, now).await?;
+                let (tracks, is_known) =
+                    try_join!(try_join_all(read), store.is_known_by(app, rows, now))?;
+                let is_known = is_known || newest_of(&tracks).next().is_some();
                 is_known.then_some(State::Boundaries(tracks))
             }
         };
@@ -257,6 +290,7 @@ impl<'a> Record<'a> {
     }
 
     /// A page of the people in a room: up to `limit`, after the row where the page before it ended.
+    /// `rows` are the room's newest ones, if they were read.
     ///
     /// # Errors
     ///
@@ -264,6 +298,7 @@ impl<'a> Record<'a> {
     pub async fn members(
         self,
         room: &Room,
+        rows: Option<NewestRows>,
         after: Option<&str>,
         limit: usize,
         counting: Counting,
@@ -271,7 +306,7 @@ impl<'a> Record<'a> {
         let is_in = |member: &store::Member, in_life: Option<&Seat>| {
             room.has(self.rules(), member, in_life)
         };
-        self.roster(room, after, limit, counting, &is_in).await
+        self.roster(room, rows, (after, limit, counting), &is_in).await
     }
 
     /// Everybody whom the record has in a room, page by page like [`Record::members`], also those
@@ -289,20 +324,20 @@ impl<'a> Record<'a> {
         let is_in = |member: &store::Member, in_life: Option<&Seat>| {
             room.stay_of(self.rules(), member, in_life).is_some()
         };
-        self.roster(room, after, limit, Counting::No, &is_in).await
+        self.roster(room, None, (after, limit, Counting::No), &is_in).await
     }
 
     async fn roster(
         self,
         room: &Room,
-        after: Option<&str>,
-        limit: usize,
-        counting: Counting,
+        rows: Option<NewestRows>,
+        (after, limit, counting): (Option<&str>, usize, Counting),
         is_in: &IsIn<'_>,
     ) -> Result<Members<'a>, RecordError> {
         let (since, life) = (room.since(), room.life());
         let page = RosterPage { since, after, limit, counting, life, is_in };
-        let roster = self.store.roster(self.app, &room.id, &page, self.now).await?;
+        let rows = rows.map(|NewestRows(rows)| rows);
+        let roster = self.store.roster(self.app, &room.id, &page, rows, self.now).await?;
         let room = room.clone();
         let rows = stream::iter(roster.members)
             .map(move |row| {
@@ -343,16 +378,21 @@ impl<'a> Record<'a> {
         Ok(!room.is_over() && store.is_anyone_in(app, &room.id, &page, now).await?)
     }
 
-    /// How many people are in a room, counted in `rows` rows at most.
+    /// How many people are in a room, counted in `most` rows at most. `rows` are its newest ones.
     ///
     /// # Errors
     ///
     /// [`RecordError`] if the records cannot be read.
-    pub async fn count(self, room: &Room, rows: usize) -> Result<Count, RecordError> {
+    pub async fn count(
+        self,
+        room: &Room,
+        rows: NewestRows,
+        most: usize,
+    ) -> Result<Count, RecordError> {
         if room.is_over() {
             return Ok(Count::Exactly(0));
         }
-        Ok(self.members(room, None, 0, Counting::Rows(rows)).await?.count)
+        Ok(self.members(room, Some(rows), None, 0, Counting::Rows(most)).await?.count)
     }
 
     async fn member(

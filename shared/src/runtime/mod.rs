@@ -36,7 +36,7 @@ use crate::{
     erase::{self, Erase, Repeats},
     handler::{self, Receiver},
     providers::Configured,
-    query::{Queries, ReportLimits},
+    query::{Queries, QueryLimits},
     queue::Queue,
     record::Records,
     relay::{EventBus, LiveRooms, Relay},
@@ -103,7 +103,7 @@ pub fn run_query() -> Result<(), Error> {
         store.warm_up(WARM_UP_LIMIT, now()).await;
         lambda_runtime::run(service(Queries {
             records: Records::new(store, ErasureList::FRESH_FOR),
-            report_limits: ReportLimits::DEFAULT,
+            limits: QueryLimits::DEFAULT,
             events: config.events,
         }))
         .await

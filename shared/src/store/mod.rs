@@ -32,8 +32,8 @@ pub use error::StoreError;
 pub use meter::Meter;
 pub use read::{
     Account, ErasureList, IsIn, LIVE_PARTS, LiveRoom, Member, NEWEST_BOUNDARIES, NewestLives,
-    PeopleSource, PersonContent, PersonItem, PersonRow, Reader, RegistrationRow, RegistrationsPage,
-    RoomSeat, Roster, RosterPage, RosterRow, Seat, SeatsFrom,
+    NewestRows, PeopleSource, PersonContent, PersonItem, PersonRow, Reader, RegistrationRow,
+    RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat, SeatsFrom,
 };
 pub use room_shards::{SHARDS_FRESH_FOR, SHARDS_USED_AFTER};
 pub use scan::{ReceivedIn, ScanPage, ScanPlace, Scanner};

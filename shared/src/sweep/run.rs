@@ -151,8 +151,9 @@ impl<'a> Run<'a> {
         let read_at = self.now();
         let view = self.sweep.records.at(app, read_at).await?;
         let record = view.record();
-        let count = match record.room(&live.room).await? {
-            Some(room) => record.count(&room, MAX_COUNTED).await?,
+        let mut rows = record.newest_rows(&live.room, 0).await?;
+        let count = match record.room_of(&live.room, &mut rows).await? {
+            Some(room) => record.count(&room, rows, MAX_COUNTED).await?,
             None => Count::Exactly(0),
         };
         let (online, counted) = match count {

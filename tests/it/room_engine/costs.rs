@@ -219,7 +219,7 @@ async fn a_large_room_of_two_tracks_costs_twice_what_it_costs_by_one() {
     ];
     for (name, of_ada) in tracks {
         let (database, proxy, mut handlers) = Handlers::observed().await;
-        handlers.queries.report_limits.time = std::time::Duration::from_mins(5);
+        handlers.queries.limits.time = std::time::Duration::from_mins(5);
         fill(&database, &handlers, &of_ada).await;
         proxy.take();
         proxy.take_units();

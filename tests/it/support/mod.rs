@@ -49,7 +49,7 @@ use rollcall::{
     erase::{self, Erase, Repeat, Repeats},
     handler::{self, Receiver},
     http::{Reply, Request},
-    query::{Queries, ReportLimits},
+    query::{Queries, QueryLimits},
     reconcile::{REQUEST_LIMIT, Reconcile},
     record::Records,
     routes::{self, BackendFunction, CallbackNames},
@@ -256,7 +256,7 @@ impl Handlers {
             ),
             queries: Queries {
                 records: Records::new(Reader::new(client, TABLE_NAME), Duration::ZERO),
-                report_limits: ReportLimits::DEFAULT,
+                limits: QueryLimits::DEFAULT,
                 events: Events::On,
             },
         }

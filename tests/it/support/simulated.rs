@@ -12,6 +12,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
+    time::Duration,
 };
 
 use aws_sdk_dynamodb::{
@@ -69,6 +70,10 @@ struct State {
     page: Option<usize>,
     is_scheduled: bool,
     waiting: Vec<Waiting>,
+    /// How long an answer takes, if nothing is scheduled.
+    takes: Option<Duration>,
+    /// How many requests came.
+    requests: usize,
 }
 
 /// An index that applies each write up to [`MAX_LAG_MS`] later, those of one item in their order.
@@ -149,6 +154,17 @@ impl Simulated {
     /// Lets a page have as many items as a query asks for.
     pub(crate) fn have_large_pages(&self) {
         self.state().page = Some(usize::MAX);
+    }
+
+    /// Lets each answer take so long from now on. By a clock that stands still, the requests that are
+    /// sent at the same time take as long as one.
+    pub(crate) fn slow_down(&self, takes: Duration) {
+        self.state().takes = Some(takes);
+    }
+
+    /// How many requests came since the last call.
+    pub(crate) fn take_requests(&self) -> usize {
+        std::mem::take(&mut self.state().requests)
     }
 
     /// Sets the time of what is written and read from now on.
@@ -239,8 +255,15 @@ impl HttpConnector for Simulated {
         let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
         iam::expect_allowed(target, &body);
         let mut state = self.state();
+        state.requests += 1;
         if !state.is_scheduled {
             let answer = state.answer(&operation, body);
+            if let Some(takes) = state.takes {
+                return HttpConnectorFuture::new(async move {
+                    tokio::time::sleep(takes).await;
+                    Ok(response(answer))
+                });
+            }
             return HttpConnectorFuture::ready(Ok(response(answer)));
         }
         let (answer, answered) = oneshot::channel();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::{LAST_TIME, Parameters, QueryError, cursor};
+use super::{LAST_TIME, Parameters, QueryError, QueryLimits, cursor};
 use crate::{
     domain::{LifeId, UnixMillis},
     record::{MAX_PEOPLE, Record, ReportError, RoomQuestion, Window},
@@ -20,22 +20,6 @@ pub(super) use self::{
     together::{Together, together},
     user::{UserReport, user},
 };
-
-/// How large a report may become before it is refused. The number of people is limited by
-/// [`MAX_PEOPLE`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReportLimits {
-    /// How long it may take.
-    pub time: Duration,
-    /// How many spans the minutes together of two sides may have.
-    pub spans: usize,
-}
-
-impl ReportLimits {
-    /// The limits of the function: `template.yaml` gives it two seconds more, and twice as many
-    /// spans would be too long for Lambda.
-    pub const DEFAULT: Self = Self { time: Duration::from_secs(8), spans: 50_000 };
-}
 
 /// How long after the end of a room's life its callbacks are still expected, if nothing is said.
 const SETTLE: u64 = 600;

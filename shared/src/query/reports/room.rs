@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{ReportLimits, in_time, question};
+use super::{QueryLimits, in_time, question};
 use crate::{
     domain::{AppId, LifeId, ProviderName, RoomId, UnixMillis, UserId},
     query::{
@@ -155,7 +155,7 @@ pub(in crate::query) async fn room(
     record: Record<'_>,
     room: &RoomId,
     parameters: &Parameters,
-    limits: ReportLimits,
+    limits: QueryLimits,
 ) -> Result<RoomReport, QueryError> {
     let asked = parameters.life()?;
     let is_of = |place: &Place| asked.is_none() || asked == place.life;

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{ReportLimits, in_time, question};
+use super::{QueryLimits, in_time, question};
 use crate::{
     domain::{AppId, LifeId, ProviderName, RoomId, UnixMillis, UserId},
     query::{Parameters, QueryError},
@@ -36,7 +36,7 @@ pub(in crate::query) struct Together {
     /// Whether the beginning or the end of a visit of either side was inferred.
     assumed: bool,
     /// When both sides were present, oldest first. They do not overlap.
-    #[cfg_attr(test, schemars(length(max = ReportLimits::DEFAULT.spans)))]
+    #[cfg_attr(test, schemars(length(max = QueryLimits::DEFAULT.spans)))]
     spans: Vec<TogetherSpan>,
 }
 
@@ -73,7 +73,7 @@ pub(in crate::query) async fn together(
     record: Record<'_>,
     room: &RoomId,
     parameters: &Parameters,
-    limits: ReportLimits,
+    limits: QueryLimits,
 ) -> Result<Together, QueryError> {
     let (a, b) = (whom(record, parameters, "a")?, whom(record, parameters, "b")?);
     if a == b && matches!(a, Whom::User(_)) {
@@ -130,7 +130,7 @@ mod tests {
             b: side,
             together_ms: u64::MAX,
             assumed: true,
-            spans: std::iter::repeat_with(span).take(ReportLimits::DEFAULT.spans).collect(),
+            spans: std::iter::repeat_with(span).take(QueryLimits::DEFAULT.spans).collect(),
         };
         let bytes = payload::body_bytes(&answer);
         assert!((2_500_000..5_000_000).contains(&bytes), "{bytes}");

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ReportLimits, in_time};
+use super::{QueryLimits, in_time};
 use crate::{
     domain::{AppId, ProviderName, RoomId, UnixMillis, UserId},
     query::{Parameters, QueryError, answer::List, cursor, rows::Earliest},
@@ -86,7 +86,7 @@ pub(in crate::query) async fn user(
     record: Record<'_>,
     user: &UserId,
     parameters: &Parameters,
-    limits: ReportLimits,
+    limits: QueryLimits,
 ) -> Result<UserReport, QueryError> {
     let timezone = parameters.parsed("timezone")?.unwrap_or_else(Timezone::utc);
     let name = timezone.name().to_owned();

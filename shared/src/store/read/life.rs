@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, TryStreamExt, future::try_join_all};
+use futures::{StreamExt, TryStreamExt};
 
 use super::{
     super::{
@@ -15,8 +15,9 @@ use super::{
         keys::{self, Section},
         table::{INDEX_PK, INDEX_SK, PK, SK},
     },
-    Reader,
-    rows::{Direction, items, read_all},
+    NewestRows, Reader,
+    rows::{Direction, Front, items, read_all},
+    seat::SEATS_PER_REQUEST as ITEMS_PER_REQUEST,
 };
 use crate::domain::{App, Boundary, Life, LifeId, RoomId, UnixMillis};
 
@@ -42,6 +43,22 @@ struct NewestSeats {
     of_lives: Vec<(Option<LifeId>, UnixMillis)>,
     is_anyone_seen: bool,
     newest_in: Option<UnixMillis>,
+}
+
+/// The lives that may be the newest one, with the logins that are known.
+fn candidates(known: &[Life], seats: &NewestSeats, logins: &[(LifeId, UnixMillis)]) -> Vec<Life> {
+    let of_seats = seats.of_lives.iter().filter_map(|(life, login)| Some((life.as_ref()?, login)));
+    let mut candidates: Vec<Life> =
+        known.iter().map(|life| Life::unknown(life.id.clone())).collect();
+    for (id, at) in of_seats.chain(logins.iter().map(|(life, login)| (life, login))) {
+        if !candidates.iter().any(|life| life.id == *id) {
+            candidates.push(Life::unknown(id.clone()));
+        }
+        for life in candidates.iter_mut().filter(|life| life.id == *id) {
+            life.saw_login(*at);
+        }
+    }
+    candidates
 }
 
 fn read_life(item: &Item) -> Result<Life, StoreError> {
@@ -140,35 +157,81 @@ impl Reader {
         logins: impl IntoIterator<Item = (LifeId, UnixMillis)>,
         now: UnixMillis,
     ) -> Result<NewestLives, StoreError> {
-        let (known, seats) = tokio::try_join!(
-            self.newest_life_items(app, room, now),
-            self.newest_seats(app, room, now)
-        )?;
-        let of_seats = seats.of_lives.into_iter().filter_map(|(life, login)| Some((life?, login)));
+        let mut rows = self.newest_rows_and_lives(app, room, 0, now).await?;
+        self.newest_lives_of(app, room, &mut rows, logins, now).await
+    }
 
-        let mut candidates: Vec<Life> =
-            known.iter().map(|life| Life::unknown(life.id.clone())).collect();
-        for (id, at) in of_seats.chain(logins) {
-            if !candidates.iter().any(|life| life.id == id) {
-                candidates.push(Life::unknown(id.clone()));
+    /// The same, when the room's newest rows and lives were read: then only the lives are, and
+    /// those who may be in, if many have left.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::newest_life`].
+    pub async fn newest_lives_of(
+        &self,
+        app: &App,
+        room: &RoomId,
+        rows: &mut NewestRows,
+        logins: impl IntoIterator<Item = (LifeId, UnixMillis)>,
+        now: UnixMillis,
+    ) -> Result<NewestLives, StoreError> {
+        let mut seats = self.newest_seats(app, rows, now).await?;
+        let logins: Vec<_> = logins.into_iter().collect();
+        let mut candidates = candidates(&rows.lives, &seats, &logins);
+        let mut read = {
+            let ids = candidates.iter().map(|life| life.id.clone()).collect();
+            let were_complete = rows.are_complete();
+            let (read, ()) = tokio::try_join!(self.lives(app, room, ids, now), rows.complete())?;
+            if !were_complete {
+                seats = self.newest_seats(app, rows, now).await?;
+                candidates = self::candidates(&rows.lives, &seats, &logins);
             }
-            for life in candidates.iter_mut().filter(|life| life.id == id) {
-                life.saw_login(at);
-            }
-        }
-        let read = candidates.into_iter().map(async |candidate| {
-            let first_login = candidate.first_login;
-            let life = self.life(app, room, &candidate.id, now).await?;
-            Ok::<_, StoreError>(Life { first_login, ..life })
+            read
+        };
+        let others = candidates.iter().map(|life| &life.id).filter(|id| !read.contains_key(*id));
+        let others = others.cloned().collect();
+        read.extend(self.lives(app, room, others, now).await?);
+        let candidates = candidates.into_iter().map(|Life { id, first_login, .. }| {
+            let read = read.remove(&id).unwrap_or_else(|| Life::unknown(id));
+            Life { first_login, ..read }
         });
-        let candidates = try_join_all(read).await?;
-        let known = known.iter().chain(&candidates).flat_map(Life::boundaries).collect();
+        let candidates: Vec<Life> = candidates.collect();
+        let known = rows.lives.iter().chain(&candidates).flat_map(Life::boundaries).collect();
         Ok(NewestLives {
             newest: Life::newest(candidates),
             boundaries: known,
             is_anyone_seen: seats.is_anyone_seen,
             newest_in: seats.newest_in,
         })
+    }
+
+    /// What is known of some lives of a room, read consistently with one request.
+    async fn lives(
+        &self,
+        app: &App,
+        room: &RoomId,
+        ids: Vec<LifeId>,
+        now: UnixMillis,
+    ) -> Result<HashMap<LifeId, Life>, StoreError> {
+        if let [id] = &ids[..] {
+            return Ok(HashMap::from([(id.clone(), self.life(app, room, id, now).await?)]));
+        }
+        let mut lives = HashMap::new();
+        for ids in ids.chunks(ITEMS_PER_REQUEST) {
+            let key = |life: &LifeId| {
+                let partition = item::string(keys::room(app, room));
+                let life = item::string(keys::life(life));
+                HashMap::from([(PK.to_owned(), partition), (SK.to_owned(), life)])
+            };
+            lives.extend(ids.iter().map(|id| (id.clone(), Life::unknown(id.clone()))));
+            for item in self.by_keys(ids.iter().map(key).collect()).await? {
+                let life = lives.get_mut(&keys::parse_life(item::text(&item, SK)?)?);
+                if let Some(life) = life.filter(|_| !item::is_expired(&item, now)) {
+                    self.read_into(app, &item, life)?;
+                }
+            }
+        }
+        Ok(lives)
     }
 
     /// When a room was created and closed about a time that is known to `give_or_take`: all times
@@ -287,7 +350,7 @@ impl Reader {
         Ok(known.into_iter().chain(of_seats.into_iter().flatten()).collect())
     }
 
-    async fn newest_life_items(
+    pub(super) async fn newest_life_items(
         &self,
         app: &App,
         room: &RoomId,
@@ -354,21 +417,37 @@ impl Reader {
         room: &RoomId,
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
-        Ok(!self.newest_seats(app, room, now).await?.of_lives.is_empty())
+        let mut rows = self.newest_rows(app, room, 0, now).await?;
+        self.is_known_by(app, &mut rows, now).await
+    }
+
+    /// The same, by the newest rows of the room. If many have left, more rows are read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::is_room_known`].
+    pub async fn is_known_by(
+        &self,
+        app: &App,
+        rows: &mut NewestRows,
+        now: UnixMillis,
+    ) -> Result<bool, StoreError> {
+        if !self.newest_seats(app, rows, now).await?.of_lives.is_empty() {
+            return Ok(true);
+        }
+        rows.complete().await?;
+        Ok(!self.newest_seats(app, rows, now).await?.of_lives.is_empty())
     }
 
     /// The life and the time of the newest row in each section of each shard.
     async fn newest_seats(
         &self,
         app: &App,
-        room: &RoomId,
+        rows: &NewestRows,
         now: UnixMillis,
     ) -> Result<NewestSeats, StoreError> {
-        let shards = self.shards_of(room, now).await?;
-        let sections =
-            shards.each().flat_map(|shard| [(shard, Section::In), (shard, Section::Left)]);
-        let seats = sections.map(async |(shard, section)| {
-            let (seat, is_anyone_seen) = self.newest_seat(app, room, shard, section, now).await?;
+        let seats = rows.sections().map(async |(section, front)| {
+            let (seat, is_anyone_seen) = self.newest_seat(app, front, now).await?;
             Ok::<_, StoreError>((section, seat, is_anyone_seen))
         });
         let mut newest = NewestSeats::default();
@@ -386,29 +465,20 @@ impl Reader {
     async fn newest_seat(
         &self,
         app: &App,
-        room: &RoomId,
-        shard: u8,
-        section: Section,
+        front: &Front,
         now: UnixMillis,
     ) -> Result<(Option<(Option<LifeId>, UnixMillis)>, bool), StoreError> {
-        let query = self
-            .query_index(keys::shard(app, room, shard))
-            .key_condition_expression(format!(
-                "{INDEX_PK} = :pk AND begins_with({INDEX_SK}, :section)"
-            ))
-            .expression_attribute_values(":section", item::string(section.prefix()));
         let login = |item: &Item| {
             let (_, life, _) = keys::parse_seat(item::text(item, SK)?)?;
             Ok::<_, StoreError>((life, item::newest(item)?.order.time))
         };
         if self.erased.is_empty() && self.has_only_tracks_that_count(app) {
-            let page = query.clone().limit(1).send().await?;
-            let fresh = page.items().iter().find(|item| !item::is_expired(item, now));
+            let fresh = front.items.first().filter(|item| !item::is_expired(item, now));
             if fresh.is_none_or(|item| item.contains_key(NEWEST)) {
                 return Ok((fresh.map(login).transpose()?, false));
             }
         }
-        let mut rows = pin!(items(query, Some(1), now));
+        let mut rows = pin!(front.clone().into_items(now));
         let mut is_anyone_seen = false;
         while let Some(item) = rows.try_next().await? {
             match self.read_member(app, &item)? {

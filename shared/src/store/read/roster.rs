@@ -14,8 +14,8 @@ use super::{
         keys::{self, Section},
         table::PK,
     },
-    Reader,
-    rows::{Direction, Merged, rows_per_shard},
+    NewestRows, Reader,
+    rows::{Direction, Front, Merged, read_all, rows_per_shard},
     seat::{SEATS_PER_REQUEST, Seat},
 };
 use crate::{
@@ -91,7 +91,8 @@ pub struct Roster {
 }
 
 impl Reader {
-    /// A page of the people in a room.
+    /// A page of the people in a room. `rows` are its newest ones, if they were read: they begin the
+    /// first page.
     ///
     /// The first page reads the rows that it counts. A later one reads little more than it returns.
     /// Only one page of each shard is kept in memory.
@@ -104,6 +105,7 @@ impl Reader {
         app: &App,
         room: &RoomId,
         page: &RosterPage<'_>,
+        rows: Option<NewestRows>,
         now: UnixMillis,
     ) -> Result<Roster, StoreError> {
         let from = keys::rows_from(Section::In, page.since);
@@ -116,13 +118,31 @@ impl Reader {
             Counting::Rows(most) => most,
             Counting::All => usize::MAX,
         };
-        let shards = self.shards_of(room, now).await?;
-        let page_size = rows_per_shard(most.max(page.limit), shards.number()).min(ROWS_PER_READ);
-        let shards = shards.each().map(|shard| {
-            let (partition, range) = (keys::shard(app, room, shard), (from.clone(), to.clone()));
-            self.rows(partition, range, Direction::NewestFirst, page_size, now)
-        });
-        let mut rows = Merged::new(shards.collect(), Direction::NewestFirst).await?;
+        let mut shards = match rows.filter(|_| page.after.is_none()) {
+            Some(rows) => {
+                let rows = rows.into_present().into_iter();
+                rows.map(|rows| rows.since(&from)).collect::<Result<Vec<_>, _>>()?
+            }
+            None if from > to => Vec::new(),
+            None => {
+                let shards = self.shards_of(room, now).await?.each();
+                let query = |shard| {
+                    let ends = [from.clone(), to.clone()];
+                    self.query_rows(keys::shard(app, room, shard), ends)
+                };
+                shards.map(|shard| Front::unread(query(shard), 0)).collect()
+            }
+        };
+        // As many as the page needs and as are counted, with one request of each shard.
+        let number = u8::try_from(shards.len()).unwrap_or(u8::MAX).max(1);
+        let counted = match most {
+            usize::MAX => ROWS_PER_READ,
+            most => most.div_ceil(number.into()) + usize::from(most > 0),
+        };
+        let each = rows_per_shard(page.limit, number).max(counted);
+        read_all(shards.iter_mut().map(|shard| shard.extend_to(each))).await?;
+        let shards = shards.into_iter().map(|shard| shard.into_rows(now)).collect();
+        let mut rows = Merged::new(shards, Direction::NewestFirst).await?;
         let mut roster = Roster { members: Vec::new(), count: Count::Unknown, next: None };
         // Of somebody whom two tracks report, the first row that is read counts.
         let are_two_tracks = self.tracks(app) == Tracks::Both;
@@ -323,6 +343,5 @@ fn is_seen(member: &Member) -> bool {
     member.seat.is_only_seen()
 }
 
-/// How many rows one read requests at most when all of them are needed. DynamoDB returns up to a
-/// megabyte.
+/// How many rows of a shard one request reads if all are counted.
 const ROWS_PER_READ: usize = 1000;

@@ -26,7 +26,10 @@ pub(super) enum Direction {
 /// A row of the index: its place among the others, and the item.
 pub(super) type Row = (String, Item);
 
-/// The most items that one request asks for, unless it asks for as many as fit into a megabyte.
+/// A query that was not sent yet, and how many items its first request asks for.
+type Rest = (QueryFluentBuilder, Option<usize>);
+
+/// The most items that a further request asks for, unless it asks for as many as fit into a megabyte.
 const MAX_PAGE: usize = 1000;
 
 /// How many requests of one query are in progress at the same time: the first answer of a function
@@ -60,6 +63,21 @@ impl Reader {
             .expression_attribute_values(":pk", item::string(partition))
     }
 
+    /// A query of the rows of one partition of the index from one sort key to another, both
+    /// included, newest first.
+    pub(super) fn query_rows(
+        &self,
+        partition: String,
+        [from, to]: [String; 2],
+    ) -> QueryFluentBuilder {
+        self.query_index(partition)
+            .key_condition_expression(format!(
+                "{INDEX_PK} = :pk AND {INDEX_SK} BETWEEN :from AND :to"
+            ))
+            .expression_attribute_values(":from", item::string(from))
+            .expression_attribute_values(":to", item::string(to))
+    }
+
     /// The rows of one partition of the index from one sort key to another, both included;
     /// `first_page` of them with the first request.
     pub(super) fn rows(
@@ -75,16 +93,87 @@ impl Reader {
             return stream::empty().boxed();
         }
         let query = self
-            .query_index(partition)
-            .scan_index_forward(direction == Direction::OldestFirst)
-            .key_condition_expression(format!(
-                "{INDEX_PK} = :pk AND {INDEX_SK} BETWEEN :from AND :to"
-            ))
-            .expression_attribute_values(":from", item::string(from))
-            .expression_attribute_values(":to", item::string(to));
-        let row = async |item: Item| Ok((item::text(&item, INDEX_SK)?.to_owned(), item));
-        items(query, Some(first_page), now).and_then(row).boxed()
+            .query_rows(partition, [from, to])
+            .scan_index_forward(direction == Direction::OldestFirst);
+        Front::unread(query, first_page).into_rows(now)
     }
+}
+
+/// What was read of a query, and what follows.
+#[derive(Debug, Clone)]
+pub(super) struct Front {
+    /// The items that were read, also expired ones.
+    pub(super) items: Vec<Item>,
+    /// The query of the others, if there may be any, and how many its first request asks for.
+    pub(super) more: Option<Rest>,
+}
+
+impl Front {
+    /// Nothing was read yet.
+    pub(super) fn unread(query: QueryFluentBuilder, first_page: usize) -> Self {
+        Self { items: Vec::new(), more: Some((query, Some(first_page))) }
+    }
+
+    pub(super) fn is_unread(&self) -> bool {
+        self.items.is_empty() && self.more.is_some()
+    }
+
+    /// Reads what is missing to so many items with one request; none if they are here, or if there
+    /// are no more.
+    pub(super) async fn extend_to(&mut self, items: usize) -> Result<(), StoreError> {
+        let missing = items.saturating_sub(self.items.len());
+        if missing == 0 {
+            return Ok(());
+        }
+        self.more = self.more.take().map(|(query, _)| (query, Some(missing)));
+        self.begin().await
+    }
+
+    /// Sends the first request.
+    pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
+        if let Some((query, size)) = self.more.take() {
+            let (found, more) = page(query, size).await?;
+            self.items.extend(found);
+            self.more = more;
+        }
+        Ok(())
+    }
+
+    /// Leaves out the rows before a place. They have to be read newest first.
+    pub(super) fn since(mut self, from: &str) -> Result<Self, StoreError> {
+        for (number, item) in self.items.iter().enumerate() {
+            if item::text(item, INDEX_SK)? < from {
+                self.items.truncate(number);
+                return Ok(Self { items: self.items, more: None });
+            }
+        }
+        let since = |query: QueryFluentBuilder| {
+            query.expression_attribute_values(":from", item::string(from))
+        };
+        self.more = self.more.map(|(query, size)| (since(query), size));
+        Ok(self)
+    }
+
+    /// All items that are not expired. The first request asks for as many as was said, each further
+    /// one for twice as many as the one before.
+    pub(super) fn into_items(
+        self,
+        now: UnixMillis,
+    ) -> impl Stream<Item = Result<Item, StoreError>> + Send {
+        stream::iter(self.items.into_iter().map(Ok))
+            .chain(further(self.more).map_ok(each).try_flatten())
+            .try_filter(move |item| std::future::ready(!item::is_expired(item, now)))
+    }
+
+    /// The same as rows.
+    pub(super) fn into_rows<'a>(self, now: UnixMillis) -> BoxStream<'a, Result<Row, StoreError>> {
+        let row = async |item: Item| Ok((item::text(&item, INDEX_SK)?.to_owned(), item));
+        self.into_items(now).and_then(row).boxed()
+    }
+}
+
+fn each(items: Vec<Item>) -> impl Stream<Item = Result<Item, StoreError>> + Send {
+    stream::iter(items.into_iter().map(Ok))
 }
 
 /// The results of a query, without expired items. A caller that needs few items passes the size of
@@ -94,10 +183,7 @@ pub(super) fn items(
     first_page: Option<usize>,
     now: UnixMillis,
 ) -> impl Stream<Item = Result<Item, StoreError>> + Send {
-    pages(query, first_page)
-        .map_ok(|items| stream::iter(items.into_iter().map(Ok)))
-        .try_flatten()
-        .try_filter(move |item| std::future::ready(!item::is_expired(item, now)))
+    Front { items: Vec::new(), more: Some((query, first_page)) }.into_items(now)
 }
 
 /// The results of a query page by page, with expired items.
@@ -105,16 +191,28 @@ pub(super) fn pages(
     query: QueryFluentBuilder,
     first_page: Option<usize>,
 ) -> impl Stream<Item = Result<Vec<Item>, StoreError>> + Send {
-    stream::try_unfold(Some((query, first_page)), async |rest| {
+    further(Some((query, first_page)))
+}
+
+fn further(rest: Option<Rest>) -> impl Stream<Item = Result<Vec<Item>, StoreError>> + Send {
+    stream::try_unfold(rest, async |rest| {
         let Some((query, size)) = rest else { return Ok::<_, StoreError>(None) };
-        let limit = size.map(|size| i32::try_from(size).unwrap_or(i32::MAX));
-        let page = Box::pin(query.clone().set_limit(limit).send()).await?;
-        let rest = page.last_evaluated_key.map(|last| {
-            let larger = size.map(|size| (2 * size).min(MAX_PAGE));
-            (query.set_exclusive_start_key(Some(last)), larger)
-        });
-        Ok(Some((page.items.unwrap_or_default(), rest)))
+        page(query, size).await.map(Some)
     })
+}
+
+/// The items that one request finds, and the query of those after them, if there may be any.
+async fn page(
+    query: QueryFluentBuilder,
+    size: Option<usize>,
+) -> Result<(Vec<Item>, Option<Rest>), StoreError> {
+    let limit = size.map(|size| i32::try_from(size).unwrap_or(i32::MAX));
+    let page = Box::pin(query.clone().set_limit(limit).send()).await?;
+    let rest = page.last_evaluated_key.map(|last| {
+        let larger = size.map(|size| (2 * size).min(MAX_PAGE));
+        (query.set_exclusive_start_key(Some(last)), larger)
+    });
+    Ok((page.items.unwrap_or_default(), rest))
 }
 
 /// Rows of several partitions, each in its order, as if they were one.
