@@ -1,9 +1,12 @@
 //! Lambda: what finds no instance gets a 5xx.
 
 use super::people::FUNCTIONS;
-use crate::{measured::INSTANCE_STARTS_AFTER, quotas::INSTANCES_STAY};
+use crate::{
+    measured::{CALLBACK_TAKES, INSTANCE_STARTS_AFTER},
+    quotas::INSTANCES_STAY,
+};
 
-/// The instances of each function. A callback that finds none idle starts one.
+/// The instances of each function.
 #[derive(Debug, Clone)]
 pub(crate) struct Lambda {
     instances: [f64; FUNCTIONS],
@@ -24,8 +27,15 @@ pub(crate) struct Served {
 }
 
 impl Lambda {
+    #[cfg(test)]
     pub(crate) fn new(starts: f64) -> Self {
-        Self { instances: [0.0; FUNCTIONS], allowance: [starts; FUNCTIONS] }
+        Self::warm(starts, &[0.0; FUNCTIONS])
+    }
+
+    /// With the instances that so many callbacks a second take.
+    pub(crate) fn warm(starts: f64, callbacks: &[f64; FUNCTIONS]) -> Self {
+        let instances = callbacks.map(|count| count * CALLBACK_TAKES.as_secs_f64());
+        Self { instances, allowance: [starts; FUNCTIONS] }
     }
 
     /// A second with so many callbacks of each function, which take so many seconds each. `free` are the
@@ -40,7 +50,8 @@ impl Lambda {
         free: f64,
         starts: f64,
     ) -> Served {
-        let start = INSTANCE_STARTS_AFTER.as_secs_f64();
+        // An instance reads the table before its first callback.
+        let start = (INSTANCE_STARTS_AFTER + CALLBACK_TAKES).as_secs_f64();
         let mut after = self.clone();
         let (mut wanted, mut allowed, mut warm) =
             ([0.0; FUNCTIONS], [0.0; FUNCTIONS], [0.0; FUNCTIONS]);
@@ -99,26 +110,26 @@ impl Lambda {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measured::CALLBACK_TAKES;
 
     const TAKES: [f64; FUNCTIONS] = [0.007; FUNCTIONS];
 
     /// By hand: no instance is there, and 1,000 callbacks come in the second. Until the first instance
-    /// is idle, after 0.157 s, 157 have come, and each starts one.
+    /// is idle, after 0.150 s for its start and 0.007 s each for its read and its callback, 164 have come,
+    /// and each starts one.
     #[test]
     fn each_callback_starts_an_instance_until_the_first_is_idle() {
         let mut lambda = Lambda::new(1_000.0);
         let callbacks = [1_000.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         let served = lambda.second(&callbacks, &TAKES, 1_000.0, 1_000.0);
-        assert!((served.busy - 157.0).abs() < 1e-6, "{served:?}");
+        assert!((served.busy - 164.0).abs() < 1e-6, "{served:?}");
         assert!((served.share[0] - 1.0).abs() < 1e-9);
-        // With room for 100, 57 of them find none.
+        // With room for 100, 64 of them find none.
         let served = lambda.second(&callbacks, &TAKES, 100.0, 1_000.0);
-        assert!((served.share[0] - 0.943).abs() < 1e-9, "{served:?}");
+        assert!((served.share[0] - 0.936).abs() < 1e-9, "{served:?}");
         assert!(served.by_starts[0].abs() < 1e-9);
         // With 100 that may start, it is that limit.
         let served = Lambda::new(100.0).second(&callbacks, &TAKES, 1_000.0, 100.0);
-        assert!((served.share[0] - 0.943).abs() < 1e-9, "{served:?}");
+        assert!((served.share[0] - 0.936).abs() < 1e-9, "{served:?}");
         assert!((served.by_starts[0] - 1.0).abs() < 1e-9);
         // Afterwards seven are busy.
         lambda.pass(&lambda.second(&callbacks, &TAKES, 1_000.0, 1_000.0));
@@ -135,6 +146,6 @@ mod tests {
         let refused: f64 =
             callbacks.iter().zip(served.share).map(|(count, share)| count * (1.0 - share)).sum();
         let played = crate::outage::start(10_000, 1_000.0);
-        assert!((refused - played).abs() < 0.05 * played, "{refused} and {played}");
+        assert!((refused - played).abs() < 0.01 * played, "{refused} and {played}");
     }
 }

@@ -65,12 +65,12 @@ mod tests {
         assert!((found(&more, Limit::RoomShards) / 3_840_000.0 - 1.0).abs() < 0.003);
     }
 
-    /// By hand: a callback that finds no instance starts one, for 0.157 s. A thousand of them may start at
-    /// once, so 6,370 people a second, or a room of 382,000.
+    /// By hand: a callback that finds no instance starts one, for 0.164 s. A thousand of them may start at
+    /// once, so 6,098 people a second, or a room of 366,000.
     #[test]
-    fn a_thousand_instances_are_enough_for_764_000_people() {
+    fn a_thousand_instances_are_enough_for_732_000_people() {
         let people = found(&Stack::by_default(), Limit::Starts);
-        assert!((people / 764_000.0 - 1.0).abs() < 0.02, "{people}");
+        assert!((people / 732_000.0 - 1.0).abs() < 0.02, "{people}");
     }
 
     #[test]

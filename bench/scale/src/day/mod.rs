@@ -44,13 +44,13 @@ pub(crate) fn report() -> Report {
     let (default, prepared) = (Stack::by_default(), Stack::prepared());
     let (by_default, as_advised) = (play::play(&default, PEOPLE), play::play(&prepared, PEOPLE));
     let mut tables = format!("### The limits\n\n{}", tables::limits(&default, &prepared));
-    for (name, played) in [("all defaults", &by_default), ("prepared", &as_advised)] {
-        let (day, drains) = (tables::day(played), tables::drains(played));
+    let days = [("all defaults", &default, &by_default), ("prepared", &prepared, &as_advised)];
+    for (name, stack, played) in days {
+        let (day, drains) = (tables::day(played), tables::drains(stack, played));
         let _ = write!(tables, "\n### The day, {name}\n\n{day}\n{drains}");
     }
-    let days = [("all defaults", &by_default), ("prepared", &as_advised)];
-    let _ = write!(tables, "\n### What is lost\n\n{}", tables::senders(&days));
-    let days = [("all defaults", &default, &by_default), ("prepared", &prepared, &as_advised)];
+    let played = days.map(|(name, _, played)| (name, played));
+    let _ = write!(tables, "\n### What is lost\n\n{}", tables::senders(&played));
     let _ = write!(tables, "\n### The cost\n\n{}", tables::costs(&days, PEOPLE));
     let picture = picture::svg((&default, &by_default), (&prepared, &as_advised));
     Report { tables, picture }

@@ -37,6 +37,12 @@ enum Scale {
     Logarithmic(f64, f64),
 }
 
+#[derive(Clone, Copy)]
+enum End {
+    Left,
+    Right,
+}
+
 impl Frame {
     fn at(&self, second: f64) -> f64 {
         let length = self.seconds.end - self.seconds.start;
@@ -82,16 +88,19 @@ impl Frame {
         }
     }
 
-    /// A dashed line with its name above it, at its right end.
-    fn limit(&self, svg: &mut String, rate: f64, name: &str) {
+    /// A dashed line with its name above it, at one of its ends.
+    fn limit(&self, svg: &mut String, rate: f64, name: &str, end: End) {
         let y = self.height_of(rate);
+        let (x, anchor) = match end {
+            End::Left => (self.x + 4.0, "start"),
+            End::Right => (self.x + self.width - 4.0, "end"),
+        };
         let _ = writeln!(
             svg,
             "<path d=\"M{:.1} {y:.1}h{:.1}\" stroke=\"{LIMIT}\" stroke-dasharray=\"5 4\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"{LIMIT}\">{name}</text>",
+             <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\" fill=\"{LIMIT}\">{name}</text>",
             self.x,
             self.width,
-            self.x + self.width - 2.0,
             y - 4.0
         );
     }
@@ -143,7 +152,7 @@ pub(crate) fn svg(default: (&Stack, &Played), prepared: (&Stack, &Played)) -> St
             width: 420.0,
             height: 120.0,
             seconds: minute.start as f64 - 10.0..minute.start as f64 + 130.0,
-            scale: Scale::Linear(14_000.0),
+            scale: Scale::Linear(30_000.0),
         };
         zoom(&mut svg, &frame, title, stack, played, minute);
     }
@@ -159,7 +168,7 @@ fn day(svg: &mut String, (stack, played): (&Stack, &Played)) {
         width: 920.0,
         height: 250.0,
         seconds: 0.0..DAY as f64,
-        scale: Scale::Logarithmic(50.0, 20_000.0),
+        scale: Scale::Logarithmic(50.0, 40_000.0),
     };
     let (left, right) = (frame.at(OUTAGE.start as f64), frame.at(OUTAGE.end as f64));
     let _ = writeln!(
@@ -172,10 +181,10 @@ fn day(svg: &mut String, (stack, played): (&Stack, &Played)) {
     let hours: Vec<_> =
         (0..=8).map(|n| n * 3).map(|hour| ((hour * HOUR) as f64, format!("{hour}:00"))).collect();
     frame.axes(svg, "The day, all defaults", &[100.0, 1_000.0, 10_000.0], &hours);
-    frame.limit(svg, stack.gateway_rate, "API Gateway");
-    frame.limit(svg, stack.warm_table, "a table that is not warm");
+    frame.limit(svg, stack.gateway_rate, "API Gateway", End::Left);
+    frame.limit(svg, stack.warm_table, "a table that is not warm", End::Left);
     let leaves = stack.room_shards * PARTITION_UNITS / f64::from(LEAVES.index);
-    frame.limit(svg, leaves, "leaves of one room, with four shards");
+    frame.limit(svg, leaves, "leaves of one room, with four shards", End::Left);
     let minutes: Vec<(f64, &[Second])> = played
         .seconds
         .chunks(MINUTE)
@@ -205,8 +214,9 @@ fn day(svg: &mut String, (stack, played): (&Stack, &Played)) {
     };
     let middle = ((OUTAGE.start + OUTAGE.end) / 2) as f64;
     note(svg, middle, 110.0, "middle", "#953800", "DynamoDB");
-    note(svg, middle, 84.0, "middle", "#953800", "is down");
-    note(svg, OUTAGE.end as f64 + 500.0, 300.0, "start", "#9a6700", "the queue drains");
+    note(svg, middle, 75.0, "middle", "#953800", "is down");
+    note(svg, OUTAGE.end as f64 + 300.0, 110.0, "start", "#9a6700", "the queue");
+    note(svg, OUTAGE.end as f64 + 300.0, 75.0, "start", "#9a6700", "is drained");
     note(svg, 10.0 * HOUR as f64, 220.0, "middle", CAME, "callbacks that come");
     let fills = FILLS.start as f64 - 500.0;
     note(
@@ -230,7 +240,7 @@ fn zoom(
 ) {
     let start = minute.start as f64;
     let times = [0.0, 30.0, 60.0, 90.0, 120.0].map(|after| (start + after, format!("{after} s")));
-    frame.axes(svg, title, &[0.0, 5_000.0, 10_000.0], &times);
+    frame.axes(svg, title, &[0.0, 10_000.0, 20_000.0], &times);
     let seconds = frame.seconds.start as usize..frame.seconds.end as usize;
     let bars = |from: fn(&Second) -> f64, to: fn(&Second) -> f64| {
         seconds.clone().map(move |at| {
@@ -248,12 +258,10 @@ fn zoom(
         ),
         REFUSED,
     );
-    if stack.gateway_rate < 14_000.0 {
-        frame.limit(svg, stack.gateway_rate, "API Gateway");
-    }
+    frame.limit(svg, stack.gateway_rate, "API Gateway", End::Right);
     let legend = [(STORED, "stored"), (QUEUED, "to the queue"), (REFUSED, "refused")];
     for (place, (color, name)) in legend.into_iter().enumerate() {
-        let (x, y) = (frame.x + frame.width - 110.0, frame.y + 62.0 + 16.0 * place as f64);
+        let (x, y) = (frame.x + frame.width - 110.0, frame.y + 74.0 + 16.0 * place as f64);
         let _ = writeln!(
             svg,
             "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"10\" height=\"10\" fill=\"{color}\"/>\

@@ -208,7 +208,7 @@ pub(crate) fn limits(stack: &Stack, people: People) -> Played {
         stack,
         people,
         gateway: Gateway::new(stack),
-        lambda: Lambda::new(stack.starts),
+        lambda: Lambda::warm(stack.starts, &by_function(&people.callbacks(0))),
         store: Store::new(stack, people),
         again: Again::new(),
         refused_by_beginning: beginning.throttled,

@@ -39,7 +39,7 @@ fn clock(second: usize) -> String {
 /// What happens in each part of a day.
 pub(crate) fn day(played: &Played) -> String {
     let mut text = String::from(
-        "| from | | callbacks | sent at most in a second | functions busy at most | stored at once | to the queue | refused | because of | lost |\n\
+        "| from | | callbacks | sent at most in a second | functions busy at most | stored at once | to the queue | refused | because of, each with its number | lost |\n\
          | --- | --- | --: | --: | --: | --: | --: | --: | --- | --: |\n",
     );
     for (place, phase) in Phase::ALL.into_iter().enumerate() {
@@ -70,18 +70,20 @@ pub(crate) fn day(played: &Played) -> String {
 }
 
 /// When the queue is empty again.
-pub(crate) fn drains(played: &Played) -> String {
+pub(crate) fn drains(stack: &Stack, played: &Played) -> String {
     let mut text = String::new();
     for (end, after) in &played.drains.ends {
-        let _ = write!(text, "The queue is empty at {}, after {}. ", clock(*end), Shown(*after));
+        let _ = writeln!(text, "- The queue is empty at {}, after {}.", clock(*end), Shown(*after));
     }
     let left = Second::sum(&played.seconds);
     let _ = writeln!(
         text,
-        "At midnight it holds {}. Of {} messages that may be in flight, at most {} were.",
+        "- At midnight it holds {}. At most {} messages were in flight. They are never more than {} with this \
+         `DrainConcurrency`, and SQS allows {}.",
         number(left.queued - left.drained),
-        number(MESSAGES_IN_FLIGHT as f64),
         number(played.drains.most_in_flight as f64),
+        number(stack.replay.most_in_flight()),
+        number(MESSAGES_IN_FLIGHT as f64),
     );
     text
 }
@@ -109,36 +111,32 @@ pub(crate) fn senders(days: &[(&str, &Played)]) -> String {
     text
 }
 
-/// What is above a limit, and what to change.
+/// What becomes of what is above a limit, and what to change.
 fn advice(limit: Limit) -> (&'static str, &'static str) {
+    let refused = "is refused: OpenIM's and Chat's are lost, the others are sent again";
     match limit {
-        Limit::Gateway => (
-            "429: OpenIM's and Chat's are lost, the others are sent again",
-            "the quota of API Gateway",
-        ),
-        Limit::Route => ("429", "`ZegoRequestsPerSecond` and so on"),
-        Limit::Concurrency => {
-            ("5xx: OpenIM's and Chat's are lost, the others are sent again", "the quota of Lambda")
-        }
+        Limit::Gateway => (refused, "the quota of API Gateway"),
+        Limit::Route => (refused, "`ZegoRequestsPerSecond` and so on"),
+        Limit::Concurrency => (refused, "the quota of Lambda"),
         Limit::Starts => (
-            "the same, for less than a second",
-            "nothing: AWS raises it for nobody. It is the jump that counts, so let people in over some seconds",
+            "is refused, for a sixth of a second: the same",
+            "nothing in the stack, and no quota. Let people in over some seconds",
         ),
-        Limit::RoomShards => {
-            ("the room's leaves go to the queue, and take 0.2 s each", "`RoomShards`, `LargeRooms`")
+        Limit::RoomShards => ("of this room goes to the queue", "`RoomShards`, `LargeRooms`"),
+        Limit::WarmIndex => ("of all rooms goes to the queue", "`IndexWarmThroughput`"),
+        Limit::WarmTable => ("goes to the queue", "`TableWarmThroughput`"),
+        Limit::IndexQuota => {
+            ("of all rooms goes to the queue", "the quota of DynamoDB for an index")
         }
-        Limit::WarmIndex => ("the same for all rooms", "`IndexWarmThroughput`"),
-        Limit::WarmTable => ("the same for all callbacks", "`TableWarmThroughput`"),
-        Limit::IndexQuota => ("the same for all rooms", "the quota of DynamoDB, for the index"),
-        Limit::TableQuota => ("the same for all callbacks", "the quota of DynamoDB, for the table"),
-        Limit::Events => ("with `Events`: events are late", "the quota of EventBridge"),
+        Limit::TableQuota => ("goes to the queue", "the quota of DynamoDB for a table"),
+        Limit::Events => ("is an event that is late", "the quota of EventBridge"),
     }
 }
 
 /// With how many people each limit is hit, in order.
 pub(crate) fn limits(stack: &Stack, prepared: &Stack) -> String {
     let mut text = String::from(
-        "| people | sent at most in a second | the limit | what is above | what to change | people after that |\n\
+        "| people | sent at most in a second | the limit | what is above it | what to change | people when it is changed |\n\
          | --: | --: | --- | --- | --- | --: |\n",
     );
     let mut row = |people: Option<People>, name: &str, limit: Limit, after: String| {
