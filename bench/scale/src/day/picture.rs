@@ -139,6 +139,7 @@ pub(crate) fn svg(default: (&Stack, &Played), prepared: (&Stack, &Played)) -> St
          callbacks in a second</text>\n"
     );
     day(&mut svg, default);
+    legend(&mut svg);
     let titles = [
         ("The room fills, all defaults", default, FILLS, 60.0, 410.0),
         ("The room fills, prepared", prepared, FILLS, 560.0, 410.0),
@@ -212,11 +213,8 @@ fn day(svg: &mut String, (stack, played): (&Stack, &Played)) {
             frame.height_of(rate)
         );
     };
-    let middle = ((OUTAGE.start + OUTAGE.end) / 2) as f64;
-    note(svg, middle, 110.0, "middle", "#953800", "DynamoDB");
-    note(svg, middle, 75.0, "middle", "#953800", "is down");
-    note(svg, OUTAGE.end as f64 + 300.0, 110.0, "start", "#9a6700", "the queue");
-    note(svg, OUTAGE.end as f64 + 300.0, 75.0, "start", "#9a6700", "is drained");
+    note(svg, OUTAGE.start as f64 - 500.0, 110.0, "end", "#953800", "DynamoDB is down");
+    note(svg, OUTAGE.end as f64 + 500.0, 75.0, "start", "#9a6700", "the queue is drained");
     note(svg, 10.0 * HOUR as f64, 220.0, "middle", CAME, "callbacks that come");
     let fills = FILLS.start as f64 - 500.0;
     note(
@@ -259,9 +257,13 @@ fn zoom(
         REFUSED,
     );
     frame.limit(svg, stack.gateway_rate, "API Gateway", End::Right);
-    let legend = [(STORED, "stored"), (QUEUED, "to the queue"), (REFUSED, "refused")];
-    for (place, (color, name)) in legend.into_iter().enumerate() {
-        let (x, y) = (frame.x + frame.width - 110.0, frame.y + 74.0 + 16.0 * place as f64);
+}
+
+/// What the colors of [`zoom`] mean.
+fn legend(svg: &mut String) {
+    let colors = [(STORED, "stored"), (QUEUED, "to the queue"), (REFUSED, "refused")];
+    for (place, (color, name)) in colors.into_iter().enumerate() {
+        let (x, y) = (60.0 + 110.0 * place as f64, 366.0);
         let _ = writeln!(
             svg,
             "<rect x=\"{x:.1}\" y=\"{:.1}\" width=\"10\" height=\"10\" fill=\"{color}\"/>\

@@ -136,7 +136,7 @@ fn advice(limit: Limit) -> (&'static str, &'static str) {
 /// With how many people each limit is hit, in order.
 pub(crate) fn limits(stack: &Stack, prepared: &Stack) -> String {
     let mut text = String::from(
-        "| people | sent at most in a second | the limit | what is above it | what to change | people when it is changed |\n\
+        "| people | callbacks in the peak second | the limit | what is above it | what to change | people when it is changed |\n\
          | --: | --: | --- | --- | --- | --: |\n",
     );
     let mut row = |people: Option<People>, name: &str, limit: Limit, after: String| {
