@@ -46,7 +46,7 @@ pub(crate) const LOGGED_BYTES: f64 = 1_000.0;
 pub(crate) const FUNCTION_GB: f64 = 0.25;
 
 /// The length of a person's item in a room, as DynamoDB counts it. (the test
-/// `a_seat_is_as_long_as_the_simulation_of_a_day_says` in tests/it/room_shards.rs)
+/// `a_seat_is_as_long_as_the_simulation_of_a_day_says` in `tests/it/room_shards.rs`)
 pub(crate) const SEAT_BYTES: f64 = 400.0;
 
 /// The length of a message of one entry with the record in which Lambda passes it, in bytes: 0.5 KB

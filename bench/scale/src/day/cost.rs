@@ -2,7 +2,8 @@
 
 use super::{
     people::People,
-    play::{Phase, Played, Second},
+    play::Played,
+    second::{Phase, Second},
     stack::Stack,
 };
 use crate::{

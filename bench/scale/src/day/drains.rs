@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     people::{DAY, MINUTE, OUTAGE, People},
-    play::Second,
+    second::Second,
     stack::Stack,
 };
 use crate::{

@@ -1,6 +1,9 @@
 //! Lambda: what finds no instance gets a 5xx.
 
-use super::people::FUNCTIONS;
+use super::{
+    people::{Counts, FUNCTIONS, Kind},
+    stack::{LIMITS, Limit},
+};
 use crate::{
     measured::{CALLBACK_TAKES, INSTANCE_STARTS_AFTER},
     quotas::INSTANCES_STAY,
@@ -104,6 +107,22 @@ impl Lambda {
 
     pub(crate) fn pass(&mut self, served: &Served) {
         *self = served.after.clone();
+    }
+}
+
+impl Served {
+    /// The requests that find an instance. Adds the others to what each limit refuses.
+    pub(crate) fn get(&self, requests: &Counts, refused: &mut [Counts; LIMITS]) -> Counts {
+        let mut got = *requests;
+        for (number, kind) in Kind::ALL.iter().enumerate() {
+            let function = kind.function();
+            got[number] *= self.share[function];
+            let without = requests[number] - got[number];
+            let by_starts = without * self.by_starts[function];
+            refused[Limit::Starts as usize][number] += by_starts;
+            refused[Limit::Concurrency as usize][number] += without - by_starts;
+        }
+        got
     }
 }
 

@@ -17,7 +17,7 @@ const PRECISION: f64 = 1.002;
 /// worth a search.
 pub(crate) fn people(stack: &Stack, limit: Limit) -> Option<People> {
     let only = stack.only(limit);
-    let is_hit = |people: f64| play::limits(&only, People(people)).hit[limit as usize] > 0;
+    let is_hit = |people: f64| play::hits(&only, People(people))[limit as usize] > 0;
     let (mut without, mut with) = (FEW, 2.0 * FEW);
     while !is_hit(with) {
         (without, with) = (with, 2.0 * with);

@@ -6,7 +6,7 @@
 //! | [`people`] | what they do, and who sends which callbacks, and sends them again |
 //! | [`stack`] | quotas and parameters: by default, and as the checklist advises |
 //! | [`gateway`], [`lambda`], [`store`] | what each of the three lets through in a second |
-//! | [`play`] | the day, second by second |
+//! | [`play`], [`second`] | the day, second by second |
 //! | [`drains`] | what went to the queue, by [`crate::drain`] |
 //! | [`limits`] | with how many people each limit is hit, by search |
 //! | [`cost`], [`tables`], [`picture`] | what it costs, the tables and the picture |
@@ -19,6 +19,7 @@ mod limits;
 mod people;
 mod picture;
 mod play;
+mod second;
 mod stack;
 mod store;
 mod tables;

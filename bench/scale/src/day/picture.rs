@@ -4,7 +4,8 @@ use std::{fmt::Write, ops::Range};
 
 use super::{
     people::{DAY, EMPTIES, FILLS, HOUR, MINUTE, OUTAGE},
-    play::{Played, Second},
+    play::Played,
+    second::Second,
     stack::Stack,
     tables::number,
 };

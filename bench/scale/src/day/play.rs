@@ -1,14 +1,13 @@
 //! The day, second by second. Callbacks are counted, not followed one by one.
 
-use std::{ops::Range, time::Duration};
+use std::time::Duration;
 
 use super::{
     drains::{self, Drains},
     gateway::Gateway,
-    lambda::{Lambda, Served},
-    people::{
-        Counts, DAY, EMPTIES, FILLS, FUNCTIONS, KINDS, Kind, MINUTE, MOST_ATTEMPTS, OUTAGE, People,
-    },
+    lambda::Lambda,
+    people::{Counts, DAY, FUNCTIONS, KINDS, Kind, MINUTE, MOST_ATTEMPTS, OUTAGE, People},
+    second::{Phase, Second},
     stack::{LIMITS, Limit, Stack},
     store::{Store, Written},
 };
@@ -16,101 +15,6 @@ use crate::{
     measured::{FUNCTION_GB, QUEUE_ANSWERS_AFTER},
     outage::{self, Beginning},
 };
-
-/// A part of the day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    Before,
-    Outage,
-    Evening,
-    Fills,
-    Full,
-    Empties,
-    Night,
-}
-
-impl Phase {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Before,
-        Self::Outage,
-        Self::Evening,
-        Self::Fills,
-        Self::Full,
-        Self::Empties,
-        Self::Night,
-    ];
-
-    /// Its seconds. The minutes in which the room fills and empties have three more, in which callbacks
-    /// are sent again.
-    pub(crate) fn seconds(self) -> Range<usize> {
-        let (filled, emptied) = (FILLS.end + 3 * MINUTE, EMPTIES.end + 3 * MINUTE);
-        match self {
-            Self::Before => 0..OUTAGE.start,
-            Self::Outage => OUTAGE,
-            Self::Evening => OUTAGE.end..FILLS.start,
-            Self::Fills => FILLS.start..filled,
-            Self::Full => filled..EMPTIES.start,
-            Self::Empties => EMPTIES.start..emptied,
-            Self::Night => emptied..DAY,
-        }
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Before => "a usual day",
-            Self::Outage => "DynamoDB is down",
-            Self::Evening => "it is back",
-            Self::Fills => "the room fills",
-            Self::Full => "it is full",
-            Self::Empties => "it empties",
-            Self::Night => "the rest",
-        }
-    }
-}
-
-/// A second of the day, or the sum of several.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Second {
-    /// Callbacks that are sent for the first time, and again.
-    pub(crate) callbacks: f64,
-    pub(crate) again: f64,
-    /// Those that are stored at once, and those that go to the queue.
-    pub(crate) stored: f64,
-    pub(crate) queued: f64,
-    /// Attempts that are refused, and those of them that are the last one of a callback.
-    pub(crate) refused: f64,
-    pub(crate) lost: f64,
-    /// Messages of the queue that are stored.
-    pub(crate) drained: f64,
-    /// The most functions that are busy at a time.
-    pub(crate) busy: f64,
-}
-
-impl Second {
-    pub(crate) fn attempts(&self) -> f64 {
-        self.callbacks + self.again
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.callbacks += other.callbacks;
-        self.again += other.again;
-        self.stored += other.stored;
-        self.queued += other.queued;
-        self.refused += other.refused;
-        self.lost += other.lost;
-        self.drained += other.drained;
-        self.busy = self.busy.max(other.busy);
-    }
-
-    /// The sum of some seconds.
-    pub(crate) fn sum(seconds: &[Self]) -> Self {
-        let mut sum = Self::default();
-        for second in seconds {
-            sum.add(second);
-        }
-        sum
-    }
-}
 
 /// What came of the day.
 #[derive(Debug)]
@@ -197,6 +101,15 @@ pub(crate) fn play(stack: &Stack, people: People) -> Played {
 
 /// Plays the day without the drains of the queue, which reach none of the limits: they yield.
 pub(crate) fn limits(stack: &Stack, people: People) -> Played {
+    phases(stack, people, &Phase::ALL)
+}
+
+/// The limits that are hit from the outage to the end of the evening, when all peaks are.
+pub(crate) fn hits(stack: &Stack, people: People) -> [u32; LIMITS] {
+    phases(stack, people, &Phase::ALL[Phase::Outage as usize..=Phase::Empties as usize]).hit
+}
+
+fn phases(stack: &Stack, people: People, phases: &[Phase]) -> Played {
     let free = stack.concurrency - f64::from(stack.replay.concurrency());
     let at_outage: f64 = people.callbacks(OUTAGE.start).iter().sum();
     let beginning = if free.is_infinite() && stack.starts.is_infinite() {
@@ -208,7 +121,10 @@ pub(crate) fn limits(stack: &Stack, people: People) -> Played {
         stack,
         people,
         gateway: Gateway::new(stack),
-        lambda: Lambda::warm(stack.starts, &by_function(&people.callbacks(0))),
+        lambda: Lambda::warm(
+            stack.starts,
+            &by_function(&people.callbacks(phases[0].seconds().start)),
+        ),
         store: Store::new(stack, people),
         again: Again::new(),
         refused_by_beginning: beginning.throttled,
@@ -229,9 +145,9 @@ pub(crate) fn limits(stack: &Stack, people: People) -> Played {
             queued_units: 0.0,
         },
     };
-    for (number, phase) in Phase::ALL.iter().enumerate() {
+    for phase in phases {
         for second in phase.seconds() {
-            play.second(second, number);
+            play.second(second, *phase as usize);
         }
     }
     for attempts in play.again.due {
@@ -284,7 +200,7 @@ impl Play<'_> {
             self.stack.starts,
         );
         self.lambda.pass(&served);
-        let mut got = self.refuse(requests, &served, refused);
+        let mut got = served.get(requests, refused);
         let all: f64 = got.iter().sum();
         let unlucky = self.refused_by_beginning.min(all);
         if unlucky > 0.0 {
@@ -329,7 +245,7 @@ impl Play<'_> {
             if far.fold(0.0, f64::max) < TOLERANCE || step < 1e-3 {
                 self.lambda.pass(&served);
                 served.share = share;
-                let got = self.refuse(requests, &served, refused);
+                let got = served.get(requests, refused);
                 let takes = written.takes;
                 return ((got, takes, served.busy), written);
             }
@@ -338,20 +254,6 @@ impl Play<'_> {
             }
             step *= 0.95;
         }
-    }
-
-    /// What finds an instance. Notes what does not.
-    fn refuse(&self, requests: &Counts, served: &Served, refused: &mut [Counts; LIMITS]) -> Counts {
-        let mut got = *requests;
-        for (number, kind) in Kind::ALL.iter().enumerate() {
-            let function = kind.function();
-            got[number] *= served.share[function];
-            let without = requests[number] - got[number];
-            let by_starts = without * served.by_starts[function];
-            refused[Limit::Starts as usize][number] += by_starts;
-            refused[Limit::Concurrency as usize][number] += without - by_starts;
-        }
-        got
     }
 
     fn note(
@@ -418,12 +320,11 @@ impl Play<'_> {
             let share = (refused[number] / arrived[number]).min(1.0);
             for (attempt, of_attempt) in sent.iter().enumerate() {
                 let count = of_attempt[number] * share;
-                match kind.sender().sends_again_after().get(attempt) {
-                    Some(pause) => self.again.add(at + pause, attempt + 1, number, count),
-                    None => {
-                        self.played.lost[number] += count;
-                        lost += count;
-                    }
+                if let Some(pause) = kind.sender().sends_again_after().get(attempt) {
+                    self.again.add(at + pause, attempt + 1, number, count);
+                } else {
+                    self.played.lost[number] += count;
+                    lost += count;
                 }
             }
         }

@@ -46,7 +46,7 @@ impl Store {
         let mut written = Written {
             stored: *callbacks,
             throttled: [[0.0; KINDS]; LIMITS],
-            takes: [0.0; KINDS],
+            takes: [takes(0.0); KINDS],
             exceeds_table: false,
             exceeds_index: false,
         };
@@ -58,13 +58,8 @@ impl Store {
         written.exceeds_index = written.limit(index, self.index.units(), of_index);
         let table = if self.table.is_at_quota() { Limit::TableQuota } else { Limit::WarmTable };
         written.exceeds_table = written.limit(table, self.table.units(), of_table);
-        for number in 0..KINDS {
-            let share = if callbacks[number] > 0.0 {
-                1.0 - written.stored[number] / callbacks[number]
-            } else {
-                0.0
-            };
-            written.takes[number] = takes(share.max(0.0));
+        for (number, count) in callbacks.iter().enumerate().filter(|(_, count)| **count > 0.0) {
+            written.takes[number] = takes((1.0 - written.stored[number] / count).max(0.0));
         }
         written
     }
@@ -107,8 +102,8 @@ fn takes(share: f64) -> f64 {
     if share <= 0.0 {
         return usual;
     }
-    let attempts = 1 + LIVE_PAUSES.len() as i32;
-    let throttled = share.powf(1.0 / f64::from(attempts));
+    let attempts = 1 + LIVE_PAUSES.len();
+    let throttled = share.powf(1.0 / attempts as f64);
     let again = (1..).zip(LIVE_PAUSES);
     let again: f64 = again
         .map(|(n, pause)| throttled.powi(n) * (pause + STORE_ANSWERS_AFTER).as_secs_f64())

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use super::{
     cost, limits,
     people::{HOUR, Kind, MINUTE, People, Sender},
-    play::{Phase, Played, Second},
+    play::Played,
+    second::{Phase, Second},
     stack::{Limit, Stack},
 };
 use crate::{

@@ -2,7 +2,8 @@
 
 use super::{
     people::{Counts, DAY, OUTAGE, People},
-    play::{Phase, Played, Second, limits, play},
+    play::{Played, limits, play},
+    second::{Phase, Second},
     stack::{Limit, Stack},
 };
 
