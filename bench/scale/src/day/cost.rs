@@ -1,11 +1,6 @@
 //! What the day costs.
 
-use super::{
-    people::People,
-    play::Played,
-    second::{Phase, Second},
-    stack::Stack,
-};
+use super::{people::People, play::Played, second::Second, stack::Stack};
 use crate::{
     measured::{LOGGED_BYTES, SEAT_BYTES},
     prices::{
@@ -45,9 +40,9 @@ pub(crate) fn of(played: &Played, stack: &Stack, people: People) -> [(&'static s
     ]
 }
 
-/// What the outage's hour adds to that: its messages, and the functions that wait for its end.
-pub(crate) fn of_outage(played: &Played, stack: &Stack) -> f64 {
-    let queued = played.of(Phase::Outage).queued;
+/// What the queue adds to it: its messages, and the functions that wait for them and store them.
+pub(crate) fn of_queue(played: &Played, stack: &Stack) -> f64 {
+    let queued = Second::sum(&played.seconds).queued;
     queued * QUEUE_REQUESTS / MILLION * QUEUE_PER_MILLION
         + stack.replay.gb_seconds(played.drains.busy) * LAMBDA_PER_GB_SECOND
 }

@@ -206,9 +206,9 @@ pub(crate) fn costs(days: &[(&str, &Stack, &Played)], people: People) -> String 
     for costs in &of {
         let _ = write!(text, " **{:.2} $** |", costs.iter().map(|(_, cost)| cost).sum::<f64>());
     }
-    text.push_str("\n| of which the outage |");
+    text.push_str("\n| of which the queue and `spill-replay` |");
     for (_, stack, played) in days {
-        let _ = write!(text, " {:.2} $ |", cost::of_outage(played, stack));
+        let _ = write!(text, " {:.2} $ |", cost::of_queue(played, stack));
     }
     text.push('\n');
     text
