@@ -242,3 +242,34 @@ async fn without_the_table_at_its_start_a_function_has_four_shards() {
     let (partition, _) = rows(&database).await.pop_first().unwrap();
     assert_eq!(partition, format!("zego#1#room#lobby#{}", shard_of("ada", 4)));
 }
+
+/// How many bytes an item has by DynamoDB's rules: the length of names and texts, and three for a map
+/// and one more for each member. Numbers count as texts here, which is a few bytes too many.
+fn bytes_of(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        // A set of bytes, in hexadecimal digits.
+        Value::Array(set) => set.iter().map(|bytes| bytes_of(bytes) / 2).sum(),
+        Value::Object(map) => {
+            3 + map.iter().map(|(name, of)| 1 + name.len() + bytes_of(of)).sum::<usize>()
+        }
+        _ => 1,
+    }
+}
+
+/// `SEAT_BYTES` in bench/scale/src/measured.rs.
+#[tokio::test]
+async fn a_seat_is_as_long_as_the_simulation_of_a_day_says() {
+    let (database, _proxy, handlers, now) = observed().await;
+    let entry = login("888120154", now);
+    deliver(&handlers, &entry, now).await;
+    let later = now.after(LIMIT);
+    let leave = Event { name: RoomLogout, at: later, sequence: 2, ..entry };
+    deliver(&handlers, &leave, later).await;
+    let items = dump(&database.client).await.into_values();
+    let seats: Vec<_> =
+        items.filter(|item| item["sk"].as_str().unwrap().starts_with("seat#")).collect();
+    let [seat] = seats.as_slice() else { panic!("{seats:?}") };
+    let bytes = bytes_of(seat);
+    assert!((350..=400).contains(&bytes), "{bytes}: {seat}");
+}

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use rollcall::spill::{Answer, Pace, STORE_PERCENT, Started, Turn, wait};
+use rollcall::spill::{Answer, LONGEST_WAIT, Pace, STORE_PERCENT, Started, Turn, wait};
 use tokio::time::Instant;
 
 use crate::{
@@ -21,15 +21,15 @@ use crate::{
         FIRST_BATCHES, MB_OF_ONE_CPU, MESSAGES_IN_FLIGHT, MORE_BATCHES_A_MINUTE, NEW_TABLE_UNITS,
         POLLER_BYTES_A_SECOND, POLLER_INVOCATIONS, TABLE_UNITS,
     },
-    table::Table,
+    table::{Capacity, Table},
 };
 
-/// How long the store is down.
+/// How long the store is down in the table of docs/scale.md.
 const OUTAGE: Duration = Duration::from_hours(1);
 
 /// How the queue is read, and by what. (`SpillReplay` in template.yaml)
 #[derive(Debug, Clone, Copy)]
-struct Replay {
+pub(crate) struct Replay {
     kind: Kind,
     concurrency: u32,
     batch: u32,
@@ -63,18 +63,47 @@ const NOW: Replay = Replay {
     timeout: Duration::from_mins(1),
 };
 
+impl Replay {
+    /// With this `DrainConcurrency`.
+    pub(crate) const fn of(concurrency: u32) -> Self {
+        Self { concurrency, ..NOW }
+    }
+
+    pub(crate) const fn concurrency(self) -> u32 {
+        self.concurrency
+    }
+
+    /// In an outage each instance keeps its batch and then lets it wait: never more messages than this
+    /// are in flight, however long it is.
+    pub(crate) fn most_in_flight(self) -> f64 {
+        let held = self.timeout * STORE_PERCENT / 100;
+        let rounds = 1.0 + LONGEST_WAIT.as_secs_f64() / held.as_secs_f64();
+        f64::from(self.concurrency * self.batch) * rounds
+    }
+
+    /// For so long, this many functions are busy: what they take of Lambda, in GB-seconds.
+    pub(crate) fn gb_seconds(self, time: Duration) -> f64 {
+        time.as_secs_f64() * f64::from(self.concurrency * self.memory_mb) / 1024.0
+    }
+
+    /// How often Lambda calls the function for so many messages, at least.
+    pub(crate) fn calls(self, messages: f64) -> f64 {
+        messages / f64::from(self.batch)
+    }
+}
+
 /// The default of `DrainConcurrency`.
-const DEFAULT: Replay = Replay { concurrency: 5, ..NOW };
+pub(crate) const DEFAULT: Replay = Replay::of(5);
 
 /// What the same page advises for 1,000 callbacks a second.
-const MEDIUM: Replay = Replay { concurrency: 50, ..NOW };
+pub(crate) const MEDIUM: Replay = Replay::of(50);
 
 /// The longest wait before.
 const LONGEST_WAIT_BEFORE: Duration = Duration::from_mins(44);
 
 /// How the store fails, and after how long a single request to it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outage {
+pub(crate) enum Outage {
     /// It refuses at once.
     Refuses,
     /// It does not answer. (half of `REPLAY_LIMIT` in shared/src/runtime/mod.rs)
@@ -99,24 +128,30 @@ enum Warmth {
     Warm,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Scenario {
-    /// Callbacks a second, before, during and after the outage.
-    live: u32,
-    replay: Replay,
-    warmth: Warmth,
-    outage: Outage,
+#[derive(Debug, Clone)]
+pub(crate) struct Scenario {
+    /// Callbacks a second that go to the queue, and for how long.
+    pub(crate) spilled: u32,
+    pub(crate) lasts: Duration,
+    /// Callbacks a second after that.
+    pub(crate) live: u32,
+    pub(crate) replay: Replay,
+    /// What the index, which is tighter than the table, takes.
+    pub(crate) index: Capacity,
+    pub(crate) outage: Outage,
     /// One of how many is played.
-    one_of: u32,
+    pub(crate) one_of: u32,
 }
 
 /// What came of it.
 #[derive(Debug, Clone)]
-struct Drained {
+pub(crate) struct Drained {
     /// From the end of the outage until nothing waits.
-    after: Duration,
+    pub(crate) after: Duration,
     /// The most messages that were in flight at the same time.
-    in_flight: u64,
+    pub(crate) in_flight: u64,
+    /// For each second of the drain, how many messages were stored.
+    pub(crate) stored: Vec<u64>,
     /// For each second of the drain, the share of live writes whose attempt was throttled.
     throttled: Vec<f64>,
 }
@@ -129,7 +164,7 @@ impl Drained {
     }
 
     /// By how much an average live answer is later.
-    fn slowdown(&self) -> Duration {
+    pub(crate) fn slowdown(&self) -> Duration {
         let attempts = (1..).zip(LIVE_PAUSES);
         let later =
             |(n, pause): (i32, Duration)| (pause + STORE_ANSWERS_AFTER).mul_f64(self.throttled(n));
@@ -148,22 +183,41 @@ impl Drained {
     }
 }
 
+/// The units of the index that so many callbacks a second take, of which half enter a room and half
+/// leave it.
+fn index_units(callbacks: u32) -> f64 {
+    let units: u32 = INDEX_UNITS.iter().sum();
+    f64::from(callbacks) * f64::from(units) / INDEX_UNITS.len() as f64
+}
+
+impl Warmth {
+    fn capacity(self, live: u32) -> Capacity {
+        let most = f64::from(TABLE_UNITS);
+        let units = match self {
+            Self::OfLiveTraffic => (2.0 * index_units(live)).max(f64::from(NEW_TABLE_UNITS)),
+            Self::Warm => most,
+        };
+        Capacity::new(units, most)
+    }
+}
+
 impl Scenario {
-    fn share(self) -> f64 {
+    /// An hour's outage at `live` callbacks a second.
+    fn hour(live: u32, replay: Replay, warmth: Warmth, outage: Outage, one_of: u32) -> Self {
+        let index = warmth.capacity(live);
+        Self { spilled: live, lasts: OUTAGE, live, replay, index, outage, one_of }
+    }
+
+    fn share(&self) -> f64 {
         1.0 / f64::from(self.one_of)
     }
 
-    fn table(self) -> Table {
-        let units: u32 = INDEX_UNITS.iter().sum();
-        let live = f64::from(self.live) * f64::from(units) / INDEX_UNITS.len() as f64;
-        let capacity = match self.warmth {
-            Warmth::OfLiveTraffic => (2 * live as u32).clamp(NEW_TABLE_UNITS, TABLE_UNITS),
-            Warmth::Warm => TABLE_UNITS,
-        };
-        Table::new(capacity, live * self.share(), INDEX_UNITS[1], self.share())
+    fn table(&self) -> Table {
+        let live = index_units(self.live) * self.share();
+        Table::new(self.index.part(self.share()), live, INDEX_UNITS[1])
     }
 
-    fn play(self) -> Drained {
+    pub(crate) fn play(self) -> Drained {
         Simulation::new(self).run()
     }
 }
@@ -212,6 +266,8 @@ struct Simulation {
     /// How many messages were received for the first time.
     received: u64,
     stored: u64,
+    /// In each second after the outage.
+    stored_in: Vec<u64>,
     returned: Vec<Message>,
     in_flight: u64,
     most_in_flight: u64,
@@ -219,6 +275,7 @@ struct Simulation {
 
 impl Simulation {
     fn new(scenario: Scenario) -> Self {
+        let table = scenario.table();
         let instances = (scenario.replay.concurrency / scenario.one_of).max(1);
         let mut events = Events::new();
         for number in 0..instances {
@@ -228,15 +285,16 @@ impl Simulation {
             events.add(at, Event::Free(number as usize));
         }
         Self {
-            scenario,
             start: Instant::now(),
             now: Duration::ZERO,
             events,
             instances: (0..instances).map(|_| Instance::default()).collect(),
-            table: scenario.table(),
+            table,
+            scenario,
             random: fastrand::Rng::with_seed(7),
             received: 0,
             stored: 0,
+            stored_in: Vec::new(),
             returned: Vec::new(),
             in_flight: 0,
             most_in_flight: 0,
@@ -245,17 +303,17 @@ impl Simulation {
 
     /// How many messages have come into the queue.
     fn spilled(&self) -> u64 {
-        let a_second = f64::from(self.scenario.live) * self.scenario.share();
-        (self.now.min(OUTAGE).as_secs_f64() * a_second) as u64
+        let a_second = f64::from(self.scenario.spilled) * self.scenario.share();
+        (self.now.min(self.scenario.lasts).as_secs_f64() * a_second) as u64
     }
 
     fn run(mut self) -> Drained {
         let mut is_over = false;
         while let Some((now, event)) = self.events.next() {
-            if now >= OUTAGE && !is_over {
+            if now >= self.scenario.lasts && !is_over {
                 is_over = true;
                 // Until now nothing was written, so the table begins here.
-                self.table.watch(OUTAGE);
+                self.table.watch(self.scenario.lasts);
             }
             self.now = now;
             if is_over && self.stored == self.spilled() {
@@ -276,8 +334,9 @@ impl Simulation {
             }
         }
         Drained {
-            after: self.now.saturating_sub(OUTAGE),
+            after: self.now.saturating_sub(self.scenario.lasts),
             in_flight: self.most_in_flight * u64::from(self.scenario.one_of),
+            stored: self.stored_in.iter().map(|n| n * u64::from(self.scenario.one_of)).collect(),
             throttled: self.table.throttled(self.now),
         }
     }
@@ -328,9 +387,8 @@ impl Simulation {
     /// All messages at the same time, each with the SDK's own attempts.
     fn try_once(&mut self, number: usize) {
         let batch = std::mem::take(&mut self.instances[number].batch);
-        let took = if self.now >= OUTAGE {
-            self.stored += batch.len() as u64;
-            self.in_flight -= batch.len() as u64;
+        let took = if self.now >= self.scenario.lasts {
+            self.note_stored(batch.len() as u64);
             STORE_ANSWERS_AFTER + self.cpu() * batch.len() as u32
         } else {
             let took = match self.scenario.outage {
@@ -358,7 +416,7 @@ impl Simulation {
                 Turn::Now(started) => {
                     let Some(message) = instance.batch.pop() else { break };
                     instance.busy_until = self.now.max(instance.busy_until) + cpu;
-                    let answered = if self.now >= OUTAGE {
+                    let answered = if self.now >= self.scenario.lasts {
                         STORE_ANSWERS_AFTER
                     } else {
                         self.scenario.outage.ends_after()
@@ -388,7 +446,7 @@ impl Simulation {
         let Some((started, message, sent)) = self.instances[number].asked.pop_front() else {
             return;
         };
-        let answer = if sent < OUTAGE {
+        let answer = if sent < self.scenario.lasts {
             Answer::Failed
         } else if self.table.write(INDEX_UNITS[message.id as usize % 2], self.now).is_ok() {
             Answer::Answered
@@ -397,15 +455,24 @@ impl Simulation {
         };
         let instance = &mut self.instances[number];
         instance.pace.note(started, answer, self.start + self.now);
-        if answer == Answer::Answered {
-            self.stored += 1;
-            self.in_flight -= 1;
-        } else {
+        if answer != Answer::Answered {
             instance.batch.insert(0, message);
         }
-        if !instance.is_looking {
+        let is_looking = instance.is_looking;
+        if answer == Answer::Answered {
+            self.note_stored(1);
+        }
+        if !is_looking {
             self.look(number);
         }
+    }
+
+    fn note_stored(&mut self, messages: u64) {
+        self.stored += messages;
+        self.in_flight -= messages;
+        let second = self.now.saturating_sub(self.scenario.lasts).as_secs() as usize;
+        self.stored_in.resize(self.stored_in.len().max(second + 1), 0);
+        self.stored_in[second] += messages;
     }
 
     /// What is left waits.
@@ -437,7 +504,7 @@ fn scenarios() -> Vec<(&'static str, Scenario)> {
         ] {
             let is_large = replay.kind == Kind::AtPace && live > 1_000;
             let one_of = if is_large { replay.concurrency.min(10) } else { 1 };
-            all.push((name, Scenario { live, replay, warmth, outage, one_of }));
+            all.push((name, Scenario::hour(live, replay, warmth, outage, one_of)));
         }
     }
     all
@@ -450,11 +517,11 @@ pub(crate) fn report() -> String {
          | --: | --- | --: | --: | --: | --: | --: | --: |\n",
     );
     for (name, scenario) in scenarios() {
+        let live = scenario.live;
         let drained = scenario.play();
         let _ = writeln!(
             report,
-            "| {}/s | {name} | {} | {} | {:.2} ms | {:.1} % | {:.0} % | {:.3} % |",
-            scenario.live,
+            "| {live}/s | {name} | {} | {} | {:.2} ms | {:.1} % | {:.0} % | {:.3} % |",
             Shown(drained.after),
             drained.in_flight,
             drained.slowdown().as_secs_f64() * 1000.0,
@@ -468,7 +535,7 @@ pub(crate) fn report() -> String {
 }
 
 /// A time as a person says it.
-struct Shown(Duration);
+pub(crate) struct Shown(pub(crate) Duration);
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -483,14 +550,12 @@ impl fmt::Display for Shown {
 
 #[cfg(test)]
 mod tests {
-    use rollcall::spill::LONGEST_WAIT;
-
     use super::*;
 
     fn now(live: u32, warmth: Warmth, outage: Outage) -> Drained {
         let one_of = if live > 1_000 { 10 } else { 1 };
         let replay = if live > 1_000 { NOW } else { MEDIUM };
-        Scenario { live, replay, warmth, outage, one_of }.play()
+        Scenario::hour(live, replay, warmth, outage, one_of).play()
     }
 
     /// The targets: one hour at 1,000 a second drains in 15 minutes, at 10,000 in 60, and what comes in
@@ -523,24 +588,13 @@ mod tests {
     /// What was before is far from the targets.
     #[test]
     fn two_instances_with_small_batches_take_hours() {
-        let drained = Scenario {
-            live: 1_000,
-            replay: BEFORE,
-            warmth: Warmth::Warm,
-            outage: Outage::Refuses,
-            one_of: 1,
-        }
-        .play();
+        let drained = Scenario::hour(1_000, BEFORE, Warmth::Warm, Outage::Refuses, 1).play();
         assert!(drained.after > Duration::from_hours(2), "{drained:?}");
     }
 
-    /// In an outage each instance keeps its batch and then lets it wait: never more than this is in
-    /// flight, however long the outage is.
     #[test]
     fn messages_in_flight_have_a_bound_that_is_below_the_quota() {
-        let held = NOW.timeout * STORE_PERCENT / 100;
-        let rounds = 1.0 + LONGEST_WAIT.as_secs_f64() / held.as_secs_f64();
-        let bound = |concurrency: u32| f64::from(concurrency * NOW.batch) * rounds;
+        let bound = |concurrency| Replay::of(concurrency).most_in_flight();
         let template = include_str!("../../../template.yaml");
         let (_, parameter) = template.split_once("\n  DrainConcurrency:").unwrap();
         let number = |text: &str, name: &str| {

@@ -30,8 +30,10 @@ const WARM_UP: Duration = Duration::from_millis(300);
 /// By how many functions the callbacks come, each as many.
 const FUNCTIONS: usize = 4;
 
-/// How long callbacks come before the outage, how long it lasts, and how long they come after it.
+/// How long callbacks come before the outage.
 const BEFORE: Duration = Duration::from_secs(5);
+
+/// How long it lasts in the table of docs/scale.md, and how long they come after it.
 const OUTAGE: Duration = Duration::from_mins(1);
 const AFTER: Duration = Duration::from_secs(20);
 
@@ -61,6 +63,11 @@ struct Scenario {
     /// Callbacks in a second.
     rate: u32,
     concurrency: usize,
+    /// How many instances of a function Lambda makes in ten seconds.
+    starts: f64,
+    /// How long the outage lasts, and how long callbacks come after it.
+    lasts: Duration,
+    after: Duration,
     gets: Gets,
     instances: Instances,
 }
@@ -72,8 +79,9 @@ struct Played {
     peak: usize,
     settled_peak: usize,
     callbacks: u64,
-    /// Callbacks for which no instance was free.
+    /// Callbacks for which no instance was free, and those of them before the outage.
     throttled: u64,
+    early_throttled: u64,
     settled_throttled: u64,
     /// How long after the end of the outage the last callback went to the queue.
     last_spilled: Duration,
@@ -115,7 +123,7 @@ impl Scenario {
             instances: Vec::new(),
             idle: Default::default(),
             busy: 0,
-            allowance: [(INSTANCES_IN_TEN_SECONDS, Duration::ZERO); FUNCTIONS],
+            allowance: [(self.starts, Duration::ZERO); FUNCTIONS],
             played: Played::default(),
         };
         let mut events = Events::new();
@@ -133,7 +141,7 @@ impl Scenario {
                     let next = Duration::from_secs(1)
                         * u32::try_from(number + 1).unwrap_or(u32::MAX)
                         / self.rate;
-                    if next < BEFORE + OUTAGE + AFTER {
+                    if next < BEFORE + self.lasts + self.after {
                         events.add(next, Event::Callback(number + 1));
                     }
                 }
@@ -143,12 +151,12 @@ impl Scenario {
     }
 }
 
-/// Whether a request that comes then is never answered by the store.
-fn hangs(now: Duration) -> bool {
-    (BEFORE..BEFORE + OUTAGE).contains(&now)
-}
-
 impl Play {
+    /// Whether a request that comes then is never answered by the store.
+    fn hangs(&self, now: Duration) -> bool {
+        (BEFORE..BEFORE + self.scenario.lasts).contains(&now)
+    }
+
     /// A callback comes. Returns the instance that gets it, and how long that takes.
     fn callback(&mut self, number: u64, now: Duration) -> Option<(usize, Duration)> {
         let is_settled = now >= BEFORE + SETTLED;
@@ -156,6 +164,7 @@ impl Play {
         let function = number as usize % FUNCTIONS;
         let Some((instance, starts)) = self.instance(function, now) else {
             self.played.throttled += 1;
+            self.played.early_throttled += u64::from(now < BEFORE);
             self.played.settled_throttled += u64::from(is_settled);
             return None;
         };
@@ -176,15 +185,16 @@ impl Play {
             return Some((idle.swap_remove(index), Duration::ZERO));
         }
         let (allowed, since) = &mut self.allowance[function];
-        let more = now.saturating_sub(*since).as_secs_f64() * INSTANCES_IN_TEN_SECONDS / 10.0;
-        (*allowed, *since) = ((*allowed + more).min(INSTANCES_IN_TEN_SECONDS), now);
+        let starts = self.scenario.starts;
+        let more = now.saturating_sub(*since).as_secs_f64() * starts / 10.0;
+        (*allowed, *since) = ((*allowed + more).min(starts), now);
         if *allowed < 1.0 || self.busy >= self.scenario.concurrency {
             return None;
         }
         *allowed -= 1.0;
         let breaker = Breaker::with_seed(self.random.u64(..));
         let reads_at = now + INSTANCE_STARTS_AFTER;
-        let (state, read) = if hangs(reads_at) {
+        let (state, read) = if self.hangs(reads_at) {
             (StoreState::Hangs, WARM_UP)
         } else {
             (StoreState::Answers, CALLBACK_TAKES)
@@ -196,12 +206,13 @@ impl Play {
 
     /// How long an instance takes for a callback.
     fn handle(&mut self, instance: usize, now: Duration) -> Duration {
+        let hangs = self.hangs(now);
         let instance = &mut self.instances[instance];
         let asked = match self.scenario.instances {
-            Instances::Wait if hangs(now) => handler::store_limit(BUDGET),
+            Instances::Wait if hangs => handler::store_limit(BUDGET),
             Instances::Wait => return CALLBACK_TAKES,
             Instances::Break => match instance.breaker.admit(self.start + now) {
-                Some(attempt) if hangs(now) => {
+                Some(attempt) if hangs => {
                     let limit = match attempt.kind() {
                         AttemptKind::Usual => handler::store_limit(BUDGET),
                         AttemptKind::Probe => handler::probe_limit(BUDGET),
@@ -216,7 +227,7 @@ impl Play {
                 None => Duration::ZERO,
             },
         };
-        self.played.last_spilled = now.saturating_sub(BEFORE + OUTAGE);
+        self.played.last_spilled = now.saturating_sub(BEFORE + self.scenario.lasts);
         let sending =
             if instance.has_sent { QUEUE_ANSWERS_AFTER } else { FIRST_QUEUE_ANSWER_AFTER };
         instance.has_sent = true;
@@ -224,8 +235,61 @@ impl Play {
     }
 }
 
+/// How an outage begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Beginning {
+    /// Callbacks that find no instance before the breakers are open.
+    pub(crate) throttled: f64,
+    /// The most instances that are busy meanwhile, and after it.
+    pub(crate) busy: f64,
+    pub(crate) settled_busy: f64,
+}
+
+/// Plays the first seconds of an outage: so many callbacks a second, an account that may run so many
+/// functions at once, and so many new ones of each function in ten seconds.
+pub(crate) fn beginning(rate: u32, concurrency: f64, starts: f64) -> Beginning {
+    let played = Scenario {
+        rate: rate.max(1),
+        concurrency: concurrency as usize,
+        starts,
+        lasts: SETTLED * 4,
+        after: Duration::ZERO,
+        gets: Gets::Any,
+        instances: Instances::Break,
+    }
+    .play();
+    Beginning {
+        throttled: (played.throttled - played.early_throttled) as f64,
+        busy: played.peak as f64,
+        settled_busy: played.settled_peak as f64,
+    }
+}
+
+/// How many callbacks find no instance when so many a second begin to come, without an outage.
+#[cfg(test)]
+pub(crate) fn start(rate: u32, concurrency: f64) -> f64 {
+    let scenario = Scenario {
+        rate,
+        concurrency: concurrency as usize,
+        starts: INSTANCES_IN_TEN_SECONDS,
+        lasts: Duration::ZERO,
+        after: Duration::ZERO,
+        gets: Gets::Any,
+        instances: Instances::Break,
+    };
+    scenario.play().throttled as f64
+}
+
 fn scenarios() -> Vec<(&'static str, Scenario)> {
-    let of = |instances, concurrency, gets| Scenario { rate: 10_000, concurrency, gets, instances };
+    let of = |instances, concurrency, gets| Scenario {
+        rate: 10_000,
+        concurrency,
+        starts: INSTANCES_IN_TEN_SECONDS,
+        lasts: OUTAGE,
+        after: AFTER,
+        gets,
+        instances,
+    };
     vec![
         ("each waits for the store", of(Instances::Wait, CONCURRENCY, Gets::Last)),
         ("each waits for the store", of(Instances::Wait, RAISED_CONCURRENCY, Gets::Last)),

@@ -40,3 +40,23 @@ pub(crate) const GROWS_IN: Duration = Duration::from_mins(30);
 /// The most write units a second of a table, or index, without asking AWS for more.
 /// ([Quotas](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html))
 pub(crate) const TABLE_UNITS: u32 = 40_000;
+
+/// The write units a second that one partition takes.
+/// ([Partitions](https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html))
+pub(crate) const PARTITION_UNITS: f64 = 1_000.0;
+
+/// How many requests a second all HTTP APIs of an account take in a large region, and how many at once:
+/// a bucket of tokens. ([Quotas](https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html))
+pub(crate) const GATEWAY_RATE: f64 = 10_000.0;
+pub(crate) const GATEWAY_BURST: f64 = 5_000.0;
+
+/// How many events a second `PutEvents` takes in a large region.
+/// ([Quotas](https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html))
+pub(crate) const EVENTS_A_SECOND: f64 = 10_000.0;
+
+/// How many functions a new account runs at once.
+/// ([Quotas](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html))
+pub(crate) const NEW_ACCOUNT_CONCURRENCY: f64 = 10.0;
+
+/// For how long Lambda keeps an instance that has nothing to do. AWS does not say; others saw minutes.
+pub(crate) const INSTANCES_STAY: Duration = Duration::from_mins(5);

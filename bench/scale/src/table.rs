@@ -2,7 +2,48 @@
 
 use std::time::Duration;
 
-use crate::quotas::{GROWS_IN, TABLE_UNITS};
+use crate::quotas::GROWS_IN;
+
+/// The write units a second that an on-demand table, or index, takes. It grows when more was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Capacity {
+    units: f64,
+    most: f64,
+    grows_at: Option<Duration>,
+}
+
+impl Capacity {
+    /// It takes `units` at first, and grows up to `most`.
+    pub(crate) fn new(units: f64, most: f64) -> Self {
+        Self { units: units.min(most), most, grows_at: None }
+    }
+
+    /// A part of it.
+    pub(crate) fn part(&self, share: f64) -> Self {
+        Self { units: self.units * share, most: self.most * share, grows_at: self.grows_at }
+    }
+
+    pub(crate) fn units(&self) -> f64 {
+        self.units
+    }
+
+    /// Whether it has all that the quota allows.
+    pub(crate) fn is_at_quota(&self) -> bool {
+        self.units >= self.most
+    }
+
+    /// It was asked for more than it has.
+    pub(crate) fn exceeded(&mut self, now: Duration) {
+        self.grows_at.get_or_insert(now + GROWS_IN);
+    }
+
+    pub(crate) fn pass(&mut self, now: Duration) {
+        if self.grows_at.is_some_and(|at| at <= now) {
+            self.units = (self.units * 2.0).min(self.most);
+            self.grows_at = None;
+        }
+    }
+}
 
 /// What is not used is kept for this long. (DynamoDB keeps it for up to five minutes, but promises
 /// nothing.)
@@ -11,33 +52,26 @@ const BURST_SECONDS: f64 = 0.1;
 /// Live writes are so many that they are a stream here, which never waits. Others are single writes.
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// Units a second.
-    capacity: f64,
-    most: f64,
+    capacity: Capacity,
     live: f64,
     /// The most that a live write takes.
     live_write: f64,
     left: f64,
     now: Duration,
-    grows_at: Option<Duration>,
     /// Since when live writes are watched, and which share of them is throttled in each second.
     watched_since: Duration,
     throttled: Vec<f64>,
 }
 
 impl Table {
-    /// A table that takes `capacity` units a second, of which live writes of at most `live_write` units
-    /// take `live`. It grows up to the quota. `share` is the share of the table that is played.
-    pub(crate) fn new(capacity: u32, live: f64, live_write: u32, share: f64) -> Self {
-        let capacity = f64::from(capacity) * share;
+    /// A table of which live writes of at most `live_write` units take `live` units a second.
+    pub(crate) fn new(capacity: Capacity, live: f64, live_write: u32) -> Self {
         Self {
-            capacity,
-            most: f64::from(TABLE_UNITS) * share,
             live,
             live_write: f64::from(live_write),
-            left: capacity * BURST_SECONDS,
+            left: capacity.units() * BURST_SECONDS,
+            capacity,
             now: Duration::ZERO,
-            grows_at: None,
             watched_since: Duration::ZERO,
             throttled: Vec::new(),
         }
@@ -61,8 +95,7 @@ impl Table {
         self.pass(now);
         let units = f64::from(units);
         if self.left < units {
-            // It was asked for more than it has, so it grows.
-            self.grows_at.get_or_insert(now + GROWS_IN);
+            self.capacity.exceeded(now);
             return Err(Throttled);
         }
         self.left -= units;
@@ -72,17 +105,14 @@ impl Table {
     fn pass(&mut self, now: Duration) {
         let seconds = now.saturating_sub(self.now).as_secs_f64();
         self.now = now.max(self.now);
-        let gain = (self.capacity - self.live).max(f64::MIN_POSITIVE);
+        let gain = (self.capacity.units() - self.live).max(f64::MIN_POSITIVE);
         let until_free = ((self.live_write - self.left) / gain).clamp(0.0, seconds);
         // Writes are close together, so few intervals belong to two seconds.
         let second = now.saturating_sub(self.watched_since).as_secs() as usize;
         self.throttled.resize(self.throttled.len().max(second + 1), 0.0);
         self.throttled[second] = (self.throttled[second] + until_free).min(1.0);
-        self.left = (self.left + gain * seconds).min(self.capacity * BURST_SECONDS);
-        if self.grows_at.is_some_and(|at| at <= now) {
-            self.capacity = (self.capacity * 2.0).min(self.most);
-            self.grows_at = None;
-        }
+        self.left = (self.left + gain * seconds).min(self.capacity.units() * BURST_SECONDS);
+        self.capacity.pass(now);
     }
 }
 
