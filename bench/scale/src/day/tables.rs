@@ -79,8 +79,8 @@ pub(crate) fn drains(stack: &Stack, played: &Played) -> String {
     let left = Second::sum(&played.seconds);
     let _ = writeln!(
         text,
-        "- At midnight it holds {}. At most {} messages were in flight. They are never more than {} with this \
-         `DrainConcurrency`, and SQS allows {}.",
+        "- At midnight it holds {}. At most {} messages were in flight.\n  They are never more than {} \
+         with this `DrainConcurrency`, and SQS allows {}.",
         number(left.queued - left.drained),
         number(played.drains.most_in_flight as f64),
         number(stack.replay.most_in_flight()),
