@@ -14,7 +14,7 @@ use crate::{
     dynamodb::{DynamoDb, Units},
     lambda::Lambda,
     names::Kind,
-    subjects::{Callbacks, Subject, renew_tables},
+    subjects::{Callbacks, Subject},
 };
 
 /// Warm callbacks after each cold start.
@@ -80,7 +80,7 @@ pub(crate) async fn cold(
     let mut all = BTreeMap::<(Share, usize), ColdSamples>::new();
     for round in 0..rounds {
         eprintln!("cold starts: round {} of {rounds}", round + 1);
-        renew_tables(dynamodb).await?;
+        callbacks.renew_tables(dynamodb).await?;
         for (share, (index, subject)) in Share::ALL
             .into_iter()
             .flat_map(|share| subjects.iter().enumerate().map(move |s| (share, s)))
@@ -164,7 +164,7 @@ pub(crate) async fn warm(
         if block % 5 == 0 {
             eprintln!("warm callbacks: block {} of {blocks}", block + 1);
         }
-        renew_tables(dynamodb).await?;
+        callbacks.renew_tables(dynamodb).await?;
         for (subject, (lambda, latency, own, cpu, requests)) in subjects.iter().zip(&mut lambdas) {
             let mut events = Vec::with_capacity(BLOCK);
             for _ in 0..BLOCK {

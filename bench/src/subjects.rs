@@ -1,6 +1,6 @@
 //! The subjects: every function with its own callbacks, and the peers.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use bytes::Bytes;
 use rollcall::{
@@ -123,17 +123,8 @@ pub(crate) fn subjects(built: &Built, dynamodb: &DynamoDb, folder: &Path) -> Vec
     functions.chain(peers).chain(python).chain(node).collect()
 }
 
-/// Creates the tables again, empty: unlike DynamoDB in the cloud, the embedded one gets slower with
-/// the number of items.
-pub(crate) async fn renew_tables(dynamodb: &DynamoDb) -> Result<(), Failure> {
-    for table in [TABLE, PEER_TABLE, TUNED_TABLE, IDEMPOTENCY_TABLE] {
-        dynamodb.ask("DeleteTable", &json!({ "TableName": table })).await?;
-    }
-    make_tables(dynamodb).await
-}
-
 async fn make_tables(dynamodb: &DynamoDb) -> Result<(), Failure> {
-    let limit = std::time::Duration::from_mins(1);
+    let limit = Duration::from_mins(1);
     let client = rollcall::store::connect(&aws::at(&dynamodb.plain_url), limit);
     rollcall::store::TABLE.create(&client, TABLE).await?;
     for (table, key) in [
@@ -153,6 +144,12 @@ async fn make_tables(dynamodb: &DynamoDb) -> Result<(), Failure> {
     Ok(())
 }
 
+const DAY: Duration = Duration::from_hours(24);
+
+fn writer(dynamodb: &DynamoDb) -> Writer {
+    Writer::new(rollcall::store::connect(&aws::at(&dynamodb.plain_url), DAY), TABLE, DAY * 30)
+}
+
 /// Makes callbacks, and stores the events that must come before them without the measured
 /// functions.
 #[derive(Debug)]
@@ -166,18 +163,30 @@ impl Callbacks {
     /// Makes the tables.
     pub(crate) async fn new(dynamodb: &DynamoDb) -> Result<Self, Failure> {
         make_tables(dynamodb).await?;
-        let day = std::time::Duration::from_hours(24);
-        let client = rollcall::store::connect(&aws::at(&dynamodb.plain_url), day);
         let receiver = Receiver {
             apps: Apps::from_json(EXAMPLE_APPS)?.into(),
-            store: Writer::new(client, TABLE, day * 30),
+            store: writer(dynamodb),
             spill: None,
             breaker: Breaker::default(),
-            max_age: day,
+            max_age: DAY,
             replay_guard: ReplayGuard::Off,
-            budget: day,
+            budget: DAY,
         };
         Ok(Self { receiver, apps: Apps::from_json(EXAMPLE_APPS)?, count: 0 })
+    }
+
+    /// Creates the tables again, empty: unlike DynamoDB in the cloud, the embedded one gets slower
+    /// with the number of items. Somebody has used `RoomEngine` before, as on every day but an app's
+    /// first.
+    pub(crate) async fn renew_tables(&mut self, dynamodb: &DynamoDb) -> Result<(), Failure> {
+        for table in [TABLE, PEER_TABLE, TUNED_TABLE, IDEMPOTENCY_TABLE] {
+            dynamodb.ask("DeleteTable", &json!({ "TableName": table })).await?;
+        }
+        make_tables(dynamodb).await?;
+        // The old one remembers what it wrote to the old table.
+        self.receiver.store = writer(dynamodb);
+        let at = UnixMillis(runtime::now().0 - 60_000);
+        self.happen(self.tencent(Tencent::RoomEnter, "the-first", at)?).await
     }
 
     /// The next event of a common path.
@@ -397,7 +406,7 @@ impl Callbacks {
                 3.0,
             ),
             stated(
-                "RoomEngine: a room is created, as the first thing that a process hears in a day",
+                "RoomEngine: a room is created, as the first thing that an app ever reports of it",
                 "tencent-room-event",
                 &tencent(Tencent::RoomCreate, t(0))?,
                 3.0,

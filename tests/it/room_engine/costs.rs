@@ -22,7 +22,7 @@ const PEOPLE: u32 = 5000;
 #[tokio::test]
 async fn an_event_is_one_request_and_a_late_one_two() {
     let (_database, proxy, handlers) = Handlers::observed().await;
-    // The first one of a process notes that the app has a second track. It is noted once a day.
+    // The first one of an app notes that it has a second track.
     assert_eq!(outcome(&handlers, &event(RoomCreate, 0)).await, "applied");
     let requests: Vec<_> = proxy.take().into_iter().map(|request| request.operation).collect();
     assert_eq!(requests, ["UpdateItem", "PutItem"]);
