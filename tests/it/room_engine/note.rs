@@ -53,7 +53,12 @@ async fn enter(
 
 async fn note_of(database: &Database, app: &str) -> Option<u64> {
     let all = dump(&database.client).await;
-    all.get(&format!("tencent#{app}#erasures second_track"))?["expires_at"].as_u64()
+    all.get(&format!("tencent#{app}#erasures second_track")).and_then(expiry)
+}
+
+/// From when on DynamoDB may delete an item, in seconds.
+fn expiry(item: &Value) -> Option<u64> {
+    Some(item.get("expires_at")?.as_str()?.parse().unwrap())
 }
 
 const ONE: [&str; 1] = ["UpdateItem"];
@@ -140,8 +145,7 @@ async fn a_longer_retention_renews_the_note() {
 /// What DynamoDB's time to live may delete at a time, it deletes.
 async fn expire(database: &Database, now: UnixMillis) {
     for item in dump(&database.client).await.into_values() {
-        let is_over = |at: &Value| at.as_u64().is_some_and(|at| at <= now.seconds().0);
-        if item.get("expires_at").is_some_and(is_over) {
+        if expiry(&item).is_some_and(|at| at <= now.seconds().0) {
             let key = ["pk", "sk"].map(|name| {
                 let text = item[name].as_str().unwrap().to_owned();
                 (name.to_owned(), AttributeValue::S(text))
@@ -156,10 +160,10 @@ async fn expire(database: &Database, now: UnixMillis) {
 /// no note ends before what is stored under it.
 #[tokio::test]
 async fn a_note_outlives_whatever_is_stored_under_it() {
-    for seed in 0..6 {
+    for seed in 0..3 {
         let mut random = fastrand::Rng::with_seed(seed);
         let (database, proxy, _) = Handlers::observed().await;
-        let (mut now, mut processes, mut writes) = (NOW, Vec::new(), 0);
+        let (mut now, mut processes, mut writes, mut under_a_note) = (NOW, Vec::new(), 0, 0);
         for step in 0..60 {
             let hours = if random.u8(..20) == 0 { random.u64(..2400) } else { random.u64(..72) };
             now = now.after(Duration::from_hours(hours));
@@ -183,13 +187,14 @@ async fn a_note_outlives_whatever_is_stored_under_it() {
             writes += proxy.take().len() - 1;
 
             let stored = dump(&database.client).await;
-            let ends = |item: &Value| item["expires_at"].as_u64().unwrap();
-            let note = stored.get(&format!("tencent#{APP}#erasures second_track")).map(ends);
+            let note = stored.get(&format!("tencent#{APP}#erasures second_track"));
+            let note = note.and_then(expiry).unwrap_or_default();
             for (key, item) in stored.iter().filter(|(key, _)| key.contains("room_engine")) {
-                let a_day = DAY.as_secs();
-                assert!(note.is_some_and(|note| note >= ends(item) + a_day), "{key}: {note:?}");
+                assert!(note >= expiry(item).unwrap() + DAY.as_secs(), "{key}: {note}");
+                under_a_note += 1;
             }
         }
+        assert!(under_a_note > 100, "{under_a_note}");
         println!("{} processes wrote a note {writes} times", processes.len());
     }
 }
