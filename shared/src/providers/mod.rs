@@ -85,6 +85,7 @@ pub trait Configured: Provider {
     fn of(apps: &Apps) -> &Self::Apps;
 
     /// The apps of whose rooms its callbacks may be a second track.
+    #[must_use]
     fn with_second_track(_apps: &Apps) -> Vec<App> {
         Vec::new()
     }
