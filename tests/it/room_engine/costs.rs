@@ -103,10 +103,10 @@ async fn who_has_one_track_only_pays_for_one() {
         counts
     };
     let trtc = Tracks::Only(Track::Media);
-    let one = requests(false, Tracks::Both).await;
-    assert_eq!(requests(false, trtc).await, one);
-    assert_eq!(requests(true, trtc).await, one);
-    let two = requests(true, Tracks::Both).await;
+    let one = Box::pin(requests(false, Tracks::Both)).await;
+    assert_eq!(Box::pin(requests(false, trtc)).await, one);
+    assert_eq!(Box::pin(requests(true, trtc)).await, one);
+    let two = Box::pin(requests(true, Tracks::Both)).await;
     println!("requests of an app with one track: {one:?}, with two: {two:?}");
     for (path, requests) in one {
         // When the room was created and dismissed by the other track, and the other seat of Ada.
