@@ -11,7 +11,7 @@ use flate2::{Compression, write::DeflateEncoder};
 
 use crate::{
     Failure,
-    names::{BARE, FUNCTIONS, ORDINARY},
+    names::{FUNCTIONS, NATIVE_PEERS},
 };
 
 /// What a ZIP file adds to its one entry, `bootstrap`: local header, central directory, its end.
@@ -44,7 +44,7 @@ pub(crate) enum Binaries {
 /// Builds everything, or what `wanted` names.
 pub(crate) fn build(binaries: Binaries, wanted: &dyn Fn(&str) -> bool) -> Result<Built, Failure> {
     let cargo = |folder: &Path, packages: &[&str]| match binaries {
-        Binaries::New => cargo(folder, packages),
+        Binaries::New => cargo(folder, &[&["--release"], packages].concat()),
         Binaries::AsTheyAre => Ok(()),
     };
     let bench = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -60,7 +60,7 @@ pub(crate) fn build(binaries: Binaries, wanted: &dyn Fn(&str) -> bool) -> Result
     for name in functions {
         built.binaries.insert(name.to_owned(), root.join("target/release").join(name));
     }
-    for name in [BARE, ORDINARY].into_iter().filter(|name| wanted(name)) {
+    for name in NATIVE_PEERS.into_iter().filter(|name| wanted(name)) {
         let folder = peers.join(name);
         cargo(&folder, &[])?;
         built.binaries.insert(name.to_owned(), folder.join("target/release").join(name));
@@ -84,9 +84,10 @@ pub(crate) fn build(binaries: Binaries, wanted: &dyn Fn(&str) -> bool) -> Result
     Ok(built)
 }
 
-fn cargo(folder: &Path, packages: &[&str]) -> Result<(), Failure> {
+/// Builds in a folder with cargo.
+pub(crate) fn cargo(folder: &Path, arguments: &[&str]) -> Result<(), Failure> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--release", "--quiet"]).args(packages).current_dir(folder);
+    cargo.args(["build", "--quiet"]).args(arguments).current_dir(folder);
     // Variables of the cargo that runs the bench would make some crates compile again.
     let is_about_a_package =
         |name: &str| ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|start| name.starts_with(start));

@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, rustls};
 
-use crate::Failure;
+use crate::{Failure, busy::Busy};
 
 /// Consumed units, as DynamoDB reports them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
@@ -39,8 +39,8 @@ pub(crate) struct Units {
 #[derive(Debug, Default)]
 struct Meter {
     requests: AtomicU64,
-    /// How long the embedded DynamoDB took for them, in ns.
-    nanos: AtomicU64,
+    /// A piece of work is a request, from when it is read to when its answer is.
+    busy: Busy,
     /// Set while requests report what they consume.
     units: Mutex<Option<Units>>,
 }
@@ -108,9 +108,10 @@ impl DynamoDb {
         self.meter.requests.load(Ordering::Relaxed)
     }
 
-    /// How long the embedded DynamoDB took for them. Unlike in the cloud, an index costs it time.
+    /// How long the embedded DynamoDB worked on at least one of them. Unlike in the cloud, an index
+    /// costs it time.
     pub(crate) fn time(&self) -> Duration {
-        Duration::from_nanos(self.meter.nanos.load(Ordering::Relaxed))
+        self.meter.busy.time()
     }
 
     /// From now on requests report what they consume.
@@ -278,11 +279,11 @@ impl Front {
             parts.headers.insert(header::CONTENT_LENGTH, body.len().into());
         }
         parts.uri = format!("http://{}/", self.table).parse()?;
-        let asked = Instant::now();
+        let work = self.meter.busy.begin();
         let response = self.http.request(Request::from_parts(parts, Full::new(body))).await?;
         let (mut parts, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
-        self.meter.nanos.fetch_add(asked.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        drop(work);
         if counts {
             self.meter.add(&operation, &serde_json::from_slice(&body)?);
         }

@@ -135,17 +135,29 @@ impl Lambda {
     }
 
     async fn answer(&mut self, started: Instant) -> Result<Duration, Failure> {
+        let (answered, json) = self.any_answer().await?;
+        if json["statusCode"] != 200 {
+            return Err(format!("{} answers {json}", self.name).into());
+        }
+        Ok(answered.duration_since(started))
+    }
+
+    /// When it answered, and what.
+    async fn any_answer(&mut self) -> Result<(Instant, Value), Failure> {
         let answer = tokio::time::timeout(PATIENCE, self.answers.recv()).await;
         let (answered, answer) =
             answer.ok().flatten().ok_or_else(|| format!("{} does not answer", self.name))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let answer = answer.map_err(|error| format!("{}: {}", self.name, text(&error)))?;
-        let json: Value = serde_json::from_slice(&answer)?;
-        if json["statusCode"] != 200 {
-            return Err(format!("{} answers {}", self.name, text(&answer)).into());
-        }
         self.wait_for_next().await?;
-        Ok(answered.duration_since(started))
+        Ok((answered, serde_json::from_slice(&answer)?))
+    }
+
+    /// Passes an event, and returns the answer, whatever it is.
+    #[cfg(test)]
+    pub(crate) async fn ask(&mut self, event: &Bytes) -> Result<Value, Failure> {
+        self.hand_over(event.clone())?;
+        Ok(self.any_answer().await?.1)
     }
 
     /// The CPU time it has used.

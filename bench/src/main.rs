@@ -3,6 +3,7 @@
 
 mod board;
 mod build;
+mod busy;
 mod cpu;
 mod dynamodb;
 mod gateway;
@@ -13,6 +14,8 @@ mod plot;
 mod report;
 mod results;
 mod subjects;
+#[cfg(test)]
+mod tuned;
 
 use std::{
     path::{Path, PathBuf},

@@ -14,7 +14,7 @@ use crate::{
     dynamodb::{DynamoDb, Units},
     lambda::Lambda,
     names::Kind,
-    subjects::{Callbacks, Subject, renew_tables},
+    subjects::{Callbacks, Subject},
 };
 
 /// Warm callbacks after each cold start.
@@ -80,7 +80,7 @@ pub(crate) async fn cold(
     let mut all = BTreeMap::<(Share, usize), ColdSamples>::new();
     for round in 0..rounds {
         eprintln!("cold starts: round {} of {rounds}", round + 1);
-        renew_tables(dynamodb).await?;
+        callbacks.renew_tables(dynamodb).await?;
         for (share, (index, subject)) in Share::ALL
             .into_iter()
             .flat_map(|share| subjects.iter().enumerate().map(move |s| (share, s)))
@@ -134,7 +134,7 @@ pub(crate) struct Warm {
     pub(crate) subject: String,
     /// In ms.
     pub(crate) latency: Option<Spread>,
-    /// In ms, without the time of the embedded DynamoDB.
+    /// In ms: of each callback its time, less that in which the embedded DynamoDB worked for it.
     pub(crate) own: Option<Spread>,
     /// In ms of CPU time for each callback: medians over blocks.
     pub(crate) cpu: Option<Spread>,
@@ -164,7 +164,7 @@ pub(crate) async fn warm(
         if block % 5 == 0 {
             eprintln!("warm callbacks: block {} of {blocks}", block + 1);
         }
-        renew_tables(dynamodb).await?;
+        callbacks.renew_tables(dynamodb).await?;
         for (subject, (lambda, latency, own, cpu, requests)) in subjects.iter().zip(&mut lambdas) {
             let mut events = Vec::with_capacity(BLOCK);
             for _ in 0..BLOCK {
@@ -187,8 +187,7 @@ pub(crate) async fn warm(
             subject: subject.program.name.clone(),
             dynamodb_requests: requests as f64 / latency.len() as f64,
             latency: Spread::of(latency),
-            // Concurrent requests take longer in sum than the whole callback.
-            own: Spread::of(own).filter(|own| own.median > 0.0),
+            own: Spread::of(own),
             cpu: Spread::of(cpu),
             peak_memory_mb: lambda.peak_memory()? as f64 / 1024.0,
         });

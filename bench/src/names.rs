@@ -80,6 +80,10 @@ fn common(function: &'static str) -> Common {
 }
 
 pub(crate) const BARE: &str = "rust-bare";
+pub(crate) const TUNED: &str = "rust-tuned";
 pub(crate) const ORDINARY: &str = "rust-ordinary";
 pub(crate) const PYTHON: &str = "python-powertools";
 pub(crate) const NODE: &str = "node-powertools";
+
+/// The peers that are built by cargo, each in its folder of `peers/`.
+pub(crate) const NATIVE_PEERS: [&str; 3] = [BARE, TUNED, ORDINARY];

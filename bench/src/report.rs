@@ -7,7 +7,7 @@ use crate::{
     cpu::Share,
     dynamodb::Units,
     gateway::Load,
-    names::{FUNCTIONS, NODE, ORDINARY, PYTHON},
+    names::{FUNCTIONS, NODE, ORDINARY, PYTHON, TUNED},
     plot,
     results::{Machine, Results},
 };
@@ -41,6 +41,32 @@ fn functions(results: &Results) -> String {
         ];
         let cells = cells.map(|cell| cell.unwrap_or_else(|| "not measured".to_owned()));
         let _ = writeln!(text, "| `{name}` | {} |", cells.join(" | "));
+    }
+    text
+}
+
+/// What the function of ZEGO's logins does with the tuned handler's callbacks, beside it.
+fn beside_tuned(results: &Results) -> String {
+    type Question = (&'static str, fn(&Results, &str) -> Option<f64>);
+    const QUESTIONS: [Question; 9] = [
+        ("start, ms", Results::init),
+        ("first callback at 128 MB, ms", |results, name| results.first(name, SMALL)),
+        ("after ten idle minutes at 128 MB, ms", |results, name| results.after_idle(name, SMALL)),
+        ("warm callback, ms", |results, name| Some(results.latency(name)?.median)),
+        ("without the store, ms", Results::own),
+        ("CPU, ms", Results::cpu),
+        ("instructions", Results::instructions),
+        ("peak memory, MB", Results::memory),
+        ("zip, MB", Results::zip),
+    ];
+    let login = FUNCTIONS[0].0;
+    let mut text = format!("| | `{login}` | `{TUNED}` | ratio |\n| --- | --: | --: | --: |\n");
+    for (what, of) in QUESTIONS {
+        let (ours, theirs) = (of(results, login), of(results, TUNED));
+        let ratio = ours.zip(theirs).map(|(ours, theirs)| ours / theirs);
+        let cells = [ours, theirs, ratio];
+        let cells = cells.map(|cell| cell.map_or_else(|| "not measured".to_owned(), short));
+        let _ = writeln!(text, "| {what} | {} |", cells.join(" | "));
     }
     text
 }
@@ -104,6 +130,7 @@ fn prices(results: &Results) -> String {
         ("Rollcall: a person enters a room", FUNCTIONS[0].0, Some("ZEGO: a person enters")),
         ("Rollcall: the person leaves it", FUNCTIONS[1].0, Some("ZEGO: the person leaves")),
         ("Rollcall: a device comes online", FUNCTIONS[5].0, Some("OpenIM: a device comes online")),
+        ("tuned Rust handler", TUNED, None),
         ("ordinary Rust handler", ORDINARY, None),
         ("Python with Powertools idempotency", PYTHON, None),
         ("Node.js with Powertools idempotency", NODE, None),
@@ -278,6 +305,7 @@ pub(crate) fn tables(results: &Results) -> String {
     for (title, table) in [
         ("Targets", targets(results)),
         ("Functions and peers", functions(results)),
+        ("Beside what an expert writes", beside_tuned(results)),
         ("Requests and write units", write_units(results)),
         ("Cost of a million callbacks", prices(results)),
     ] {

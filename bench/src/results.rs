@@ -6,7 +6,7 @@ use crate::{
     cpu::{Awake, Share},
     gateway::Load,
     measure::{Cold, Cost, Instructions, Spread, Warm},
-    names::{BARE, FUNCTIONS, Kind, NODE, ORDINARY, PYTHON},
+    names::{FUNCTIONS, Kind, NATIVE_PEERS, NODE, PYTHON},
 };
 
 /// Where it was measured.
@@ -98,7 +98,7 @@ impl Results {
         Some(self.cold(subject, &Share::Full.name())?.init?.median)
     }
 
-    /// The median warm time without the store's.
+    /// The median of the warm times without the store's.
     pub(crate) fn own(&self, subject: &str) -> Option<f64> {
         Some(self.warm(subject)?.own?.median)
     }
@@ -130,7 +130,8 @@ impl Results {
     }
 
     pub(crate) fn subjects(&self) -> Vec<&str> {
-        let order = FUNCTIONS.iter().map(|(name, ..)| *name).chain([BARE, ORDINARY, PYTHON, NODE]);
+        let functions = FUNCTIONS.iter().map(|(name, ..)| *name);
+        let order = functions.chain(NATIVE_PEERS).chain([PYTHON, NODE]);
         let measured = |name: &&str| {
             self.zip(name).or_else(|| self.cpu(name)).or_else(|| self.init(name)).is_some()
         };

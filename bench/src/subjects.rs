@@ -1,6 +1,6 @@
 //! The subjects: every function with its own callbacks, and the peers.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use bytes::Bytes;
 use rollcall::{
@@ -31,7 +31,7 @@ use crate::{
     build::Built,
     dynamodb::DynamoDb,
     lambda::Program,
-    names::{BARE, Common, FUNCTIONS, Kind, NODE, ORDINARY, PYTHON},
+    names::{Common, FUNCTIONS, Kind, NATIVE_PEERS, NODE, PYTHON, TUNED},
 };
 
 /// A function or a peer that is measured.
@@ -46,6 +46,11 @@ pub(crate) struct Subject {
 
 pub(crate) const TABLE: &str = "rollcall";
 const PEER_TABLE: &str = "peer";
+pub(crate) const TUNED_TABLE: &str = "tuned";
+
+/// The app of ZEGO's callbacks, and its secret, as [`EXAMPLE_APPS`] has them.
+const ZEGO_APP: &str = "1";
+pub(crate) const ZEGO_SECRET: &str = "secret";
 const IDEMPOTENCY_TABLE: &str = "idempotency";
 
 /// Everything that was built, ready to be started.
@@ -73,6 +78,9 @@ pub(crate) fn subjects(built: &Built, dynamodb: &DynamoDb, folder: &Path) -> Vec
             ("ROLLCALL_SPILL_QUEUE_URL", format!("{}/000000000000/spill", dynamodb.url)),
             ("ROLLCALL_METRICS_NAMESPACE", "Rollcall".to_owned()),
             ("TABLE", PEER_TABLE.to_owned()),
+            ("TUNED_TABLE", TUNED_TABLE.to_owned()),
+            ("ZEGO_APP", ZEGO_APP.to_owned()),
+            ("ZEGO_CALLBACK_SECRET", ZEGO_SECRET.to_owned()),
             ("IDEMPOTENCY_TABLE", IDEMPOTENCY_TABLE.to_owned()),
         ];
         let fixed = fixed.into_iter().map(|(name, value)| (name.to_owned(), value));
@@ -93,9 +101,9 @@ pub(crate) fn subjects(built: &Built, dynamodb: &DynamoDb, folder: &Path) -> Vec
     let system = [("SSL_CERT_FILE", dynamodb.system_roots.as_path())];
     let functions =
         FUNCTIONS.iter().filter_map(|(name, kind, common)| native(name, *kind, *common, &own));
-    let peers = [BARE, ORDINARY];
-    let peers = peers.into_iter().filter_map(|name| {
-        native(name, Kind::NativePeer, Common::Zego(None, Zego::RoomLogin), &system)
+    let peers = NATIVE_PEERS.into_iter().filter_map(|name| {
+        let roots = if name == TUNED { &own } else { &system };
+        native(name, Kind::NativePeer, Common::Zego(None, Zego::RoomLogin), roots)
     });
     let script = |name, command: Vec<String>, folder: &Path, roots: &[(&str, &Path)]| Subject {
         kind: Kind::ScriptPeer,
@@ -115,20 +123,15 @@ pub(crate) fn subjects(built: &Built, dynamodb: &DynamoDb, folder: &Path) -> Vec
     functions.chain(peers).chain(python).chain(node).collect()
 }
 
-/// Creates the tables again, empty: unlike DynamoDB in the cloud, the embedded one gets slower with
-/// the number of items.
-pub(crate) async fn renew_tables(dynamodb: &DynamoDb) -> Result<(), Failure> {
-    for table in [TABLE, PEER_TABLE, IDEMPOTENCY_TABLE] {
-        dynamodb.ask("DeleteTable", &json!({ "TableName": table })).await?;
-    }
-    make_tables(dynamodb).await
-}
-
 async fn make_tables(dynamodb: &DynamoDb) -> Result<(), Failure> {
-    let limit = std::time::Duration::from_mins(1);
+    let limit = Duration::from_mins(1);
     let client = rollcall::store::connect(&aws::at(&dynamodb.plain_url), limit);
     rollcall::store::TABLE.create(&client, TABLE).await?;
-    for (table, key) in [(PEER_TABLE, &["pk", "sk"][..]), (IDEMPOTENCY_TABLE, &["id"][..])] {
+    for (table, key) in [
+        (PEER_TABLE, &["pk", "sk"][..]),
+        (TUNED_TABLE, &["pk", "sk"]),
+        (IDEMPOTENCY_TABLE, &["id"]),
+    ] {
         let types = ["HASH", "RANGE"].iter();
         let definition = json!({
             "TableName": table,
@@ -139,6 +142,12 @@ async fn make_tables(dynamodb: &DynamoDb) -> Result<(), Failure> {
         dynamodb.ask("CreateTable", &definition).await?;
     }
     Ok(())
+}
+
+const DAY: Duration = Duration::from_hours(24);
+
+fn writer(dynamodb: &DynamoDb) -> Writer {
+    Writer::new(rollcall::store::connect(&aws::at(&dynamodb.plain_url), DAY), TABLE, DAY * 30)
 }
 
 /// Makes callbacks, and stores the events that must come before them without the measured
@@ -154,18 +163,30 @@ impl Callbacks {
     /// Makes the tables.
     pub(crate) async fn new(dynamodb: &DynamoDb) -> Result<Self, Failure> {
         make_tables(dynamodb).await?;
-        let day = std::time::Duration::from_hours(24);
-        let client = rollcall::store::connect(&aws::at(&dynamodb.plain_url), day);
         let receiver = Receiver {
             apps: Apps::from_json(EXAMPLE_APPS)?.into(),
-            store: Writer::new(client, TABLE, day * 30),
+            store: writer(dynamodb),
             spill: None,
             breaker: Breaker::default(),
-            max_age: day,
+            max_age: DAY,
             replay_guard: ReplayGuard::Off,
-            budget: day,
+            budget: DAY,
         };
         Ok(Self { receiver, apps: Apps::from_json(EXAMPLE_APPS)?, count: 0 })
+    }
+
+    /// Creates the tables again, empty: unlike DynamoDB in the cloud, the embedded one gets slower
+    /// with the number of items. Somebody has used `RoomEngine` before, as on every day but an app's
+    /// first.
+    pub(crate) async fn renew_tables(&mut self, dynamodb: &DynamoDb) -> Result<(), Failure> {
+        for table in [TABLE, PEER_TABLE, TUNED_TABLE, IDEMPOTENCY_TABLE] {
+            dynamodb.ask("DeleteTable", &json!({ "TableName": table })).await?;
+        }
+        make_tables(dynamodb).await?;
+        // The old one remembers what it wrote to the old table.
+        self.receiver.store = writer(dynamodb);
+        let at = UnixMillis(runtime::now().0 - 60_000);
+        self.happen(self.tencent(Tencent::RoomEnter, "the-first", at)?).await
     }
 
     /// The next event of a common path.
@@ -385,7 +406,7 @@ impl Callbacks {
                 3.0,
             ),
             stated(
-                "RoomEngine: a room is created, as the first thing that a process hears in a day",
+                "RoomEngine: a room is created, as the first thing that an app ever reports of it",
                 "tencent-room-event",
                 &tencent(Tencent::RoomCreate, t(0))?,
                 3.0,
@@ -431,7 +452,7 @@ impl Callbacks {
     }
 
     fn zego_callback(&self, event: &zego::Event) -> Result<Callback, Failure> {
-        let app = "1".parse()?;
+        let app = ZEGO_APP.parse()?;
         let secret = self.apps.zego[&app].callback_secrets.first().ok_or("no secret")?;
         let now: UnixSeconds = runtime::now().seconds();
         Ok(event.callback(secret, now, &zego::nonce(now)))
@@ -445,9 +466,9 @@ impl Callbacks {
         at: UnixMillis,
         action: zim::Action,
     ) -> Result<Callback, Failure> {
-        let app = "1".parse()?;
+        let app = ZEGO_APP.parse()?;
         let secret = self.apps.zego[&app].callback_secrets.first().ok_or("no secret")?;
-        let common = zego::Options::for_user("1", user, "lobby");
+        let common = zego::Options::for_user(ZEGO_APP, user, "lobby");
         let options = zim::Options { action, ..zim::Options::default() };
         let event = zim::Sessions::default().happen(name, &common, &options, at);
         let now: UnixSeconds = runtime::now().seconds();
@@ -531,7 +552,7 @@ fn zego_event(name: Zego, user: &str, at: UnixMillis, sequence: u64) -> zego::Ev
     });
     zego::Event {
         name,
-        app: "1".to_owned(),
+        app: ZEGO_APP.to_owned(),
         room: format!(
             "room-{}",
             if matches!(name, Zego::RoomCreate | Zego::RoomClose) { number } else { number % 50 }

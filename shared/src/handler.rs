@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::field::display;
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     breaker::{Attempt, AttemptKind, Breaker, StoreState},
     callback::{Callback, ParseError, Parsed, Provider, Rejection, Unstored, VerifyError},
     config::ReplayGuard,
-    domain::{App, Change, Counts, Named, Outcome, SignatureUse},
+    domain::{App, Change, Counts, Named, Outcome, SignatureUse, UnixMillis},
     http::{Reply, Request},
     metrics,
     providers::{Apps, Configured},
@@ -51,6 +51,18 @@ pub struct Receiver {
 }
 
 impl Receiver {
+    /// Reads at the start of a function what would cost its first callback of type `C` a request of
+    /// its own, after [`Writer::warm_up`]. It takes at most `limit`, and a failure does no harm.
+    pub async fn warm_up<C: Callback<Provider: Configured>>(
+        &self,
+        limit: Duration,
+        now: UnixMillis,
+    ) {
+        let Ok(Some(apps)) = timeout(limit, self.apps.get(now)).await else { return };
+        let apps = C::Provider::with_second_track(&apps);
+        self.store.read_track_notes(&apps, limit).await;
+    }
+
     /// Takes a callback of type `C` from request to reply, and logs one line about it. A success
     /// is answered only when the change is stored, or safe in the queue.
     pub async fn receive<C: Callback<Provider: Configured>>(&self, request: &Request) -> Reply {

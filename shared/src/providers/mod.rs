@@ -30,7 +30,7 @@ use serde::Deserialize;
 
 use crate::{
     callback::{AppWarnings, Provider},
-    domain::{Change, ProviderName, RoomId, Track},
+    domain::{App, Change, ProviderName, RoomId, Track},
     http::read_object,
 };
 
@@ -83,6 +83,12 @@ pub struct Apps {
 pub trait Configured: Provider {
     /// The apps of that provider, and no other's secrets.
     fn of(apps: &Apps) -> &Self::Apps;
+
+    /// The apps of whose rooms its callbacks may be a second track.
+    #[must_use]
+    fn with_second_track(_apps: &Apps) -> Vec<App> {
+        Vec::new()
+    }
 }
 
 impl Apps {

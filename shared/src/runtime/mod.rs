@@ -26,7 +26,7 @@ pub use self::{
 use crate::{
     apps::AppsSource,
     aws,
-    breaker::Breaker,
+    breaker::{Breaker, StoreState},
     callback::Callback,
     config::{
         AppsFrom, Config, ConfigError, EraseConfig, RelayConfig, ReplayConfig, SettleConfig,
@@ -86,6 +86,10 @@ pub fn run_callback<C: Callback<Provider: Configured>>() -> Result<(), Error> {
             replay_guard: config.replay_guard,
             budget: config.budget,
         };
+        // A table that did not answer is not asked again: a callback is waiting.
+        if state == StoreState::Answers {
+            receiver.warm_up::<C>(WARM_UP_LIMIT, now()).await;
+        }
         lambda_runtime::run(service(CallbackFunction::<C>::new(receiver))).await
     })
 }

@@ -12,6 +12,7 @@ use std::{
 
 use rollcall::{
     domain::{RoomShards, Settings, Shards, UnixMillis},
+    providers::tencent::RoomEvent,
     record::Records,
     store::{Reader, Writer},
 };
@@ -146,8 +147,12 @@ impl Growth<'_> {
                 handlers.push(async move {
                     let at = UnixMillis(arrived.received_at);
                     if starts {
-                        let start = instance.receiver.store.warm_up(LIMIT, at);
-                        iam::acting_as("zego-room-login", start).await;
+                        let receiver = &instance.receiver;
+                        let start = async {
+                            receiver.store.warm_up(LIMIT, at).await;
+                            receiver.warm_up::<RoomEvent>(LIMIT, at).await;
+                        };
+                        iam::acting_as("tencent-room-event", start).await;
                     }
                     let callback = arrived.event.callback(secrets(), at).unwrap();
                     instance.deliver(&callback, at).await

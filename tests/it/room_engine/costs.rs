@@ -22,7 +22,7 @@ const PEOPLE: u32 = 5000;
 #[tokio::test]
 async fn an_event_is_one_request_and_a_late_one_two() {
     let (_database, proxy, handlers) = Handlers::observed().await;
-    // The first one of a process notes that the app has a second track. It is noted once a day.
+    // The first one of an app notes that it has a second track.
     assert_eq!(outcome(&handlers, &event(RoomCreate, 0)).await, "applied");
     let requests: Vec<_> = proxy.take().into_iter().map(|request| request.operation).collect();
     assert_eq!(requests, ["UpdateItem", "PutItem"]);
@@ -103,10 +103,10 @@ async fn who_has_one_track_only_pays_for_one() {
         counts
     };
     let trtc = Tracks::Only(Track::Media);
-    let one = requests(false, Tracks::Both).await;
-    assert_eq!(requests(false, trtc).await, one);
-    assert_eq!(requests(true, trtc).await, one);
-    let two = requests(true, Tracks::Both).await;
+    let one = Box::pin(requests(false, Tracks::Both)).await;
+    assert_eq!(Box::pin(requests(false, trtc)).await, one);
+    assert_eq!(Box::pin(requests(true, trtc)).await, one);
+    let two = Box::pin(requests(true, Tracks::Both)).await;
     println!("requests of an app with one track: {one:?}, with two: {two:?}");
     for (path, requests) in one {
         // When the room was created and dismissed by the other track, and the other seat of Ada.

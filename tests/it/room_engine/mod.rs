@@ -2,6 +2,7 @@
 
 mod costs;
 mod malformed;
+mod note;
 mod rotation;
 mod routes;
 mod samples;

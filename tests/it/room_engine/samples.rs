@@ -52,7 +52,7 @@ async fn promise_2_idempotent_each_sample_is_applied_once_and_is_a_duplicate_aft
     for (body, first) in samples {
         let app = TestApp::start().await;
         assert_eq!(post(&app, body).await.outcome.as_deref(), Some(first), "{body}");
-        // Of the first one of a process, a note that there is a second track.
+        // Of the first one of an app, a note that there is a second track.
         let is_stored = first == "applied";
         let people = if body == LIVE_OFFLINE { 2 } else { 1 };
         let items = if is_stored { people + 1 } else { 0 };

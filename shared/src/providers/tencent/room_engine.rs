@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use super::{
-    Apps,
+    AppCredentials, Apps,
     chat::{APP, REQUEST_TIME, SIGN, verify_sign},
     reply, trtc,
 };
@@ -17,7 +17,7 @@ use crate::{
     callback::{
         Fields, Provider, Redelivery, Rejection, Secret, Verified, VerifyError, find_match,
     },
-    domain::{AppId, Outcome, ProviderName},
+    domain::{App, AppId, Outcome, ProviderName},
     http::{Reply, Request},
     providers::{self, Configured},
 };
@@ -55,6 +55,14 @@ impl Claimed {
 impl Configured for RoomEngine {
     fn of(apps: &providers::Apps) -> &Apps {
         &apps.tencent
+    }
+
+    fn with_second_track(apps: &providers::Apps) -> Vec<App> {
+        let verifies = |app: &AppCredentials| {
+            [&app.live_tokens, &app.room_path_keys].iter().any(|of| !of.is_empty())
+        };
+        let apps = apps.tencent.iter().filter(|(_, app)| verifies(app));
+        apps.map(|(id, _)| App { provider: Self::NAME, id: id.clone() }).collect()
     }
 }
 
