@@ -1,19 +1,23 @@
 //! How many requests and read units questions about people cost, counted between the handlers and the
 //! store.
 
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures::{StreamExt, stream};
 use rollcall::{
     callback::Secret,
     domain::UnixMillis,
     http::{Reply, Request},
     routes::QUERY,
+    store::Reader,
 };
 use rollcall_players::{Callback, openim, tencent, zego, zim};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Handlers, Moment, Proxy, SECRET, apps, iam, openim_event, tencent_event, tencent_secret,
-    zego_event, zim_event,
+    Database, Handlers, Moment, SECRET, TABLE_NAME, apps, client_of, iam, openim_event,
+    tencent_event, tencent_secret, zego_event, zim_event,
 };
 
 /// Rooms that each of [`PEOPLE`] was in before.
@@ -52,8 +56,10 @@ fn cases(start: Moment, now: UnixMillis) -> Vec<Case> {
         let event = tencent::Event { now, ..tencent_event(name, start.plus(ms)) };
         event.callback(&tencent_secret(name))
     };
-    let before = |name, ms, life| {
-        zego::Event { life, room: "before".to_owned(), ..zego_event(name, start.plus(ms)) }
+    let before = |name, ms, life| zego::Event {
+        life,
+        room: "before".to_owned(),
+        ..zego_event(name, start.plus(ms))
     };
     let left = zego::Event { sequence: 2, ..before(RoomLogout, 30, 5) };
     let of_zego = [
@@ -90,11 +96,7 @@ fn cases(start: Moment, now: UnixMillis) -> Vec<Case> {
         Case {
             what: "Tencent: on a device",
             path: "/presence/tencent/1400000000/users/ada",
-            callbacks: vec![
-                tencent(ChatLogin, 0),
-                tencent(ChatLogout, 10),
-                tencent(ChatLogin, 20),
-            ],
+            callbacks: vec![tencent(ChatLogin, 0), tencent(ChatLogout, 10), tencent(ChatLogin, 20)],
             requests: 2,
         },
         Case {
@@ -136,7 +138,8 @@ fn cases(start: Moment, now: UnixMillis) -> Vec<Case> {
             what: "ZEGO: in a room",
             path: "/presence/zego/1/users/ada",
             callbacks: of_zego.iter().map(|event| zego_callback(event, now)).collect(),
-            requests: 3,
+            // The erasures, the person, the life, and nine for the room's newest life.
+            requests: 12,
         },
     ]
 }
@@ -159,10 +162,37 @@ async fn the_page_of_a_user_takes_few_requests() {
         assert_eq!(status, 200, "{}: {page}", case.what);
         let (seen, units) = (proxy.take(), proxy.take_units());
         println!("{}: {} requests, {units} read units", case.what, seen.len());
-        for request in &seen {
-            println!("    {} {}", request.operation, request.body);
-        }
         assert_eq!(seen.len(), case.requests, "{}: {seen:#?}", case.what);
+    }
+}
+
+/// What is stored of the first of them is stored of all.
+async fn copy_to_others(database: &Database, users: &[String]) {
+    let partition = |user: &String| AttributeValue::S(format!("zego#1#user#{user}"));
+    let query = database.client.query().table_name(TABLE_NAME).key_condition_expression("pk = :pk");
+    let found = query.expression_attribute_values(":pk", partition(&users[0])).send().await;
+    let items = found.unwrap().items.unwrap();
+    let of = |user: &String| {
+        let puts = items.iter().map(|item| {
+            let renamed = item.iter().map(|(name, value)| match value {
+                AttributeValue::S(text) => {
+                    (name.clone(), AttributeValue::S(text.replace(&users[0], user)))
+                }
+                other => (name.clone(), other.clone()),
+            });
+            let put = PutRequest::builder().set_item(Some(renamed.collect()));
+            WriteRequest::builder().put_request(put.build().unwrap()).build()
+        });
+        puts.collect::<Vec<_>>()
+    };
+    let puts: Vec<_> = users[1..].iter().flat_map(of).collect();
+    let batches = puts.chunks(25).map(|puts| {
+        database.client.batch_write_item().request_items(TABLE_NAME, puts.to_vec()).send()
+    });
+    let batches: Vec<_> = batches.collect();
+    let mut done = stream::iter(batches).buffer_unordered(4);
+    while let Some(written) = done.next().await {
+        assert_eq!(written.unwrap().unprocessed_items.map_or(0, |items| items.len()), 0);
     }
 }
 
@@ -180,30 +210,24 @@ async fn a_hundred_people_are_one_request_each() {
     use zego::EventName::{RoomLogin, RoomLogout};
 
     let (database, proxy, handlers) = Handlers::observed().await;
-    let writer = Handlers::on(&database.url);
     let (start, now) = (Moment::recent(), Moment::recent().plus(20_000));
     let users: Vec<String> = (0..PEOPLE).map(|number| format!("user-{number:04}")).collect();
-    let visits = users.iter().flat_map(|user| (0..ROOMS).map(move |room| (user, room)));
-    let delivered = stream::iter(visits).map(async |(user, room)| {
+    for room in 0..ROOMS {
         let login = zego::Event {
-            user: user.clone(),
+            user: users[0].clone(),
             room: format!("room-{room:06}"),
             life: 1_000_000_000 + room,
-            nickname: user.clone(),
+            nickname: users[0].clone(),
             ..zego_event(RoomLogin, start.plus(room))
         };
-        let left = zego::Event {
-            name: RoomLogout,
-            at: start.plus(room + 5000),
-            sequence: 2,
-            ..login.clone()
-        };
+        let at = start.plus(room + 5000);
+        let left = zego::Event { name: RoomLogout, at, sequence: 2, ..login.clone() };
         for event in [login, left] {
-            let reply = writer.deliver(&zego_callback(&event, now), now).await;
+            let reply = handlers.deliver(&zego_callback(&event, now), now).await;
             assert_eq!(reply.outcome, Some("applied"), "{}", reply.body);
         }
-    });
-    delivered.buffer_unordered(8).collect::<Vec<()>>().await;
+    }
+    copy_to_others(&database, &users).await;
     proxy.take();
     proxy.take_units();
     let answer = ask_for(&handlers, &users, now).await;
@@ -216,4 +240,16 @@ async fn a_hundred_people_are_one_request_each() {
     assert!(found.iter().all(is_known), "{answer}");
     assert!(requests <= 120, "{requests}");
     assert!(units <= 1500.0, "{units}");
+}
+
+/// The first answer then finds as many open connections as it uses at the same time.
+#[tokio::test]
+async fn the_warm_up_of_questions_opens_nine_connections() {
+    let (_database, proxy, handlers) = Handlers::observed().await;
+    let reader = Reader::new(client_of(&proxy.url), TABLE_NAME);
+    iam::acting_as(QUERY, reader.warm_up(Duration::from_secs(10), Moment::recent().plus(0))).await;
+    let operations: Vec<_> = proxy.take().into_iter().map(|seen| seen.operation).collect();
+    let count = |name| operations.iter().filter(|operation| *operation == name).count();
+    assert_eq!((count("GetItem"), count("Query"), operations.len()), (1, 8, 9));
+    drop(handlers);
 }

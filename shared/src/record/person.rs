@@ -57,9 +57,8 @@ impl Record<'_> {
     pub async fn person(self, user: &UserId) -> Result<Option<Person>, RecordError> {
         let Rules { rooms, devices, .. } = self.rules();
         let known = self.store.whereabouts(self.app, user, self.now).await?;
-        let on_devices = devices.and_then(|rules| {
-            self.on_devices(rules, known.devices, known.account.as_ref())
-        });
+        let on_devices =
+            devices.and_then(|rules| self.on_devices(rules, known.devices, known.account.as_ref()));
         let in_rooms = match rooms {
             Some(_) => self.in_rooms(user, known.seats).await?,
             None => None,
@@ -77,11 +76,7 @@ impl Record<'_> {
         Ok(!known.devices.is_empty() || known.account.is_some())
     }
 
-    async fn in_rooms(
-        self,
-        user: &UserId,
-        seats: Vec<Seat>,
-    ) -> Result<Option<Person>, StoreError> {
+    async fn in_rooms(self, user: &UserId, seats: Vec<Seat>) -> Result<Option<Person>, StoreError> {
         let marks = seats.iter().flat_map(|seat| &seat.marks).map(|mark| mark.at);
         let came = seats.iter().filter_map(|seat| seat.seen.came).map(|seen| seen.at);
         let last_seen_at = marks.max().or(came.max());

@@ -113,7 +113,8 @@ impl Reader {
     ///
     /// The candidates come from the index: the newest lives with a creation or a close, and the
     /// lives of the people who came last, whether they are in or have left. `logins` are further
-    /// candidates that the caller knows, because the index may lag behind.
+    /// candidates that the caller knows, because the index may lag behind. Lives in `read` are not
+    /// read again.
     ///
     /// # Errors
     ///
@@ -123,9 +124,10 @@ impl Reader {
         app: &App,
         room: &RoomId,
         logins: impl IntoIterator<Item = (LifeId, UnixMillis)>,
+        read: &HashMap<LifeId, Life>,
         now: UnixMillis,
     ) -> Result<Option<Life>, StoreError> {
-        Ok(self.newest_lives(app, room, logins, now).await?.newest)
+        Ok(self.newest_lives_after(app, room, logins, read, now).await?.newest)
     }
 
     /// The newest life, and what else the same requests find.
@@ -138,6 +140,17 @@ impl Reader {
         app: &App,
         room: &RoomId,
         logins: impl IntoIterator<Item = (LifeId, UnixMillis)>,
+        now: UnixMillis,
+    ) -> Result<NewestLives, StoreError> {
+        self.newest_lives_after(app, room, logins, &HashMap::new(), now).await
+    }
+
+    async fn newest_lives_after(
+        &self,
+        app: &App,
+        room: &RoomId,
+        logins: impl IntoIterator<Item = (LifeId, UnixMillis)>,
+        were_read: &HashMap<LifeId, Life>,
         now: UnixMillis,
     ) -> Result<NewestLives, StoreError> {
         let (known, seats) = tokio::try_join!(
@@ -158,7 +171,10 @@ impl Reader {
         }
         let read = candidates.into_iter().map(async |candidate| {
             let first_login = candidate.first_login;
-            let life = self.life(app, room, &candidate.id, now).await?;
+            let life = match were_read.get(&candidate.id) {
+                Some(life) => life.clone(),
+                None => self.life(app, room, &candidate.id, now).await?,
+            };
             Ok::<_, StoreError>(Life { first_login, ..life })
         });
         let candidates = try_join_all(read).await?;
