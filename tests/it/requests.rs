@@ -148,6 +148,7 @@ fn cases(start: Moment, now: UnixMillis) -> Vec<Case> {
 #[tokio::test]
 async fn the_page_of_a_user_takes_few_requests() {
     let (start, now) = (Moment::recent(), Moment::recent().plus(20_000));
+    let (mut counted, mut stated) = (Vec::new(), Vec::new());
     for case in cases(start, now) {
         let (_database, proxy, handlers) = Handlers::observed().await;
         for callback in &case.callbacks {
@@ -160,10 +161,12 @@ async fn the_page_of_a_user_takes_few_requests() {
         proxy.take_units();
         let (status, page) = handlers.get(case.path, "", now).await;
         assert_eq!(status, 200, "{}: {page}", case.what);
-        let (seen, units) = (proxy.take(), proxy.take_units());
-        println!("{}: {} requests, {units} read units", case.what, seen.len());
-        assert_eq!(seen.len(), case.requests, "{}: {seen:#?}", case.what);
+        let (requests, units) = (proxy.take().len(), proxy.take_units());
+        println!("{}: {requests} requests, {units} read units", case.what);
+        counted.push((case.what, requests));
+        stated.push((case.what, case.requests));
     }
+    assert_eq!(counted, stated);
 }
 
 /// What is stored of the first of them is stored of all.
@@ -204,7 +207,7 @@ async fn ask_for(handlers: &Handlers, users: &[String], now: UnixMillis) -> Valu
     serde_json::from_str(&reply.body).unwrap()
 }
 
-/// Each of a hundred people was in 150 rooms before.
+/// Each of a hundred people was in 150 rooms before. Ids of lives and sessions are as long as ZEGO's.
 #[tokio::test]
 async fn a_hundred_people_are_one_request_each() {
     use zego::EventName::{RoomLogin, RoomLogout};
@@ -216,7 +219,7 @@ async fn a_hundred_people_are_one_request_each() {
         let login = zego::Event {
             user: users[0].clone(),
             room: format!("room-{room:06}"),
-            life: 1_000_000_000 + room,
+            life: 1_000_000_000_000_000_000 + room,
             nickname: users[0].clone(),
             ..zego_event(RoomLogin, start.plus(room))
         };
@@ -245,11 +248,37 @@ async fn a_hundred_people_are_one_request_each() {
 /// The first answer then finds as many open connections as it uses at the same time.
 #[tokio::test]
 async fn the_warm_up_of_questions_opens_nine_connections() {
-    let (_database, proxy, handlers) = Handlers::observed().await;
+    let (_database, proxy, _) = Handlers::observed().await;
     let reader = Reader::new(client_of(&proxy.url), TABLE_NAME);
     iam::acting_as(QUERY, reader.warm_up(Duration::from_secs(10), Moment::recent().plus(0))).await;
     let operations: Vec<_> = proxy.take().into_iter().map(|seen| seen.operation).collect();
     let count = |name| operations.iter().filter(|operation| *operation == name).count();
     assert_eq!((count("GetItem"), count("Query"), operations.len()), (1, 8, 9));
-    drop(handlers);
+}
+
+/// A page of everything about a user asks once which sessions are known, however many items hold
+/// them.
+#[tokio::test]
+async fn a_page_of_many_items_of_sessions_reads_the_sessions_once() {
+    let (_database, proxy, handlers) = Handlers::observed().await;
+    let (start, now) = (Moment::recent(), Moment::recent().plus(20_000));
+    for number in 0..60 {
+        let login = zim::Event {
+            session: format!("9400000000000000{number:02}"),
+            ..zim_event(zim::EventName::UserAction, start.plus(number))
+        };
+        let lost = zim::Event { action: zim::Action::Offline, ..login.clone() };
+        for event in [login, lost] {
+            let reply = handlers.deliver(&zim_callback(&event, now), now).await;
+            assert_eq!(reply.outcome, Some("applied"), "{}", reply.body);
+        }
+    }
+    proxy.take();
+    let (_, page) = handlers.get("/users/zego/1/ada", "limit=1000", now).await;
+    let rows = page["items"].as_array().unwrap();
+    let items = rows.iter().filter(|row| row["kind"] == "sessions").count();
+    assert!(items > 2, "{page}");
+    let seen = proxy.take();
+    // One reads the erasures, and one the items.
+    assert_eq!(seen.len(), 3, "{items} items of sessions: {seen:#?}");
 }
