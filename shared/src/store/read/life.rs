@@ -127,7 +127,7 @@ impl Reader {
         read: &HashMap<LifeId, Life>,
         now: UnixMillis,
     ) -> Result<Option<Life>, StoreError> {
-        Ok(self.newest_lives_after(app, room, logins, read, now).await?.newest)
+        Ok(Box::pin(self.newest_lives_after(app, room, logins, read, now)).await?.newest)
     }
 
     /// The newest life, and what else the same requests find.
@@ -142,7 +142,7 @@ impl Reader {
         logins: impl IntoIterator<Item = (LifeId, UnixMillis)>,
         now: UnixMillis,
     ) -> Result<NewestLives, StoreError> {
-        self.newest_lives_after(app, room, logins, &HashMap::new(), now).await
+        Box::pin(self.newest_lives_after(app, room, logins, &HashMap::new(), now)).await
     }
 
     async fn newest_lives_after(

@@ -34,9 +34,9 @@ pub struct Whereabouts {
 /// device#  month#  moved#  registration  seat#  sessions#
 /// ```
 ///
-/// Between the devices and the seats of Tencent's users lie a small item for each month, and the
-/// marks that were moved from seats with many. They are read and skipped: that costs less than a
-/// second query.
+/// Where each device is an item and there are rooms, a small item for each month lies in between, and
+/// so do the marks that were moved from seats with many. They are read and skipped: that costs less
+/// than a second query.
 fn range(app: &App) -> (&'static str, &'static str) {
     match (device_items(app.provider), providers::rules(app.provider).rooms) {
         (DeviceItems::Sessions, _) => (keys::REGISTRATION, keys::SESSIONS_END),
