@@ -1,5 +1,5 @@
-//! How many requests and read units questions about people cost, counted between the handlers and the
-//! store.
+//! How many requests and read units questions about people cost, counted between the handlers and
+//! the store.
 
 use std::time::Duration;
 
@@ -207,7 +207,8 @@ async fn ask_for(handlers: &Handlers, users: &[String], now: UnixMillis) -> Valu
     serde_json::from_str(&reply.body).unwrap()
 }
 
-/// Each of a hundred people was in 150 rooms before. Ids of lives and sessions are as long as ZEGO's.
+/// Each of a hundred people was in 150 rooms before. Ids of lives and sessions are as long as
+/// ZEGO's.
 #[tokio::test]
 async fn a_hundred_people_are_one_request_each() {
     use zego::EventName::{RoomLogin, RoomLogout};

@@ -56,7 +56,8 @@ impl Record<'_> {
     /// [`RecordError`] if the records cannot be read.
     pub async fn person(self, user: &UserId) -> Result<Option<Person>, RecordError> {
         let Rules { rooms, devices, .. } = self.rules();
-        let known = self.store.whereabouts(self.app, user, self.now).await?;
+        // Its future is large.
+        let known = Box::pin(self.store.whereabouts(self.app, user, self.now)).await?;
         let on_devices =
             devices.and_then(|rules| self.on_devices(rules, known.devices, known.account.as_ref()));
         let in_rooms = match rooms {
@@ -72,7 +73,7 @@ impl Record<'_> {
     ///
     /// [`RecordError`] if the records cannot be read.
     pub async fn is_known_outside_rooms(self, user: &UserId) -> Result<bool, RecordError> {
-        let known = self.store.whereabouts(self.app, user, self.now).await?;
+        let known = Box::pin(self.store.whereabouts(self.app, user, self.now)).await?;
         Ok(!known.devices.is_empty() || known.account.is_some())
     }
 

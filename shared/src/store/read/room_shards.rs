@@ -10,16 +10,16 @@ use super::{
 };
 use crate::domain::{RoomId, Shards, UnixMillis};
 
-/// How many requests find the newest life of a room at the same time: both sections of four shards,
-/// and its lives.
+/// How many requests find the newest life of a room at the same time: both sections of four
+/// shards, and its lives.
 const CONNECTIONS: u8 = 2 * Shards::FEWEST.number() + 1;
 
 impl Reader {
     /// Opens connections to the table: as many as the first answer uses at the same time, since at
-    /// its start a function has the whole CPU, and later a fourteenth of one. One of them reads which
-    /// numbers of shards the table has seen, the others a part of the index that is empty. If the
-    /// table cannot be read, a warning is logged at start. It takes at most `limit`. A failure does no
-    /// harm: later reads try again.
+    /// its start a function has the whole CPU, and later a fourteenth of one. One of them reads
+    /// which numbers of shards the table has seen, the others a part of the index that is empty. If
+    /// the table cannot be read, a warning is logged at start. It takes at most `limit`. A failure
+    /// does no harm: later reads try again.
     pub async fn warm_up(&self, limit: Duration, now: UnixMillis) {
         let shards = async {
             let seen = self.table.seen_shards().await?;

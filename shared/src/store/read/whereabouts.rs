@@ -28,15 +28,16 @@ pub struct Whereabouts {
     pub account: Option<Account>,
 }
 
-/// The sort keys from the first to the last item that may be among them. They are next to each other:
+/// The sort keys from the first to the last item that may be among them. They are next to each
+/// other:
 ///
 /// ```text
 /// device#  month#  moved#  registration  seat#  sessions#
 /// ```
 ///
-/// Where each device is an item and there are rooms, a small item for each month lies in between, and
-/// so do the marks that were moved from seats with many. They are read and skipped: that costs less
-/// than a second query.
+/// Where each device is an item and there are rooms, a small item for each month lies in between,
+/// and so do the marks that were moved from seats with many. They are read and skipped: that costs
+/// less than a second query.
 fn range(app: &App) -> (&'static str, &'static str) {
     match (device_items(app.provider), providers::rules(app.provider).rooms) {
         (DeviceItems::Sessions, _) => (keys::REGISTRATION, keys::SESSIONS_END),
