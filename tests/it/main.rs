@@ -38,6 +38,7 @@ mod relay;
 mod replay_guard;
 mod reports;
 mod request_id;
+mod requests;
 mod resync;
 mod robots;
 mod room_engine;

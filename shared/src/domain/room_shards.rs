@@ -29,7 +29,7 @@ impl Shards {
 
     /// How many they are.
     #[must_use]
-    pub fn number(self) -> u8 {
+    pub const fn number(self) -> u8 {
         self.0
     }
 

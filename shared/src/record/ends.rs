@@ -313,7 +313,8 @@ impl<'a> RoomEnds<'a> {
     /// The newest life of the room; `None` if nothing is known of it.
     pub(super) async fn newest(&self) -> Result<Option<&Life>, StoreError> {
         let Record { store, app, now } = self.record;
-        let newest = || store.newest_life(app, &self.room, self.logins.iter().cloned(), now);
+        let logins = || self.logins.iter().cloned();
+        let newest = || store.newest_life(app, &self.room, logins(), &self.lives, now);
         Ok(self.newest.get_or_try_init(newest).await?.as_ref())
     }
 

@@ -8,9 +8,9 @@ use super::{
     DeviceStay, Record, RecordError, RoomStay, Stay, ends::RoomEnds, observed, stay, united,
 };
 use crate::{
-    domain::{Platform, RoomId, Stamp, UnixMillis, UserId, observed_device},
-    providers::Rules,
-    store::{Seat, StoreError},
+    domain::{Device, Platform, RoomId, Stamp, UnixMillis, UserId, observed_device},
+    providers::{DeviceRules, Rules},
+    store::{Account, Seat, StoreError},
 };
 
 /// How many rooms of a person are read at the same time.
@@ -56,11 +56,15 @@ impl Record<'_> {
     /// [`RecordError`] if the records cannot be read.
     pub async fn person(self, user: &UserId) -> Result<Option<Person>, RecordError> {
         let Rules { rooms, devices, .. } = self.rules();
-        let in_rooms = async || if rooms.is_some() { self.in_rooms(user).await } else { Ok(None) };
+        // Its future is large.
+        let known = Box::pin(self.store.whereabouts(self.app, user, self.now)).await?;
         let on_devices =
-            async || if devices.is_some() { self.on_devices(user).await } else { Ok(None) };
-        let (rooms, devices) = tokio::try_join!(in_rooms(), on_devices())?;
-        Ok(Person::both(rooms, devices))
+            devices.and_then(|rules| self.on_devices(rules, known.devices, known.account.as_ref()));
+        let in_rooms = match rooms {
+            Some(_) => self.in_rooms(user, known.seats).await?,
+            None => None,
+        };
+        Ok(Person::both(in_rooms, on_devices))
     }
 
     /// Whether somebody is known who was never seen in a room: by their devices, or as registered.
@@ -69,11 +73,11 @@ impl Record<'_> {
     ///
     /// [`RecordError`] if the records cannot be read.
     pub async fn is_known_outside_rooms(self, user: &UserId) -> Result<bool, RecordError> {
-        Ok(self.on_devices(user).await?.is_some())
+        let known = Box::pin(self.store.whereabouts(self.app, user, self.now)).await?;
+        Ok(!known.devices.is_empty() || known.account.is_some())
     }
 
-    async fn in_rooms(self, user: &UserId) -> Result<Option<Person>, StoreError> {
-        let seats = self.store.seats(self.app, user, self.now).await?;
+    async fn in_rooms(self, user: &UserId, seats: Vec<Seat>) -> Result<Option<Person>, StoreError> {
         let marks = seats.iter().flat_map(|seat| &seat.marks).map(|mark| mark.at);
         let came = seats.iter().filter_map(|seat| seat.seen.came).map(|seen| seen.at);
         let last_seen_at = marks.max().or(came.max());
@@ -143,12 +147,15 @@ impl Record<'_> {
 
     /// A registered user is known, even if none of their devices was ever online; and so is one whose
     /// profile changed, although the registration never arrived.
-    async fn on_devices(self, user: &UserId) -> Result<Option<Person>, StoreError> {
-        let devices = self.store.devices(self.app, user, self.now).await?;
+    fn on_devices(
+        self,
+        rules: DeviceRules,
+        devices: Vec<Device>,
+        account: Option<&Account>,
+    ) -> Option<Person> {
         if devices.is_empty() {
-            let is_known = self.store.account(self.app, user).await?.is_some();
             let (last_seen_at, checked_at) = (None, None);
-            return Ok(is_known.then(|| Person { last_seen_at, stays: Vec::new(), checked_at }));
+            return account.map(|_| Person { last_seen_at, stays: Vec::new(), checked_at });
         }
         let seen =
             devices.iter().flat_map(|device| [device.online, device.offline, device.logged_out]);
@@ -158,14 +165,13 @@ impl Record<'_> {
         let checked_at = oldest(devices.iter().map(|device| device.checked_at));
         let mut platforms = BTreeMap::<Platform, Vec<Stay>>::new();
         for device in devices {
-            let Some(rules) = self.rules().devices else { break };
             let verdict = (rules.decide)(&device, self.now);
             let verdict = observed_device(verdict, &device, self.now);
             let stay = DeviceStay::new(device, rules, &verdict);
             platforms.entry(stay.platform.clone()).or_default().push(Stay::Device(stay));
         }
         let stays = platforms.into_values().flat_map(stay::current).collect();
-        Ok(Some(Person { last_seen_at, stays, checked_at }))
+        Some(Person { last_seen_at, stays, checked_at })
     }
 }
 

@@ -1,6 +1,6 @@
 //! A room, and who is in it.
 
-use std::pin::pin;
+use std::{collections::HashMap, pin::pin};
 
 use futures::{
     StreamExt, TryStreamExt,
@@ -271,7 +271,7 @@ impl<'a> Record<'a> {
         let Self { store, app, now } = self;
         let state = match self.room_ends(id) {
             RoomEnds::Lives => {
-                let lives = store.newest_lives_of(app, id, rows, [], now).await?;
+                let lives = store.newest_lives_of(app, id, rows, [], &HashMap::new(), now).await?;
                 let is_known = lives.newest.is_some() || lives.is_anyone_seen;
                 is_known.then_some(State::Life(lives))
             }

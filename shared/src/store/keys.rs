@@ -136,6 +136,9 @@ pub(super) const DEVICE: &str = "device#";
 /// The sort key of a user's sessions, and the prefix of those of the marks that were moved from there.
 pub(super) const SESSIONS: &str = "sessions#";
 
+/// It comes after the sort keys of all sessions.
+pub(super) const SESSIONS_END: &str = "sessions$";
+
 /// The prefix of the sort keys of lives.
 pub(super) const LIFE: &str = "life#";
 

@@ -33,7 +33,7 @@ pub use meter::Meter;
 pub use read::{
     Account, ErasureList, IsIn, LIVE_PARTS, LiveRoom, Member, NEWEST_BOUNDARIES, NewestLives,
     NewestRows, PeopleSource, PersonContent, PersonItem, PersonRow, Reader, RegistrationRow,
-    RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat, SeatsFrom,
+    RegistrationsPage, RoomSeat, Roster, RosterPage, RosterRow, Seat, SeatsFrom, Whereabouts,
 };
 pub use room_shards::{SHARDS_FRESH_FOR, SHARDS_USED_AFTER};
 pub use scan::{ReceivedIn, ScanPage, ScanPlace, Scanner};

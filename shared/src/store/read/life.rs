@@ -61,6 +61,11 @@ fn candidates(known: &[Life], seats: &NewestSeats, logins: &[(LifeId, UnixMillis
     candidates
 }
 
+fn unread(candidates: &[Life], read: &HashMap<LifeId, Life>) -> Vec<LifeId> {
+    let ids = candidates.iter().map(|life| &life.id);
+    ids.filter(|id| !read.contains_key(id)).cloned().collect()
+}
+
 fn read_life(item: &Item) -> Result<Life, StoreError> {
     Ok(Life {
         created: item::millis(item, CREATED_AT)?,
@@ -130,7 +135,8 @@ impl Reader {
     ///
     /// The candidates come from the index: the newest lives with a creation or a close, and the
     /// lives of the people who came last, whether they are in or have left. `logins` are further
-    /// candidates that the caller knows, because the index may lag behind.
+    /// candidates that the caller knows, because the index may lag behind. Lives in `read` are not
+    /// read again.
     ///
     /// # Errors
     ///
@@ -140,9 +146,12 @@ impl Reader {
         app: &App,
         room: &RoomId,
         logins: impl IntoIterator<Item = (LifeId, UnixMillis)>,
+        read: &HashMap<LifeId, Life>,
         now: UnixMillis,
     ) -> Result<Option<Life>, StoreError> {
-        Ok(self.newest_lives(app, room, logins, now).await?.newest)
+        let mut rows = Box::pin(self.newest_rows_and_lives(app, room, 0, now)).await?;
+        let lives = self.newest_lives_of(app, room, &mut rows, logins, read, now);
+        Ok(Box::pin(lives).await?.newest)
     }
 
     /// The newest life, and what else the same requests find.
@@ -157,8 +166,9 @@ impl Reader {
         logins: impl IntoIterator<Item = (LifeId, UnixMillis)>,
         now: UnixMillis,
     ) -> Result<NewestLives, StoreError> {
-        let mut rows = self.newest_rows_and_lives(app, room, 0, now).await?;
-        self.newest_lives_of(app, room, &mut rows, logins, now).await
+        let mut rows = Box::pin(self.newest_rows_and_lives(app, room, 0, now)).await?;
+        let read = HashMap::new();
+        Box::pin(self.newest_lives_of(app, room, &mut rows, logins, &read, now)).await
     }
 
     /// The same, when the room's newest rows and lives were read: then only the lives are, and
@@ -173,24 +183,22 @@ impl Reader {
         room: &RoomId,
         rows: &mut NewestRows,
         logins: impl IntoIterator<Item = (LifeId, UnixMillis)>,
+        read: &HashMap<LifeId, Life>,
         now: UnixMillis,
     ) -> Result<NewestLives, StoreError> {
         let mut seats = self.newest_seats(app, rows, now).await?;
         let logins: Vec<_> = logins.into_iter().collect();
         let mut candidates = candidates(&rows.lives, &seats, &logins);
-        let mut read = {
-            let ids = candidates.iter().map(|life| life.id.clone()).collect();
-            let were_complete = rows.are_complete();
-            let (read, ()) = tokio::try_join!(self.lives(app, room, ids, now), rows.complete())?;
-            if !were_complete {
-                seats = self.newest_seats(app, rows, now).await?;
-                candidates = self::candidates(&rows.lives, &seats, &logins);
-            }
-            read
-        };
-        let others = candidates.iter().map(|life| &life.id).filter(|id| !read.contains_key(*id));
-        let others = others.cloned().collect();
-        read.extend(self.lives(app, room, others, now).await?);
+        let mut read = read.clone();
+        let were_complete = rows.are_complete();
+        let unread = unread(&candidates, &read);
+        let (lives, ()) = tokio::try_join!(self.lives(app, room, unread, now), rows.complete())?;
+        read.extend(lives);
+        if !were_complete {
+            seats = self.newest_seats(app, rows, now).await?;
+            candidates = self::candidates(&rows.lives, &seats, &logins);
+            read.extend(self.lives(app, room, self::unread(&candidates, &read), now).await?);
+        }
         let candidates = candidates.into_iter().map(|Life { id, first_login, .. }| {
             let read = read.remove(&id).unwrap_or_else(|| Life::unknown(id));
             Life { first_login, ..read }

@@ -19,6 +19,7 @@ mod rows;
 mod sample;
 mod seat;
 mod settled;
+mod whereabouts;
 
 use std::sync::Arc;
 
@@ -38,6 +39,7 @@ pub(super) use person::{PersonKind, month_counted_at};
 pub use registration::{Account, RegistrationRow, RegistrationsPage};
 pub use roster::{IsIn, Member, Roster, RosterPage, RosterRow};
 pub use seat::Seat;
+pub use whereabouts::Whereabouts;
 
 use super::{
     StoreError,

@@ -1,9 +1,10 @@
 //! Everything that is stored about a person: their partition of the table, item by item.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use aws_sdk_dynamodb::types::AttributeValue::M;
 use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
+use tokio::sync::OnceCell;
 
 use super::{
     super::{
@@ -20,8 +21,8 @@ use super::{
     seat::Seat,
 };
 use crate::domain::{
-    App, Details, Device, LifeId, Mark, Month, Registered, RoomId, Track, UnixMillis, UnixSeconds,
-    UserId,
+    App, Details, Device, LifeId, Mark, Month, Registered, RoomId, SessionId, Track, UnixMillis,
+    UnixSeconds, UserId,
 };
 
 /// One of the items that are stored about a person.
@@ -53,6 +54,10 @@ pub enum PersonContent {
     /// When their profile changed. Their registration never arrived.
     ProfileChange(UnixMillis),
 }
+
+/// The sessions of a person that are known. They are read once, when the first item of sessions
+/// comes.
+type KnownSessions = OnceCell<BTreeSet<Option<SessionId>>>;
 
 /// The kinds of items in a person's partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,8 +108,10 @@ impl Reader {
                 .expression_attribute_values(":after", item::string(after)),
         };
         let query = query.expression_attribute_values(":pk", item::string(keys::user(app, user)));
-        items(query, Some(at_first), now).try_filter_map(move |item| async move {
-            self.person_item(app, user, &item, now).await
+        let sessions = Arc::new(KnownSessions::new());
+        items(query, Some(at_first), now).try_filter_map(move |item| {
+            let sessions = sessions.clone();
+            async move { self.person_item(app, user, &item, &sessions, now).await }
         })
     }
 
@@ -126,6 +133,7 @@ impl Reader {
         app: &App,
         user: &UserId,
         item: &Item,
+        known: &KnownSessions,
         now: UnixMillis,
     ) -> Result<Option<PersonItem>, StoreError> {
         let erased = self.erased.of(app, user);
@@ -149,7 +157,8 @@ impl Reader {
                 device.map(|device| PersonContent::Device(device, counted_month(item)))
             }
             PersonKind::Sessions => {
-                let sessions = self.sessions_item(app, user, item, now).await?;
+                let known = known.get_or_try_init(|| self.known_sessions(app, user, now)).await?;
+                let sessions = self.sessions_item(app, user, item, known)?;
                 let month = counted_month(item);
                 (!sessions.is_empty()).then_some(PersonContent::Sessions(sessions, month))
             }
@@ -169,17 +178,26 @@ impl Reader {
         Ok(content.map(|content| PersonItem { place: sk.to_owned(), expires_at, content }))
     }
 
-    /// What one item of sessions says of those that are known: the login of a session may lie on
+    /// The sessions that are known, by all items of sessions: the login of a session may lie on
     /// another item than its end.
-    async fn sessions_item(
+    async fn known_sessions(
+        &self,
+        app: &App,
+        user: &UserId,
+        now: UnixMillis,
+    ) -> Result<BTreeSet<Option<SessionId>>, StoreError> {
+        let known = self.devices(app, user, now).await?;
+        Ok(known.into_iter().map(|known| known.connection).collect())
+    }
+
+    /// What one item of sessions says of those that are known.
+    fn sessions_item(
         &self,
         app: &App,
         user: &UserId,
         item: &Item,
-        now: UnixMillis,
+        known: &BTreeSet<Option<SessionId>>,
     ) -> Result<Vec<Device>, StoreError> {
-        let known: BTreeSet<_> =
-            self.devices(app, user, now).await?.into_iter().map(|known| known.connection).collect();
         let erased = self.erased.of(app, user);
         let mut sessions = read_sessions(std::slice::from_ref(item))?;
         sessions.retain(|session| known.contains(&session.connection));

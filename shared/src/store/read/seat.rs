@@ -61,22 +61,6 @@ impl Seat {
 }
 
 impl Reader {
-    /// All seats of a user by the tracks that count, read consistently; none if nothing is known of
-    /// them.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] if DynamoDB does not answer or an item cannot be read.
-    pub async fn seats(
-        &self,
-        app: &App,
-        user: &UserId,
-        now: UnixMillis,
-    ) -> Result<Vec<Seat>, StoreError> {
-        let items = self.of_user(app, user, keys::SEAT, now).await?;
-        self.seats_in(app, user, &items)
-    }
-
     /// The seats of a user in all lives of a room by the tracks that count, read consistently.
     ///
     /// # Errors
@@ -134,7 +118,13 @@ impl Reader {
         self.settings.counts(app, seen) && !self.erased.of(app, user).is_some_and(is_erased)
     }
 
-    fn seats_in(&self, app: &App, user: &UserId, items: &[Item]) -> Result<Vec<Seat>, StoreError> {
+    /// The seats that some items are, by the tracks that count.
+    pub(super) fn seats_in(
+        &self,
+        app: &App,
+        user: &UserId,
+        items: &[Item],
+    ) -> Result<Vec<Seat>, StoreError> {
         let tracks = self.tracks(app);
         let read = items.iter().filter_map(|item| self.read_seat(app, user, item).transpose());
         read.filter(|seat| seat.as_ref().map_or(true, |seat| tracks.has(seat.track))).collect()
