@@ -127,7 +127,7 @@ impl Reader {
         read: &HashMap<LifeId, Life>,
         now: UnixMillis,
     ) -> Result<Option<Life>, StoreError> {
-        Ok(Box::pin(self.newest_lives_after(app, room, logins, read, now)).await?.newest)
+        Ok(self.newest_lives_after(app, room, logins, read, now).await?.newest)
     }
 
     /// The newest life, and what else the same requests find.
