@@ -314,7 +314,8 @@ impl<'a> RoomEnds<'a> {
     pub(super) async fn newest(&self) -> Result<Option<&Life>, StoreError> {
         let Record { store, app, now } = self.record;
         let logins = || self.logins.iter().cloned();
-        let newest = || store.newest_life(app, &self.room, logins(), &self.lives, now);
+        // Its future is large.
+        let newest = || Box::pin(store.newest_life(app, &self.room, logins(), &self.lives, now));
         Ok(self.newest.get_or_try_init(newest).await?.as_ref())
     }
 

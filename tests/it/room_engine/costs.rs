@@ -97,7 +97,8 @@ async fn who_has_one_track_only_pays_for_one() {
             "attendance/tencent/1400000000/users/ada",
             "reports/tencent/1400000000/rooms/lobby",
         ] {
-            assert_eq!(handlers.get(&format!("/{path}"), "", NOW).await.0, 200, "{path}");
+            let answer = Box::pin(handlers.get(&format!("/{path}"), "", NOW)).await;
+            assert_eq!(answer.0, 200, "{path}");
             counts.insert(path, proxy.take().len());
         }
         counts
