@@ -186,6 +186,12 @@ impl Simulated {
         state.record(&key, Some(&old), None, by_ttl);
     }
 
+    /// Adds an item that nobody wrote, and of which the stream has no record.
+    pub(crate) fn insert(&self, item: Item) {
+        let key = (text(&item["pk"]).to_owned(), text(&item["sk"]).to_owned());
+        self.state().items.insert(key, item);
+    }
+
     /// Replaces the marks of a seat by what is none.
     pub(crate) fn damage(&self, mut seat: Item) {
         let key = (text(&seat["pk"]).to_owned(), text(&seat["sk"]).to_owned());

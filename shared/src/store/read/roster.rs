@@ -141,8 +141,7 @@ impl Reader {
         };
         let each = rows_per_shard(page.limit, number).max(counted);
         read_all(shards.iter_mut().map(|shard| shard.extend_to(each))).await?;
-        let shards = shards.into_iter().map(|shard| shard.into_rows(now)).collect();
-        let mut rows = Merged::new(shards, Direction::NewestFirst).await?;
+        let mut rows = Merged::begun(shards, Direction::NewestFirst, now).await?;
         let mut roster = Roster { members: Vec::new(), count: Count::Unknown, next: None };
         // Of somebody whom two tracks report, the first row that is read counts.
         let are_two_tracks = self.tracks(app) == Tracks::Both;

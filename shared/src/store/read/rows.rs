@@ -215,9 +215,24 @@ async fn page(
     Ok((page.items.unwrap_or_default(), rest))
 }
 
+/// The rows of a partition: those that were read, and those that follow.
+struct Partition<'a> {
+    known: std::vec::IntoIter<Row>,
+    further: BoxStream<'a, Result<Row, StoreError>>,
+}
+
+impl Partition<'_> {
+    async fn next(&mut self) -> Result<Option<Row>, StoreError> {
+        match self.known.next() {
+            Some(row) => Ok(Some(row)),
+            None => self.further.try_next().await,
+        }
+    }
+}
+
 /// Rows of several partitions, each in its order, as if they were one.
 pub(super) struct Merged<'a> {
-    partitions: Vec<BoxStream<'a, Result<Row, StoreError>>>,
+    partitions: Vec<Partition<'a>>,
     heads: Vec<Option<Row>>,
     direction: Direction,
 }
@@ -225,10 +240,34 @@ pub(super) struct Merged<'a> {
 impl<'a> Merged<'a> {
     /// Reads the first row of each partition.
     pub(super) async fn new(
-        mut partitions: Vec<BoxStream<'a, Result<Row, StoreError>>>,
+        partitions: Vec<BoxStream<'a, Result<Row, StoreError>>>,
         direction: Direction,
     ) -> Result<Self, StoreError> {
-        let heads = read_all(partitions.iter_mut().map(TryStreamExt::try_next)).await?;
+        let unread = |further| Partition { known: Vec::new().into_iter(), further };
+        Self::of(partitions.into_iter().map(unread).collect(), direction).await
+    }
+
+    /// The same, when something was read of each.
+    pub(super) async fn begun(
+        fronts: Vec<Front>,
+        direction: Direction,
+        now: UnixMillis,
+    ) -> Result<Self, StoreError> {
+        let partitions = fronts.into_iter().map(|Front { items, more }| {
+            let fresh = items.into_iter().filter(|item| !item::is_expired(item, now));
+            let row = |item: Item| Ok((item::text(&item, INDEX_SK)?.to_owned(), item));
+            let known: Vec<Row> = fresh.map(row).collect::<Result<_, StoreError>>()?;
+            let further = Front { items: Vec::new(), more }.into_rows(now);
+            Ok::<_, StoreError>(Partition { known: known.into_iter(), further })
+        });
+        Self::of(partitions.collect::<Result<_, _>>()?, direction).await
+    }
+
+    async fn of(
+        mut partitions: Vec<Partition<'a>>,
+        direction: Direction,
+    ) -> Result<Self, StoreError> {
+        let heads = read_all(partitions.iter_mut().map(Partition::next)).await?;
         Ok(Self { partitions, heads, direction })
     }
 
@@ -242,15 +281,18 @@ impl<'a> Merged<'a> {
         let first =
             heads.filter_map(|(number, head)| Some((number, head.as_ref()?))).min_by(by_place);
         let Some((number, _)) = first else { return Ok(None) };
-        let next = self.partitions[number].try_next().await?;
+        let next = self.partitions[number].next().await?;
         Ok(std::mem::replace(&mut self.heads[number], next))
     }
 
-    /// All remaining rows, in no order, from several partitions at the same time.
+    /// All remaining rows, in no order: first those that were read, and then the others from several
+    /// partitions at the same time.
     pub(super) fn rest(self) -> impl Stream<Item = Result<Row, StoreError>> + Send + 'a {
-        let heads = stream::iter(self.heads.into_iter().flatten().map(Ok));
-        let partitions = stream::iter(self.partitions);
-        heads.chain(partitions.flatten_unordered(CONCURRENT_REQUESTS))
+        let (known, further): (Vec<_>, Vec<_>) =
+            self.partitions.into_iter().map(|rows| (rows.known, rows.further)).unzip();
+        let known = self.heads.into_iter().flatten().chain(known.into_iter().flatten());
+        let further = stream::iter(further).flatten_unordered(CONCURRENT_REQUESTS);
+        stream::iter(known.map(Ok)).chain(further)
     }
 }
 
