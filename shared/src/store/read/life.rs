@@ -157,8 +157,8 @@ impl Reader {
         logins: impl IntoIterator<Item = (LifeId, UnixMillis)>,
         now: UnixMillis,
     ) -> Result<NewestLives, StoreError> {
-        let mut rows = self.newest_rows_and_lives(app, room, 0, now).await?;
-        self.newest_lives_of(app, room, &mut rows, logins, now).await
+        let mut rows = Box::pin(self.newest_rows_and_lives(app, room, 0, now)).await?;
+        Box::pin(self.newest_lives_of(app, room, &mut rows, logins, now)).await
     }
 
     /// The same, when the room's newest rows and lives were read: then only the lives are, and
@@ -417,7 +417,7 @@ impl Reader {
         room: &RoomId,
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
-        let mut rows = self.newest_rows(app, room, 0, now).await?;
+        let mut rows = Box::pin(self.newest_rows(app, room, 0, now)).await?;
         self.is_known_by(app, &mut rows, now).await
     }
 
