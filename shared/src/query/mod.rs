@@ -119,7 +119,7 @@ impl Queries {
                     tracing::error!(%error, "a query could not be answered");
                 }
                 QueryError::TooLarge(_) | QueryError::TakesTooLong(_) => {
-                    tracing::warn!(%error, "a query asks for too much")
+                    tracing::warn!(%error, "a query asks for too much");
                 }
                 _ => {}
             }
@@ -137,9 +137,10 @@ impl Queries {
             parameters.people()? == CountPeople::All || parameters.changes()? == CountChanges::Yes;
         let answer = self.of_record(request, &parameters, &app, query);
         timeout(self.limits.time, answer).await.unwrap_or_else(|_| {
-            Err(match reads_all {
-                true => QueryError::TakesTooLong(self.limits.time),
-                false => RecordError::out_of_time().into(),
+            Err(if reads_all {
+                QueryError::TakesTooLong(self.limits.time)
+            } else {
+                RecordError::out_of_time().into()
             })
         })
     }

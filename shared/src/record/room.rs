@@ -253,8 +253,8 @@ impl<'a> Record<'a> {
     pub async fn newest_rows(self, id: &RoomId, limit: usize) -> Result<NewestRows, RecordError> {
         let Self { store, app, now } = self;
         Ok(NewestRows(match self.room_ends(id) {
-            RoomEnds::Lives => store.newest_rows_and_lives(app, id, limit, now).await?,
-            RoomEnds::Boundaries(_) => store.newest_rows(app, id, limit, now).await?,
+            RoomEnds::Lives => Box::pin(store.newest_rows_and_lives(app, id, limit, now)).await?,
+            RoomEnds::Boundaries(_) => Box::pin(store.newest_rows(app, id, limit, now)).await?,
         }))
     }
 
@@ -271,7 +271,8 @@ impl<'a> Record<'a> {
         let Self { store, app, now } = self;
         let state = match self.room_ends(id) {
             RoomEnds::Lives => {
-                let lives = store.newest_lives_of(app, id, rows, [], &HashMap::new(), now).await?;
+                let lives = store.newest_lives_of(app, id, rows, [], &HashMap::new(), now);
+                let lives = Box::pin(lives).await?;
                 let is_known = lives.newest.is_some() || lives.is_anyone_seen;
                 is_known.then_some(State::Life(lives))
             }
@@ -392,7 +393,8 @@ impl<'a> Record<'a> {
         if room.is_over() {
             return Ok(Count::Exactly(0));
         }
-        Ok(self.members(room, Some(rows), None, 0, Counting::Rows(most)).await?.count)
+        let counted = self.members(room, Some(rows), None, 0, Counting::Rows(most));
+        Ok(Box::pin(counted).await?.count)
     }
 
     async fn member(

@@ -425,7 +425,7 @@ impl Reader {
         room: &RoomId,
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
-        let mut rows = self.newest_rows(app, room, 0, now).await?;
+        let mut rows = Box::pin(self.newest_rows(app, room, 0, now)).await?;
         self.is_known_by(app, &mut rows, now).await
     }
 

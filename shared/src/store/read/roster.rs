@@ -108,40 +108,13 @@ impl Reader {
         rows: Option<NewestRows>,
         now: UnixMillis,
     ) -> Result<Roster, StoreError> {
-        let from = keys::rows_from(Section::In, page.since);
-        // A client may send any cursor: it must not lead out of the section.
-        let end = keys::rows_end(Section::In);
-        let to = page.after.filter(|after| **after < *end).map_or(end, ToOwned::to_owned);
         let most = match page.counting {
             _ if page.after.is_some() => 0,
             Counting::No => 0,
             Counting::Rows(most) => most,
             Counting::All => usize::MAX,
         };
-        let mut shards = match rows.filter(|_| page.after.is_none()) {
-            Some(rows) => {
-                let rows = rows.into_present().into_iter();
-                rows.map(|rows| rows.since(&from)).collect::<Result<Vec<_>, _>>()?
-            }
-            None if from > to => Vec::new(),
-            None => {
-                let shards = self.shards_of(room, now).await?.each();
-                let query = |shard| {
-                    let ends = [from.clone(), to.clone()];
-                    self.query_rows(keys::shard(app, room, shard), ends)
-                };
-                shards.map(|shard| Front::unread(query(shard), 0)).collect()
-            }
-        };
-        // As many as the page needs and as are counted, with one request of each shard.
-        let number = u8::try_from(shards.len()).unwrap_or(u8::MAX).max(1);
-        let counted = match most {
-            usize::MAX => ROWS_PER_READ,
-            most => most.div_ceil(number.into()) + usize::from(most > 0),
-        };
-        let each = rows_per_shard(page.limit, number).max(counted);
-        read_all(shards.iter_mut().map(|shard| shard.extend_to(each))).await?;
-        let mut rows = Merged::begun(shards, Direction::NewestFirst, now).await?;
+        let mut rows = self.begun(app, room, page, (rows, most), now).await?;
         let mut roster = Roster { members: Vec::new(), count: Count::Unknown, next: None };
         // Of somebody whom two tracks report, the first row that is read counts.
         let are_two_tracks = self.tracks(app) == Tracks::Both;
@@ -212,6 +185,46 @@ impl Reader {
             }
         };
         Ok(roster)
+    }
+
+    /// The rows of a page. Of each shard as many are read as the page needs and as are counted, with one
+    /// request.
+    async fn begun(
+        &self,
+        app: &App,
+        room: &RoomId,
+        page: &RosterPage<'_>,
+        (rows, most): (Option<NewestRows>, usize),
+        now: UnixMillis,
+    ) -> Result<Merged<'_>, StoreError> {
+        let from = keys::rows_from(Section::In, page.since);
+        // A client may send any cursor: it must not lead out of the section.
+        let end = keys::rows_end(Section::In);
+        let to = page.after.filter(|after| **after < *end).map_or(end, ToOwned::to_owned);
+        let mut shards = match rows.filter(|_| page.after.is_none()) {
+            Some(rows) => {
+                let rows = rows.into_present().into_iter();
+                rows.map(|rows| rows.since(&from)).collect::<Result<Vec<_>, _>>()?
+            }
+            None if from > to => Vec::new(),
+            None => {
+                let shards = self.shards_of(room, now).await?.each();
+                let query = |shard| {
+                    let ends = [from.clone(), to.clone()];
+                    self.query_rows(keys::shard(app, room, shard), ends)
+                };
+                shards.map(|shard| Front::unread(query(shard), 0)).collect()
+            }
+        };
+        // As many as the page needs and as are counted, with one request of each shard.
+        let number = u8::try_from(shards.len()).unwrap_or(u8::MAX).max(1);
+        let counted = match most {
+            usize::MAX => ROWS_PER_READ,
+            most => most.div_ceil(number.into()) + usize::from(most > 0),
+        };
+        let each = rows_per_shard(page.limit, number).max(counted);
+        read_all(shards.iter_mut().map(|shard| shard.extend_to(each))).await?;
+        Merged::begun(shards, Direction::NewestFirst, now).await
     }
 
     /// Of these rows those of people who are in.

@@ -161,7 +161,8 @@ impl Front {
         now: UnixMillis,
     ) -> impl Stream<Item = Result<Item, StoreError>> + Send {
         stream::iter(self.items.into_iter().map(Ok))
-            .chain(further(self.more).map_ok(each).try_flatten())
+            // A query's future is large.
+            .chain(further(self.more).map_ok(each).try_flatten().boxed())
             .try_filter(move |item| std::future::ready(!item::is_expired(item, now)))
     }
 
