@@ -271,7 +271,8 @@ impl<'a> Record<'a> {
         let Self { store, app, now } = self;
         let state = match self.room_ends(id) {
             RoomEnds::Lives => {
-                let lives = store.newest_lives_of(app, id, rows, [], &HashMap::new(), now);
+                let read = HashMap::new();
+                let lives = store.newest_lives_of(app, id, rows, [], &read, now);
                 let lives = Box::pin(lives).await?;
                 let is_known = lives.newest.is_some() || lives.is_anyone_seen;
                 is_known.then_some(State::Life(lives))
