@@ -44,6 +44,9 @@ pub(crate) struct Subject {
     pub(crate) binary: Option<std::path::PathBuf>,
 }
 
+/// The variable with the address of the spill queue.
+pub(crate) const SPILL_QUEUE_URL: &str = "ROLLCALL_SPILL_QUEUE_URL";
+
 pub(crate) const TABLE: &str = "rollcall";
 const PEER_TABLE: &str = "peer";
 pub(crate) const TUNED_TABLE: &str = "tuned";
@@ -75,7 +78,7 @@ pub(crate) fn subjects(built: &Built, dynamodb: &DynamoDb, folder: &Path) -> Vec
             ("ROLLCALL_APPS_SECRET_ARN", "rollcall/apps".to_owned()),
             ("AWS_ENDPOINT_URL_SECRETS_MANAGER", dynamodb.url.clone()),
             // It gets no request as long as the store answers.
-            ("ROLLCALL_SPILL_QUEUE_URL", format!("{}/000000000000/spill", dynamodb.url)),
+            (SPILL_QUEUE_URL, format!("{}/000000000000/spill", dynamodb.url)),
             ("ROLLCALL_METRICS_NAMESPACE", "Rollcall".to_owned()),
             ("TABLE", PEER_TABLE.to_owned()),
             ("TUNED_TABLE", TUNED_TABLE.to_owned()),
