@@ -1,6 +1,6 @@
 //! Where somebody is, or was last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -139,7 +139,7 @@ impl Record<'_> {
     async fn room_checked(self, seats: &[Seat]) -> Result<Option<UnixMillis>, StoreError> {
         let Self { store, app, now } = self;
         let Some(Seat { room, .. }) = seats.first() else { return Ok(None) };
-        match store.newest_lives(app, room, [], now).await?.newest {
+        match store.newest_life(app, room, [], &HashMap::new(), now).await? {
             Some(life) => Ok(life.checked),
             None => store.checked_without_life(app, room, now).await,
         }

@@ -154,25 +154,8 @@ impl Reader {
         Ok(Box::pin(lives).await?.newest)
     }
 
-    /// The newest life, and what else the same requests find.
-    ///
-    /// # Errors
-    ///
-    /// As [`Reader::newest_life`].
-    pub async fn newest_lives(
-        &self,
-        app: &App,
-        room: &RoomId,
-        logins: impl IntoIterator<Item = (LifeId, UnixMillis)>,
-        now: UnixMillis,
-    ) -> Result<NewestLives, StoreError> {
-        let mut rows = Box::pin(self.newest_rows_and_lives(app, room, 0, now)).await?;
-        let read = HashMap::new();
-        Box::pin(self.newest_lives_of(app, room, &mut rows, logins, &read, now)).await
-    }
-
-    /// The same, when the room's newest rows and lives were read: then only the lives are, and
-    /// those who may be in, if many have left.
+    /// The newest life, and what else the same requests find, when the room's newest rows and lives
+    /// were read: then only the lives are, and those who may be in, if many have left.
     ///
     /// # Errors
     ///
@@ -440,8 +423,9 @@ impl Reader {
         rows: &mut NewestRows,
         now: UnixMillis,
     ) -> Result<bool, StoreError> {
-        if !self.newest_seats(app, rows, now).await?.of_lives.is_empty() {
-            return Ok(true);
+        let is_known = !self.newest_seats(app, rows, now).await?.of_lives.is_empty();
+        if is_known || rows.are_complete() {
+            return Ok(is_known);
         }
         rows.complete().await?;
         Ok(!self.newest_seats(app, rows, now).await?.of_lives.is_empty())
